@@ -1,0 +1,134 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// verify reports the first fault in the values of c, option by option.
+func (c *Config) verify() error {
+	for _, o := range options {
+		if err := o.verify(c); err != nil {
+			return err
+		}
+	}
+	return c.verifyAdmins()
+}
+
+// verify reports what is wrong with the value of one option.
+func (o option) verify(c *Config) error {
+	switch field := o.field(c).(type) {
+	case *FirstLogin:
+		if *field > FirstLoginAuto {
+			return o.wrong(strconv.Itoa(int(*field)), "not a value of FirstLogin")
+		}
+	case *int:
+		if *field < 0 || *field > o.most {
+			return o.wrong(strconv.Itoa(*field), fmt.Sprintf("not from 0 to %d", o.most))
+		}
+	case *string:
+		return o.verifyText(*field)
+	case *[]string:
+		return o.verifyNames(*field)
+	case *Patterns:
+		return field.check().at(o.key)
+	case *Permissions:
+		return o.verifyPermissions(*field)
+	case *[]RoleGrant:
+		return o.verifyRoles(*field)
+	}
+	return nil
+}
+
+func (o option) verifyText(text string) error {
+	if at := invalidUTF8(text); at >= 0 {
+		return &ConfigError{Option: o.key, Value: text, Offset: at, Detail: "invalid UTF-8"}
+	}
+	if o.values != nil && text != "" && !slices.Contains(o.values, text) {
+		return o.wrong(text, "not one of "+strings.Join(o.values, ", "))
+	}
+	if o.check != nil && text != "" {
+		if detail := o.check(text); detail != "" {
+			return o.wrong(text, detail)
+		}
+	}
+	return nil
+}
+
+func (o option) verifyNames(names []string) error {
+	if err := checkNames(names); err != nil {
+		return err.at(o.key)
+	}
+	for _, name := range names {
+		if o.check == nil {
+			break
+		}
+		if detail := o.check(name); detail != "" {
+			return o.wrong(name, detail)
+		}
+	}
+	return nil
+}
+
+func (o option) verifyPermissions(permissions Permissions) error {
+	names := make([]string, 0, len(permissions))
+	for name := range permissions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return checkNames(names).at(o.key)
+}
+
+func (o option) verifyRoles(grants []RoleGrant) error {
+	if len(grants) > MaxPatterns {
+		return o.wrong(grants[MaxPatterns].Role, fmt.Sprintf("more than %d entries", MaxPatterns))
+	}
+	for i, grant := range grants {
+		if err := checkNames([]string{grant.Role}); err != nil {
+			return err.at(fmt.Sprintf("%s[%d].role", o.key, i))
+		}
+		if err := grant.Groups.check(); err != nil {
+			return err.at(fmt.Sprintf("%s[%d].groups", o.key, i))
+		}
+	}
+	return nil
+}
+
+func (o option) wrong(value, detail string) error {
+	return &ConfigError{Option: o.key, Value: value, Detail: detail}
+}
+
+// verifyAdmins refuses patterns that make everyone a site admin.
+func (c *Config) verifyAdmins() error {
+	if c.AllowEveryoneAdmin {
+		return nil
+	}
+	const detail = "would make everyone a site admin, which allowEveryoneAdmin does not permit"
+	if text, ok := c.SiteAdminGroups.everyone(); ok {
+		return &ConfigError{Option: "siteAdminGroups", Value: text, Detail: detail}
+	}
+	if text, ok := c.ReadOnlySiteAdminGroups.everyone(); ok {
+		return &ConfigError{Option: "readOnlySiteAdminGroups", Value: text, Detail: detail}
+	}
+	return nil
+}
+
+func checkTimeZone(name string) string {
+	if _, ok := TimeZone(name); !ok {
+		return "not a known time zone"
+	}
+	return ""
+}
+
+func checkDomain(name string) string {
+	odd := func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("@*?/\\,;:", r)
+	}
+	if strings.ContainsFunc(name, odd) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
+		return "not a domain, such as example.com"
+	}
+	return ""
+}

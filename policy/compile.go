@@ -1,0 +1,158 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Policy is a compiled [Config]. It never changes: any number of goroutines may
+// use it at once.
+type Policy struct {
+	config  Config
+	matcher matcher
+	roles   []role
+	zero    bool // the zero Config, which leaves everything as it is
+}
+
+// role is a role grant in the order in which roles are granted.
+type role struct {
+	name   string
+	suffix string // of the effects in its reasons
+	effect string // of the reason that it was granted
+	list   int    // in the matcher
+}
+
+// Compile checks every option and returns the policy that they make, or a
+// *[ConfigError] for the first fault. Later changes of c do not reach the
+// policy.
+func (c Config) Compile() (*Policy, error) {
+	c = c.Clone()
+	if err := c.verify(); err != nil {
+		return nil, err
+	}
+	p := &Policy{zero: c.isZero()}
+	for _, o := range options {
+		if text, ok := o.field(&c).(*string); ok && *text == "" && o.values != nil {
+			*text = o.values[0]
+		}
+	}
+	c.TimeZone, _ = TimeZone(c.TimeZone)
+	p.config = c
+	p.matcher = newMatcher(c.lists())
+	for i, grant := range c.Roles {
+		suffix := " " + grant.Role
+		p.roles = append(p.roles, role{name: grant.Role, suffix: suffix, effect: EffectGranted + suffix, list: firstRole + i})
+	}
+	slices.SortStableFunc(p.roles, func(a, b role) int { return cmp.Compare(a.name, b.name) })
+	return p, nil
+}
+
+// isZero reports whether c is the zero Config, possibly with the defaults in
+// place of empty values, as after a round trip through JSON.
+func (c *Config) isZero() bool {
+	return !slices.ContainsFunc(options, func(o option) bool { return o.isSet(c) })
+}
+
+// isSet reports whether the value of an option is another than the zero value
+// means.
+func (o option) isSet(c *Config) bool {
+	switch field := o.field(c).(type) {
+	case *bool:
+		return *field
+	case *string:
+		return *field != "" && (o.values == nil || *field != o.values[0])
+	case *int:
+		return *field != 0
+	case *FirstLogin:
+		return *field != FirstLoginRefuse
+	case *[]string:
+		return len(*field) > 0
+	case *Patterns:
+		return len(*field) > 0
+	case *Permissions:
+		return field.set()
+	case *[]RoleGrant:
+		return len(*field) > 0
+	case **bool:
+		return *field != nil
+	}
+	return true
+}
+
+// The pattern lists that are matched, as indexes into a matcher. Role grants
+// follow in the order of the configuration.
+const (
+	excludedList = iota // the first three are asked group by group,
+	includedList
+	groupAdminList
+	requiredList // the others whether any group matches
+	siteAdminList
+	readOnlyList
+	passwordList
+	firstRole
+
+	groupLists = requiredList
+)
+
+// lists returns the pattern lists of c by index.
+func (c *Config) lists() []Patterns {
+	lists := []Patterns{
+		excludedList:   c.ExcludedGroups,
+		includedList:   c.IncludedGroups,
+		groupAdminList: c.GroupAdminGroups,
+		requiredList:   c.RequiredGroups,
+		siteAdminList:  c.SiteAdminGroups,
+		readOnlyList:   c.ReadOnlySiteAdminGroups,
+		passwordList:   c.PasswordGroups,
+	}
+	for _, grant := range c.Roles {
+		lists = append(lists, grant.Groups)
+	}
+	return lists
+}
+
+// Config returns the configuration that p was compiled from, with defaults in
+// place of empty values and the time zone by its IANA name. It is a copy; where
+// a login asks, the methods below are cheaper.
+func (p *Policy) Config() Config {
+	return p.config.Clone()
+}
+
+// ProvisionsOnFirstLogin reports whether a login by an unknown person creates
+// them, on a connection with or without SCIM.
+func (p *Policy) ProvisionsOnFirstLogin(scim bool) bool {
+	return p.config.ProvisionOnFirstLogin == FirstLoginProvision ||
+		p.config.ProvisionOnFirstLogin == FirstLoginAuto && !scim
+}
+
+// AllowsSSO reports whether a person who authenticates by a may log in through
+// the identity provider.
+func (p *Policy) AllowsSSO(a Authentication) bool {
+	return a != Password || p.config.AllowSSOForPasswordUsers
+}
+
+// TrustsEmail reports whether the domain of an e-mail address is one of
+// emailDomains, so that the address is verified. A subdomain is another domain.
+func (p *Policy) TrustsEmail(email string) bool {
+	at := strings.LastIndexByte(email, '@')
+	if at <= 0 {
+		return false
+	}
+	return slices.ContainsFunc(p.config.EmailDomains, func(domain string) bool {
+		return EqualFold(domain, email[at+1:])
+	})
+}
+
+// ExternalIDImmutable reports whether an externalId may identify a person at
+// login. The dialect decides where the configuration does not.
+func (p *Policy) ExternalIDImmutable(dialect bool) bool {
+	if set := p.config.ExternalIDImmutable; set != nil {
+		return *set
+	}
+	return dialect
+}
+
+// NeedsExternalIDs reports whether any pattern names a group by id, so that a
+// caller who would have to look up [Group.ExternalID] knows whether it must.
+func (p *Policy) NeedsExternalIDs() bool { return len(p.matcher.ids) > 0 }

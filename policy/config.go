@@ -1,0 +1,248 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+)
+
+// Config holds the options of a policy, as an administrator sets them for one
+// connection. The comments give the JSON keys, which are the names that errors
+// and reasons use.
+//
+// The zero Config grants nothing and removes nothing: accounts keep what they
+// have. [Default] is what an administrator starts from, and JSON is decoded on
+// top of it. [Config.Compile] checks the options and makes a [Policy].
+type Config struct {
+	// ProvisionOnFirstLogin (provisionOnFirstLogin) says whether a login by an unknown
+	// person creates them.
+	ProvisionOnFirstLogin FirstLogin
+
+	// DeprovisionUsers (deprovisionUsers) lets the identity provider take
+	// people out: by SCIM active=false and DELETE, by absence from a full sync,
+	// by loss of the last required group. Without it an account stays as it is,
+	// and the decision says so in Suppressed.
+	DeprovisionUsers bool
+
+	// DeprovisionMethod (deprovisionMethod) is how a person is taken out.
+	DeprovisionMethod DeprovisionMethod
+
+	// DeleteAfterDays (deleteAfterDays, 0 to 90) disables an account so many
+	// days before it is deleted, if DeprovisionMethod is Delete.
+	DeleteAfterDays int
+
+	// ProvisionGroups (provisionGroups) lets accounts gain and lose groups.
+	// Without it groups remain facts: they open the gate and grant roles.
+	ProvisionGroups bool
+
+	// DeprovisionGroups (deprovisionGroups) lets accounts lose groups. Without
+	// it a group that an account carries stays, under its last name.
+	DeprovisionGroups bool
+
+	// Company (company) is the company of people for whom the identity provider
+	// gives none, or of everyone if CompanyMode says so.
+	Company string
+
+	// CompanyMode (companyMode) says when Company is used.
+	CompanyMode CompanyMode
+
+	// DefaultGroups (defaultGroups) are names of groups, without wildcards,
+	// that each account gets once. Resolving names and recording what was added
+	// is for the caller: [Policy.Decide] does not know them.
+	DefaultGroups []string
+
+	// DefaultGroupsAt (defaultGroupsAt) says when DefaultGroups are added.
+	DefaultGroupsAt DefaultGroupsAt
+
+	// RequiredGroups (requiredGroups) is a gate on people: only those in one of
+	// these groups are admitted.
+	RequiredGroups Patterns
+
+	// ExcludedGroups (excludedGroups) is a filter on groups, not on people:
+	// accounts do not carry these groups.
+	ExcludedGroups Patterns
+
+	// IncludedGroups (includedGroups), if not empty, are the only groups that
+	// accounts carry. ExcludedGroups beats it.
+	IncludedGroups Patterns
+
+	// SiteAdminGroups (siteAdminGroups) make their members site admins.
+	SiteAdminGroups Patterns
+
+	// ReadOnlySiteAdminGroups (readOnlySiteAdminGroups) make their members site
+	// admins who may only look. SiteAdminGroups beats it.
+	ReadOnlySiteAdminGroups Patterns
+
+	// AllowEveryoneAdmin (allowEveryoneAdmin) permits patterns made of
+	// wildcards only in SiteAdminGroups and ReadOnlySiteAdminGroups. Who sets
+	// it MUST want everyone to be an admin.
+	AllowEveryoneAdmin bool
+
+	// GroupAdminGroups (groupAdminGroups) make their members admins of the
+	// group that matched, if the account carries it.
+	GroupAdminGroups Patterns
+
+	// PasswordGroups (passwordGroups) make their members log in with a password
+	// of the application. It is fixed with the first login.
+	PasswordGroups Patterns
+
+	// AllowSSOForPasswordUsers (allowSSOForPasswordUsers) lets those who have a
+	// password log in through the identity provider, too.
+	AllowSSOForPasswordUsers bool
+
+	// TwoFactor (twoFactor) is the two-factor setting of new accounts.
+	TwoFactor TwoFactor
+
+	// Permissions (permissions) are the protocol permissions of new accounts.
+	// A host may add names.
+	Permissions Permissions
+
+	// TimeZone (timeZone) is used where the identity provider gives no valid
+	// one: a name that [TimeZone] knows.
+	TimeZone string
+
+	// Roles (roles) grant host roles to members of groups.
+	Roles []RoleGrant
+
+	// Link (link) says how a person is joined with an account that the host had
+	// before.
+	Link Link
+
+	// EmailDomains (emailDomains) are the domains whose e-mail addresses the
+	// identity provider can speak for. Addresses elsewhere are not verified and
+	// never link.
+	EmailDomains []string
+
+	// OnMissingGroups (onMissingGroups) says what follows when nothing is known
+	// of a person's groups.
+	OnMissingGroups OnMissingGroups
+
+	// RoleEvidenceMaxAgeDays (roleEvidenceMaxAgeDays, 0 to 3650) is how long
+	// roles live that rest on logins alone, without a login that lists groups.
+	// Zero is for ever. The caller keeps the time.
+	RoleEvidenceMaxAgeDays int
+
+	// ExternalIDImmutable (externalIdImmutable) says whether an externalId may
+	// identify a person at login. Nil leaves it to the dialect.
+	ExternalIDImmutable *bool
+}
+
+// RoleGrant grants a role of the host to the members of some groups.
+type RoleGrant struct {
+	Groups Patterns `json:"groups"`
+	Role   string   `json:"role"`
+}
+
+// FirstLogin says whether a login by an unknown person creates them. In JSON it
+// is "auto", true or false.
+type FirstLogin uint8
+
+// The values of FirstLogin.
+const (
+	FirstLoginRefuse    FirstLogin = iota // false
+	FirstLoginProvision                   // true
+	FirstLoginAuto                        // "auto": unless SCIM is set up
+)
+
+// DeprovisionMethod is how a person is taken out. Empty means Disable.
+type DeprovisionMethod string
+
+// The methods of deprovisioning.
+const (
+	Disable DeprovisionMethod = "disable" // keep the account for audit
+	Delete  DeprovisionMethod = "delete"  // remove it and its personal data, leave a tombstone
+)
+
+// CompanyMode says when the company option is used. Empty means CompanyDefault.
+type CompanyMode string
+
+// The modes of the company option.
+const (
+	CompanyDefault CompanyMode = "default" // where the identity provider gives none
+	CompanyForce   CompanyMode = "force"   // always
+)
+
+// DefaultGroupsAt says when default groups are added. Empty means AtCreation.
+type DefaultGroupsAt string
+
+// The moments at which default groups are added.
+const (
+	AtCreation DefaultGroupsAt = "creation" // with the account
+	AtLogin    DefaultGroupsAt = "login"    // with the first login
+)
+
+// Link says how a person is joined with an account that the host had before.
+// Empty means LinkDeny.
+type Link string
+
+// The ways of linking.
+const (
+	LinkDeny     Link = "deny"     // never
+	LinkEmail    Link = "email"    // by verified e-mail address
+	LinkUserName Link = "username" // by user name
+)
+
+// OnMissingGroups says what follows when nothing is known of a person's groups.
+// Empty means MissingKeep.
+type OnMissingGroups string
+
+// The ways to read missing groups.
+const (
+	MissingKeep  OnMissingGroups = "keep"  // nothing is removed or revoked
+	MissingEmpty OnMissingGroups = "empty" // Absent is no groups; Overage, which has too many, is kept
+	MissingDeny  OnMissingGroups = "deny"  // as keep, and the person is not admitted
+)
+
+// Default returns the options that an administrator starts from. Each call
+// returns a new value.
+func Default() Config {
+	return Config{
+		ProvisionOnFirstLogin:  FirstLoginAuto,
+		DeprovisionUsers:       true,
+		DeprovisionMethod:      Disable,
+		ProvisionGroups:        true,
+		DeprovisionGroups:      true,
+		CompanyMode:            CompanyDefault,
+		DefaultGroupsAt:        AtCreation,
+		TwoFactor:              SiteTwoFactor,
+		Permissions:            Permissions{"webdav": nil, "ftp": nil, "sftp": nil},
+		Link:                   LinkDeny,
+		OnMissingGroups:        MissingKeep,
+		RoleEvidenceMaxAgeDays: 30,
+	}
+}
+
+// Clone returns a copy of c that shares no memory with it.
+func (c Config) Clone() Config {
+	for _, o := range options {
+		switch field := o.field(&c).(type) {
+		case *Patterns:
+			*field = slices.Clone(*field)
+		case *[]string:
+			*field = slices.Clone(*field)
+		}
+	}
+	c.Permissions = c.Permissions.Clone()
+	c.Roles = slices.Clone(c.Roles)
+	for i := range c.Roles {
+		c.Roles[i].Groups = slices.Clone(c.Roles[i].Groups)
+	}
+	c.ExternalIDImmutable = clonePointer(c.ExternalIDImmutable)
+	return c
+}
+
+// Clone returns a copy of p that shares no memory with it.
+func (p Permissions) Clone() Permissions {
+	c := maps.Clone(p)
+	for name, allowed := range c {
+		c[name] = clonePointer(allowed)
+	}
+	return c
+}
+
+func clonePointer(b *bool) *bool {
+	if b == nil {
+		return nil
+	}
+	c := *b
+	return &c
+}

@@ -1,0 +1,63 @@
+package policy
+
+import "maps"
+
+// EffectiveTwoFactor reports whether a person must use two factors: what the
+// site says (AlwaysTwoFactor, or anything else for no), or what the account
+// says where overrides are allowed.
+func EffectiveTwoFactor(site TwoFactor, overridesAllowed bool, user TwoFactor) bool {
+	if overridesAllowed && (user == AlwaysTwoFactor || user == NeverTwoFactor) {
+		return user == AlwaysTwoFactor
+	}
+	return site == AlwaysTwoFactor
+}
+
+// EffectivePermissions returns what a person may do with their own permissions
+// and those of their groups: whatever any of them allows. A permission that none
+// allows is denied if any of them denies it, and otherwise left to the host
+// (nil). The result shares no memory with the arguments.
+func EffectivePermissions(user Permissions, groups ...Permissions) Permissions {
+	effective := Permissions{}
+	effective.merge(user)
+	for _, group := range groups {
+		effective.merge(group)
+	}
+	return effective
+}
+
+func (p Permissions) merge(other Permissions) {
+	for name, allowed := range other {
+		if before := p[name]; before == nil || allowed != nil && *allowed && !*before {
+			p[name] = clonePointer(allowed)
+		}
+	}
+}
+
+// Allows reports whether p allows the named protocol, with the host's default
+// where p says nothing. FTPS is covered by "ftp" unless p has "ftps" as well.
+func (p Permissions) Allows(name string, host bool) bool {
+	allowed, ok := p[name]
+	if !ok && name == "ftps" {
+		allowed = p["ftp"]
+	}
+	if allowed == nil {
+		return host
+	}
+	return *allowed
+}
+
+// set reports whether p says anything: whether a permission is not left to the
+// host.
+func (p Permissions) set() bool {
+	for _, allowed := range p {
+		if allowed != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// equal reports whether p and q say the same of every permission.
+func (p Permissions) equal(q Permissions) bool {
+	return maps.EqualFunc(p, q, func(a, b *bool) bool { return a == b || a != nil && b != nil && *a == *b })
+}

@@ -1,0 +1,25 @@
+package policy
+
+// MatchPattern reports whether one pattern matches a group, as a policy does it.
+func MatchPattern(pattern string, g Group) (bool, error) {
+	patterns := Patterns{pattern}
+	if err := patterns.check(); err != nil {
+		return false, err
+	}
+	m := newMatcher([]Patterns{excludedList: patterns})
+	var h hits
+	m.match(&g, 0, &h)
+	return h.own(0)[excludedList] != 0, nil
+}
+
+// RailsZones returns the table of Rails names.
+func RailsZones() map[string]string {
+	zones := map[string]string{}
+	for _, zone := range railsZones {
+		zones[zone.name] = zone.iana
+	}
+	return zones
+}
+
+// IANAZones returns the table of IANA names.
+func IANAZones() []string { return ianaZones[:] }

@@ -1,0 +1,97 @@
+package policy
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// Fold returns the form of s by which names are compared without regard to
+// case: user names, keys of a store, and the patterns of this package. Two
+// strings are the same name exactly if their folded forms are the same bytes.
+//
+// It is Unicode simple case folding. Each character becomes one chosen member of
+// its orbit under [unicode.SimpleFold]: the lower-case ASCII letter if the orbit
+// has one, otherwise the smallest character. So the Kelvin sign folds to k, and
+// İ (U+0130), which has no simple folding, stays different from i, as do
+// look-alike letters of other scripts. Bytes that are not UTF-8 stay as they
+// are. Nothing is normalized: that is for whoever stores the name.
+//
+// Folding is idempotent. It does not allocate if s is ASCII without upper-case
+// letters.
+func Fold(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			buf := make([]byte, i, len(s)+utf8.UTFMax)
+			copy(buf, s)
+			return string(appendFold(buf, s[i:]))
+		}
+	}
+	return s
+}
+
+// EqualFold reports whether a and b are the same name: whether Fold(a) equals
+// Fold(b). It does not allocate.
+func EqualFold(a, b string) bool {
+	for len(a) > 0 && len(b) > 0 {
+		if c, d := a[0], b[0]; c < utf8.RuneSelf && d < utf8.RuneSelf {
+			if lower(c) != lower(d) {
+				return false
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(a)
+		q, m := utf8.DecodeRuneInString(b)
+		if r == utf8.RuneError || q == utf8.RuneError {
+			// Invalid bytes equal only themselves; U+FFFD itself has three.
+			if n != m || a[:n] != b[:m] {
+				return false
+			}
+		} else if r != q && foldRune(r) != foldRune(q) {
+			return false
+		}
+		a, b = a[n:], b[m:]
+	}
+	return len(a) == len(b)
+}
+
+// appendFold appends the folded form of s to dst.
+func appendFold(dst []byte, s string) []byte {
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			dst = append(dst, lower(c))
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError {
+			dst = append(dst, s[i:i+n]...)
+		} else {
+			dst = utf8.AppendRune(dst, foldRune(r))
+		}
+		i += n
+	}
+	return dst
+}
+
+// foldRune returns the chosen member of r's orbit.
+func foldRune(r rune) rune {
+	// SimpleFold goes up through the orbit and wraps around to its smallest
+	// member.
+	smallest := unicode.SimpleFold(r)
+	for smallest > r {
+		r, smallest = smallest, unicode.SimpleFold(smallest)
+	}
+	if smallest < utf8.RuneSelf {
+		return rune(lower(byte(smallest)))
+	}
+	return smallest
+}
+
+// lower returns the lower-case form of an ASCII character.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

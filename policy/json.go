@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Parse reads a policy object. Options that it does not name have the values of
+// [Default]. An unknown or duplicate key, a value of the wrong type, a wrong
+// value and anything that is not one JSON object is a *[ConfigError].
+//
+// Rules between options are left to [Config.Compile].
+func Parse(data []byte) (Config, error) {
+	if at := invalidUTF8(string(data)); at >= 0 {
+		return Config{}, &ConfigError{Value: string(data[at : at+1]), Offset: at, Document: true, Detail: "invalid UTF-8"}
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return Config{}, syntaxError(data, err)
+	}
+	c := Default()
+	members, err := value{data: data}.members()
+	if err != nil {
+		return Config{}, err
+	}
+	for _, m := range members {
+		o, err := findOption(m)
+		if err != nil {
+			return Config{}, err
+		}
+		if err := m.read(o.field(&c)); err != nil {
+			return Config{}, err
+		}
+		if err := o.verify(&c); err != nil {
+			return Config{}, err
+		}
+	}
+	return c, nil
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. It reads like [Parse]: from the
+// defaults, not from what c was before. Offsets count in the policy object. On
+// an error c is left as it was.
+func (c *Config) UnmarshalJSON(data []byte) error {
+	parsed, err := Parse(data)
+	if err != nil {
+		return err
+	}
+	*c = parsed
+	return nil
+}
+
+// MarshalJSON implements [json.Marshaler]. It writes every option, always in the
+// same order, so that equal configurations are equal bytes and reading them
+// does not depend on the defaults.
+func (c Config) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, o := range options {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:", o.key)
+		encoded, err := json.Marshal(o.written(&c))
+		if err != nil {
+			return nil, err
+		}
+		b.Write(encoded)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// written returns the value of an option as it is written in JSON.
+func (o option) written(c *Config) any {
+	switch field := o.field(c).(type) {
+	case *string:
+		if *field == "" && o.values != nil {
+			return o.values[0]
+		}
+	case *[]string:
+		return Patterns(*field)
+	case *Permissions:
+		if *field == nil {
+			return Permissions{}
+		}
+	case *[]RoleGrant:
+		if *field == nil {
+			return []RoleGrant{}
+		}
+	}
+	return o.field(c)
+}
+
+// MarshalJSON implements [json.Marshaler]: an array.
+func (p Patterns) MarshalJSON() ([]byte, error) {
+	if len(p) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]string(p))
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]: an array, or a string for
+// [ParsePatterns].
+func (p *Patterns) UnmarshalJSON(data []byte) error {
+	patterns, err := value{data: data}.names()
+	if err != nil {
+		return err
+	}
+	if err := Patterns(patterns).check(); err != nil {
+		return err
+	}
+	*p = patterns
+	return nil
+}
+
+// MarshalJSON implements [json.Marshaler]: "auto", true or false.
+func (f FirstLogin) MarshalJSON() ([]byte, error) {
+	if f == FirstLoginAuto {
+		return []byte(`"auto"`), nil
+	}
+	return strconv.AppendBool(nil, f == FirstLoginProvision), nil
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (f *FirstLogin) UnmarshalJSON(data []byte) (err error) {
+	*f, err = value{data: data}.firstLogin()
+	return err
+}
+
+func findOption(m member) (option, error) {
+	for _, o := range options {
+		if o.key == m.key {
+			return o, nil
+		}
+	}
+	detail := "unknown option"
+	for _, o := range options {
+		if EqualFold(o.key, m.key) {
+			detail = fmt.Sprintf("unknown option (it is written %s)", o.key)
+		}
+	}
+	return option{}, &ConfigError{Option: m.key, Value: m.key, Offset: m.at, Document: true, Detail: detail}
+}
+
+func syntaxError(data []byte, err error) error {
+	e := &ConfigError{Document: true, Detail: err.Error()}
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		e.Offset = int(syntax.Offset)
+		if !strings.HasPrefix(e.Detail, "unexpected end") {
+			e.Offset-- // the decoder counts the wrong character, too
+			_, n := utf8.DecodeRune(data[e.Offset:])
+			e.Value = string(data[e.Offset : e.Offset+n])
+		}
+	}
+	return e
+}
