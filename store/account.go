@@ -1,0 +1,107 @@
+package store
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/scimjit/provision/policy"
+)
+
+// Account is the derived, effective state of one person in the application. It
+// is what a host acts on. Its JSON form is the one that a host sees; Facts stay
+// inside.
+//
+// A stored Account is never changed, only replaced: copy it with [Account.Clone]
+// before changing a field.
+type Account struct {
+	ID                string                `json:"id"`
+	Connection        string                `json:"connection"`
+	UserName          string                `json:"userName"`
+	ExternalID        string                `json:"externalId"`
+	Email             string                `json:"email"`
+	Name              string                `json:"name"`
+	DisplayName       string                `json:"displayName"`
+	Status            policy.Status         `json:"status"`
+	Authentication    policy.Authentication `json:"authentication"`
+	SiteAdmin         bool                  `json:"siteAdmin"`
+	ReadOnlySiteAdmin bool                  `json:"readOnlySiteAdmin"`
+	Roles             []string              `json:"roles"`
+	Groups            []AccountGroup        `json:"groups"`
+	TwoFactor         policy.TwoFactor      `json:"twoFactor"`
+	Permissions       policy.Permissions    `json:"permissions"`
+	Company           string                `json:"company"`
+	TimeZone          string                `json:"timeZone"`
+	Attributes        Attributes            `json:"attributes"`
+	Pending           bool                  `json:"pending"`
+	Version           int64                 `json:"version"`
+	Reasons           []policy.Reason       `json:"reasons"`
+
+	// ResourceID is the user resource that the account is derived from, empty
+	// for a tombstone and for an account whose resource was deleted.
+	ResourceID string `json:"-"`
+
+	Created  time.Time `json:"-"` // UTC
+	Modified time.Time `json:"-"` // UTC
+
+	// Facts are what derivation needs to know beside the resource and its
+	// memberships.
+	Facts Facts `json:"-"`
+}
+
+// AccountGroup is a group that an account carries into the application.
+type AccountGroup struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Admin  bool   `json:"admin"`
+	Source Source `json:"source"`
+}
+
+// Facts are the policy inputs of one person: a projection of the resource, so
+// that an edited policy is applied without decoding documents, and sticky facts
+// that are recorded once.
+type Facts struct {
+	Company  string `json:"company,omitempty"`  // as the identity provider gave it
+	TimeZone string `json:"timeZone,omitempty"` // as the identity provider gave it
+
+	// Blocks are the sources that said the person must not be active. Each
+	// source lifts only its own.
+	Blocks []Source `json:"blocks,omitempty"`
+
+	// Suppressed are the blocks that came while deprovisioning was switched
+	// off: recorded, not acted on.
+	Suppressed []Source `json:"suppressed,omitempty"`
+
+	WasActive bool `json:"wasActive,omitempty"` // the account was active at some time
+	LoggedIn  bool `json:"loggedIn,omitempty"`  // the person has logged in: authentication is fixed
+
+	// DefaultGroups are the default groups that were applied, by name; a later
+	// removal is not undone.
+	DefaultGroups []string `json:"defaultGroups,omitempty"`
+}
+
+// Attributes are SCIM attributes that a connection maps for the host, by path.
+type Attributes map[string]json.RawMessage
+
+// MarshalJSON implements [json.Marshaler]: an object, also when a is nil.
+func (a Attributes) MarshalJSON() ([]byte, error) {
+	if a == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(map[string]json.RawMessage(a))
+}
+
+// Clone returns a copy of a that shares no memory that a caller may change.
+func (a *Account) Clone() *Account {
+	c := *a
+	c.Roles = slices.Clone(a.Roles)
+	c.Groups = slices.Clone(a.Groups)
+	c.Reasons = slices.Clone(a.Reasons)
+	c.Permissions = maps.Clone(a.Permissions)
+	c.Attributes = maps.Clone(a.Attributes)
+	c.Facts.Blocks = slices.Clone(a.Facts.Blocks)
+	c.Facts.Suppressed = slices.Clone(a.Facts.Suppressed)
+	c.Facts.DefaultGroups = slices.Clone(a.Facts.DefaultGroups)
+	return &c
+}

@@ -1,0 +1,62 @@
+package store
+
+// Query selects a page of resources.
+type Query struct {
+	// Types restricts the query to these resource types; empty means all.
+	Types []string
+
+	// Filter decides which resources match; nil matches all.
+	Filter Filter
+
+	// Sort orders the matches; nil orders them by Position, which is stable
+	// under concurrent writes.
+	Sort *Sort
+
+	// Offset is how many matches to skip, and Limit how many resources to
+	// return at most; a Limit of 0 returns none and only counts.
+	Offset int
+	Limit  int
+
+	// After, when positive, skips the resources up to this Position. It is
+	// ignored with Sort.
+	After int64
+
+	// With says which parts to load for each resource of the page.
+	With Parts
+
+	// ScanRows bounds how many resources a filter without an indexed term may
+	// be evaluated on. 0 means 200,000.
+	ScanRows int
+
+	// NoTotal leaves Page.Total unset, for callers that do not need it.
+	NoTotal bool
+}
+
+// DefaultScanRows is the bound of Query.ScanRows where it is 0.
+const DefaultScanRows = 200_000
+
+// Sort orders resources by one attribute. Resources without a value come last,
+// in either direction; equal ones keep the order of their Position.
+type Sort struct {
+	Path       Path
+	Descending bool
+}
+
+// Page is one page of a query.
+type Page struct {
+	Resources []*Resource
+	Total     int // how many match in all
+}
+
+// AccountQuery selects accounts. Zero fields do not restrict; the others are
+// combined with and.
+type AccountQuery struct {
+	UserName   string   // folded with policy.Fold, compared with the folded userName
+	ExternalID string   // compared exactly
+	Email      string   // folded with policy.Fold
+	Statuses   []string // any of these, as text
+	SiteAdmin  bool     // only full site admins
+	Unlinked   bool     // only accounts without a resource
+	After      string   // only ids greater than this
+	Limit      int      // 0: all
+}

@@ -1,0 +1,222 @@
+// Package store defines what a provisioning store keeps and the interface that
+// every store implements.
+//
+// # What a store holds
+//
+// A store holds facts (a [Resource] and its [Membership] rows, as the identity
+// provider wrote them), the [Account] derived from them for each person, the
+// [Event] stream that tells a host what changed, and small versioned [Record]
+// values such as connection settings, credentials and delivery cursors.
+//
+// Everything belongs to exactly one scope, the id of a connection. Nothing in
+// one scope can be read or written from another: the scope is an argument of
+// [Store.View] and [Store.Update], never of a method inside them. The scope
+// [Global] holds only records.
+//
+// # Implementing a store
+//
+// Implement [Store], [Reader] and [Tx], then run the conformance suite of
+// package storetest, under the race detector. A store narrows a [Query] by the
+// indexed keys that [Narrow] finds and lets [Match] decide each candidate, so
+// that all stores give the same answers.
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Global is the scope outside any connection. It holds records only.
+const Global = ""
+
+// Store keeps the state of all connections. Implementations are safe for
+// concurrent use.
+type Store interface {
+	// View runs fn on one consistent, read-only snapshot of a scope. Views run
+	// in parallel with each other. An unknown scope reads as empty.
+	//
+	// fn must not keep r, nor anything that r iterates, after it returns, and
+	// must not write to the network: a slow client would hold the snapshot.
+	View(ctx context.Context, scope string, fn func(ctx context.Context, r Reader) error) error
+
+	// Update runs fn on a scope and commits everything it wrote, or nothing
+	// when fn returns an error or panics. Updates of one scope are serial:
+	// each sees all that the one before it wrote. Update returns after the
+	// commit is durable (as far as the store is configured to be).
+	//
+	// fn may run more than once, so it assigns results only as its last step,
+	// and does no I/O but through tx. The ctx it receives marks the
+	// transaction: calling View or Update of the same store with it returns
+	// [ErrNested]. After a method of tx fails with anything but [ErrNotFound],
+	// [ErrVersion] or a [*ConflictError], fn must return an error.
+	//
+	// When ctx ends before fn has started, nothing happens and the error wraps
+	// ctx.Err(). A store that is busy or away returns an [*UnavailableError].
+	Update(ctx context.Context, scope string, fn func(ctx context.Context, tx Tx) error) error
+
+	// Ping reports whether the store answers.
+	Ping(ctx context.Context) error
+
+	// Close releases the store. Calls after Close fail.
+	Close() error
+}
+
+// Reader reads one scope. It is the sum of narrow roles, so that a function can
+// ask for no more than it uses.
+//
+// Values that a Reader returns are the caller's for reading only: they may be
+// shared with the store and with other readers.
+type Reader interface {
+	ResourceReader
+	MemberReader
+	AccountReader
+	EventReader
+	RecordReader
+}
+
+// Tx reads and writes one scope. A Tx sees its own writes.
+//
+// A store copies what it is given or keeps it: the caller must not change a
+// value after passing it to a Tx.
+type Tx interface {
+	Reader
+	ResourceWriter
+	MemberWriter
+	AccountWriter
+	EventWriter
+	RecordWriter
+}
+
+// ResourceReader reads resources.
+type ResourceReader interface {
+	// Resource returns one resource by type and id, with the parts asked for,
+	// or [ErrNotFound]. An empty typ means any type.
+	Resource(typ, id string, with Parts) (*Resource, error)
+
+	// Query returns one page of the resources that match q.
+	//
+	// A filter without an indexed term is evaluated on at most q.ScanRows
+	// resources; when there are more, Query fails with a [*ScanError] rather
+	// than return a partial result.
+	Query(q Query) (Page, error)
+}
+
+// ResourceWriter writes resources.
+type ResourceWriter interface {
+	// PutResource inserts r when r.Version is 1 and replaces the stored one
+	// otherwise. The stored version must be r.Version-1, or the error is
+	// [ErrVersion]; inserting an id that exists is ErrVersion too, and
+	// replacing one that does not is [ErrNotFound].
+	//
+	// The keys of r replace those stored before; nil Keys (not merely empty)
+	// keep the stored ones. A key with Unique set that another resource of the
+	// same type holds is a [*ConflictError] and nothing is written. On insertion the store assigns r.Position, greater
+	// than that of every resource in the scope before; on replacement it keeps
+	// the stored one. r.Groups and r.Members are ignored.
+	PutResource(r *Resource) error
+
+	// DeleteResource removes a resource, its keys, and every membership that
+	// it is the group or the member of. It returns [ErrNotFound] for an
+	// unknown id.
+	DeleteResource(typ, id string) error
+}
+
+// MemberReader reads memberships.
+type MemberReader interface {
+	// Memberships returns the memberships in a group in ascending order of
+	// member id, then source, starting after the member id given, at most
+	// limit rows (0: all). Direct memberships only.
+	Memberships(group, after string, limit int) ([]Membership, error)
+
+	// MembershipsOf returns the direct memberships of a user or group, in
+	// ascending order of group id, then source.
+	MembershipsOf(member string) ([]Membership, error)
+
+	// IsMember reports whether member is directly in group, from any source.
+	// An empty member asks whether the group has any member; an empty group
+	// asks whether the member is in any.
+	IsMember(group, member string) (bool, error)
+}
+
+// MemberWriter writes memberships. Its cost does not depend on the size of the
+// group.
+type MemberWriter interface {
+	// PutMembership adds a membership and reports whether it was new. The
+	// caller has checked that group and member exist.
+	PutMembership(m Membership) (added bool, err error)
+
+	// DeleteMembership removes one membership and reports whether it was there.
+	// An empty source removes those of every source.
+	DeleteMembership(group, member string, source Source) (removed bool, err error)
+}
+
+// AccountReader reads accounts.
+type AccountReader interface {
+	// Account returns an account by id, or [ErrNotFound].
+	Account(id string) (*Account, error)
+
+	// AccountOf returns the account linked to a resource, or [ErrNotFound].
+	AccountOf(resource string) (*Account, error)
+
+	// Accounts returns the accounts that match q in ascending order of id.
+	Accounts(q AccountQuery) ([]*Account, error)
+}
+
+// AccountWriter writes accounts.
+type AccountWriter interface {
+	// PutAccount inserts or replaces an account by id. At most one account is
+	// linked to a resource: a second one is a [*ConflictError] on attribute
+	// "resourceId".
+	PutAccount(a *Account) error
+}
+
+// EventReader reads the event stream.
+type EventReader interface {
+	// Events returns events with a sequence greater than after, in order, at
+	// most limit (0: all).
+	Events(after int64, limit int) ([]*Event, error)
+
+	// EventRange returns the sequences of the oldest retained event and of the
+	// newest one ever appended. Both are 0 when there was none; first is
+	// last+1 when none is retained.
+	EventRange() (first, last int64, err error)
+}
+
+// EventWriter writes the event stream.
+type EventWriter interface {
+	// AppendEvent assigns e.Sequence, one more than the newest in the scope,
+	// and stores e. Sequences have no gaps: a transaction that rolls back
+	// leaves none.
+	AppendEvent(e *Event) error
+
+	// PruneEvents removes the events with a sequence up to and including
+	// through, and reports how many.
+	PruneEvents(through int64) (int, error)
+}
+
+// RecordReader reads records.
+type RecordReader interface {
+	// Record returns a record, or [ErrNotFound]. Expiry is not checked: the
+	// caller compares Expires with its own clock.
+	Record(kind, key string) (*Record, error)
+
+	// Records returns the records of a kind in ascending byte order of key,
+	// starting after the key given, at most limit (0: all).
+	Records(kind, after string, limit int) ([]*Record, error)
+}
+
+// RecordWriter writes records.
+type RecordWriter interface {
+	// PutRecord writes r by compare-and-set: r.Version is the version the
+	// caller read, 0 for a record that must not exist yet. On success it sets
+	// r.Version to the new one; otherwise the error is [ErrVersion].
+	PutRecord(r *Record) error
+
+	// DeleteRecord removes a record; version 0 removes any version. It returns
+	// [ErrNotFound] or [ErrVersion].
+	DeleteRecord(kind, key string, version int64) error
+
+	// PruneRecords removes the records of a kind that expired at or before
+	// now, and reports how many.
+	PruneRecords(kind string, now time.Time) (int, error)
+}
