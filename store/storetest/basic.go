@@ -1,0 +1,242 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/scimjit/provision/store"
+)
+
+// basic is the tier of single operations.
+func (s *suite) basic(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, st store.Store)
+	}{
+		{"unknown scope is empty", s.unknownScope},
+		{"resource round trip", s.resourceRoundTrip},
+		{"resource versions", s.resourceVersions},
+		{"unique keys", s.uniqueKeys},
+		{"kept keys", s.keptKeys},
+		{"deleted resource", s.deletedResource},
+		{"memberships", s.memberships},
+		{"membership pages", s.membershipPages},
+		{"membership sources", s.membershipSources},
+		{"parts", s.parts},
+		{"accounts", s.accounts},
+		{"account queries", s.accountQueries},
+		{"records", s.records},
+		{"record pages", s.recordPages},
+		{"expired records", s.expiredRecords},
+		{"global scope", s.globalScope},
+		{"own writes", s.ownWrites},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, s.open(t)) })
+	}
+}
+
+func (s *suite) unknownScope(t *testing.T, st store.Store) {
+	same(t, "an unknown scope", dump(t, st, "nowhere"), state{})
+}
+
+func (s *suite) resourceRoundTrip(t *testing.T, st store.Store) {
+	r := s.resource("User", "id-1", `{"userName":"Ann \"A\" 😀\u0001","emails":[{"value":"a@b.c","primary":true}],"x":1.50}`)
+	r.Display = "Ann"
+	update(t, st, func(tx store.Tx) error { return tx.PutResource(r) })
+	if r.Position < 1 {
+		t.Errorf("position %d was not assigned", r.Position)
+	}
+	view(t, st, func(rd store.Reader) error {
+		for _, typ := range []string{"User", ""} {
+			got, err := rd.Resource(typ, "id-1", 0)
+			is(t, "Resource", err, nil)
+			same(t, "resource", []*store.Resource{got}, strip(r))
+		}
+		_, err := rd.Resource("Group", "id-1", 0)
+		is(t, "Resource of another type", err, store.ErrNotFound)
+		_, err = rd.Resource("User", "id-2", 0)
+		is(t, "Resource that is not there", err, store.ErrNotFound)
+		_, err = rd.Resource("User", "ID-1", 0)
+		is(t, "Resource with the id in another case", err, store.ErrNotFound)
+		return nil
+	})
+}
+
+func (s *suite) resourceVersions(t *testing.T, st store.Store) {
+	first := s.user("ann")
+	update(t, st, func(tx store.Tx) error { return all(tx.PutResource(first), tx.PutResource(s.user("bob"))) })
+
+	second := s.resource("User", "id-ann", `{"userName":"anna"}`)
+	second.Version = 2
+	update(t, st, func(tx store.Tx) error {
+		is(t, "inserting an id again", tx.PutResource(s.user("ann")), store.ErrVersion)
+		other := s.group("x")
+		other.ID = "id-ann"
+		is(t, "inserting an id again with another type", tx.PutResource(other), store.ErrVersion)
+		third := *second
+		third.Version = 3
+		is(t, "skipping a version", tx.PutResource(&third), store.ErrVersion)
+		unknown := s.user("nobody")
+		unknown.Version = 2
+		is(t, "replacing what is not there", tx.PutResource(unknown), store.ErrNotFound)
+		return tx.PutResource(second)
+	})
+	if second.Position != first.Position {
+		t.Errorf("position %d after a replacement, want %d", second.Position, first.Position)
+	}
+	update(t, st, func(tx store.Tx) error {
+		stale := *second
+		is(t, "the same version again", tx.PutResource(&stale), store.ErrVersion)
+		return nil
+	})
+	view(t, st, func(r store.Reader) error {
+		got, err := r.Resource("User", "id-ann", 0)
+		is(t, "Resource", err, nil)
+		same(t, "replaced resource", []*store.Resource{got}, strip(second))
+		for name, want := range map[string][]string{"ann": nil, "anna": {"id-ann"}} {
+			page, err := r.Query(store.Query{Filter: keyed("userName", name), Limit: 10})
+			is(t, "Query", err, nil)
+			same(t, "found by "+name, ids(page.Resources), want)
+		}
+		page, err := r.Query(store.Query{Limit: 10})
+		same(t, "order of position", ids(page.Resources), []string{"id-ann", "id-bob"})
+		return err
+	})
+}
+
+func (s *suite) uniqueKeys(t *testing.T, st store.Store) {
+	update(t, st, func(tx store.Tx) error { return all(tx.PutResource(s.user("ann")), tx.PutResource(s.user("bob"))) })
+	update(t, st, func(tx store.Tx) error {
+		second := s.user("ANN")
+		conflict(t, tx.PutResource(second), "userName", "id-ann")
+		_, err := tx.Resource("", second.ID, 0)
+		is(t, "the refused resource", err, store.ErrNotFound)
+
+		renamed := s.resource("User", "id-bob", `{"userName":"Ann"}`)
+		renamed.Version = 2
+		conflict(t, tx.PutResource(renamed), "userName", "id-ann")
+		got, err := tx.Resource("User", "id-bob", 0)
+		if err != nil || got.Version != 1 {
+			t.Errorf("after a refused replacement: %+v, %v", got, err)
+		}
+
+		again := s.resource("User", "id-ann", `{"userName":"ANN"}`)
+		again.Version = 2
+		is(t, "a resource keeps its own key", tx.PutResource(again), nil)
+
+		device := s.resource("Device", "id-device", `{"userName":"ann"}`)
+		is(t, "a key of another type", tx.PutResource(device), nil)
+		twin := s.resource("User", "id-twin", `{"userName":"twin","displayName":"same"}`)
+		twin2 := s.resource("User", "id-twin2", `{"userName":"twin2","displayName":"same"}`)
+		return all(tx.PutResource(twin), tx.PutResource(twin2))
+	})
+	update(t, st, func(tx store.Tx) error {
+		is(t, "deleting the holder", tx.DeleteResource("User", "id-ann"), nil)
+		free := s.user("Ann")
+		return tx.PutResource(free)
+	})
+}
+
+// keptKeys replaces a resource without keys: nil keeps those stored, and an
+// empty list removes them.
+func (s *suite) keptKeys(t *testing.T, st store.Store) {
+	update(t, st, func(tx store.Tx) error { return tx.PutResource(s.user("ann")) })
+	for version, test := range []struct {
+		name  string
+		keys  []store.Key
+		found int
+	}{
+		{"nil", nil, 1}, {"empty", []store.Key{}, 0}, {"nil after empty", nil, 0},
+	} {
+		r := s.user("ann")
+		r.Version, r.Keys = int64(version)+2, test.keys
+		update(t, st, func(tx store.Tx) error { return tx.PutResource(r) })
+		view(t, st, func(rd store.Reader) error {
+			page, err := rd.Query(store.Query{Filter: keyed("userName", "ann"), Limit: 1})
+			if page.Total != test.found {
+				t.Errorf("%s keys: found %d times, want %d", test.name, page.Total, test.found)
+			}
+			return err
+		})
+	}
+}
+
+func (s *suite) deletedResource(t *testing.T, st store.Store) {
+	s.fill(t, st, scope)
+	update(t, st, func(tx store.Tx) error {
+		is(t, "deleting another type", tx.DeleteResource("Group", "id-ann"), store.ErrNotFound)
+		is(t, "deleting an unknown id", tx.DeleteResource("User", "nobody"), store.ErrNotFound)
+		is(t, "deleting", tx.DeleteResource("User", "id-ann"), nil)
+		is(t, "deleting again", tx.DeleteResource("User", "id-ann"), store.ErrNotFound)
+		return nil
+	})
+	view(t, st, func(r store.Reader) error {
+		rows, err := r.Memberships("id-staff", "", 0)
+		is(t, "Memberships", err, nil)
+		if len(rows) != 1 || rows[0].Member != "id-bob" {
+			t.Errorf("members after deleting one: %+v", rows)
+		}
+		page, err := r.Query(store.Query{Filter: keyed("userName", "ann"), Limit: 1})
+		if page.Total != 0 || err != nil {
+			t.Errorf("a deleted resource is found by its key: %+v, %v", page, err)
+		}
+		_, err = r.Account("acc-ann")
+		is(t, "the account of a deleted resource", err, nil)
+		return nil
+	})
+	var last int64
+	update(t, st, func(tx store.Tx) error {
+		is(t, "deleting the group", tx.DeleteResource("Group", "id-staff"), nil)
+		again := s.user("ann")
+		err := tx.PutResource(again)
+		last = again.Position
+		return err
+	})
+	view(t, st, func(r store.Reader) error {
+		for _, member := range []string{"id-ann", "id-bob"} {
+			rows, err := r.MembershipsOf(member)
+			is(t, "MembershipsOf", err, nil)
+			same(t, "groups of "+member, rows, []store.Membership(nil))
+		}
+		page, err := r.Query(store.Query{Limit: 10})
+		same(t, "resources", ids(page.Resources), []string{"id-bob", "id-ann"})
+		if last <= 3 {
+			t.Errorf("position %d is not greater than all before", last)
+		}
+		return err
+	})
+}
+
+func (s *suite) globalScope(t *testing.T, st store.Store) {
+	updateIn(t, st, store.Global, func(tx store.Tx) error {
+		return tx.PutRecord(&store.Record{Kind: "lease", Key: "k", Value: []byte("v")})
+	})
+	if got := dump(t, st, store.Global); len(got.Records) != 1 {
+		t.Errorf("records in the global scope: %+v", got.Records)
+	}
+	same(t, "another scope", dump(t, st, scope), state{})
+}
+
+// ownWrites checks that a transaction sees what it wrote.
+func (s *suite) ownWrites(t *testing.T, st store.Store) {
+	update(t, st, func(tx store.Tx) error {
+		record := &store.Record{Kind: "lease", Key: "k"}
+		err := all(tx.PutResource(s.group("g")), tx.PutResource(s.user("ann")), put(tx, "id-g", "id-ann"),
+			tx.PutAccount(s.account("a", "id-ann")), tx.AppendEvent(s.event("e")), tx.PutRecord(record))
+		if err != nil {
+			return err
+		}
+		page, err := tx.Query(store.Query{Filter: store.MemberOf{Group: "id-g"}, Limit: 1, With: store.WithGroups})
+		if len(page.Resources) != 1 || len(page.Resources[0].Groups) != 1 || err != nil {
+			t.Errorf("own membership: %+v, %v", page, err)
+		}
+		accounts, err := tx.Accounts(store.AccountQuery{})
+		events, eventErr := tx.Events(0, 0)
+		records, recordErr := tx.Records("lease", "", 0)
+		if len(accounts) != 1 || len(events) != 1 || len(records) != 1 {
+			t.Errorf("own writes: %d accounts, %d events, %d records", len(accounts), len(events), len(records))
+		}
+		record.Expires = time.Time{}
+		return all(err, eventErr, recordErr, tx.PutRecord(record))
+	})
+}

@@ -1,0 +1,198 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/scimjit/provision/store"
+)
+
+// events is the tier of the event stream.
+func (s *suite) events(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, st store.Store)
+	}{
+		{"round trip", s.eventRoundTrip},
+		{"pages", s.eventPages},
+		{"rollback leaves no gap", s.eventGap},
+		{"prune", s.eventPrune},
+		{"scopes count apart", s.eventScopes},
+		{"writers and a reader", s.eventWriters},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, s.open(t)) })
+	}
+}
+
+func (s *suite) eventRoundTrip(t *testing.T, st store.Store) {
+	full := s.event("x")
+	small := &store.Event{Time: s.base(), Type: store.JobFinished, Connection: scope, Actor: store.Actor{Kind: "system"}}
+	update(t, st, func(tx store.Tx) error { return all(tx.AppendEvent(full), tx.AppendEvent(small)) })
+	if full.Sequence != 1 || small.Sequence != 2 {
+		t.Errorf("sequences %d and %d, want 1 and 2", full.Sequence, small.Sequence)
+	}
+	view(t, st, func(r store.Reader) error {
+		events, err := r.Events(0, 0)
+		if err != nil || len(events) != 2 {
+			t.Fatalf("Events: %d, %v", len(events), err)
+		}
+		for i, want := range []*store.Event{full, small} {
+			got, gotErr := json.Marshal(events[i])
+			text, wantErr := json.Marshal(want)
+			same(t, "event as JSON", string(got), string(text))
+			err = errors.Join(err, gotErr, wantErr)
+		}
+		return err
+	})
+}
+
+func (s *suite) eventPages(t *testing.T, st store.Store) {
+	s.append(t, st, 10)
+	for _, test := range []struct {
+		after       int64
+		limit       int
+		first, last int64
+	}{
+		{0, 0, 1, 10}, {0, 3, 1, 3}, {3, 3, 4, 6}, {9, 3, 10, 10}, {10, 3, 0, 0}, {99, 0, 0, 0}, {7, 0, 8, 10}, {-1, 2, 1, 2},
+	} {
+		view(t, st, func(r store.Reader) error {
+			events, err := r.Events(test.after, test.limit)
+			var want []int64
+			for n := test.first; n > 0 && n <= test.last; n++ {
+				want = append(want, n)
+			}
+			same(t, "sequences", sequences(events), want)
+			return err
+		})
+	}
+}
+
+// append appends n events, each in its own update.
+func (s *suite) append(t *testing.T, st store.Store, n int) {
+	t.Helper()
+	for range n {
+		update(t, st, func(tx store.Tx) error { return tx.AppendEvent(s.event("x")) })
+	}
+}
+
+func sequences(events []*store.Event) []int64 {
+	var list []int64
+	for _, e := range events {
+		list = append(list, e.Sequence)
+	}
+	return list
+}
+
+func (s *suite) eventGap(t *testing.T, st store.Store) {
+	s.append(t, st, 2)
+	failure := errors.New("no")
+	err := st.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error {
+		return all(tx.AppendEvent(s.event("x")), tx.AppendEvent(s.event("x")), failure)
+	})
+	is(t, "Update", err, failure)
+	s.append(t, st, 1)
+	same(t, "range", eventRange(t, st), [2]int64{1, 3})
+	view(t, st, func(r store.Reader) error {
+		events, err := r.Events(0, 0)
+		same(t, "sequences", sequences(events), []int64{1, 2, 3})
+		return err
+	})
+}
+
+func eventRange(t *testing.T, st store.Store) (got [2]int64) {
+	t.Helper()
+	view(t, st, func(r store.Reader) error {
+		first, last, err := r.EventRange()
+		got = [2]int64{first, last}
+		return err
+	})
+	return got
+}
+
+func (s *suite) eventPrune(t *testing.T, st store.Store) {
+	same(t, "range of nothing", eventRange(t, st), [2]int64{0, 0})
+	s.append(t, st, 5)
+	for _, test := range []struct {
+		through int64
+		removed int
+		want    [2]int64
+	}{
+		{0, 0, [2]int64{1, 5}}, {2, 2, [2]int64{3, 5}}, {1, 0, [2]int64{3, 5}}, {99, 3, [2]int64{6, 5}}, {99, 0, [2]int64{6, 5}},
+	} {
+		update(t, st, func(tx store.Tx) error {
+			n, err := tx.PruneEvents(test.through)
+			if n != test.removed {
+				t.Errorf("PruneEvents(%d) = %d, want %d", test.through, n, test.removed)
+			}
+			return err
+		})
+		same(t, "range", eventRange(t, st), test.want)
+	}
+	s.append(t, st, 1)
+	same(t, "range after pruning all", eventRange(t, st), [2]int64{6, 6})
+}
+
+func (s *suite) eventScopes(t *testing.T, st store.Store) {
+	s.append(t, st, 3)
+	e := s.event("x")
+	updateIn(t, st, "other", func(tx store.Tx) error { return tx.AppendEvent(e) })
+	if e.Sequence != 1 {
+		t.Errorf("the first sequence of another scope is %d", e.Sequence)
+	}
+}
+
+// eventWriters checks what a consumer with a cursor relies on: once it has seen
+// a sequence, nothing at or below appears later.
+func (s *suite) eventWriters(t *testing.T, st store.Store) {
+	const writers, each = 2, 25
+	failures := make(chan error, writers)
+	for range writers {
+		go func() {
+			failures <- func() error {
+				for i := range each {
+					err := st.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error {
+						err := all(tx.AppendEvent(s.event("a")), tx.AppendEvent(s.event("b")))
+						if i%5 == 4 && err == nil {
+							return errRollback
+						}
+						return err
+					})
+					if err != nil && !errors.Is(err, errRollback) {
+						return err
+					}
+				}
+				return nil
+			}()
+		}()
+	}
+	const total = writers * (each - each/5) * 2
+	var cursor int64
+	for running := writers; cursor < total; {
+		view(t, st, func(r store.Reader) error {
+			events, err := r.Events(cursor, 7)
+			for i, e := range events {
+				if e.Sequence != cursor+int64(i)+1 {
+					t.Fatalf("sequence %d after %d", e.Sequence, cursor+int64(i))
+				}
+			}
+			cursor += int64(len(events))
+			return err
+		})
+		if running > 0 && cursor < total {
+			select {
+			case err := <-failures:
+				running--
+				is(t, "a writer", err, nil)
+			default:
+			}
+		} else if running == 0 && cursor < total && eventRange(t, st)[1] != total {
+			t.Fatalf("the stream ends at %d, want %d", eventRange(t, st)[1], total)
+		}
+	}
+	same(t, "range", eventRange(t, st), [2]int64{1, total})
+}
+
+// errRollback ends an update of the tests that must leave nothing.
+var errRollback = errors.New("storetest: roll back")

@@ -1,0 +1,183 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/scimjit/provision/store"
+)
+
+func (s *suite) memberships(t *testing.T, st store.Store) {
+	s.fill(t, st, scope)
+	update(t, st, func(tx store.Tx) error {
+		nested := s.group("all")
+		if err := tx.PutResource(nested); err != nil {
+			return err
+		}
+		added, err := tx.PutMembership(store.Membership{Group: "id-all", Member: "id-staff", Source: store.SourceSync, Kind: "Group"})
+		if !added || err != nil {
+			t.Errorf("a new membership: %t, %v", added, err)
+		}
+		added, err = tx.PutMembership(store.Membership{Group: "id-staff", Member: "id-ann", Source: store.SourceSCIM, Kind: "User"})
+		if added || err != nil {
+			t.Errorf("the same membership: %t, %v", added, err)
+		}
+		return nil
+	})
+	ann := store.Membership{Group: "id-staff", Member: "id-ann", Source: store.SourceSCIM, Kind: "User", Display: "ann"}
+	bob := store.Membership{Group: "id-staff", Member: "id-bob", Source: store.SourceSCIM, Kind: "User", Display: "bob"}
+	staff := store.Membership{Group: "id-all", Member: "id-staff", Source: store.SourceSync, Kind: "Group", Display: "staff"}
+	view(t, st, func(r store.Reader) error {
+		rows, err := r.Memberships("id-staff", "", 0)
+		is(t, "Memberships", err, nil)
+		same(t, "members of staff", rows, []store.Membership{ann, bob})
+		rows, err = r.Memberships("id-all", "", 0)
+		is(t, "Memberships", err, nil)
+		same(t, "members of all", rows, []store.Membership{staff})
+		rows, err = r.MembershipsOf("id-staff")
+		is(t, "MembershipsOf", err, nil)
+		staff.Display = "all" // of the other side
+		same(t, "groups of staff", rows, []store.Membership{staff})
+		for _, test := range []struct {
+			group, member string
+			want          bool
+		}{
+			{"id-staff", "id-ann", true}, {"id-staff", "id-staff", false}, {"id-all", "id-ann", false},
+			{"id-all", "id-staff", true}, {"id-ann", "id-staff", false}, {"nowhere", "id-ann", false}, {"id-staff", "nobody", false},
+			{"id-staff", "", true}, {"id-ann", "", false}, {"", "id-ann", true}, {"", "id-all", false}, {"", "nobody", false},
+		} {
+			got, err := r.IsMember(test.group, test.member)
+			if got != test.want || err != nil {
+				t.Errorf("IsMember(%q, %q) = %t, %v", test.group, test.member, got, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *suite) membershipPages(t *testing.T, st store.Store) {
+	var want []string
+	update(t, st, func(tx store.Tx) error {
+		want = nil
+		err := tx.PutResource(s.group("g"))
+		for _, name := range []string{"d", "B", "a", "C", "e", "f"} {
+			err = all(err, tx.PutResource(s.user(name)), put(tx, "id-g", "id-"+name))
+		}
+		want = []string{"id-B", "id-C", "id-a", "id-d", "id-e", "id-f"} // byte order
+		return err
+	})
+	view(t, st, func(r store.Reader) error {
+		for limit := range 8 {
+			var got []string
+			after := ""
+			for {
+				rows, err := r.Memberships("id-g", after, limit)
+				if err != nil {
+					return err
+				}
+				for _, m := range rows {
+					got = append(got, m.Member)
+				}
+				if limit == 0 || len(rows) < limit {
+					break
+				}
+				after = rows[len(rows)-1].Member
+			}
+			same(t, "pages of members", got, want)
+		}
+		rows, err := r.Memberships("id-g", "id-b", 2) // an id that is not a member
+		if len(rows) != 2 || rows[0].Member != "id-d" {
+			t.Errorf("after an id that is not there: %+v", rows)
+		}
+		return err
+	})
+}
+
+func (s *suite) membershipSources(t *testing.T, st store.Store) {
+	sources := []store.Source{store.SourceJIT, store.SourceOperator, store.SourceSCIM}
+	putAll := func(tx store.Tx) {
+		for _, source := range []store.Source{store.SourceSCIM, store.SourceJIT, store.SourceOperator} {
+			added, err := tx.PutMembership(store.Membership{Group: "id-g", Member: "id-a", Source: source, Kind: "User"})
+			if !added || err != nil {
+				t.Errorf("adding from %s: %t, %v", source, added, err)
+			}
+		}
+	}
+	check := func(tx store.Tx, want []store.Source) {
+		t.Helper()
+		of, _ := tx.MembershipsOf("id-a")
+		in, err := tx.Memberships("id-g", "", 0)
+		is(t, "Memberships", err, nil)
+		for side, rows := range map[string][]store.Membership{"of the member": of, "of the group": in} {
+			var got []store.Source
+			for _, m := range rows {
+				got = append(got, m.Source)
+			}
+			same(t, "sources "+side, got, want)
+		}
+	}
+	update(t, st, func(tx store.Tx) error {
+		if err := all(tx.PutResource(s.group("g")), tx.PutResource(s.user("a"))); err != nil {
+			return err
+		}
+		putAll(tx)
+		check(tx, sources)
+		for _, test := range []struct {
+			source  store.Source
+			removed bool
+			left    []store.Source
+		}{
+			{store.SourceJIT, true, sources[1:]},
+			{store.SourceJIT, false, sources[1:]},
+			{"", true, nil},
+			{"", false, nil},
+		} {
+			removed, err := tx.DeleteMembership("id-g", "id-a", test.source)
+			if removed != test.removed || err != nil {
+				t.Errorf("DeleteMembership(%q) = %t, %v", test.source, removed, err)
+			}
+			check(tx, test.left)
+		}
+		removed, err := tx.DeleteMembership("nowhere", "nobody", "")
+		if removed || err != nil {
+			t.Errorf("removing what is not there: %t, %v", removed, err)
+		}
+		return nil
+	})
+}
+
+func (s *suite) parts(t *testing.T, st store.Store) {
+	s.fill(t, st, scope)
+	for _, test := range []struct {
+		name            string
+		id              string
+		with            store.Parts
+		groups, members int
+	}{
+		{"none", "id-staff", 0, 0, 0},
+		{"members", "id-staff", store.WithMembers, 0, 2},
+		{"groups", "id-ann", store.WithGroups, 1, 0},
+		{"groups of a group", "id-staff", store.WithGroups, 0, 0},
+		{"both", "id-ann", store.WithGroups | store.WithMembers, 1, 0},
+		{"members of a user", "id-ann", store.WithMembers, 0, 0},
+	} {
+		view(t, st, func(r store.Reader) error {
+			one, err := r.Resource("", test.id, test.with)
+			if err != nil {
+				return err
+			}
+			page, err := r.Query(store.Query{Filter: byID(test.id), Limit: 1, With: test.with})
+			if err != nil || len(page.Resources) != 1 {
+				t.Errorf("%s: found %d, %v", test.name, len(page.Resources), err)
+				return err
+			}
+			for _, got := range []*store.Resource{one, page.Resources[0]} {
+				if len(got.Groups) != test.groups || len(got.Members) != test.members {
+					t.Errorf("%s: %d groups and %d members, want %d and %d",
+						test.name, len(got.Groups), len(got.Members), test.groups, test.members)
+				}
+			}
+			same(t, test.name+": resource and page", one, page.Resources[0])
+			return nil
+		})
+	}
+}

@@ -1,0 +1,271 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/storetest"
+)
+
+// mutantVariable names the mutant that a child process runs the suite on.
+const mutantVariable = "STORETEST_MUTANT"
+
+// TestMutants runs the suite on stores that break one rule each: it must fail
+// on every one. A failing suite fails its process, so each has a process of its
+// own.
+func TestMutants(t *testing.T) {
+	if name := os.Getenv(mutantVariable); name != "" {
+		open := func(*testing.T) store.Store { return mutants[name](memory.New()) }
+		storetest.Run(t, open, storetest.Options{Writers: 10, Steps: 100})
+		return
+	}
+	for name := range mutants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMutants$", "-test.failfast", "-test.timeout=60s")
+			child.Env = append(os.Environ(), mutantVariable+"="+name)
+			out, err := child.CombinedOutput()
+			var exit *exec.ExitError
+			switch {
+			case name == "none":
+				if err != nil {
+					t.Errorf("the suite fails on a good store: %v\n%s", err, out)
+				}
+			case !errors.As(err, &exit):
+				t.Errorf("the suite passes: %v", err)
+			}
+		})
+	}
+}
+
+// mutants break a store, each in one way.
+var mutants = map[string]func(store.Store) store.Store{
+	"none": func(s store.Store) store.Store { return s },
+
+	"one scope for all":      func(s store.Store) store.Store { return oneScope{s} },
+	"error commits":          func(s store.Store) store.Store { return errorCommits{s} },
+	"panic commits":          func(s store.Store) store.Store { return panicCommits{s} },
+	"panic is an error":      func(s store.Store) store.Store { return panicSwallowed{s} },
+	"nesting is allowed":     func(s store.Store) store.Store { return unmarked{s} },
+	"context is ignored":     func(s store.Store) store.Store { return patient{s} },
+	"close does nothing":     func(s store.Store) store.Store { return unclosable{s} },
+	"views see nothing":      func(s store.Store) store.Store { return blind{s} },
+	"sequence is too high":   onTx(func(tx store.Tx) store.Tx { return highSequence{tx} }),
+	"versions are ignored":   onTx(func(tx store.Tx) store.Tx { return anyVersion{tx} }),
+	"keys are not unique":    onTx(func(tx store.Tx) store.Tx { return noUnique{tx} }),
+	"keys are always lost":   onTx(func(tx store.Tx) store.Tx { return losesKeys{tx} }),
+	"every source goes":      onTx(func(tx store.Tx) store.Tx { return everySource{tx} }),
+	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
+	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
+	"expiry is exclusive":    onTx(func(tx store.Tx) store.Tx { return lateExpiry{tx} }),
+	"total is of the page":   onQuery(func(_ store.Query, p *store.Page) { p.Total = len(p.Resources) }),
+	"sort is ascending":      beforeQuery(func(q *store.Query) { q.Sort = ascending(q.Sort) }),
+	"sort has no effect":     beforeQuery(func(q *store.Query) { q.Sort = nil }),
+	"types are ignored":      beforeQuery(func(q *store.Query) { q.Types = nil }),
+	"after is ignored":       beforeQuery(func(q *store.Query) { q.After = 0 }),
+	"parts are ignored":      beforeQuery(func(q *store.Query) { q.With = 0 }),
+	"scan is unlimited":      beforeQuery(func(q *store.Query) { q.ScanRows = 1 << 30 }),
+	"no filter on or":        beforeQuery(dropOr),
+}
+
+func ascending(s *store.Sort) *store.Sort {
+	if s == nil {
+		return nil
+	}
+	return &store.Sort{Path: s.Path}
+}
+
+func dropOr(q *store.Query) {
+	if or, ok := q.Filter.(store.Or); ok && len(or) > 1 {
+		q.Filter = or[:len(or)-1]
+	}
+}
+
+type oneScope struct{ store.Store }
+
+func (s oneScope) View(ctx context.Context, _ string, fn func(context.Context, store.Reader) error) error {
+	return s.Store.View(ctx, "", fn)
+}
+
+func (s oneScope) Update(ctx context.Context, _ string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(ctx, "", fn)
+}
+
+type errorCommits struct{ store.Store }
+
+func (s errorCommits) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	var result error
+	err := s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error {
+		result = fn(ctx, tx)
+		return nil
+	})
+	return errors.Join(err, result)
+}
+
+type panicCommits struct{ store.Store }
+
+func (s panicCommits) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	var panicked any
+	err := s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error {
+		defer func() { panicked = recover() }()
+		return fn(ctx, tx)
+	})
+	if panicked != nil {
+		panic(panicked)
+	}
+	return err
+}
+
+type panicSwallowed struct{ store.Store }
+
+func (s panicSwallowed) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("panic")
+		}
+	}()
+	return s.Store.Update(ctx, scope, fn)
+}
+
+type unmarked struct{ store.Store }
+
+func (s unmarked) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	return s.Store.View(ctx, scope, func(_ context.Context, r store.Reader) error { return fn(ctx, r) })
+}
+
+type patient struct{ store.Store }
+
+func (s patient) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(context.WithoutCancel(ctx), scope, fn)
+}
+
+type unclosable struct{ store.Store }
+
+func (unclosable) Close() error { return nil }
+
+// blind shows views another scope.
+type blind struct{ store.Store }
+
+func (s blind) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	return s.Store.View(ctx, scope+" before", fn)
+}
+
+// onTx wraps the transactions of a store.
+func onTx(wrap func(store.Tx) store.Tx) func(store.Store) store.Store {
+	return func(s store.Store) store.Store { return wrapped{s, wrap} }
+}
+
+type wrapped struct {
+	store.Store
+	wrap func(store.Tx) store.Tx
+}
+
+func (s wrapped) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error { return fn(ctx, s.wrap(tx)) })
+}
+
+type highSequence struct{ store.Tx }
+
+func (t highSequence) AppendEvent(e *store.Event) error {
+	err := t.Tx.AppendEvent(e)
+	e.Sequence++
+	return err
+}
+
+type anyVersion struct{ store.Tx }
+
+func (t anyVersion) PutResource(r *store.Resource) error {
+	if old, err := t.Resource(r.Type, r.ID, 0); err == nil && r.Version > 1 {
+		next := *r
+		next.Version = old.Version + 1
+		return t.Tx.PutResource(&next)
+	}
+	return t.Tx.PutResource(r)
+}
+
+type noUnique struct{ store.Tx }
+
+func (t noUnique) PutResource(r *store.Resource) error {
+	for i := range r.Keys {
+		r.Keys[i].Unique = false
+	}
+	return t.Tx.PutResource(r)
+}
+
+type losesKeys struct{ store.Tx }
+
+func (t losesKeys) PutResource(r *store.Resource) error {
+	if r.Keys == nil {
+		r.Keys = []store.Key{}
+	}
+	return t.Tx.PutResource(r)
+}
+
+type everySource struct{ store.Tx }
+
+func (t everySource) DeleteMembership(group, member string, _ store.Source) (bool, error) {
+	return t.Tx.DeleteMembership(group, member, "")
+}
+
+type alwaysNew struct{ store.Tx }
+
+func (t alwaysNew) PutMembership(m store.Membership) (bool, error) {
+	_, err := t.Tx.PutMembership(m)
+	return true, err
+}
+
+type anyRecord struct{ store.Tx }
+
+func (t anyRecord) PutRecord(r *store.Record) error {
+	if old, err := t.Record(r.Kind, r.Key); err == nil {
+		r.Version = old.Version
+	}
+	return t.Tx.PutRecord(r)
+}
+
+type lateExpiry struct{ store.Tx }
+
+func (t lateExpiry) PruneRecords(kind string, now time.Time) (int, error) {
+	return t.Tx.PruneRecords(kind, now.Add(-time.Nanosecond))
+}
+
+// onQuery changes pages, and beforeQuery queries, in views.
+func onQuery(change func(store.Query, *store.Page)) func(store.Store) store.Store {
+	return func(s store.Store) store.Store {
+		return queries{Store: s, before: func(*store.Query) {}, after: change}
+	}
+}
+
+func beforeQuery(change func(*store.Query)) func(store.Store) store.Store {
+	return func(s store.Store) store.Store {
+		return queries{Store: s, before: change, after: func(store.Query, *store.Page) {}}
+	}
+}
+
+type queries struct {
+	store.Store
+	before func(*store.Query)
+	after  func(store.Query, *store.Page)
+}
+
+func (s queries) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	return s.Store.View(ctx, scope, func(ctx context.Context, r store.Reader) error { return fn(ctx, queryReader{r, s}) })
+}
+
+type queryReader struct {
+	store.Reader
+	queries queries
+}
+
+func (r queryReader) Query(q store.Query) (store.Page, error) {
+	r.queries.before(&q)
+	page, err := r.Reader.Query(q)
+	r.queries.after(q, &page)
+	return page, err
+}
