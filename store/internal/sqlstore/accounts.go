@@ -1,0 +1,119 @@
+package sqlstore
+
+import (
+	"strings"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// accountColumns are the columns that accounts are found by.
+type accountColumns struct {
+	resourceID, userName, externalID, email string
+	siteAdmin                               bool
+}
+
+func columnsOf(a *store.Account) accountColumns {
+	return accountColumns{
+		resourceID: a.ResourceID,
+		userName:   policy.Fold(a.UserName),
+		externalID: a.ExternalID,
+		email:      policy.Fold(a.Email),
+		siteAdmin:  a.SiteAdmin,
+	}
+}
+
+// Account implements [store.AccountReader].
+func (r *Reader) Account(id string) (*store.Account, error) {
+	return r.account(accountByID, r.scope, id)
+}
+
+// AccountOf implements [store.AccountReader].
+func (r *Reader) AccountOf(resource string) (*store.Account, error) {
+	return r.account(accountByResource, r.scope, resource)
+}
+
+func (r *Reader) account(query string, args ...any) (*store.Account, error) {
+	found, err := r.accounts(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// Accounts implements [store.AccountReader].
+func (r *Reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
+	var query strings.Builder
+	args := []any{r.scope, q.After}
+	where := func(wanted bool, condition string, arg ...any) {
+		if wanted {
+			query.WriteString(condition)
+			args = append(args, arg...)
+		}
+	}
+	query.WriteString(accountsWhere)
+	where(q.UserName != "", accountUserName, q.UserName)
+	where(q.ExternalID != "", accountExternalID, q.ExternalID)
+	where(q.Email != "", accountEmail, q.Email)
+	where(len(q.Statuses) > 0, accountStatuses, jsonTexts(q.Statuses))
+	where(q.SiteAdmin, accountSiteAdmin)
+	where(q.Unlinked, accountUnlinked)
+	where(true, accountsOrder, rowLimit(q.Limit))
+	return r.accounts(query.String(), args...)
+}
+
+func (r *Reader) accounts(query string, args ...any) (found []*store.Account, err error) {
+	var data []byte
+	err = r.conn.Query(query, func(row Scanner) error {
+		if err := row.Scan(&data); err != nil {
+			return err
+		}
+		a, err := decodeAccount(data)
+		if err != nil {
+			return err
+		}
+		if r.memory != nil {
+			r.memory.putAccount(a.ID, columnsOf(a))
+		}
+		found = append(found, a)
+		return nil
+	}, args...)
+	return found, err
+}
+
+// PutAccount implements [store.AccountWriter]. An account that this transaction
+// has read and whose searchable columns stay as they are is written without
+// touching the indexes.
+func (t *Tx) PutAccount(a *store.Account) error {
+	data, err := encodeAccount(a)
+	if err != nil {
+		return err
+	}
+	columns := columnsOf(a)
+	if known, ok := t.memory.accounts[a.ID]; ok && known == columns {
+		_, err := t.conn.Exec(updateAccount, string(a.Status), data, t.scope, a.ID)
+		return err
+	}
+	n, err := t.conn.Exec(putAccount, t.scope, a.ID,
+		orNull(columns.resourceID), orNull(columns.userName), orNull(columns.externalID), orNull(columns.email),
+		string(a.Status), columns.siteAdmin, data, t.scope, orNull(columns.resourceID), a.ID)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
+	}
+	t.memory.putAccount(a.ID, columns)
+	return nil
+}
+
+// orNull returns the argument for a text that is null where it is empty.
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,100 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/scimjit/provision/store"
+)
+
+// timeLayout is RFC 3339 in UTC with all digits, so that texts sort as the
+// times do.
+const timeLayout = "2006-01-02T15:04:05.000000000Z"
+
+// formatTime returns the stored form of a time.
+func formatTime(t time.Time) (string, error) {
+	t = t.UTC()
+	if year := t.Year(); year < 0 || year > 9999 {
+		return "", fmt.Errorf("sqlstore: a time in the year %d cannot be stored", year)
+	}
+	return t.Format(timeLayout), nil
+}
+
+// parseTime reads what formatTime wrote.
+func parseTime(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, fmt.Errorf("sqlstore: a stored time is damaged: %w", err)
+	}
+	return t, nil
+}
+
+// accountData is the stored form of an account: what a host sees and what stays
+// inside.
+type accountData struct {
+	*store.Account
+	Attributes map[string]json.RawMessage `json:"attributes"`
+	ResourceID string                     `json:"resourceId,omitempty"`
+	Created    time.Time                  `json:"created"`
+	Modified   time.Time                  `json:"modified"`
+	Facts      store.Facts                `json:"facts"`
+}
+
+func newAccountData(a *store.Account) *accountData {
+	return &accountData{a, a.Attributes, a.ResourceID, a.Created, a.Modified, a.Facts}
+}
+
+// account returns the account that was decoded.
+func (d *accountData) account() *store.Account {
+	a := d.Account
+	a.Attributes, a.ResourceID, a.Created, a.Modified, a.Facts = d.Attributes, d.ResourceID, d.Created, d.Modified, d.Facts
+	return a
+}
+
+func encodeAccount(a *store.Account) (string, error) { return encode("account", newAccountData(a)) }
+
+func decodeAccount(data []byte) (*store.Account, error) {
+	stored := accountData{Account: new(store.Account)}
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return nil, fmt.Errorf("sqlstore: decode account: %w", err)
+	}
+	return stored.account(), nil
+}
+
+// eventData is the stored form of an event. Its sequence is a column.
+type eventData struct {
+	*store.Event
+	Account *accountData `json:"account,omitempty"`
+}
+
+func encodeEvent(e *store.Event) (string, error) {
+	stored := eventData{Event: e}
+	if e.Account != nil {
+		stored.Account = newAccountData(e.Account)
+	}
+	return encode("event", stored)
+}
+
+func decodeEvent(data []byte) (*store.Event, error) {
+	stored := eventData{Event: new(store.Event)}
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return nil, fmt.Errorf("sqlstore: decode event: %w", err)
+	}
+	if stored.Account != nil {
+		stored.Event.Account = stored.Account.account()
+	}
+	return stored.Event, nil
+}
+
+// encode writes JSON without changing the raw JSON inside: no HTML escapes.
+func encode(what string, value any) (string, error) {
+	var buf strings.Builder
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "", fmt.Errorf("sqlstore: encode %s: %w", what, err)
+	}
+	return strings.TrimSuffix(buf.String(), "\n"), nil
+}

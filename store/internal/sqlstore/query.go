@@ -1,0 +1,428 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+
+	"github.com/scimjit/provision/store"
+)
+
+const (
+	// chunkRows is how many resources a scan holds at once.
+	chunkRows = 256
+
+	// directRows is how many candidates of a lone key term are read with it.
+	directRows = 64
+
+	// allRows is the limit that is none.
+	allRows = int64(1) << 62
+)
+
+// Query implements [store.ResourceReader].
+func (r *Reader) Query(q store.Query) (store.Page, error) {
+	s := &selection{query: &q}
+	var err error
+	if q.Filter == nil {
+		err = r.selectAll(s)
+	} else if terms, ok := store.Narrow(q.Filter); ok {
+		err = r.selectByTerms(s, terms)
+	} else {
+		err = r.selectByScan(s)
+	}
+	if err != nil {
+		return store.Page{}, err
+	}
+	page, err := r.finish(s)
+	if err != nil {
+		return store.Page{}, err
+	}
+	return page, r.loadParts(page.Resources, q.With)
+}
+
+// selection collects the matches of a query, which come in the order of their
+// position.
+type selection struct {
+	query   *store.Query
+	total   int
+	skipped int // matches that Offset left out
+	page    []*store.Resource
+
+	// With a sort, the keys of all matches instead of the page.
+	sorted []sortedMatch
+}
+
+type sortedMatch struct {
+	key      store.SortKey
+	position int64
+}
+
+// add takes one match.
+func (s *selection) add(r *store.Resource) {
+	s.total++
+	switch q := s.query; {
+	case q.Sort != nil:
+		s.sorted = append(s.sorted, sortedMatch{q.Sort.Key(r), r.Position})
+	case r.Position <= q.After:
+	case s.skipped < q.Offset:
+		s.skipped++
+	case len(s.page) < q.Limit:
+		s.page = append(s.page, r)
+	}
+}
+
+// full reports whether further matches would change nothing.
+func (s *selection) full() bool {
+	return s.query.NoTotal && s.query.Sort == nil && len(s.page) >= s.query.Limit
+}
+
+// start returns the position after which the matches are wanted.
+func (s *selection) start() int64 {
+	if s.query.NoTotal && s.query.Sort == nil {
+		return s.query.After
+	}
+	return 0
+}
+
+// selectAll reads the page of a query without a filter by index.
+func (r *Reader) selectAll(s *selection) error {
+	q := s.query
+	if q.Sort != nil {
+		return r.selectByScan(s)
+	}
+	if !q.NoTotal {
+		n, err := r.count(q.Types)
+		if err != nil {
+			return err
+		}
+		s.total = n
+	}
+	if q.Limit <= 0 {
+		return nil
+	}
+	return r.resources(q.Types, q.After, int64(q.Limit), int64(q.Offset), func(res *store.Resource) error {
+		s.page = append(s.page, res)
+		return nil
+	})
+}
+
+// selectByScan evaluates the filter on every resource of the types.
+func (r *Reader) selectByScan(s *selection) error {
+	q := s.query
+	limit := q.ScanRows
+	if limit == 0 {
+		limit = store.DefaultScanRows
+	}
+	n, err := r.count(q.Types)
+	if err != nil {
+		return err
+	}
+	if q.Filter != nil && n > limit {
+		return &store.ScanError{Limit: limit}
+	}
+	if len(q.Types) != 1 {
+		positions, err := r.positions(q.Types, s.start(), allRows, 0)
+		if err != nil {
+			return err
+		}
+		return r.selectAt(s, positions)
+	}
+	for after := s.start(); !s.full(); {
+		chunk := make([]*store.Resource, 0, min(chunkRows, n))
+		err := r.resources(q.Types, after, chunkRows, 0, func(res *store.Resource) error {
+			chunk = append(chunk, res)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.match(s, chunk); err != nil {
+			return err
+		}
+		if len(chunk) < chunkRows {
+			return nil
+		}
+		after = chunk[len(chunk)-1].Position
+	}
+	return nil
+}
+
+// selectByTerms evaluates the filter on the resources that the terms find.
+func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
+	if len(terms) == 1 && terms[0].Kind <= store.ByKey {
+		done, err := r.selectDirectly(s, terms[0])
+		if done || err != nil {
+			return err
+		}
+	}
+	var positions []int64
+	for _, term := range terms {
+		query, args := r.candidates(term)
+		err := r.conn.Query(query, func(row Scanner) error {
+			var (
+				position int64
+				typ      string
+			)
+			if err := row.Scan(&position, &typ); err != nil {
+				return err
+			}
+			if hasType(s.query.Types, typ) {
+				positions = append(positions, position)
+			}
+			return nil
+		}, args...)
+		if err != nil {
+			return err
+		}
+	}
+	slices.Sort(positions)
+	positions = slices.Compact(positions)
+	if s.query.Sort == nil && store.NarrowIsExact(s.query.Filter) {
+		return r.selectExact(s, positions)
+	}
+	return r.selectAt(s, positions)
+}
+
+// selectDirectly evaluates the filter on the resources of an id or key, read in
+// one statement. It does nothing and reports false when there are many.
+func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err error) {
+	query, args := resourceByID, []any{r.scope, term.Value}
+	if term.Kind == store.ByKey {
+		query, args = resourcesByKey, []any{r.scope, term.Attribute, term.Value, int64(directRows + 1)}
+	}
+	var (
+		chunk []*store.Resource
+		rows  int
+		scan  resourceScan
+	)
+	err = r.conn.Query(query, func(row Scanner) error {
+		res, err := scan.next(row)
+		if rows++; err == nil && hasType(s.query.Types, res.Type) {
+			chunk = append(chunk, res)
+		}
+		return err
+	}, args...)
+	if err != nil || rows > directRows {
+		return false, err
+	}
+	slices.SortFunc(chunk, func(a, b *store.Resource) int { return int(a.Position - b.Position) })
+	chunk = slices.CompactFunc(chunk, func(a, b *store.Resource) bool { return a.Position == b.Position })
+	return true, r.match(s, chunk)
+}
+
+// candidates returns the statement that finds the candidates of a term.
+func (r *Reader) candidates(term store.Term) (string, []any) {
+	switch term.Kind {
+	case store.ByID:
+		return candidatesByID, []any{r.scope, term.Value}
+	case store.ByGroup:
+		return candidatesByGroup, []any{r.scope, term.Value}
+	case store.ByMember:
+		return candidatesByMember, []any{r.scope, term.Value}
+	default:
+		return candidatesByKey, []any{r.scope, term.Attribute, term.Value}
+	}
+}
+
+// selectExact takes the page from candidates that all match, without reading
+// the others.
+func (r *Reader) selectExact(s *selection, positions []int64) error {
+	q := s.query
+	s.total = len(positions)
+	first, found := slices.BinarySearch(positions, q.After)
+	if found {
+		first++
+	}
+	positions = positions[first:]
+	positions = positions[min(max(q.Offset, 0), len(positions)):]
+	positions = positions[:min(max(q.Limit, 0), len(positions))]
+	return r.at(positions, func(res *store.Resource) error {
+		s.page = append(s.page, res)
+		return nil
+	})
+}
+
+// selectAt evaluates the filter on the resources at ascending positions.
+func (r *Reader) selectAt(s *selection, positions []int64) error {
+	for chunk := range slices.Chunk(positions, chunkRows) {
+		if s.full() {
+			return nil
+		}
+		resources := make([]*store.Resource, 0, len(chunk))
+		err := r.at(chunk, func(res *store.Resource) error {
+			resources = append(resources, res)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.match(s, resources); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// match adds those resources to the selection that the filter matches. No
+// statement is open meanwhile, as a filter may ask for memberships.
+func (r *Reader) match(s *selection, resources []*store.Resource) error {
+	for _, res := range resources {
+		if s.query.Filter != nil {
+			ok, err := store.Match(s.query.Filter, res, r)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+		}
+		s.add(res)
+	}
+	return nil
+}
+
+// finish returns the page of a selection.
+func (r *Reader) finish(s *selection) (store.Page, error) {
+	q := s.query
+	if q.Sort != nil {
+		slices.SortFunc(s.sorted, func(a, b sortedMatch) int { return q.Sort.Compare(a.key, b.key) })
+		s.sorted = s.sorted[min(max(q.Offset, 0), len(s.sorted)):]
+		s.sorted = s.sorted[:min(max(q.Limit, 0), len(s.sorted))]
+		if err := r.loadSorted(s); err != nil {
+			return store.Page{}, err
+		}
+	}
+	page := store.Page{Resources: s.page, Total: s.total}
+	if q.NoTotal {
+		page.Total = 0
+	}
+	return page, nil
+}
+
+// loadSorted reads the resources of a sorted page, in its order.
+func (r *Reader) loadSorted(s *selection) error {
+	place := make(map[int64]int, len(s.sorted))
+	positions := make([]int64, len(s.sorted))
+	for i, m := range s.sorted {
+		place[m.position] = i
+		positions[i] = m.position
+	}
+	s.page = make([]*store.Resource, len(s.sorted))
+	return r.at(positions, func(res *store.Resource) error {
+		s.page[place[res.Position]] = res
+		return nil
+	})
+}
+
+// count returns how many resources of the types there are.
+func (r *Reader) count(types []string) (n int, err error) {
+	query, args := countOne, []any{r.scope}
+	if len(types) == 1 {
+		args = append(args, types[0])
+	} else {
+		list := jsonTexts(types)
+		query, args = countAny, append(args, list, list)
+	}
+	err = r.conn.Query(query, func(row Scanner) error { return row.Scan(&n) }, args...)
+	return n, err
+}
+
+// resources calls fn with a page of the resources of the types.
+func (r *Reader) resources(types []string, after, limit, offset int64, fn func(*store.Resource) error) error {
+	if len(types) != 1 {
+		positions, err := r.positions(types, after, limit, offset)
+		if err != nil {
+			return err
+		}
+		return r.at(positions, fn)
+	}
+	return r.read(fn, pageOne, r.scope, types[0], after, limit, offset)
+}
+
+// at calls fn with the resources at some positions, in ascending order.
+func (r *Reader) at(positions []int64, fn func(*store.Resource) error) error {
+	if len(positions) == 0 {
+		return nil
+	}
+	return r.read(fn, resourcesAt, jsonNumbers(positions))
+}
+
+func (r *Reader) read(fn func(*store.Resource) error, query string, args ...any) error {
+	var scan resourceScan
+	return r.conn.Query(query, func(row Scanner) error {
+		res, err := scan.next(row)
+		if err != nil {
+			return err
+		}
+		return fn(res)
+	}, args...)
+}
+
+func (r *Reader) positions(types []string, after, limit, offset int64) (positions []int64, err error) {
+	list := jsonTexts(types)
+	err = r.conn.Query(positionsAny, func(row Scanner) error {
+		var p int64
+		err := row.Scan(&p)
+		positions = append(positions, p)
+		return err
+	}, r.scope, list, list, after, limit, offset)
+	return positions, err
+}
+
+// loadParts fills the memberships of the resources of a page, with one
+// statement for each part.
+func (r *Reader) loadParts(page []*store.Resource, with store.Parts) error {
+	if len(page) == 0 || with == 0 {
+		return nil
+	}
+	byID := make(map[string]*store.Resource, len(page))
+	ids := make([]string, len(page))
+	for i, res := range page {
+		byID[res.ID], ids[i] = res, res.ID
+	}
+	list := jsonTexts(ids)
+	if with&store.WithGroups != 0 {
+		err := r.memberships(groupsOfMembers, func(m store.Membership) {
+			res := byID[m.Member]
+			res.Groups = append(res.Groups, m)
+		}, r.scope, list)
+		if err != nil {
+			return err
+		}
+	}
+	if with&store.WithMembers != 0 {
+		return r.memberships(membersOfGroups, func(m store.Membership) {
+			res := byID[m.Group]
+			res.Members = append(res.Members, m)
+		}, r.scope, list)
+	}
+	return nil
+}
+
+// hasType reports whether a query of these types includes typ.
+func hasType(types []string, typ string) bool {
+	return len(types) == 0 || slices.Contains(types, typ)
+}
+
+// jsonTexts returns a JSON array of texts.
+func jsonTexts(texts []string) string {
+	if len(texts) == 0 {
+		return "[]"
+	}
+	list, err := json.Marshal(texts)
+	if err != nil {
+		return "[]" // a list of texts always marshals
+	}
+	return string(list)
+}
+
+// jsonNumbers returns a JSON array of numbers.
+func jsonNumbers(numbers []int64) string {
+	list := make([]byte, 0, 8*len(numbers)+2)
+	for _, n := range numbers {
+		list = append(list, ',')
+		list = strconv.AppendInt(list, n, 10)
+	}
+	list[0] = '['
+	return string(append(list, ']'))
+}

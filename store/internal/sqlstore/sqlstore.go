@@ -1,0 +1,149 @@
+// Package sqlstore is what the SQL stores share: the statements, the mapping of
+// rows to the types of package store, and the queue that commits transactions
+// in batches.
+//
+// # Dialect
+//
+// Every statement is in sql.go. It is written with ? for parameters and with
+// provision_ before the name of every table; a [Conn] rewrites both before it
+// prepares a statement, see [Rewrite]. No statement relies on an error of the
+// database to find a conflict: where rows may clash they say ON CONFLICT, so
+// that a conflict leaves the transaction usable in every database.
+//
+// # Serial updates
+//
+// A [Tx] trusts that nobody else writes the scope while it is open. It
+// remembers what it read and wrote and does not ask again.
+package sqlstore
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/scimjit/provision/store"
+)
+
+// DefaultPrefix stands before the name of every table in the statements and
+// migrations.
+const DefaultPrefix = "provision_"
+
+// Conn runs statements inside one transaction. After an error every further
+// statement fails.
+type Conn interface {
+	// Exec runs a statement and returns how many rows it inserted, changed or
+	// removed.
+	Exec(query string, args ...any) (int64, error)
+
+	// Query runs a statement and calls row for each row of its result.
+	Query(query string, row func(Scanner) error, args ...any) error
+}
+
+// Scanner reads the columns of one row. [*database/sql.Rows] is one.
+type Scanner interface {
+	Scan(dest ...any) error
+}
+
+// Rewrite returns a statement with the tables of another prefix.
+func Rewrite(query, prefix string) string {
+	if prefix == DefaultPrefix {
+		return query
+	}
+	return strings.ReplaceAll(query, DefaultPrefix, prefix)
+}
+
+// Reader reads one scope. It implements [store.Reader].
+type Reader struct {
+	conn  Conn
+	scope int64
+
+	// memory is what a Tx knows of the rows that it read and wrote, and nil in
+	// a plain Reader.
+	memory *memory
+}
+
+// NewReader returns a reader of a scope, given by its number.
+func NewReader(conn Conn, scope int64) *Reader { return &Reader{conn: conn, scope: scope} }
+
+// End makes r, or the Tx it belongs to, fail from now on. Its connection serves
+// another transaction next.
+func (r *Reader) End() { r.conn = ended{} }
+
+// ended is the connection of a reader after its transaction.
+type ended struct{}
+
+var errEnded = errors.New("sqlstore: used after the end of its transaction")
+
+func (ended) Exec(string, ...any) (int64, error) { return 0, errEnded }
+
+func (ended) Query(string, func(Scanner) error, ...any) error { return errEnded }
+
+// Tx reads and writes one scope. It implements [store.Tx].
+type Tx struct {
+	Reader
+	appended []*store.Event
+}
+
+// NewTx returns a transaction on a scope, given by its number.
+func NewTx(conn Conn, scope int64) *Tx {
+	return &Tx{Reader: Reader{conn: conn, scope: scope, memory: &memory{}}}
+}
+
+// Appended returns the events that were appended.
+func (t *Tx) Appended() []*store.Event { return t.appended }
+
+// memory holds the columns that a later write compares with. The maps are made
+// when they are needed.
+type memory struct {
+	resources map[string]storedResource // by id
+	accounts  map[string]accountColumns // by id
+}
+
+// storedResource is what a write needs to know of the row it replaces.
+type storedResource struct {
+	typ      string
+	position int64
+	version  int64
+	keys     string // packed
+}
+
+func (m *memory) putResource(id string, s storedResource) {
+	if m == nil {
+		return
+	}
+	if m.resources == nil {
+		m.resources = make(map[string]storedResource)
+	}
+	m.resources[id] = s
+}
+
+func (m *memory) putAccount(id string, c accountColumns) {
+	if m == nil {
+		return
+	}
+	if m.accounts == nil {
+		m.accounts = make(map[string]accountColumns)
+	}
+	m.accounts[id] = c
+}
+
+// FindScope returns the number of a scope, or 0 when there is none.
+func FindScope(conn Conn, name string) (int64, error) {
+	var id int64
+	err := conn.Query(selectScope, func(row Scanner) error { return row.Scan(&id) }, name)
+	return id, err
+}
+
+// MakeScope returns the number of a scope and makes one when there is none.
+func MakeScope(conn Conn, name string) (int64, error) {
+	id, err := FindScope(conn, name)
+	if err != nil || id != 0 {
+		return id, err
+	}
+	err = conn.Query(insertScope, func(row Scanner) error { return row.Scan(&id) }, name)
+	return id, err
+}
+
+var (
+	_ store.Reader = (*Reader)(nil)
+	_ store.Tx     = (*Tx)(nil)
+)

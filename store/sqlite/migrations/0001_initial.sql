@@ -1,0 +1,115 @@
+-- One row per scope. Every other table refers to a scope by its number.
+CREATE TABLE provision_scopes (
+  id     INTEGER PRIMARY KEY,
+  name   TEXT    NOT NULL UNIQUE,
+  pruned INTEGER NOT NULL DEFAULT 0 -- events up to this sequence were removed
+);
+
+-- How many resources there are, so that a total does not count them.
+CREATE TABLE provision_types (
+  scope INTEGER NOT NULL,
+  type  TEXT    NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (scope, type)
+) WITHOUT ROWID;
+
+-- AUTOINCREMENT: a position is never used again, also after a deletion.
+CREATE TABLE provision_resources (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  scope    INTEGER NOT NULL,
+  type     TEXT    NOT NULL,
+  id       TEXT    NOT NULL,
+  version  INTEGER NOT NULL,
+  created  TEXT    NOT NULL,
+  modified TEXT    NOT NULL,
+  display  TEXT    NOT NULL,
+  keys     TEXT    NOT NULL, -- the rows of provision_keys, packed
+  document TEXT    NOT NULL
+);
+
+CREATE UNIQUE INDEX provision_resources_id ON provision_resources (scope, id);
+
+-- The position follows implicitly: pages are read in the order of this index.
+CREATE INDEX provision_resources_type ON provision_resources (scope, type);
+
+CREATE TRIGGER provision_resources_inserted AFTER INSERT ON provision_resources BEGIN
+  INSERT INTO provision_types (scope, type, count) VALUES (new.scope, new.type, 1)
+  ON CONFLICT (scope, type) DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER provision_resources_deleted AFTER DELETE ON provision_resources BEGIN
+  UPDATE provision_types SET count = count - 1 WHERE scope = old.scope AND type = old.type;
+END;
+
+-- The slot is 0 for a unique key, so that a second one of the same value
+-- clashes, and the position of the resource for any other.
+CREATE TABLE provision_keys (
+  scope     INTEGER NOT NULL,
+  attribute TEXT    NOT NULL,
+  value     TEXT    NOT NULL,
+  type      TEXT    NOT NULL,
+  slot      INTEGER NOT NULL,
+  position  INTEGER NOT NULL,
+  PRIMARY KEY (scope, attribute, value, type, slot)
+) WITHOUT ROWID;
+
+CREATE TABLE provision_members (
+  scope     INTEGER NOT NULL,
+  group_id  TEXT    NOT NULL,
+  member_id TEXT    NOT NULL,
+  source    TEXT    NOT NULL,
+  kind      TEXT    NOT NULL,
+  PRIMARY KEY (scope, group_id, member_id, source)
+) WITHOUT ROWID;
+
+CREATE INDEX provision_members_member ON provision_members (scope, member_id, group_id, source, kind);
+
+-- Everything about an account is in data; the other columns are to find it. An
+-- empty text is null there: SQLite prepares a statement again on every use when
+-- a partial index compares a column with a constant that the statement compares
+-- with a parameter.
+CREATE TABLE provision_accounts (
+  row         INTEGER PRIMARY KEY,
+  scope       INTEGER NOT NULL,
+  id          TEXT    NOT NULL,
+  resource_id TEXT,
+  user_name   TEXT, -- folded
+  external_id TEXT,
+  email       TEXT, -- folded
+  status      TEXT    NOT NULL,
+  site_admin  INTEGER NOT NULL,
+  data        TEXT    NOT NULL
+);
+
+CREATE UNIQUE INDEX provision_accounts_id ON provision_accounts (scope, id);
+CREATE UNIQUE INDEX provision_accounts_resource ON provision_accounts (scope, resource_id) WHERE resource_id IS NOT NULL;
+CREATE INDEX provision_accounts_user_name ON provision_accounts (scope, user_name, id) WHERE user_name IS NOT NULL;
+CREATE INDEX provision_accounts_external ON provision_accounts (scope, external_id, id) WHERE external_id IS NOT NULL;
+CREATE INDEX provision_accounts_email ON provision_accounts (scope, email, id) WHERE email IS NOT NULL;
+CREATE INDEX provision_accounts_admin ON provision_accounts (scope, id) WHERE site_admin = 1;
+CREATE INDEX provision_accounts_unlinked ON provision_accounts (scope, id) WHERE resource_id IS NULL;
+
+CREATE TABLE provision_events (
+  scope    INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  data     TEXT    NOT NULL,
+  PRIMARY KEY (scope, sequence)
+);
+
+CREATE TABLE provision_records (
+  scope   INTEGER NOT NULL,
+  kind    TEXT    NOT NULL,
+  key     TEXT    NOT NULL,
+  version INTEGER NOT NULL,
+  expires TEXT,             -- null: never
+  value   BLOB    NOT NULL,
+  PRIMARY KEY (scope, kind, key)
+);
+
+CREATE INDEX provision_records_expires ON provision_records (scope, kind, expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE provision_schema (
+  version INTEGER NOT NULL
+);
+
+INSERT INTO provision_schema (version) VALUES (1);

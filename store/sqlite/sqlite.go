@@ -1,0 +1,332 @@
+// Package sqlite is a store in one SQLite file, in pure Go.
+//
+// # Durability
+//
+// An Update returns when its transaction is on the disk: the file is in WAL
+// mode and every commit waits for it (synchronous=FULL). A process that is
+// killed, or a machine that loses power, loses nothing that was acknowledged.
+// [Normal] gives up the second half of that for speed.
+//
+// Updates that wait for each other are committed together, so that many clients
+// share the cost of one commit. One that fails, or panics, takes nothing with
+// it but its own writes.
+//
+// # Files
+//
+// Beside the file at Config.Path there are two more while the store is open,
+// with -wal and -shm appended to the name. Copy or move them together, or
+// better use the backup of the sqlite3 command. They must be on a local disk.
+//
+// # Processes
+//
+// One process should write. Others may open the same file; each waits for the
+// write lock at most Config.BusyTimeout and then fails with a
+// [*store.UnavailableError]. So does a full disk, which leaves what was stored
+// as it is.
+//
+// # A host's own tables
+//
+// With Config.DB the store lives in a database of the host, in tables whose
+// names begin with Config.Prefix, and Config.InTx writes the host's own tables in
+// the transaction of the change. The store then holds 1 + Config.Readers
+// connections of the pool and puts the database into WAL mode.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/sqlstore"
+)
+
+// Config says where a store is and how it behaves. Either Path or DB is
+// required; all other fields work as they are.
+type Config struct {
+	// Path is the name of the database file, made when it does not exist. It is
+	// a file name and not a URI. There is no ":memory:"; package memory is a
+	// store without a file.
+	Path string
+
+	// DB is an existing database to use instead of Path. Its driver must be
+	// modernc.org/sqlite, or one whose errors have a Code method that returns
+	// the result code. It stays open when the store is closed. Its pool must
+	// allow at least 2 + Readers connections.
+	DB *sql.DB
+
+	// Prefix stands before the name of every table and index. It consists of
+	// ASCII letters, digits and underscores. Empty means "provision_".
+	Prefix string
+
+	// Synchronous says when a commit counts as durable.
+	Synchronous Synchronous
+
+	// BusyTimeout bounds how long to wait for another process, or for the
+	// host, that is writing to the database. 0 means 5 seconds.
+	BusyTimeout time.Duration
+
+	// Readers is how many views run at once. 0 means one for each CPU, and at
+	// least 4.
+	Readers int
+
+	// InTx, when not nil, is called at the end of every Update that appended
+	// events, inside its transaction. What it writes commits with the change;
+	// its error undoes the change and is what Update returns. It must not keep tx.
+	InTx func(ctx context.Context, tx Tx, events []store.Event) error
+
+	// NoMigrate makes Open fail where it would change the schema. Use it when
+	// the migrations are applied by a tool, see [Migrations].
+	NoMigrate bool
+}
+
+// Tx is the part of [*database/sql.Tx] that Config.InTx may use.
+type Tx interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Synchronous is how a commit treats the disk.
+type Synchronous uint8
+
+const (
+	// Full makes every commit wait for the disk.
+	Full Synchronous = iota
+
+	// Normal lets the last commits be lost when the machine loses power or the
+	// operating system fails. The database stays consistent.
+	Normal
+)
+
+// Limits of a batch of Updates. The time keeps one long Update from delaying
+// the answers of many others.
+const (
+	batchSize = 256
+	batchTime = 20 * time.Millisecond
+)
+
+const (
+	defaultBusyTimeout = 5 * time.Second
+	leastReaders       = 4
+)
+
+// Store is a store in an SQLite database. It implements [store.Store].
+type Store struct {
+	config  Config
+	db      *sql.DB
+	readers *pool
+	writer  *writer
+	queue   *sqlstore.Queue
+	scopes  sync.Map // string to int64: the numbers of scopes, which never change
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens a store and migrates its schema. A file that is not an SQLite
+// database, that belongs to something else, or that a newer version of this
+// package made is an error, and so is one that cannot be written. Two processes
+// may open the same new file at once.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	if err := config.complete(); err != nil {
+		return nil, err
+	}
+	s := &Store{config: config, db: config.DB}
+	if s.db == nil {
+		s.db = openFile(config.Path)
+	}
+	if err := s.open(ctx); err != nil {
+		if config.DB == nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		return nil, fmt.Errorf("sqlite: open %q: %w", config.Path, err)
+	}
+	return s, nil
+}
+
+var validPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// complete checks the configuration and fills in the defaults.
+func (c *Config) complete() error {
+	if c.BusyTimeout == 0 {
+		c.BusyTimeout = defaultBusyTimeout
+	}
+	if c.Readers <= 0 {
+		c.Readers = max(leastReaders, runtime.GOMAXPROCS(0))
+	}
+	if c.Prefix == "" {
+		c.Prefix = sqlstore.DefaultPrefix
+	}
+	if !validPrefix.MatchString(c.Prefix) {
+		return fmt.Errorf("sqlite: the prefix %q is not made of letters, digits and underscores", c.Prefix)
+	}
+	if c.DB != nil {
+		if n := c.DB.Stats().MaxOpenConnections; n > 0 && n < c.Readers+2 {
+			return fmt.Errorf("sqlite: a pool of %d connections is too small for %d readers, a writer and the host", n, c.Readers)
+		}
+		return nil
+	}
+	switch c.Path {
+	case "":
+		return errors.New("sqlite: neither Path nor DB is set")
+	case ":memory:", "file::memory:":
+		return errors.New("sqlite: there is no store in memory here; use package memory")
+	}
+	return nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	conn, err := openSession(ctx, s.db, s.config, forWriting)
+	if err != nil {
+		return err
+	}
+	s.writer = &writer{session: conn, timeout: s.config.BusyTimeout}
+	if err := s.prepare(ctx); err != nil {
+		conn.close()
+		return err
+	}
+	s.queue = sqlstore.NewQueue(s.writer, sqlstore.QueueLimits{Size: batchSize, Time: batchTime})
+	s.readers = newPool(s.config.Readers, func(ctx context.Context) (*session, error) {
+		return openSession(ctx, s.db, s.config, forReading)
+	})
+	return nil
+}
+
+// View implements [store.Store].
+func (s *Store) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	if s.nested(ctx) {
+		return store.ErrNested
+	}
+	conn, err := s.readers.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.readers.put(conn)
+	if err := conn.begin(ctx, beginRead); err != nil {
+		return err
+	}
+	defer conn.rollback()
+	id, err := s.findScope(conn, scope)
+	if err != nil {
+		return err
+	}
+	reader := sqlstore.NewReader(conn, id)
+	defer reader.End()
+	if err := fn(s.mark(ctx), reader); err != nil {
+		return err
+	}
+	return conn.failed
+}
+
+// Update implements [store.Store].
+func (s *Store) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if s.nested(ctx) {
+		return store.ErrNested
+	}
+	var id int64
+	err := s.queue.Do(ctx, func() (err error) {
+		id, err = s.update(ctx, scope, fn)
+		return err
+	})
+	if err == nil {
+		s.scopes.LoadOrStore(scope, id) // not before the commit: its row may be undone
+	}
+	return err
+}
+
+// update runs fn in the open transaction. From here on the end of the caller's
+// context changes nothing: others commit in the same transaction.
+func (s *Store) update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) (int64, error) {
+	conn := s.writer.session
+	conn.failed = nil
+	id, known := s.knownScope(scope)
+	if !known {
+		var err error
+		if id, err = sqlstore.MakeScope(conn, scope); err != nil {
+			return 0, err
+		}
+	}
+	tx := sqlstore.NewTx(conn, id)
+	defer tx.End()
+	inside := s.mark(context.WithoutCancel(ctx))
+	if err := fn(inside, tx); err != nil {
+		return 0, err
+	}
+	if conn.failed != nil {
+		return 0, conn.failed
+	}
+	if events := tx.Appended(); s.config.InTx != nil && len(events) > 0 {
+		host := &hostTx{conn: conn.conn}
+		defer host.end()
+		if err := s.config.InTx(inside, host, values(events)); err != nil {
+			return 0, err
+		}
+	}
+	return id, nil
+}
+
+// values returns copies, so that a host cannot change what was stored.
+func values(events []*store.Event) []store.Event {
+	list := make([]store.Event, len(events))
+	for i, e := range events {
+		list[i] = *e
+	}
+	return list
+}
+
+// Waiting returns how many Updates wait for their turn: a measure of load.
+func (s *Store) Waiting() int { return s.queue.Waiting() }
+
+// Ping implements [store.Store].
+func (s *Store) Ping(ctx context.Context) error {
+	return s.View(ctx, store.Global, func(context.Context, store.Reader) error { return ctx.Err() })
+}
+
+// Close implements [store.Store]. It waits for the transactions that run.
+func (s *Store) Close() error {
+	s.queue.Close()
+	if !s.readers.close() {
+		return nil
+	}
+	s.writer.close()
+	if s.config.DB != nil {
+		return nil
+	}
+	return s.db.Close()
+}
+
+// findScope returns the number of a scope, or 0 for one that has never been
+// written.
+func (s *Store) findScope(conn *session, name string) (int64, error) {
+	if id, ok := s.knownScope(name); ok {
+		return id, nil
+	}
+	id, err := sqlstore.FindScope(conn, name)
+	if err == nil && id != 0 {
+		s.scopes.Store(name, id)
+	}
+	return id, err
+}
+
+func (s *Store) knownScope(name string) (int64, bool) {
+	id, ok := s.scopes.Load(name)
+	if !ok {
+		return 0, false
+	}
+	return id.(int64), true
+}
+
+// insideKey is the context key that marks the transactions of one store.
+type insideKey struct{ store *Store }
+
+func (s *Store) mark(ctx context.Context) context.Context {
+	return context.WithValue(ctx, insideKey{s}, true)
+}
+
+func (s *Store) nested(ctx context.Context) bool { return ctx.Value(insideKey{s}) != nil }
