@@ -1,0 +1,128 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// index marks the attributes that are kept as index keys.
+func (c *compiler) index(t *ResourceType, def *Definition) {
+	named := func(name string) *Attribute {
+		a := t.named(name)
+		if a == nil {
+			c.errorf("index attribute %q is unknown", name)
+		}
+		return a
+	}
+	for _, name := range def.Unique {
+		if a := named(name); a != nil {
+			unique(a)
+		}
+	}
+	for _, name := range def.Index {
+		if a := named(name); a != nil {
+			a.Indexed = true
+		}
+	}
+	t.Root.walk(func(a *Attribute) {
+		a.Indexed = a.Indexed || a.Uniqueness != None && a.Kept == InDocument
+		a.composed = a.Type == String && !a.CaseExact && (a.Indexed || a.notation == "displayName")
+		if !a.Indexed {
+			return
+		}
+		t.indexed = append(t.indexed, a)
+		// Equal numbers, times and booleans have several spellings, equal keys
+		// have one.
+		if a.Kept != InDocument || a.Type != String && a.Type != Reference && a.Type != Integer {
+			c.errorf("%s is a %s attribute that cannot be indexed or unique", a, a.Type)
+		}
+	})
+}
+
+// walk calls fn for each attribute below a, in schema order.
+func (a *Attribute) walk(fn func(*Attribute)) {
+	for _, sub := range a.Sub {
+		fn(sub)
+		sub.walk(fn)
+	}
+}
+
+// named finds an attribute by its notation, such as "emails.value", with or
+// without the URN of its schema.
+func (t *ResourceType) named(notation string) *Attribute {
+	urn := t.prefix(notation)
+	if urn != "" {
+		notation = notation[len(urn)+1:]
+	}
+	name, sub, _ := strings.Cut(notation, ".")
+	return t.Resolve(urn, name, sub, true)
+}
+
+// prefix returns the schema URN that a notation begins with, or "".
+func (t *ResourceType) prefix(notation string) string {
+	longest := ""
+	try := func(urn string) {
+		n := len(urn)
+		if n > len(longest) && len(notation) > n && notation[n] == ':' && sameName(notation[:n], urn) {
+			longest = urn
+		}
+	}
+	try(t.Schema)
+	for _, ext := range t.Extensions {
+		try(ext.Name)
+	}
+	return longest
+}
+
+// Keys returns the index entries of a document: the value of every indexed
+// attribute, folded where the attribute ignores case, each once. The name of an
+// entry is what [Attribute.String] returns; it is unique where the attribute is.
+// The entries share no memory with the document. None is left out for its
+// length: see [MaxIndexed].
+func (t *ResourceType) Keys(o Object) []store.Key {
+	keys := make([]store.Key, 0, len(t.indexed)+2)
+	for _, a := range t.indexed {
+		keys = appendKeys(keys, a, Value{Kind: ObjectValue, Object: o}, 0)
+	}
+	return keys
+}
+
+// appendKeys appends the keys of attribute a, of which v is the value at the
+// given depth of its path.
+func appendKeys(keys []store.Key, a *Attribute, v Value, depth int) []store.Key {
+	switch v.Kind {
+	case ArrayValue:
+		for i := range v.Array {
+			keys = appendKeys(keys, a, v.Array[i], depth)
+		}
+	case ObjectValue:
+		if depth == len(a.path.Keys) {
+			return keys
+		}
+		name := a.path.Keys[depth]
+		for i := range v.Object {
+			if v.Object[i].Attribute.Name == name {
+				return appendKeys(keys, a, v.Object[i].Value, depth+1)
+			}
+		}
+	case Text, Literal:
+		key := store.Key{Attribute: a.notation, Value: a.comparable(v.Text), Unique: a.Uniqueness != None}
+		if key.Value == "" || slices.Contains(keys, key) {
+			return keys
+		}
+		key.Value = strings.Clone(key.Value)
+		return append(keys, key)
+	}
+	return keys
+}
+
+// comparable returns the form of a value that keys are compared in.
+func (a *Attribute) comparable(text string) string {
+	if a.Type == String && !a.CaseExact {
+		return policy.Fold(text)
+	}
+	return text
+}
