@@ -1,0 +1,169 @@
+package patch
+
+import (
+	"slices"
+	"strings"
+
+	ast "github.com/scim2/filter-parser/v2"
+
+	"github.com/scimjit/provision/scim/schema"
+)
+
+// membership applies the current operation to the members of a group.
+func (p *patcher) membership(t target, raw []byte) error {
+	switch {
+	case t.sub != nil:
+		return p.memberDetail(t.sub)
+	case t.filter != nil:
+		return p.selectedMembers(t, raw)
+	case p.op == remove && !p.listed(raw):
+		return p.members.Clear()
+	}
+	ids, err := p.memberIDs(t.attribute, raw, p.op == replace || p.op == add && p.pathless)
+	if err != nil {
+		return err
+	}
+	if p.op == remove {
+		return each(ids, p.members.Remove)
+	}
+	if p.op == replace {
+		if err := p.members.Clear(); err != nil {
+			return err
+		}
+	}
+	return each(ids, p.members.Add)
+}
+
+// memberDetail refuses or ignores a change inside a member. Its value is
+// immutable, and the rest is made by the server.
+func (p *patcher) memberDetail(sub *schema.Attribute) error {
+	if sub.Name != "value" && p.decoder.Use(schema.ReadOnlyIgnored) {
+		return nil
+	}
+	return refusal("mutability", sub, "cannot be changed: add and remove members instead")
+}
+
+// memberIDs decodes a list of members to their ids, each once, in order.
+func (p *patcher) memberIDs(a *schema.Attribute, raw []byte, strict bool) ([]string, error) {
+	list, err := p.list(a, raw, strict)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(list))
+	seen := make(map[string]bool, len(list))
+	for _, v := range list {
+		id := memberID(a, v)
+		if id == "" {
+			return nil, refusal("invalidValue", a, "has a member without a value")
+		}
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func memberID(a *schema.Attribute, v schema.Value) string {
+	return v.Object.Get(a.Lookup("value")).Text
+}
+
+// selectedMembers applies the current operation to the members that a value
+// filter selects.
+func (p *patcher) selectedMembers(t target, raw []byte) error {
+	ids, listed := idsOf(nil, t.filter)
+	if listed && p.op == remove {
+		return each(ids, p.members.Remove)
+	}
+	id := ""
+	if p.op != remove {
+		v, err := p.element(t.attribute, raw)
+		if err != nil {
+			return err
+		}
+		id = memberID(t.attribute, v)
+	}
+	if listed && p.op == add && len(ids) == 1 && (id == "" || id == ids[0]) {
+		return p.members.Add(ids[0])
+	}
+	selected, err := p.loadMembers(t)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(selected) == 0:
+		return p.missingMember(t, ids, id)
+	case p.op == remove:
+		return each(selected, p.members.Remove)
+	case p.op == add || id == "":
+		return nil // a member has nothing to merge into but its id
+	}
+	return p.replaceMembers(selected, id)
+}
+
+// loadMembers returns the ids of the members that match a value filter.
+func (p *patcher) loadMembers(t target) ([]string, error) {
+	selection, err := p.compiled(t)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	err = p.members.Each(func(v schema.Value) error {
+		if p.matches(selection, v) {
+			ids = append(ids, memberID(t.attribute, v))
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// missingMember is the membership side of missing.
+func (p *patcher) missingMember(t target, ids []string, id string) error {
+	switch {
+	case p.op == remove && p.decoder.Use(schema.UnknownIgnored):
+		return nil
+	case p.op == replace && len(ids) == 1 && (id == "" || id == ids[0]) && p.decoder.Use(schema.ReplaceCreates):
+		return p.members.Add(ids[0])
+	}
+	return noTarget(t)
+}
+
+// replaceMembers puts one member in the place of others.
+func (p *patcher) replaceMembers(old []string, id string) error {
+	others := slices.DeleteFunc(slices.Clone(old), func(s string) bool { return s == id })
+	if err := each(others, p.members.Remove); err != nil || len(others) < len(old) {
+		return err
+	}
+	return p.members.Add(id)
+}
+
+// idsOf returns the ids of a filter that is a comparison of "value" with eq, or
+// several joined by "or". Such a filter needs no members to be loaded.
+func idsOf(ids []string, e ast.Expression) ([]string, bool) {
+	switch e := e.(type) {
+	case *ast.AttributeExpression:
+		id, ok := e.CompareValue.(string)
+		ok = ok && id != "" && e.Operator == ast.EQ && strings.EqualFold(e.AttributePath.AttributeName, "value")
+		return append(ids, id), ok
+	case *ast.LogicalExpression:
+		if e.Operator != ast.OR {
+			return nil, false
+		}
+		ids, ok := idsOf(ids, e.Left)
+		if !ok {
+			return nil, false
+		}
+		return idsOf(ids, e.Right)
+	}
+	return nil, false
+}
+
+// each calls fn with each id until it fails.
+func each(ids []string, fn func(string) error) error {
+	for _, id := range ids {
+		if err := fn(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+package patch
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+	ast "github.com/scim2/filter-parser/v2"
+
+	"github.com/scimjit/provision/scim/filter"
+	"github.com/scimjit/provision/scim/schema"
+	"github.com/scimjit/provision/store"
+)
+
+// elements applies the current operation to the elements that a target selects.
+func (p *patcher) elements(t target, old schema.Value, raw []byte) (schema.Value, error) {
+	selection, err := p.compiled(t)
+	if err != nil {
+		return old, err
+	}
+	if err := p.look(len(old.Array)); err != nil {
+		return old, err
+	}
+	given, err := p.given(t, raw)
+	if err != nil {
+		return old, err
+	}
+	values := slices.Clone(old.Array)
+	found := false
+	for i, v := range values {
+		if !p.matches(selection, v) {
+			continue
+		}
+		found = true
+		if values[i], err = p.edited(t, v, given); err != nil {
+			return old, err
+		}
+	}
+	if !found {
+		return p.missing(t, selection, old, given)
+	}
+	if err := p.onePrimary(t.attribute, old.Array, values); err != nil {
+		return old, err
+	}
+	return arrayValue(slices.DeleteFunc(values, func(v schema.Value) bool { return v.Kind == schema.Unassigned })), nil
+}
+
+// given decodes the value of the current operation, once for all elements.
+func (p *patcher) given(t target, raw []byte) (schema.Value, error) {
+	switch {
+	case p.op == remove:
+		return schema.Value{}, nil
+	case t.sub != nil && t.sub.MultiValued && p.op == add:
+		list, err := p.list(t.sub, raw, false)
+		return arrayValue(list), err
+	case t.sub != nil:
+		return p.decoder.Value(t.sub, raw, false)
+	}
+	return p.element(t.attribute, raw)
+}
+
+// element decodes one element, of which an array may have been made.
+func (p *patcher) element(a *schema.Attribute, raw []byte) (schema.Value, error) {
+	if kind(raw) != '[' {
+		return p.decoder.Value(a, raw, true)
+	}
+	v, err := p.decoder.Value(a, raw, false)
+	switch {
+	case err != nil:
+		return v, err
+	case len(v.Array) == 1 && p.decoder.Use(schema.SingleAsArray):
+		return v.Array[0], nil
+	}
+	return v, refusal("invalidValue", a, "needs one value here, not an array")
+}
+
+// edited applies the current operation to one element.
+func (p *patcher) edited(t target, v, given schema.Value) (schema.Value, error) {
+	switch {
+	case p.op == add && given.Kind == schema.Unassigned:
+		return v, nil
+	case t.sub == nil && p.op == add && given.Kind == schema.ObjectValue:
+		return p.overlaid(v, given)
+	case t.sub == nil:
+		return given, nil
+	}
+	old := v.Object.Get(t.sub)
+	if p.op == add && t.sub.MultiValued {
+		var err error
+		if given, err = p.appended(t.sub, old, given.Array); err != nil {
+			return v, err
+		}
+	}
+	if given.Equal(old) {
+		return v, nil
+	}
+	if err := p.allowed(t.sub, old, given); err != nil {
+		return v, err
+	}
+	return with(v, t.sub, given), nil
+}
+
+// missing decides what happens where a target selects nothing: creating the
+// element, no change, or "noTarget".
+func (p *patcher) missing(t target, selection store.Filter, old, given schema.Value) (schema.Value, error) {
+	switch {
+	case t.filter == nil:
+		// The attribute has no value, so that a replace is an add (section
+		// 3.5.2.3), and a remove has nothing to do.
+	case p.op == remove && !p.decoder.Use(schema.UnknownIgnored),
+		p.op == replace && !p.decoder.Use(schema.ReplaceCreates):
+		return old, noTarget(t)
+	}
+	if given.Kind == schema.Unassigned {
+		return old, nil
+	}
+	v, err := p.created(t, given)
+	if err != nil {
+		return old, err
+	}
+	if t.filter != nil && !p.matches(selection, v) {
+		return old, noTarget(t)
+	}
+	return p.appended(t.attribute, old, []schema.Value{v})
+}
+
+// created returns the element that a target describes, with a value.
+func (p *patcher) created(t target, given schema.Value) (schema.Value, error) {
+	var o schema.Object
+	if t.filter != nil {
+		if err := p.equalities(t.attribute, t.filter, &o); err != nil {
+			return given, err
+		}
+		if len(o) == 0 {
+			return given, noTarget(t)
+		}
+	}
+	if t.sub == nil {
+		return p.overlaid(complexValue(o), given)
+	}
+	return p.edited(t, complexValue(o), given)
+}
+
+func noTarget(t target) error {
+	return refusal("noTarget", t.attribute, "has no value that the path selects")
+}
+
+// equalities sets the attributes that a value filter compares by eq, as far as
+// it joins them by "and". The values take the types of their attributes.
+func (p *patcher) equalities(a *schema.Attribute, e ast.Expression, o *schema.Object) error {
+	switch e := e.(type) {
+	case *ast.LogicalExpression:
+		if e.Operator != ast.AND {
+			return nil
+		}
+		if err := p.equalities(a, e.Left, o); err != nil {
+			return err
+		}
+		return p.equalities(a, e.Right, o)
+	case *ast.AttributeExpression:
+		sub := subAttribute(a, e)
+		if e.Operator != ast.EQ || e.CompareValue == nil || sub == nil || sub == a {
+			return nil
+		}
+		v, err := p.decoder.Value(sub, literal(e.CompareValue), false)
+		if err != nil {
+			return err
+		}
+		o.Set(sub, v)
+	}
+	return nil
+}
+
+// literal writes a comparison value of a filter as JSON.
+func literal(v any) []byte {
+	switch v := v.(type) {
+	case string:
+		// Filters hold valid UTF-8, so this cannot fail.
+		quoted, _ := jsontext.AppendQuote(nil, v)
+		return quoted
+	case bool:
+		if v {
+			return []byte("true")
+		}
+		return []byte("false")
+	case json.Number:
+		return []byte(v)
+	}
+	return []byte("null")
+}
+
+// compiled compiles the value filter of a target. A target without one has an
+// empty conjunction, which matches every element.
+func (p *patcher) compiled(t target) (store.Filter, error) {
+	if t.filter == nil {
+		return store.And(nil), nil
+	}
+	loose := looseness(t)
+	allowed := loose != 0 && p.decoder.Allow&loose == loose
+	f, err := filter.CompileElement(t.attribute, t.filter, filter.Options{Loose: allowed})
+	if err != nil {
+		return nil, &schema.Error{Type: "invalidFilter", Attribute: t.attribute.String(), Detail: "path: " + err.Error()}
+	}
+	if allowed {
+		p.decoder.Used |= loose
+	}
+	return f, nil
+}
+
+// looseness returns the tolerances that the comparison values of a value filter
+// need.
+func looseness(t target) (needed schema.Tolerance) {
+	terms(t.filter, func(term *ast.AttributeExpression) {
+		sub := subAttribute(t.attribute, term)
+		if sub == nil || term.CompareValue == nil {
+			return
+		}
+		_, text := term.CompareValue.(string)
+		switch {
+		case text && sub.Type == schema.Boolean:
+			needed |= schema.TextBooleans
+		case !text && (sub.Type == schema.String || sub.Type == schema.Reference):
+			needed |= schema.NumberText
+		}
+	})
+	return needed
+}
+
+// matches reports whether an element matches a value filter.
+func (p *patcher) matches(f store.Filter, v schema.Value) bool {
+	p.buffer = v.AppendJSON(p.buffer[:0])
+	return store.MatchElement(f, p.buffer)
+}
