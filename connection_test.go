@@ -1,0 +1,100 @@
+package provision_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+func TestSaveConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		at := tn.lastEvent()
+		tn.setPolicy(`{}`)
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("saving an unchanged connection left events %v", got)
+		}
+		tn.setPolicy(`{"siteAdminGroups":"IT"}`)
+		want := []store.EventType{store.ConnectionUpdated}
+		if diff := cmp.Diff(want, tn.events(at)); diff != "" {
+			t.Errorf("events of a policy that changes nobody (-want +got):\n%s", diff)
+		}
+		tn.setPolicy(`{"company":"Acme"}`)
+		want = append(want, store.ConnectionUpdated, store.AccountUpdated)
+		if diff := cmp.Diff(want, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		if got := tn.account("ada@example.com").Company; got != "Acme" {
+			t.Errorf("company %q, want Acme", got)
+		}
+	})
+}
+
+// A wrong configuration is refused whole; the running one stays.
+func TestWrongConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"company":"Acme"}`)
+		wrong := policy.Default()
+		wrong.TimeZone = "Mars/Olympus"
+		_, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", Name: "New", Policy: wrong}, tester)
+		var config *policy.ConfigError
+		if !errors.As(err, &config) || config.Option != "timeZone" || config.Value != "Mars/Olympus" {
+			t.Errorf("error %v, want a ConfigError that names option and value", err)
+		}
+		conn, err := tn.engine.Connection(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn.Policy.Company != "Acme" || conn.Name != "" {
+			t.Errorf("the connection became %+v", conn)
+		}
+		for _, id := range []string{"", "a/b", "a b", "é", string(make([]byte, 65))} {
+			if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: id}, tester); err == nil {
+				t.Errorf("a connection with id %q was saved", id)
+			}
+		}
+	})
+}
+
+func TestUnknownConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		engine := &provision.Engine{Store: st}
+		for _, id := range []string{"nobody", ""} {
+			if _, err := engine.Connection(t.Context(), id); !errors.Is(err, provision.ErrNotFound) {
+				t.Errorf("Connection(%q): %v", id, err)
+			}
+			_, err := engine.Directory(id).Create(t.Context(), "User", 0, func(*provision.Draft) error { return nil })
+			if !errors.Is(err, provision.ErrNotFound) {
+				t.Errorf("creating a user in %q: %v", id, err)
+			}
+		}
+	})
+}
+
+func TestConnections(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		engine := &provision.Engine{Store: st}
+		for _, id := range []string{"b", "a"} {
+			if _, err := engine.SaveConnection(t.Context(), provision.Connection{ID: id}, tester); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := engine.Connections(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, c := range list {
+			ids = append(ids, c.ID)
+		}
+		if diff := cmp.Diff([]string{"a", "b"}, ids); diff != "" {
+			t.Errorf("connections (-want +got):\n%s", diff)
+		}
+	})
+}

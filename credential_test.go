@@ -1,0 +1,194 @@
+package provision_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/sqlite"
+)
+
+const secretText = "0123456789abcdef0123456789abcdef"
+
+// accepted reports whether a secret opens the connection acme.
+func (tn *tenant) accepted(s provision.Secret) bool {
+	tn.t.Helper()
+	_, conn, err := tn.engine.Authenticate(tn.t.Context(), s)
+	if err != nil && !errors.Is(err, provision.ErrUnauthenticated) {
+		tn.t.Fatal(err)
+	}
+	if err == nil && conn.ID != "acme" {
+		tn.t.Errorf("the credential opens %q", conn.ID)
+	}
+	return err == nil
+}
+
+func (tn *tenant) setCredential(s provision.Secret, expires time.Time) {
+	tn.t.Helper()
+	if _, err := tn.engine.SetCredential(tn.t.Context(), "acme", s, expires, tester); err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		token := provision.Secret{Token: secretText}
+		basic := provision.Secret{UserName: "okta", Password: secretText}
+		tn.setCredential(token, time.Time{})
+		wrong := []provision.Secret{
+			{}, {Token: "x"}, {Token: secretText + "x"}, basic,
+			{UserName: secretText}, {UserName: "token", Password: secretText}, {Password: secretText},
+		}
+		for _, s := range wrong {
+			if tn.accepted(s) {
+				t.Errorf("the secret %q was accepted", s)
+			}
+		}
+		if !tn.accepted(token) {
+			t.Error("the token was refused")
+		}
+		// Switching the method revokes the other at once, also for a credential
+		// that was used a moment ago.
+		tn.setCredential(basic, time.Time{})
+		if tn.accepted(token) || !tn.accepted(basic) {
+			t.Error("after a switch to Basic the token still counts, or Basic does not")
+		}
+		if tn.accepted(provision.Secret{UserName: "Okta", Password: secretText}) {
+			t.Error("another user name was accepted")
+		}
+		if err := tn.engine.RevokeCredentials(t.Context(), "acme", tester); err != nil {
+			t.Fatal(err)
+		}
+		if tn.accepted(basic) {
+			t.Error("a revoked credential was accepted")
+		}
+	})
+}
+
+func TestCredentialExpiry(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		token := provision.Secret{Token: secretText}
+		tn.setCredential(token, tn.clock.Now().Add(time.Hour))
+		tn.clock.add(time.Hour - time.Second)
+		if !tn.accepted(token) {
+			t.Error("refused one second before expiry")
+		}
+		tn.clock.add(time.Second)
+		if tn.accepted(token) {
+			t.Error("accepted at expiry")
+		}
+		tn.setCredential(token, tn.clock.Now().Add(time.Hour)) // extended
+		if !tn.accepted(token) {
+			t.Error("refused after it was extended")
+		}
+	})
+}
+
+func TestCredentialOfDisabledConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		token := provision.Secret{Token: secretText}
+		tn.setCredential(token, time.Time{})
+		if !tn.accepted(token) {
+			t.Fatal("the token was refused")
+		}
+		conn, err := tn.engine.Connection(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, disabled := range []bool{true, false} {
+			conn.Disabled = disabled
+			if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err != nil {
+				t.Fatal(err)
+			}
+			if tn.accepted(token) == disabled {
+				t.Errorf("disabled %t, accepted %t", disabled, !disabled)
+			}
+		}
+	})
+}
+
+func TestCredentialRules(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+			t.Fatal(err)
+		}
+		tn.setCredential(provision.Secret{Token: secretText}, time.Time{})
+		tests := []struct {
+			name       string
+			connection string
+			secret     provision.Secret
+			want       string
+		}{
+			{"short token", "acme", provision.Secret{Token: secretText[1:]}, "at least 32 characters"},
+			{"short password", "acme", provision.Secret{UserName: "u", Password: secretText[1:]}, "at least 32 characters"},
+			{"no user name", "acme", provision.Secret{Password: secretText}, "user name is missing"},
+			{"both", "acme", provision.Secret{Token: secretText, UserName: "u"}, "not both"},
+			{"used by another", "other", provision.Secret{Token: secretText}, "another connection uses the same secret"},
+		}
+		for _, test := range tests {
+			_, err := tn.engine.SetCredential(t.Context(), test.connection, test.secret, time.Time{}, tester)
+			var bad *provision.ConnectionError
+			if !errors.As(err, &bad) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secretText[1:]) {
+				t.Errorf("%s: error %v, want one with %q and without the secret", test.name, err, test.want)
+			}
+		}
+		if !tn.accepted(provision.Secret{Token: secretText}) {
+			t.Error("a refused credential took the old one away")
+		}
+		if _, err := tn.engine.SetCredential(t.Context(), "nobody", provision.Secret{Token: secretText + "2"}, time.Time{}, tester); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("unknown connection: %v", err)
+		}
+	})
+}
+
+// Setting the same credential again is no news.
+func TestCredentialUnchanged(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		at := tn.lastEvent()
+		for range 2 {
+			tn.setCredential(provision.Secret{Token: secretText}, time.Time{})
+		}
+		if diff := cmp.Diff([]store.EventType{store.CredentialCreated}, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestNoSecretInTheDatabase(t *testing.T) {
+	dir := t.TempDir()
+	st, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tn := newTenant(t, st, `{}`)
+	tn.setCredential(provision.Secret{Token: secretText}, time.Time{})
+	tn.setCredential(provision.Secret{UserName: "okta", Password: secretText}, time.Time{})
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(data), secretText) {
+			t.Errorf("%s holds the secret", f.Name())
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package provision
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// settle decides what an account gets from its facts, stores it when that is
+// news, and appends the event. after is the account with the new facts; before
+// is what is stored, nil for a new one. gone says that the resource was
+// deleted.
+func (c *change) settle(before, after *Account, gone bool) error {
+	groups, err := c.groupsOf(after.ResourceID)
+	if err != nil {
+		return err
+	}
+	facts := policy.Facts{
+		Groups:    groups.raw,
+		Blocked:   len(after.Facts.Blocks) > 0,
+		Gone:      gone,
+		WasActive: after.Facts.WasActive,
+		LoggedIn:  after.Facts.LoggedIn,
+		Company:   after.Facts.Company,
+		TimeZone:  after.Facts.TimeZone,
+	}
+	if before != nil {
+		facts.Current = currentAccess(before)
+	}
+	decision := c.conn.policy.Decide(facts)
+	if decision.Status == policy.Deleted && before == nil {
+		return nil // never let in, nothing to remove
+	}
+	applyDecision(after, decision, groups)
+	return c.storeAccount(before, after, c.noteSuppressed(after, decision))
+}
+
+// noteSuppressed records, once per block, that deprovisioning is switched off.
+func (c *change) noteSuppressed(after *Account, d policy.Decision) (news bool) {
+	if !d.Suppressed {
+		after.Facts.Suppressed = nil
+		return false
+	}
+	blocks := after.Facts.Blocks
+	if len(blocks) == 0 {
+		blocks = []store.Source{c.source()} // the last required group was lost
+	}
+	if slices.Equal(blocks, after.Facts.Suppressed) {
+		return false
+	}
+	after.Facts.Suppressed = slices.Clone(blocks)
+	return true
+}
+
+func (c *change) storeAccount(before, after *Account, suppressed bool) error {
+	var changes []store.Change
+	if before != nil {
+		changes = accountChanges(before, after)
+		if len(changes) == 0 && !suppressed && sameFacts(before, after) {
+			return nil
+		}
+	}
+	if before == nil || len(changes) > 0 {
+		after.Version++
+		after.Modified = c.now
+	}
+	if err := c.tx.PutAccount(after); err != nil {
+		return err
+	}
+	if suppressed {
+		err := c.append(&store.Event{Type: store.AccountDeprovisionSuppressed, AccountID: after.ID, Account: after, Reasons: after.Reasons})
+		if err != nil {
+			return err
+		}
+	}
+	if before != nil && len(changes) == 0 {
+		return nil
+	}
+	return c.append(&store.Event{
+		Type: accountEvent(before, after), AccountID: after.ID, Account: after,
+		Changes: changes, Reasons: after.Reasons,
+	})
+}
+
+func accountEvent(before, after *Account) store.EventType {
+	switch {
+	case before == nil:
+		return store.AccountCreated
+	case before.Status == after.Status:
+		return store.AccountUpdated
+	case after.Status == policy.Active:
+		return store.AccountActivated
+	case after.Status == policy.Disabled:
+		return store.AccountDisabled
+	case after.Status == policy.Deleted:
+		return store.AccountDeleted
+	}
+	return store.AccountUpdated
+}
+
+func currentAccess(a *Account) *policy.Current {
+	cur := &policy.Current{Status: a.Status, Access: policy.Access{
+		Authentication:    a.Authentication,
+		SiteAdmin:         a.SiteAdmin,
+		ReadOnlySiteAdmin: a.ReadOnlySiteAdmin,
+		Roles:             a.Roles,
+		TwoFactor:         a.TwoFactor,
+		Permissions:       a.Permissions,
+		Company:           a.Company,
+		TimeZone:          a.TimeZone,
+	}}
+	for _, g := range a.Groups {
+		if byPolicy(g.Source) {
+			cur.Access.Groups = append(cur.Access.Groups, policy.Grant{Group: policy.Group{ID: g.ID, Name: g.Name}, Admin: g.Admin})
+		}
+	}
+	return cur
+}
+
+// byPolicy reports whether memberships of a source pass through the policy.
+func byPolicy(s store.Source) bool {
+	return s != store.SourceDefault && s != store.SourceOperator
+}
+
+func applyDecision(a *Account, d policy.Decision, groups memberships) {
+	if d.Status == policy.Deleted {
+		makeTombstone(a)
+	}
+	a.Status, a.Reasons = d.Status, d.Reasons
+	a.Facts.WasActive = a.Facts.WasActive || d.Status == policy.Active
+	if a.Reasons == nil {
+		a.Reasons = []policy.Reason{}
+	}
+	a.Roles, a.Groups = []string{}, make([]store.AccountGroup, 0, len(d.Access.Groups)+len(groups.local))
+	if d.Status == policy.Deleted {
+		return
+	}
+	a.Authentication = d.Access.Authentication
+	a.SiteAdmin, a.ReadOnlySiteAdmin = d.Access.SiteAdmin, d.Access.ReadOnlySiteAdmin
+	a.Roles = append(a.Roles, d.Access.Roles...)
+	a.TwoFactor, a.Permissions = d.Access.TwoFactor, d.Access.Permissions
+	a.Company, a.TimeZone = d.Access.Company, d.Access.TimeZone
+	for _, g := range d.Access.Groups {
+		a.Groups = append(a.Groups, store.AccountGroup{ID: g.Group.ID, Name: g.Group.Name, Admin: g.Admin, Source: groups.source(g.Group.ID)})
+	}
+	a.Groups = append(a.Groups, groups.local...)
+}
+
+// makeTombstone removes what is personal: what stays is that there was an
+// account, and when.
+func makeTombstone(a *Account) {
+	*a = Account{
+		ID: a.ID, Connection: a.Connection, Version: a.Version, Created: a.Created,
+		Facts: store.Facts{WasActive: a.Facts.WasActive},
+	}
+}
+
+// memberships are the groups of one person.
+type memberships struct {
+	raw     []policy.Group       // what the identity provider reported, transitive
+	local   []store.AccountGroup // what a default or an operator added
+	sources map[string]store.Source
+}
+
+func (m memberships) source(group string) store.Source {
+	if s, ok := m.sources[group]; ok {
+		return s
+	}
+	return store.SourceSCIM
+}
+
+// groupsOf collects the groups of a user, transitively, each once; a cycle of
+// groups ends where it meets itself.
+func (c *change) groupsOf(resource string) (memberships, error) {
+	var out memberships
+	if resource == "" {
+		return out, nil
+	}
+	seen := map[string]bool{}
+	todo := []string{resource}
+	for len(todo) > 0 {
+		next := todo[0]
+		todo = todo[1:]
+		ms, err := c.tx.MembershipsOf(next)
+		if err != nil {
+			return out, err
+		}
+		for _, m := range ms {
+			if !byPolicy(m.Source) {
+				if next == resource {
+					out.local = append(out.local, store.AccountGroup{ID: m.Group, Name: m.Display, Source: m.Source})
+				}
+				continue
+			}
+			if seen[m.Group] {
+				continue
+			}
+			seen[m.Group] = true
+			g := policy.Group{ID: m.Group, Name: m.Display}
+			if c.conn.policy.NeedsExternalIDs() {
+				if g.ExternalID, err = c.externalID(m.Group); err != nil {
+					return out, err
+				}
+			}
+			if out.sources == nil {
+				out.sources = map[string]store.Source{}
+			}
+			out.sources[m.Group] = m.Source
+			out.raw = append(out.raw, g)
+			todo = append(todo, m.Group)
+		}
+	}
+	return out, nil
+}
+
+func (c *change) externalID(group string) (string, error) {
+	g, err := c.tx.Resource(TypeGroup, group, 0)
+	if err != nil {
+		return "", err
+	}
+	return documentText(g.Document, "externalId"), nil
+}
+
+// people collects the users whose accounts a change touches, up to one more
+// than may be derived in its transaction.
+type people struct {
+	change *change
+	users  []string
+	seen   map[string]bool
+}
+
+func newPeople(c *change) *people { return &people{change: c, seen: map[string]bool{}} }
+
+// tooMany reports whether the accounts must be left to a job.
+func (p *people) tooMany() bool { return len(p.users) > p.change.engine.Limits.inline() }
+
+// add adds a member: itself, or everyone below a group.
+func (p *people) add(m store.Membership) error {
+	if p.seen[m.Member] || p.tooMany() {
+		return nil
+	}
+	if m.Kind == TypeGroup {
+		return p.below(m.Member)
+	}
+	p.seen[m.Member] = true
+	p.users = append(p.users, m.Member)
+	return nil
+}
+
+// below adds everyone who is in a group, transitively.
+func (p *people) below(group string) error {
+	if p.seen[group] {
+		return nil
+	}
+	p.seen[group] = true
+	after := ""
+	for !p.tooMany() {
+		ms, err := p.change.tx.Memberships(group, after, membersPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range ms {
+			if err := p.add(m); err != nil {
+				return err
+			}
+		}
+		if len(ms) < membersPage {
+			return nil
+		}
+		after = ms[len(ms)-1].Member
+	}
+	return nil
+}
+
+// membersPage is how many memberships are read at once.
+const membersPage = 1000
+
+// derive settles the accounts of the people, or leaves them to a job.
+func (c *change) derive(p *people) error {
+	if p.tooMany() {
+		return c.startJob()
+	}
+	for _, user := range p.users {
+		before, err := c.tx.AccountOf(user)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.settle(before, before.Clone(), false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deriveAll settles all accounts of the connection, or leaves them to a job.
+func (c *change) deriveAll() error {
+	inline := c.engine.Limits.inline()
+	list, err := c.tx.Accounts(store.AccountQuery{Limit: inline + 1})
+	if err != nil {
+		return err
+	}
+	if len(list) > inline {
+		return c.startJob()
+	}
+	for _, a := range list {
+		if err := c.resettle(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resettle settles a stored account under the connection as it is now.
+func (c *change) resettle(before *Account) error {
+	if before.Status == policy.Deleted {
+		return nil
+	}
+	after := before.Clone()
+	if before.ResourceID != "" && len(c.conn.attributes)+len(before.Attributes) > 0 {
+		r, err := c.tx.Resource(TypeUser, before.ResourceID, 0)
+		if err != nil {
+			return err
+		}
+		readPerson(r.Document, c.conn.attributes).writeTo(after)
+	}
+	return c.settle(before, after, before.ResourceID == "")
+}

@@ -1,0 +1,140 @@
+package provision
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// accountField is one attribute of an account that a host sees. The table of
+// them decides what an event reports and what counts as a change.
+type accountField struct {
+	name  string
+	equal func(a, b *Account) bool
+	value func(a *Account) any
+}
+
+func field[T comparable](name string, get func(*Account) T) accountField {
+	return accountField{
+		name:  name,
+		equal: func(a, b *Account) bool { return get(a) == get(b) },
+		value: func(a *Account) any { return get(a) },
+	}
+}
+
+func listField[T comparable](name string, get func(*Account) []T) accountField {
+	return accountField{
+		name:  name,
+		equal: func(a, b *Account) bool { return slices.Equal(get(a), get(b)) },
+		value: func(a *Account) any { return get(a) },
+	}
+}
+
+func accountFields() []accountField {
+	return []accountField{
+		field("userName", func(a *Account) string { return a.UserName }),
+		field("externalId", func(a *Account) string { return a.ExternalID }),
+		field("email", func(a *Account) string { return a.Email }),
+		field("name", func(a *Account) string { return a.Name }),
+		field("displayName", func(a *Account) string { return a.DisplayName }),
+		field("status", func(a *Account) policy.Status { return a.Status }),
+		field("authentication", func(a *Account) policy.Authentication { return a.Authentication }),
+		field("siteAdmin", func(a *Account) bool { return a.SiteAdmin }),
+		field("readOnlySiteAdmin", func(a *Account) bool { return a.ReadOnlySiteAdmin }),
+		listField("roles", func(a *Account) []string { return a.Roles }),
+		listField("groups", func(a *Account) []store.AccountGroup { return a.Groups }),
+		field("twoFactor", func(a *Account) policy.TwoFactor { return a.TwoFactor }),
+		{
+			name:  "permissions",
+			equal: func(a, b *Account) bool { return samePermissions(a.Permissions, b.Permissions) },
+			value: func(a *Account) any { return a.Permissions },
+		},
+		field("company", func(a *Account) string { return a.Company }),
+		field("timeZone", func(a *Account) string { return a.TimeZone }),
+		{
+			name:  "attributes",
+			equal: func(a, b *Account) bool { return sameAttributes(a.Attributes, b.Attributes) },
+			value: func(a *Account) any { return a.Attributes },
+		},
+	}
+}
+
+// comparedFields is the table, built once and never changed.
+var comparedFields = accountFields()
+
+// accountChanges lists the attributes in which two states of an account differ.
+func accountChanges(before, after *Account) []store.Change {
+	var out []store.Change
+	for i := range comparedFields {
+		f := &comparedFields[i]
+		if f.equal(before, after) {
+			continue
+		}
+		out = append(out, store.Change{
+			Attribute: f.name,
+			Before:    mustJSON(f.value(before)),
+			After:     mustJSON(f.value(after)),
+		})
+	}
+	return out
+}
+
+func samePermissions(a, b policy.Permissions) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, va := range a {
+		vb, ok := b[name]
+		if !ok || (va == nil) != (vb == nil) || (va != nil && *va != *vb) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameAttributes(a, b store.Attributes) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, va := range a {
+		if vb, ok := b[name]; !ok || !bytes.Equal(va, vb) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameFacts reports whether what is stored beside the visible attributes is the
+// same too.
+func sameFacts(a, b *Account) bool {
+	fa, fb := &a.Facts, &b.Facts
+	return a.ResourceID == b.ResourceID && slices.Equal(a.Reasons, b.Reasons) &&
+		fa.Company == fb.Company && fa.TimeZone == fb.TimeZone &&
+		slices.Equal(fa.Blocks, fb.Blocks) && slices.Equal(fa.Suppressed, fb.Suppressed) &&
+		fa.WasActive == fb.WasActive && fa.LoggedIn == fb.LoggedIn &&
+		slices.Equal(fa.DefaultGroups, fb.DefaultGroups)
+}
+
+func textChange(attribute, before, after string) store.Change {
+	c := store.Change{Attribute: attribute}
+	if before != "" {
+		c.Before = mustJSON(before)
+	}
+	if after != "" {
+		c.After = mustJSON(after)
+	}
+	return c
+}
+
+// mustJSON encodes a value whose type cannot fail to encode.
+func mustJSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("provision: encoding %T: %v", v, err))
+	}
+	return b
+}

@@ -1,0 +1,199 @@
+package provision
+
+import (
+	"context"
+
+	"github.com/scimjit/provision/store"
+)
+
+// Resource types that the engine itself knows. Every other type is kept, found
+// and versioned alike, but no account is derived from it.
+const (
+	TypeUser  = "User"
+	TypeGroup = "Group"
+)
+
+// Directory is the operations of one connection. It is a small value, safe for
+// concurrent use; make one per request.
+type Directory struct {
+	engine     *Engine
+	connection string
+	actor      Actor
+}
+
+// As returns a Directory whose changes are recorded as those of actor. The kind
+// of the actor is also the source of the memberships that it writes.
+func (d *Directory) As(actor Actor) *Directory {
+	c := *d
+	c.actor = actor
+	return &c
+}
+
+// Connection returns the id of the connection.
+func (d *Directory) Connection() string { return d.connection }
+
+// Get returns one resource with the parts asked for, or [ErrNotFound].
+func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (*Resource, error) {
+	var r *Resource
+	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, rd store.Reader) error {
+		var err error
+		r, err = rd.Resource(typ, id, with)
+		return err
+	})
+	return r, err
+}
+
+// Query returns one page of resources; see [store.ResourceReader].
+func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error) {
+	var page store.Page
+	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, rd store.Reader) error {
+		var err error
+		page, err = rd.Query(q)
+		return err
+	})
+	return page, err
+}
+
+// Create makes a resource of a type from what fn writes to the draft, derives
+// the account of a user, and returns the resource with the parts asked for.
+//
+// fn may run more than once. It must give the draft its content with
+// [Draft.Write]. A taken unique key is a [*store.ConflictError], an unknown
+// member a [*MemberError]; then nothing is stored.
+func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
+	id, err := d.engine.newID()
+	if err != nil {
+		return nil, err
+	}
+	var out *Resource
+	err = d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+		draft := &Draft{change: c, resource: Resource{ID: id, Type: typ, Created: c.now}}
+		if err := fn(draft); err != nil {
+			return err
+		}
+		if err := draft.apply(); err != nil {
+			return err
+		}
+		r, err := draft.result(with)
+		out = r
+		return err
+	})
+	return out, err
+}
+
+// Update changes one resource by what fn writes to the draft, derives the
+// accounts that the change touches, and returns the resource with the parts
+// asked for. When the draft ends as it began nothing is written: no new
+// version, no event.
+//
+// fn may run more than once and may return [ErrVersion] to refuse a version.
+// The error is [ErrNotFound] for an unknown id, and otherwise as for Create.
+func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
+	var out *Resource
+	err := d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+		r, err := c.tx.Resource(typ, id, 0)
+		if err != nil {
+			return err
+		}
+		draft := &Draft{change: c, resource: *r, before: r}
+		if err := fn(draft); err != nil {
+			return err
+		}
+		if err := draft.apply(); err != nil {
+			return err
+		}
+		res, err := draft.result(with)
+		out = res
+		return err
+	})
+	return out, err
+}
+
+// Delete removes a resource and its memberships. The account of a deleted user
+// is deprovisioned by the policy; the members of a deleted group are derived
+// again. check, when not nil, sees the resource first and may refuse, as with
+// [ErrVersion]. The error is [ErrNotFound] for an unknown id.
+func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Resource) error) error {
+	return d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+		r, err := c.tx.Resource(typ, id, 0)
+		if err != nil {
+			return err
+		}
+		if check != nil {
+			if err := check(r); err != nil {
+				return err
+			}
+		}
+		return c.delete(r)
+	})
+}
+
+// MemberCount returns how many direct members a group has.
+func (d *Directory) MemberCount(ctx context.Context, group string) (int, error) {
+	n, last := 0, ""
+	for {
+		var page []store.Membership
+		err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+			var err error
+			page, err = r.Memberships(group, last, membersPage)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		for _, m := range page {
+			if m.Member != last { // several sources may know the same member
+				n++
+				last = m.Member
+			}
+		}
+		if len(page) < membersPage {
+			return n, nil
+		}
+	}
+}
+
+// Account returns an account by id, or [ErrNotFound].
+func (d *Directory) Account(ctx context.Context, id string) (*Account, error) {
+	var a *Account
+	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		var err error
+		if a, err = r.Account(id); err != nil {
+			return err
+		}
+		list, err := markPending(r, []*Account{a})
+		if err != nil {
+			return err
+		}
+		a = list[0]
+		return nil
+	})
+	return a, err
+}
+
+// Accounts returns the accounts that match q, in ascending order of id. An
+// account whose derivation still waits for a job says so in Pending.
+func (d *Directory) Accounts(ctx context.Context, q store.AccountQuery) ([]*Account, error) {
+	var list []*Account
+	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		found, err := r.Accounts(q)
+		if err != nil {
+			return err
+		}
+		list, err = markPending(r, found)
+		return err
+	})
+	return list, err
+}
+
+// Events returns the events of the connection after a sequence, in order, at
+// most limit (0: all that are retained).
+func (d *Directory) Events(ctx context.Context, after int64, limit int) ([]*Event, error) {
+	var list []*Event
+	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		var err error
+		list, err = r.Events(after, limit)
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,33 @@
+// Package provision gives an application enterprise user provisioning: identity
+// providers create, update, deactivate and group its users.
+//
+// # Facts, policy, accounts
+//
+// Facts are what the identity provider said: SCIM resources and memberships.
+// They are stored and echoed as written. A policy (package policy) is a pure
+// function of its options and the facts about one person. Accounts are what the
+// application should do. They are derived, never edited, and each change of an
+// account is an [Event], appended in the transaction that caused it.
+//
+// Two views are needed because memberships arrive after users: a gate such as
+// "only users in these groups" cannot be decided when a user is created. The
+// request succeeds, the account is staged, and a later membership admits it.
+//
+// # Using it
+//
+// Make an [Engine] with a store, save a [Connection] for each identity
+// provider, and give it a credential with [Engine.SetCredential]. Mount
+// scim.Handler for the identity providers. Run [Engine.Run] in a goroutine for
+// background work, and [Engine.Deliver] to keep the application's own tables
+// right.
+//
+// A [Directory] is the operations of one connection. Everything belongs to one
+// connection, and nothing reaches from one to another.
+//
+// # Transactions
+//
+// Changes of one connection are serial, connections run in parallel. A change
+// that touches up to [Limits.Inline] accounts derives them in its own
+// transaction. A larger one commits the fact and a durable job together; until
+// [Engine.Run] has derived an account, it says so in its field Pending.
+package provision

@@ -1,0 +1,259 @@
+package provision
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/scimjit/provision/store"
+)
+
+// Draft is a resource that is being created or changed inside a transaction. It
+// holds the attributes and the pending changes of the memberships; members are
+// never loaded unless asked for.
+//
+// A Draft is valid only inside the function that received it.
+type Draft struct {
+	change   *change
+	resource Resource
+	before   *Resource // nil when creating
+	wrote    bool
+
+	cleared    bool            // the members start from none
+	members    map[string]bool // pending: true adds, false removes
+	order      []string        // the keys of members in the order of their first change
+	tolerances []string
+}
+
+// Content is the attributes of a resource in the form that a store keeps.
+type Content struct {
+	Document store.Document // canonical; see [store.Document]
+	Keys     []store.Key    // index entries, never nil
+	Display  string         // displayName, or userName where there is none
+}
+
+// ID returns the id of the resource.
+func (d *Draft) ID() string { return d.resource.ID }
+
+// Version returns the version of the resource, 0 when it is being created.
+func (d *Draft) Version() int64 { return d.resource.Version }
+
+// Resource returns the resource as it was read, without members and groups, or
+// nil when it is being created. It must not be changed.
+func (d *Draft) Resource() *Resource { return d.before }
+
+// Dialect returns the dialect of the connection as the transaction sees it.
+func (d *Draft) Dialect() string { return d.change.conn.Dialect }
+
+// Write gives the resource its content. The caller must not change the content
+// afterwards.
+func (d *Draft) Write(c Content) {
+	d.resource.Document, d.resource.Keys, d.resource.Display = c.Document, c.Keys, c.Display
+	d.wrote = true
+}
+
+// Tolerated records dialect rules that the request needed; the events of the
+// change name them.
+func (d *Draft) Tolerated(names ...string) { d.tolerances = append(d.tolerances, names...) }
+
+// AddMember makes a user or group a direct member of the group. Adding a member
+// twice adds one.
+func (d *Draft) AddMember(id string) { d.setMember(id, true) }
+
+// RemoveMember ends a direct membership, from whatever source. Removing one
+// that does not exist is no change.
+func (d *Draft) RemoveMember(id string) { d.setMember(id, false) }
+
+// ClearMembers ends all direct memberships; members added later stay.
+func (d *Draft) ClearMembers() {
+	d.cleared, d.members, d.order = true, nil, nil
+}
+
+func (d *Draft) setMember(id string, member bool) {
+	if d.members == nil {
+		d.members = map[string]bool{}
+	}
+	if _, known := d.members[id]; !known {
+		d.order = append(d.order, id)
+	}
+	d.members[id] = member
+}
+
+// Members loads the members of the group as the draft stands.
+func (d *Draft) Members() ([]store.Membership, error) {
+	var list []store.Membership
+	if !d.cleared && d.before != nil {
+		stored, err := d.change.tx.Memberships(d.resource.ID, "", 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range stored {
+			if keep, changed := d.members[m.Member]; !changed || keep {
+				list = append(list, m)
+			}
+		}
+	}
+	for _, id := range d.order {
+		known := slices.ContainsFunc(list, func(m store.Membership) bool { return m.Member == id })
+		if !d.members[id] || known {
+			continue
+		}
+		r, err := d.change.member(id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, store.Membership{Group: d.resource.ID, Member: id, Kind: r.Type, Display: r.Display})
+	}
+	return list, nil
+}
+
+// apply writes what the draft changed and derives the accounts it touches.
+func (d *Draft) apply() error {
+	d.change.tolerances = d.tolerances
+	d.change.cause = &store.ResourceRef{Type: d.resource.Type, ID: d.resource.ID}
+	content := d.before == nil || (d.wrote && !bytes.Equal(d.before.Document, d.resource.Document))
+	if d.before == nil && !d.wrote {
+		return errors.New("provision: the draft of a new resource was not written")
+	}
+	if d.before == nil {
+		// A membership row must not precede the group it belongs to.
+		if err := d.put(); err != nil {
+			return err
+		}
+	}
+	delta, err := d.applyMembers()
+	if err != nil {
+		return err
+	}
+	if d.before != nil && (content || !delta.empty()) {
+		if !content {
+			d.resource.Document, d.resource.Keys, d.resource.Display = d.before.Document, nil, d.before.Display
+		}
+		if err := d.put(); err != nil {
+			return err
+		}
+	}
+	if !content && delta.empty() {
+		return nil
+	}
+	switch d.resource.Type {
+	case TypeUser:
+		return d.change.userWritten(&d.resource)
+	case TypeGroup:
+		return d.change.groupWritten(d.before, &d.resource, delta)
+	}
+	return nil
+}
+
+func (d *Draft) put() error {
+	d.resource.Version++
+	d.resource.Modified = d.change.now
+	if d.before == nil && d.resource.Keys == nil {
+		d.resource.Keys = []store.Key{}
+	}
+	r := d.resource // the store may keep the pointer
+	err := d.change.tx.PutResource(&r)
+	d.resource.Position = r.Position
+	return err
+}
+
+// memberDelta is what a draft really changed in the members of a group.
+type memberDelta struct {
+	added   []store.Membership
+	removed []store.Membership
+}
+
+func (m memberDelta) empty() bool { return len(m.added) == 0 && len(m.removed) == 0 }
+
+// applyMembers writes the pending membership changes. Its cost depends on how
+// many there are, and on the size of the group only after ClearMembers.
+func (d *Draft) applyMembers() (memberDelta, error) {
+	var delta memberDelta
+	c := d.change
+	if d.cleared && d.before != nil {
+		if err := d.removeOthers(&delta); err != nil {
+			return delta, err
+		}
+	}
+	if len(d.order) > c.engine.Limits.members() {
+		return delta, &LimitError{Limit: "Limits.Members", Max: c.engine.Limits.members()}
+	}
+	for _, id := range d.order {
+		if !d.members[id] {
+			if err := d.removeMember(id, &delta); err != nil {
+				return delta, err
+			}
+			continue
+		}
+		if err := d.addMember(id, &delta); err != nil {
+			return delta, err
+		}
+	}
+	return delta, nil
+}
+
+// removeOthers removes every stored member that the draft does not add again.
+func (d *Draft) removeOthers(delta *memberDelta) error {
+	stored, err := d.change.tx.Memberships(d.resource.ID, "", 0)
+	if err != nil {
+		return err
+	}
+	for _, m := range stored {
+		if d.members[m.Member] {
+			continue
+		}
+		removed, err := d.change.tx.DeleteMembership(m.Group, m.Member, m.Source)
+		if err != nil {
+			return err
+		}
+		if removed {
+			delta.removed = append(delta.removed, m)
+		}
+	}
+	return nil
+}
+
+func (d *Draft) removeMember(id string, delta *memberDelta) error {
+	if d.before == nil {
+		return nil
+	}
+	removed, err := d.change.tx.DeleteMembership(d.resource.ID, id, "")
+	if err != nil || !removed {
+		return err
+	}
+	m := store.Membership{Group: d.resource.ID, Member: id}
+	if r, err := d.change.tx.Resource("", id, 0); err == nil {
+		m.Kind = r.Type
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	delta.removed = append(delta.removed, m)
+	return nil
+}
+
+func (d *Draft) addMember(id string, delta *memberDelta) error {
+	c := d.change
+	r, err := c.member(id)
+	if err != nil {
+		return err
+	}
+	if already, err := c.tx.IsMember(d.resource.ID, id); err != nil || already {
+		return err
+	}
+	m := store.Membership{Group: d.resource.ID, Member: id, Source: c.source(), Kind: r.Type}
+	added, err := c.tx.PutMembership(m)
+	if err != nil || !added {
+		return err
+	}
+	delta.added = append(delta.added, m)
+	return nil
+}
+
+// result returns the resource as it is after the change.
+func (d *Draft) result(with store.Parts) (*Resource, error) {
+	if with == 0 {
+		r := d.resource
+		return &r, nil
+	}
+	return d.change.tx.Resource(d.resource.Type, d.resource.ID, with)
+}

@@ -1,0 +1,165 @@
+package provision
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/scimjit/provision/store"
+)
+
+// Engine turns facts into accounts. One Engine serves all connections of a
+// [Store]; its zero value with a Store is ready to use.
+//
+// Set the exported fields before the first call and do not change them after.
+// An Engine is safe for concurrent use and must not be copied.
+type Engine struct {
+	// Store keeps everything. It is required.
+	Store Store
+
+	// Now tells the time; nil means time.Now. Times are kept in UTC, in
+	// milliseconds.
+	Now func() time.Time
+
+	// Rand is the source of ids and secrets; nil means crypto/rand.
+	Rand io.Reader
+
+	// Logger receives what administrators must see; nil means slog.Default().
+	// Nothing logged holds a secret.
+	Logger *slog.Logger
+
+	// Limits bounds the work of one transaction.
+	Limits Limits
+
+	// Retention is how long events are kept; 0 keeps them for ever. [Engine.Run]
+	// removes older ones.
+	Retention time.Duration
+
+	connections connectionCache
+	credentials credentialCache
+	news        broadcast
+}
+
+// Limits bounds what one transaction does. A zero field means its default.
+type Limits struct {
+	// Inline is how many accounts a change may touch and still derive them in
+	// its own transaction; a larger one leaves a job to [Engine.Run]. The
+	// default is 1,000.
+	Inline int
+
+	// Batch is how many accounts a job derives in one transaction. The default
+	// is 500.
+	Batch int
+
+	// Members is how many members one group may have. The default is 200,000.
+	Members int
+}
+
+func (l Limits) inline() int  { return orDefault(l.Inline, 1000) }
+func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
+func (l Limits) members() int { return orDefault(l.Members, 200_000) }
+
+func orDefault(n, def int) int {
+	if n > 0 {
+		return n
+	}
+	return def
+}
+
+// Directory returns the operations of one connection, acting as the system
+// until [Directory.As] names somebody else. It does not check that the
+// connection exists: operations on an unknown one return [ErrNotFound].
+func (e *Engine) Directory(connection string) *Directory {
+	return &Directory{engine: e, connection: connection, actor: Actor{Kind: "system"}}
+}
+
+func (e *Engine) now() time.Time {
+	now := time.Now
+	if e.Now != nil {
+		now = e.Now
+	}
+	return now().UTC().Truncate(time.Millisecond)
+}
+
+func (e *Engine) logger() *slog.Logger {
+	if e.Logger != nil {
+		return e.Logger
+	}
+	return slog.Default()
+}
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// random returns n random bytes as lower-case text without punctuation.
+func (e *Engine) random(n int) (string, error) {
+	r := e.Rand
+	if r == nil {
+		r = rand.Reader
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return "", fmt.Errorf("provision: reading randomness: %w", err)
+	}
+	return idEncoding.EncodeToString(b), nil
+}
+
+// newID returns an id of 128 random bits.
+func (e *Engine) newID() (string, error) { return e.random(16) }
+
+// update runs fn on a connection with the transaction's derived state, and
+// wakes those who wait for events when it has committed.
+func (e *Engine) update(ctx context.Context, connection string, actor Actor, fn func(*change) error) error {
+	if connection == store.Global {
+		return ErrNotFound
+	}
+	var wake bool
+	err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+		conn, err := e.connections.load(connection, tx)
+		if err != nil {
+			return err
+		}
+		c := &change{engine: e, tx: tx, conn: conn, actor: actor, now: e.now()}
+		if err := fn(c); err != nil {
+			return err
+		}
+		if err := c.finish(); err != nil {
+			return err
+		}
+		wake = c.events > 0 || c.jobs > 0
+		return nil
+	})
+	if err == nil && wake {
+		e.news.send()
+	}
+	return err
+}
+
+// broadcast wakes any number of waiters. Its zero value is ready to use.
+type broadcast struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// next returns a channel that is closed at the next send.
+func (b *broadcast) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *broadcast) send() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}

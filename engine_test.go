@@ -1,0 +1,254 @@
+package provision_test
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim/schema"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/sqlite"
+)
+
+// onEveryStore runs a test on each store that keeps its promises in this
+// process.
+func onEveryStore(t *testing.T, test func(t *testing.T, st store.Store)) {
+	t.Helper()
+	stores := []struct {
+		name string
+		open func(t *testing.T) (store.Store, error)
+	}{
+		{"memory", func(*testing.T) (store.Store, error) { return memory.New(), nil }},
+		{"sqlite", func(t *testing.T) (store.Store, error) {
+			return sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+		}},
+	}
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			st, err := s.open(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = st.Close() })
+			test(t, st)
+		})
+	}
+}
+
+// clock is a time that tests move by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+var tester = provision.Actor{Kind: "operator", ID: "test"}
+
+// tenant is one connection of an engine, with short words for what tests do.
+type tenant struct {
+	t      *testing.T
+	engine *provision.Engine
+	dir    *provision.Directory
+	clock  *clock
+}
+
+// newTenant saves a connection with a policy given as JSON.
+func newTenant(t *testing.T, st store.Store, policyJSON string) *tenant {
+	t.Helper()
+	c := newClock()
+	engine := &provision.Engine{Store: st, Now: c.Now}
+	tn := &tenant{t: t, engine: engine, clock: c}
+	tn.dir = engine.Directory("acme").As(provision.Actor{Kind: "scim", ID: "credential"})
+	tn.setPolicy(policyJSON)
+	return tn
+}
+
+func (tn *tenant) setPolicy(policyJSON string) {
+	tn.t.Helper()
+	config, err := policy.Parse([]byte(policyJSON))
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	conn := provision.Connection{ID: "acme", SCIM: true, Policy: config}
+	if _, err := tn.engine.SaveConnection(tn.t.Context(), conn, tester); err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+var standard = schema.Standard()
+
+// content puts the JSON of a resource into the form that the engine takes.
+func content(t *testing.T, typ, body string) provision.Content {
+	t.Helper()
+	rt := standard.Type(typ)
+	var d schema.Decoder
+	d.Allow = schema.LooseSchemas
+	o, err := d.Resource(rt, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return provision.Content{Document: o.AppendJSON(nil), Keys: rt.Keys(o), Display: rt.Display(o)}
+}
+
+// user creates a user and returns its id.
+func (tn *tenant) user(body string) string {
+	tn.t.Helper()
+	c := content(tn.t, "User", body)
+	r, err := tn.dir.Create(tn.t.Context(), "User", 0, func(d *provision.Draft) error {
+		d.Write(c)
+		return nil
+	})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return r.ID
+}
+
+// set replaces the attributes of a user.
+func (tn *tenant) set(id, body string) {
+	tn.t.Helper()
+	c := content(tn.t, "User", body)
+	_, err := tn.dir.Update(tn.t.Context(), "User", id, 0, func(d *provision.Draft) error {
+		d.Write(c)
+		return nil
+	})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+// group creates a group with members and returns its id.
+func (tn *tenant) group(name string, members ...string) string {
+	tn.t.Helper()
+	c := content(tn.t, "Group", `{"displayName":"`+name+`"}`)
+	r, err := tn.dir.Create(tn.t.Context(), "Group", 0, func(d *provision.Draft) error {
+		d.Write(c)
+		for _, m := range members {
+			d.AddMember(m)
+		}
+		return nil
+	})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return r.ID
+}
+
+func (tn *tenant) change(group string, fn func(*provision.Draft)) {
+	tn.t.Helper()
+	_, err := tn.dir.Update(tn.t.Context(), "Group", group, 0, func(d *provision.Draft) error {
+		fn(d)
+		return nil
+	})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+func (tn *tenant) rename(group, name string) {
+	tn.t.Helper()
+	c := content(tn.t, "Group", `{"displayName":"`+name+`"}`)
+	tn.change(group, func(d *provision.Draft) { d.Write(c) })
+}
+
+func (tn *tenant) join(group, member string) {
+	tn.t.Helper()
+	tn.change(group, func(d *provision.Draft) { d.AddMember(member) })
+}
+
+func (tn *tenant) leave(group, member string) {
+	tn.t.Helper()
+	tn.change(group, func(d *provision.Draft) { d.RemoveMember(member) })
+}
+
+func (tn *tenant) remove(typ, id string) {
+	tn.t.Helper()
+	if err := tn.dir.Delete(tn.t.Context(), typ, id, nil); err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+// account returns the only account with a user name, tombstones apart.
+func (tn *tenant) account(userName string) *provision.Account {
+	tn.t.Helper()
+	list := tn.accounts(userName)
+	if len(list) != 1 {
+		tn.t.Fatalf("%d accounts named %q, want 1", len(list), userName)
+	}
+	return list[0]
+}
+
+func (tn *tenant) accounts(userName string) []*provision.Account {
+	tn.t.Helper()
+	list, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{UserName: policy.Fold(userName)})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return list
+}
+
+// expectStatus compares the status of an account.
+func (tn *tenant) expectStatus(userName string, want policy.Status) {
+	tn.t.Helper()
+	if got := tn.account(userName).Status; got != want {
+		tn.t.Errorf("account %q is %s, want %s", userName, got, want)
+	}
+}
+
+// groupNames returns the names of the groups that an account carries.
+func groupNames(a *provision.Account) []string {
+	names := []string{}
+	for _, g := range a.Groups {
+		names = append(names, g.Name)
+	}
+	return names
+}
+
+// events returns the types of the events after a sequence.
+func (tn *tenant) events(after int64) []store.EventType {
+	tn.t.Helper()
+	list, err := tn.dir.Events(tn.t.Context(), after, 0)
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	types := []store.EventType{}
+	for i, ev := range list {
+		if want := after + int64(i) + 1; ev.Sequence != want {
+			tn.t.Errorf("event %d has sequence %d, want %d", i, ev.Sequence, want)
+		}
+		types = append(types, ev.Type)
+	}
+	return types
+}
+
+func (tn *tenant) lastEvent() int64 {
+	tn.t.Helper()
+	var last int64
+	err := tn.engine.Store.View(tn.t.Context(), "acme", func(_ context.Context, r store.Reader) error {
+		var err error
+		_, last, err = r.EventRange()
+		return err
+	})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return last
+}

@@ -1,0 +1,53 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/scimjit/provision/store"
+)
+
+// Errors of package store that callers of this package meet.
+var (
+	// ErrNotFound says that there is no such thing in this connection.
+	ErrNotFound = store.ErrNotFound
+
+	// ErrVersion says that a conditional write lost.
+	ErrVersion = store.ErrVersion
+)
+
+// ErrUnauthenticated says that a credential is unknown, expired, revoked, or of
+// a disabled connection. Which of these is not told.
+var ErrUnauthenticated = errors.New("provision: credential is not valid")
+
+// LimitError says that a documented limit was reached.
+type LimitError struct {
+	Limit string // name of the field, such as "Limits.Members"
+	Max   int
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("provision: more than %d (%s)", e.Max, e.Limit)
+}
+
+// MemberError says that a member of a group names no user or group of the
+// connection.
+type MemberError struct{ ID string }
+
+// Error implements error.
+func (e *MemberError) Error() string {
+	return fmt.Sprintf("provision: member %q is not a user or group of this connection", e.ID)
+}
+
+// ConnectionError says what is wrong with the settings of a connection.
+type ConnectionError struct {
+	Connection string
+	Field      string
+	Reason     string
+}
+
+// Error implements error.
+func (e *ConnectionError) Error() string {
+	return fmt.Sprintf("provision: connection %q: %s: %s", e.Connection, e.Field, e.Reason)
+}

@@ -1,0 +1,167 @@
+package provision
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/scimjit/provision/store"
+)
+
+const enterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+// person is what the engine reads of a user resource.
+type person struct {
+	userName    string
+	externalID  string
+	email       string
+	name        string
+	displayName string
+	company     string
+	timeZone    string
+	active      bool // true where the resource does not say
+	attributes  store.Attributes
+}
+
+// readPerson projects the document of a user. E-mail is the primary, else the
+// work, else the first e-mail, else a userName with "@"; name is formatted, else
+// given and family name; display name is displayName, else the name.
+func readPerson(doc store.Document, attributes []attributePath) person {
+	p := person{active: true}
+	for key, value := range doc.Fields() {
+		switch string(key) {
+		case "userName":
+			p.userName = value.Text()
+		case "externalId":
+			p.externalID = value.Text()
+		case "displayName":
+			p.displayName = value.Text()
+		case "name":
+			p.name = personName(value.Document())
+		case "emails":
+			p.email = personEmail(value)
+		case "active":
+			p.active = value.Bool()
+		case "timezone":
+			p.timeZone = value.Text()
+		case enterpriseUser:
+			p.company = documentText(value.Document(), "organization")
+		}
+	}
+	if p.email == "" && strings.Contains(p.userName, "@") {
+		p.email = p.userName
+	}
+	if p.displayName == "" {
+		p.displayName = p.name
+	}
+	for _, path := range attributes {
+		raw, ok := doc.Get(path.keys()...)
+		if !ok {
+			continue
+		}
+		if p.attributes == nil {
+			p.attributes = make(store.Attributes, len(attributes))
+		}
+		p.attributes[path.name] = json.RawMessage(raw)
+	}
+	return p
+}
+
+func personName(name store.Document) string {
+	var formatted, given, family string
+	for key, value := range name.Fields() {
+		switch string(key) {
+		case "formatted":
+			formatted = value.Text()
+		case "givenName":
+			given = value.Text()
+		case "familyName":
+			family = value.Text()
+		}
+	}
+	if formatted != "" {
+		return formatted
+	}
+	return strings.TrimSpace(given + " " + family)
+}
+
+func personEmail(emails store.Raw) string {
+	var first, work string
+	for email := range emails.Elements() {
+		var value, kind string
+		primary := false
+		for key, v := range email.Document().Fields() {
+			switch string(key) {
+			case "value":
+				value = v.Text()
+			case "type":
+				kind = v.Text()
+			case "primary":
+				primary = v.Bool()
+			}
+		}
+		switch {
+		case value == "":
+		case primary:
+			return value
+		case work == "" && strings.EqualFold(kind, "work"):
+			work = value
+		case first == "":
+			first = value
+		}
+	}
+	if work != "" {
+		return work
+	}
+	return first
+}
+
+// documentText returns the text at a top-level or nested key, or "".
+func documentText(doc store.Document, keys ...string) string {
+	raw, _ := doc.Get(keys...)
+	return raw.Text()
+}
+
+// writeTo sets what an account copies from the person.
+func (p person) writeTo(a *Account) {
+	a.UserName, a.ExternalID, a.Email = p.userName, p.externalID, p.email
+	a.Name, a.DisplayName = p.name, p.displayName
+	a.Facts.Company, a.Facts.TimeZone = p.company, p.timeZone
+	a.Attributes = p.attributes
+}
+
+// attributePath is a SCIM attribute that a connection maps for the host.
+type attributePath struct {
+	name           string // as configured; the key in the account
+	urn, attr, sub string
+}
+
+// parseAttributePath splits "title", "name.givenName" or
+// "urn:...:2.0:User:department". Core attributes may carry the core URN.
+func parseAttributePath(s string) (attributePath, bool) {
+	p := attributePath{name: s, attr: s}
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		p.urn, p.attr = s[:i], s[i+1:]
+		if strings.EqualFold(p.urn, "urn:ietf:params:scim:schemas:core:2.0:User") {
+			p.urn = ""
+		}
+	}
+	p.attr, p.sub, _ = strings.Cut(p.attr, ".")
+	if p.attr == "" || strings.ContainsAny(p.attr+p.sub, " .[]\"") || strings.HasSuffix(s, ".") {
+		return p, false
+	}
+	if p.urn == "" && strings.EqualFold(p.attr, "password") {
+		return p, false
+	}
+	return p, true
+}
+
+// keys returns the path in a document.
+func (p attributePath) keys() []string {
+	keys := make([]string, 0, 3)
+	for _, k := range []string{p.urn, p.attr, p.sub} {
+		if k != "" {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}

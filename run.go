@@ -1,0 +1,102 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/scimjit/provision/store"
+)
+
+// pollInterval is how long the engine waits for news that another process may
+// have stored; news of its own process wakes it at once.
+const pollInterval = time.Second
+
+// pruneInterval is how often events beyond Engine.Retention are removed.
+const pruneInterval = time.Hour
+
+// pruneBatch bounds how many events one transaction removes.
+const pruneBatch = 10_000
+
+// Run does the background work of all connections until ctx ends: it derives
+// the accounts that large changes left to a job, and removes events older than
+// [Engine.Retention]. It logs what fails and tries again. It returns ctx.Err().
+//
+// A host calls Run once, in a goroutine of its own.
+func (e *Engine) Run(ctx context.Context) error {
+	pruned := map[string]time.Time{}
+	for {
+		news := e.news.next()
+		ids, err := e.connectionIDs(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.logger().Error("listing connections", "error", err)
+		}
+		for _, id := range ids {
+			e.runConnection(ctx, id, pruned)
+		}
+		if err := wait(ctx, news, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) runConnection(ctx context.Context, id string, pruned map[string]time.Time) {
+	for ctx.Err() == nil {
+		more, err := e.work(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil {
+			e.logger().Error("deriving accounts", "connection", id, "error", err)
+		}
+		if !more || err != nil {
+			break
+		}
+	}
+	if now := e.now(); e.Retention > 0 && now.Sub(pruned[id]) >= pruneInterval {
+		pruned[id] = now
+		if err := e.prune(ctx, id, now.Add(-e.Retention)); err != nil && ctx.Err() == nil {
+			e.logger().Error("pruning events", "connection", id, "error", err)
+		}
+	}
+}
+
+// prune removes the events of a connection that are older than a time.
+func (e *Engine) prune(ctx context.Context, connection string, horizon time.Time) error {
+	for {
+		n := 0
+		err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+			first, _, err := tx.EventRange()
+			if err != nil || first == 0 {
+				return err
+			}
+			list, err := tx.Events(first-1, pruneBatch)
+			if err != nil {
+				return err
+			}
+			old := 0
+			for old < len(list) && list[old].Time.Before(horizon) {
+				old++
+			}
+			if old == 0 {
+				return nil
+			}
+			removed, err := tx.PruneEvents(list[old-1].Sequence)
+			n = removed
+			return err
+		})
+		if err != nil || n < pruneBatch {
+			return err
+		}
+	}
+}
+
+// wait returns nil at news or after a while, and ctx.Err() when ctx ends.
+func wait(ctx context.Context, news <-chan struct{}, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-news:
+	case <-t.C:
+	}
+	return nil
+}
