@@ -1,0 +1,130 @@
+package scim
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim/filter"
+	"github.com/scimjit/provision/scim/patch"
+	"github.com/scimjit/provision/scim/schema"
+)
+
+// Handler is a SCIM 2.0 service provider (RFC 7644). Its zero value with an
+// Engine is ready to use. It expects paths such as "/Users/{id}": mount it with
+// [http.StripPrefix], or at a pattern that ends with "{resource...}". Where the
+// pattern has a wildcard {connection} too, it must be the one that the credential
+// selects.
+//
+// Set the fields before the first request and do not change them after.
+type Handler struct {
+	// Engine keeps and derives. It is required.
+	Engine *provision.Engine
+
+	// Authenticate finds who sent a request; nil asks the Engine for the bearer
+	// token or Basic password in the Authorization header. A refusal is
+	// [provision.ErrUnauthenticated]; other errors are answered like any error
+	// of the store.
+	Authenticate func(*http.Request) (Principal, error)
+
+	// BaseURL returns the address of the service root for a request, such as
+	// "https://app.example/scim/v2", which meta.location and $ref start with.
+	// Nil makes them relative, as RFC 7643 section 2.3.7 allows. It must not
+	// trust the Host header.
+	BaseURL func(r *http.Request, connection string) string
+
+	// Schemas returns the resource types of a connection; nil means User with
+	// the enterprise extension, and Group.
+	Schemas func(connection string) *schema.Set
+
+	// Limits bounds requests and answers.
+	Limits Limits
+
+	// Logger receives the causes that clients are not told; nil means
+	// slog.Default(). Nothing logged holds a secret or a request body.
+	Logger *slog.Logger
+
+	limiters limiters
+}
+
+// Principal is who sent a request.
+type Principal struct {
+	Connection string // id of the connection whose directory the request sees
+	Credential string // id for the event log, not a secret
+	Dialect    string // of the connection; empty means "auto"
+}
+
+// Limits bounds requests and answers. A zero field means its default.
+type Limits struct {
+	Body       int64 // bytes of a request body; default 1 MiB
+	GroupBody  int64 // bytes of a request body at /Groups; default 16 MiB
+	Depth      int   // nesting of a request body; default 32
+	String     int   // bytes of one string in a request body; default 64 KiB
+	Count      int   // resources in a page; default 1000
+	PageSize   int   // resources in a page where the client does not say; default 100
+	ScanRows   int   // resources that a filter without an indexed term may scan; default 200,000
+	Operations int   // operations in a PATCH; default 1000
+	Filter     filter.Limits
+
+	// Rate is how many requests per second one credential may send; bursts of
+	// five seconds' worth are allowed. 0 is no limit.
+	Rate float64
+}
+
+func (l Limits) body(group bool) int64 {
+	limit, def := l.Body, int64(1<<20)
+	if group {
+		limit, def = l.GroupBody, 16<<20
+	}
+	if limit > 0 {
+		return limit
+	}
+	return def
+}
+
+func (l Limits) count() int    { return orDefault(l.Count, 1000) }
+func (l Limits) pageSize() int { return min(orDefault(l.PageSize, 100), l.count()) }
+
+func (l Limits) patch() patch.Limits {
+	return patch.Limits{Operations: l.Operations, Filter: l.Filter}
+}
+
+func orDefault(n, def int) int {
+	if n > 0 {
+		return n
+	}
+	return def
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer h.recover(w, r)
+	x := &exchange{handler: h, request: r, writer: w}
+	resp, err := x.serve()
+	if err != nil {
+		h.writeError(w, r, err)
+		return
+	}
+	resp.write(w, r)
+}
+
+// recover turns a panic into a 500 with an id that the log line carries too.
+func (h *Handler) recover(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler { //nolint:errorlint // the value net/http documents for panic
+		panic(v)
+	}
+	h.writeError(w, r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+}
+
+func (h *Handler) logger() *slog.Logger {
+	if h.Logger != nil {
+		return h.Logger
+	}
+	return slog.Default()
+}

@@ -1,0 +1,430 @@
+package scim_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/sqlite"
+)
+
+const (
+	acmeToken  = "token-of-acme-0123456789abcdef-0123456789"
+	otherToken = "token-of-other-0123456789abcdef-012345678"
+)
+
+// service is a handler over a store with two connections.
+type service struct {
+	t       *testing.T
+	handler http.Handler
+	engine  *provision.Engine
+	log     *bytes.Buffer
+}
+
+func newService(t *testing.T, st store.Store, dialect string) *service {
+	t.Helper()
+	s := &service{t: t, engine: &provision.Engine{Store: st}, log: &bytes.Buffer{}}
+	operator := provision.Actor{Kind: "operator", ID: "test"}
+	for id, token := range map[string]string{"acme": acmeToken, "other": otherToken} {
+		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true, Policy: policy.Default()}
+		if _, err := s.engine.SaveConnection(t.Context(), conn, operator); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.engine.SetCredential(t.Context(), id, provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.handler = &scim.Handler{
+		Engine:  s.engine,
+		BaseURL: func(*http.Request, string) string { return "https://sp.example/scim/v2" },
+		Logger:  slog.New(slog.NewTextHandler(s.log, nil)),
+	}
+	return s
+}
+
+// reply is what a request got.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json decodes the body.
+func (a reply) json(t *testing.T) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+		t.Fatalf("the body %q is not JSON: %v", a.body, err)
+	}
+	return m
+}
+
+func (s *service) do(method, path, token, body string, headers ...string) reply {
+	s.t.Helper()
+	r := httptest.NewRequest(method, "https://sp.example"+path, strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/scim+json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return reply{w.Code, w.Header(), w.Body.String()}
+}
+
+// must is do for requests that succeed; it returns the id in the reply.
+func (s *service) must(method, path, body string) string {
+	s.t.Helper()
+	a := s.do(method, path, acmeToken, body)
+	if a.status >= 300 {
+		s.t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
+	}
+	if a.body == "" {
+		return ""
+	}
+	id, _ := a.json(s.t)["id"].(string)
+	return id
+}
+
+func openStores(t *testing.T) map[string]store.Store {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return map[string]store.Store{"memory": memory.New(), "sqlite": db}
+}
+
+// decodeStrict reads a data file; an unknown field fails the test.
+func decodeStrict(t *testing.T, file string, v any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+const coreUser = `"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],`
+const coreGroup = `"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],`
+
+// implementationText is what a client must never see.
+var implementationText = regexp.MustCompile(`(?i)\bsql|goroutine|panic|\.go:|runtime|0x[0-9a-f]{6}|provision:|store:|schema\.|nil pointer`)
+
+// TestRequests sends each request of the table file to a directory with two
+// users and a group, and afterwards finds that directory unchanged.
+func TestRequests(t *testing.T) {
+	var rows []struct {
+		Name          string            `json:"name"`
+		Dialect       string            `json:"dialect"`
+		Method        string            `json:"method"`
+		Path          string            `json:"path"`
+		Token         *string           `json:"token"`
+		Authorization string            `json:"authorization"`
+		ContentType   string            `json:"contentType"`
+		IfMatch       string            `json:"ifMatch"`
+		Body          string            `json:"body"`
+		BodyHex       string            `json:"body_hex"`
+		Status        int               `json:"status"`
+		ScimType      string            `json:"scimType"`
+		Detail        string            `json:"detail"`
+		Header        map[string]string `json:"header"`
+		Total         *int              `json:"total"`
+		Items         *int              `json:"items"`
+	}
+	decodeStrict(t, "testdata/requests.json", &rows)
+	for _, row := range rows {
+		t.Run(row.Name, func(t *testing.T) {
+			for name, st := range openStores(t) {
+				t.Run(name, func(t *testing.T) {
+					s := newService(t, st, row.Dialect)
+					ids := s.directory()
+					expand := strings.NewReplacer(append(ids,
+						"<token>", acmeToken,
+						"<deep>", strings.Repeat("[", 40)+strings.Repeat("]", 40),
+						"<64k>", strings.Repeat("x", 64<<10+1),
+						"<megabyte>", strings.Repeat("1,", 1<<19)+"1",
+						"<4k>", strings.Repeat("x", 4<<10),
+						"<parentheses>", strings.Repeat("(", 100_000),
+						"<operations>", strings.TrimSuffix(strings.Repeat(`{"op":"replace","path":"active","value":true},`, 1001), ","),
+					)...).Replace
+					before := s.dump()
+					body := expand(row.Body)
+					if row.BodyHex != "" {
+						raw, err := hex.DecodeString(row.BodyHex)
+						if err != nil {
+							t.Fatal(err)
+						}
+						body = string(raw)
+					}
+					headers := []string{}
+					for name, value := range map[string]string{"Authorization": expand(row.Authorization), "Content-Type": row.ContentType, "If-Match": row.IfMatch} {
+						if value != "" {
+							headers = append(headers, name, value)
+						}
+					}
+					token := acmeToken
+					if row.Token != nil {
+						token = *row.Token
+					}
+					a := s.do(row.Method, expand(row.Path), token, body, headers...)
+					if a.status != row.Status {
+						t.Fatalf("status %d, want %d; body %s", a.status, row.Status, a.body)
+					}
+					for name, want := range row.Header {
+						if got := a.header.Get(name); got != want {
+							t.Errorf("header %s is %q, want %q", name, got, want)
+						}
+					}
+					if a.status < 300 {
+						s.checkPage(a, row.Total, row.Items)
+						return
+					}
+					checkError(t, a, row.ScimType, row.Detail)
+					if diff := cmp.Diff(before, s.dump()); diff != "" {
+						t.Errorf("a refused request changed the directory (-before +after):\n%s", diff)
+					}
+				})
+			}
+		})
+	}
+}
+
+// directory fills acme with two users and a group, other with a user, and
+// returns their ids as pairs for a Replacer.
+func (s *service) directory() []string {
+	s.t.Helper()
+	user := s.must("POST", "/Users", `{`+coreUser+`"userName":"ada@example.com","externalId":"ext-ada","name":{"givenName":"Ada"}}`)
+	user2 := s.must("POST", "/Users", `{`+coreUser+`"userName":"grace@example.com"}`)
+	group := s.must("POST", "/Groups", `{`+coreGroup+`"displayName":"Support","members":[{"value":"`+user+`"}]}`)
+	foreign := s.do("POST", "/Users", otherToken, `{`+coreUser+`"userName":"foreign@example.com"}`)
+	id, _ := foreign.json(s.t)["id"].(string)
+	return []string{"<user>", user, "<user2>", user2, "<group>", group, "<foreign>", id}
+}
+
+// dump returns all that a client can read.
+func (s *service) dump() []string {
+	s.t.Helper()
+	var out []string
+	for _, path := range []string{"/Users", "/Groups"} {
+		for _, token := range []string{acmeToken, otherToken} {
+			out = append(out, s.do("GET", path, token, "").body)
+		}
+	}
+	return out
+}
+
+func (s *service) checkPage(a reply, total, items *int) {
+	s.t.Helper()
+	if total == nil && items == nil {
+		return
+	}
+	page := a.json(s.t)
+	resources, isArray := page["Resources"].([]any)
+	if !isArray {
+		s.t.Errorf("Resources is not an array: %s", a.body)
+	}
+	if total != nil && page["totalResults"] != float64(*total) {
+		s.t.Errorf("totalResults %v, want %d", page["totalResults"], *total)
+	}
+	if items != nil && (len(resources) != *items || page["itemsPerPage"] != float64(*items)) {
+		s.t.Errorf("%d resources, itemsPerPage %v, want %d", len(resources), page["itemsPerPage"], *items)
+	}
+}
+
+// checkError checks the shape of RFC 7644 section 3.12.
+func checkError(t *testing.T, a reply, scimType, detail string) {
+	t.Helper()
+	if got := a.header.Get("Content-Type"); got != "application/scim+json" {
+		t.Errorf("Content-Type %q", got)
+	}
+	var e struct {
+		Schemas  []string `json:"schemas"`
+		Status   string   `json:"status"`
+		ScimType string   `json:"scimType"`
+		Detail   string   `json:"detail"`
+	}
+	dec := json.NewDecoder(strings.NewReader(a.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&e); err != nil {
+		t.Fatalf("the body %s is not a SCIM error: %v", a.body, err)
+	}
+	if len(e.Schemas) != 1 || e.Schemas[0] != "urn:ietf:params:scim:api:messages:2.0:Error" {
+		t.Errorf("schemas %q", e.Schemas)
+	}
+	if want := http.StatusText(a.status); e.Status != strings.TrimSpace(e.Status) || want == "" || e.Status != itoa(a.status) {
+		t.Errorf("status %q in the body of a %d", e.Status, a.status)
+	}
+	if scimType != "" && e.ScimType != scimType {
+		t.Errorf("scimType %q, want %q; detail %q", e.ScimType, scimType, e.Detail)
+	}
+	if e.Detail == "" || !strings.Contains(e.Detail, detail) {
+		t.Errorf("detail %q, want one with %q", e.Detail, detail)
+	}
+	if found := implementationText.FindString(a.body); found != "" {
+		t.Errorf("the client sees %q: %s", found, a.body)
+	}
+	if len(a.body) > 1024 {
+		t.Errorf("the error echoes %d bytes", len(a.body))
+	}
+}
+
+func itoa(n int) string {
+	b, _ := json.Marshal(n) //nolint:errchkjson // an int always encodes
+	return string(b)
+}
+
+// A fault of the store is a 500 with an id, or a 503 with Retry-After, and its
+// text stays in the log.
+func TestStoreFaults(t *testing.T) {
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		header string
+	}{
+		{"unknown fault", errors.New("SQL logic error: no such table resources"), 500, ""},
+		{"busy", &store.UnavailableError{RetryAfter: 1500 * time.Millisecond, Err: errors.New("SQL busy")}, 503, "2"},
+	}
+	requests := []struct{ method, path, body string }{
+		{"GET", "/Users", ""},
+		{"GET", "/Users/x", ""},
+		{"POST", "/Users", `{` + coreUser + `"userName":"new"}`},
+		{"PUT", "/Users/x", `{` + coreUser + `"userName":"new"}`},
+		{"PATCH", "/Users/x", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`},
+		{"DELETE", "/Users/x", ""},
+	}
+	for _, test := range tests {
+		for _, r := range requests {
+			t.Run(test.name+"/"+r.method+r.path, func(t *testing.T) {
+				st := &faultyStore{Store: memory.New()}
+				s := newService(t, st, "")
+				if a := s.do("GET", "/Users", acmeToken, ""); a.status != 200 { // the credential is remembered
+					t.Fatal(a.body)
+				}
+				st.err = test.err
+				a := s.do(r.method, r.path, acmeToken, r.body)
+				if a.status != test.status || a.header.Get("Retry-After") != test.header {
+					t.Errorf("status %d, Retry-After %q, want %d, %q", a.status, a.header.Get("Retry-After"), test.status, test.header)
+				}
+				checkError(t, a, "", "")
+				if !strings.Contains(s.log.String(), "SQL") {
+					t.Errorf("the log does not tell the cause: %s", s.log)
+				}
+			})
+		}
+	}
+}
+
+// faultyStore fails once err is set.
+type faultyStore struct {
+	store.Store
+	err error
+}
+
+func (f *faultyStore) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	if f.err != nil {
+		return f.err
+	}
+	return f.Store.View(ctx, scope, fn)
+}
+
+func (f *faultyStore) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if f.err != nil {
+		return f.err
+	}
+	return f.Store.Update(ctx, scope, fn)
+}
+
+func TestPanicIsA500(t *testing.T) {
+	s := newService(t, memory.New(), "")
+	s.handler.(*scim.Handler).BaseURL = func(*http.Request, string) string { panic("secret cause") }
+	a := s.do("GET", "/Users", acmeToken, "")
+	if a.status != 500 {
+		t.Errorf("status %d, want 500", a.status)
+	}
+	checkError(t, a, "", "internal error")
+	if !strings.Contains(s.log.String(), "secret cause") {
+		t.Error("the log does not tell the cause")
+	}
+}
+
+// A credential of one connection sees nothing of another, whatever the path.
+func TestTenantInThePath(t *testing.T) {
+	s := newService(t, memory.New(), "")
+	mux := http.NewServeMux()
+	mux.Handle("/scim/{connection}/v2/{resource...}", s.handler)
+	s.handler = mux
+	for path, want := range map[string]int{
+		"/scim/acme/v2/Users":    200,
+		"/scim/other/v2/Users":   404,
+		"/scim/nobody/v2/Users":  404,
+		"/scim/acme/v2/Users/x":  404,
+		"/scim/acme/v2/Users/":   200,
+		"/scim/other/v2/Schemas": 404,
+	} {
+		if a := s.do("GET", path, acmeToken, ""); a.status != want {
+			t.Errorf("GET %s: %d, want %d", path, a.status, want)
+		}
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	s := newService(t, memory.New(), "")
+	s.handler.(*scim.Handler).Limits.Rate = 0.001
+	if a := s.do("GET", "/Users", acmeToken, ""); a.status != 200 {
+		t.Fatalf("the first request: %d", a.status)
+	}
+	a := s.do("GET", "/Users", acmeToken, "")
+	if a.status != 429 || !regexp.MustCompile(`^[1-9][0-9]*$`).MatchString(a.header.Get("Retry-After")) {
+		t.Errorf("the second request: %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
+	}
+	checkError(t, a, "", "")
+	if a := s.do("GET", "/Users", otherToken, ""); a.status != 200 {
+		t.Errorf("another credential is limited too: %d", a.status)
+	}
+}
+
+func TestOversizedGroupBody(t *testing.T) {
+	s := newService(t, memory.New(), "")
+	s.handler.(*scim.Handler).Limits.GroupBody = 100
+	body := `{` + coreGroup + `"displayName":"` + strings.Repeat("x", 100) + `"}`
+	checkError(t, s.do("POST", "/Groups", acmeToken, body), "", "100 bytes")
+	// A body of unknown length is cut at the same place.
+	r := httptest.NewRequest("POST", "/Groups", io.NopCloser(strings.NewReader(body)))
+	r.ContentLength = -1
+	r.Header.Set("Authorization", "Bearer "+acmeToken)
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	if w.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("chunked body: %d, want 413", w.Code)
+	}
+}

@@ -1,0 +1,106 @@
+package scim
+
+import (
+	"strings"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim/patch"
+	"github.com/scimjit/provision/scim/schema"
+	"github.com/scimjit/provision/store"
+)
+
+// membersAttribute returns the attribute of a type that is kept as memberships,
+// or nil.
+func membersAttribute(t *schema.ResourceType) *schema.Attribute {
+	for _, a := range t.Root.Sub {
+		if a.Kept == schema.InMembers {
+			return a
+		}
+	}
+	return nil
+}
+
+// takeMembers removes the members from a decoded document and returns them.
+func takeMembers(t *schema.ResourceType, doc *schema.Object) schema.Value {
+	a := membersAttribute(t)
+	if a == nil {
+		return schema.Value{}
+	}
+	v := doc.Get(a)
+	doc.Set(a, schema.Value{})
+	return v
+}
+
+// namesMembers reports whether the body of a PUT has a list of members, which
+// may be empty. The body has been decoded before, so it is valid.
+func namesMembers(body []byte) bool {
+	for key, value := range store.Document(body).Fields() {
+		if strings.EqualFold(string(key), "members") {
+			return value[0] == '['
+		}
+	}
+	return false
+}
+
+// memberIDs returns the ids that the values of members name.
+func (x *exchange) memberIDs(members schema.Value) ([]string, error) {
+	ids := make([]string, 0, len(members.Array))
+	for _, m := range members.Array {
+		id := ""
+		for _, f := range m.Object {
+			if f.Attribute.Name == "value" {
+				id = f.Value.Text
+			}
+		}
+		if id == "" {
+			return nil, badRequest("invalidValue", "a member has no value")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// draftMembers lets a PATCH change the members of a draft without loading them.
+type draftMembers struct {
+	draft     *provision.Draft
+	attribute *schema.Attribute
+}
+
+var _ patch.Members = draftMembers{}
+
+func (m draftMembers) Add(id string) error {
+	m.draft.AddMember(id)
+	return nil
+}
+
+func (m draftMembers) Remove(id string) error {
+	m.draft.RemoveMember(id)
+	return nil
+}
+
+func (m draftMembers) Clear() error {
+	m.draft.ClearMembers()
+	return nil
+}
+
+func (m draftMembers) Each(fn func(schema.Value) error) error {
+	list, err := m.draft.Members()
+	if err != nil {
+		return err
+	}
+	for _, member := range list {
+		v := schema.Value{Kind: schema.ObjectValue}
+		set := func(name, text string) {
+			if a := m.attribute.Lookup(name); a != nil && text != "" {
+				v.Object.Set(a, schema.Value{Kind: schema.Text, Text: text})
+			}
+		}
+		set("value", member.Member)
+		set("display", member.Display)
+		set("type", member.Kind)
+		if err := fn(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}

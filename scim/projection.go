@@ -1,0 +1,155 @@
+package scim
+
+import (
+	"strings"
+
+	"github.com/scimjit/provision/scim/schema"
+	"github.com/scimjit/provision/store"
+)
+
+// projection says which attributes an answer has: the parameters attributes and
+// excludedAttributes of RFC 7644 section 3.9, resolved.
+type projection struct {
+	// asked says that the request named attributes at all.
+	asked bool
+
+	// whole says that the document is returned as it is stored.
+	whole bool
+
+	// included is what attributes named; nil means the default set.
+	included map[*schema.Attribute]bool
+
+	// excluded is what excludedAttributes named.
+	excluded map[*schema.Attribute]bool
+
+	parts store.Parts
+}
+
+// projection reads the parameters. An attribute that the type does not have is
+// ignored (RFC 7644 section 3.9 asks for no error).
+func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
+	params := x.params()
+	p := projection{
+		included: x.named(t, params["attributes"]),
+		excluded: x.named(t, params["excludedAttributes"]),
+	}
+	p.asked = p.included != nil || p.excluded != nil
+	if p.included != nil && p.excluded != nil {
+		return p, badRequest("invalidValue", "attributes and excludedAttributes exclude each other")
+	}
+	p.whole = p.included == nil
+	for _, a := range t.Root.Sub {
+		switch {
+		case a.Kept == schema.InMembers && p.returns(a):
+			p.parts |= store.WithMembers
+		case a.Kept == schema.InServer && a.Name == "groups" && p.returns(a):
+			p.parts |= store.WithGroups
+		}
+	}
+	for a := range p.excluded {
+		if a.Kept == schema.InDocument {
+			p.whole = false
+		}
+	}
+	if hasRequestOnly(t.Root) {
+		p.whole = false
+	}
+	return p, nil
+}
+
+func hasRequestOnly(a *schema.Attribute) bool {
+	for _, sub := range a.Sub {
+		if sub.Returned == schema.Request || hasRequestOnly(sub) {
+			return true
+		}
+	}
+	return false
+}
+
+// named resolves comma-separated attribute paths; nil when there are none.
+func (x *exchange) named(t *schema.ResourceType, lists []string) map[*schema.Attribute]bool {
+	var set map[*schema.Attribute]bool
+	for _, list := range lists {
+		for name := range strings.SplitSeq(list, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if set == nil {
+				set = map[*schema.Attribute]bool{}
+			}
+			if a, err := x.attribute(t, name); err == nil && a != nil {
+				set[a] = true
+			}
+		}
+	}
+	return set
+}
+
+// returns reports whether an attribute, or something inside it, is in the
+// answer (RFC 7643 section 2.2, "returned").
+func (p projection) returns(a *schema.Attribute) bool {
+	switch a.Returned {
+	case schema.Always:
+		return true
+	case schema.Never:
+		return false
+	}
+	for up := a; up != nil; up = up.Parent {
+		if p.included[up] {
+			return true
+		}
+	}
+	if p.included != nil {
+		return p.insideIncluded(a)
+	}
+	if a.Returned == schema.Request {
+		return false
+	}
+	return !p.excluded[a]
+}
+
+// insideIncluded reports whether the request named a sub-attribute of a.
+func (p projection) insideIncluded(a *schema.Attribute) bool {
+	for _, sub := range a.Sub {
+		if p.included[sub] || p.insideIncluded(sub) {
+			return true
+		}
+	}
+	return false
+}
+
+// object returns the part of a document that is in the answer.
+func (p projection) object(o schema.Object) schema.Object {
+	out := make(schema.Object, 0, len(o))
+	for _, f := range o {
+		if !p.returns(f.Attribute) {
+			continue
+		}
+		if v := p.value(f.Value); v.Kind != schema.Unassigned {
+			out = append(out, schema.Field{Attribute: f.Attribute, Value: v})
+		}
+	}
+	return out
+}
+
+func (p projection) value(v schema.Value) schema.Value {
+	switch v.Kind {
+	case schema.ObjectValue:
+		v.Object = p.object(v.Object)
+		if len(v.Object) == 0 {
+			return schema.Value{}
+		}
+	case schema.ArrayValue:
+		list := make([]schema.Value, 0, len(v.Array))
+		for _, e := range v.Array {
+			if e = p.value(e); e.Kind != schema.Unassigned {
+				list = append(list, e)
+			}
+		}
+		if len(list) == 0 {
+			return schema.Value{}
+		}
+		v.Array = list
+	}
+	return v
+}
