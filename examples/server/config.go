@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim"
+)
+
+// demoConnection is the connection of a server without -config.
+const demoConnection = "demo"
+
+// config is the content of the -config file.
+type config struct {
+	Connections []connectionConfig `json:"connections"`
+
+	file string // empty for the built-in demo
+}
+
+type connectionConfig struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Dialect    string         `json:"dialect"`
+	SCIM       *scimConfig    `json:"scim"`
+	Attributes []string       `json:"attributes"`
+	Policy     *policy.Config `json:"policy"`
+}
+
+type scimConfig struct {
+	Token   string       `json:"token"`
+	Basic   *basicConfig `json:"basic"`
+	Expires time.Time    `json:"expires"`
+}
+
+type basicConfig struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// loadConfig reads a configuration file. Errors name the file, the key and the
+// reason, and never quote a secret.
+func loadConfig(file string) (*config, error) {
+	if file == "" {
+		return &config{}, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{file: file}
+	if err := json.Unmarshal(data, c, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, describe(err))
+	}
+	if len(c.Connections) == 0 {
+		return nil, fmt.Errorf("%s: connections: there must be at least one", file)
+	}
+	seen := map[string]bool{}
+	for i, conn := range c.Connections {
+		if err := conn.check(seen); err != nil {
+			return nil, fmt.Errorf("%s: connections[%d].%w", file, i, err)
+		}
+	}
+	return c, nil
+}
+
+// describe turns a decoding error into the key and the reason.
+func describe(err error) error {
+	var (
+		semantic  *json.SemanticError
+		syntactic *jsontext.SyntacticError
+		option    *policy.ConfigError
+	)
+	switch {
+	case errors.As(err, &option) && errors.As(err, &semantic):
+		return fmt.Errorf("%s.%w", keyPath(semantic.JSONPointer), option)
+	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
+		return fmt.Errorf("%s: unknown key", keyPath(semantic.JSONPointer))
+	case errors.As(err, &semantic):
+		return fmt.Errorf("%s: wrong type: %s for %s", keyPath(semantic.JSONPointer), semantic.JSONKind, semantic.GoType)
+	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
+		return fmt.Errorf("%s: is there twice", keyPath(syntactic.JSONPointer))
+	case errors.As(err, &syntactic):
+		return fmt.Errorf("not valid JSON at byte %d: %w", syntactic.ByteOffset, syntactic.Err)
+	}
+	return err
+}
+
+// keyPath writes a JSON pointer the way people write it: connections[0].policy.
+func keyPath(p jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range p.Tokens() {
+		switch {
+		case token != "" && strings.Trim(token, "0123456789") == "":
+			b.WriteString("[" + token + "]")
+		case b.Len() > 0:
+			b.WriteString("." + token)
+		default:
+			b.WriteString(token)
+		}
+	}
+	return b.String()
+}
+
+func (c connectionConfig) check(seen map[string]bool) error {
+	switch {
+	case c.ID == "":
+		return errors.New("id: is missing")
+	case seen[c.ID]:
+		return fmt.Errorf("id: %q is there twice", c.ID)
+	}
+	seen[c.ID] = true
+	if _, ok := scim.LookupDialect(c.Dialect); !ok {
+		return fmt.Errorf("dialect: %q is not known", c.Dialect)
+	}
+	if s := c.SCIM; s != nil && (s.Token == "") == (s.Basic == nil) {
+		return errors.New("scim: needs either token or basic")
+	}
+	return nil
+}
+
+func (s scimConfig) secret() provision.Secret {
+	if s.Basic != nil {
+		return provision.Secret{UserName: s.Basic.Username, Password: s.Basic.Password}
+	}
+	return provision.Secret{Token: s.Token}
+}
+
+// apply brings the connections of the store in line with the configuration. It
+// returns the fresh token of the demo connection, empty where there is none.
+func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken string, err error) {
+	actor := provision.Actor{Kind: "operator", ID: "config"}
+	if c.file == "" {
+		if demoToken, err = engine.NewToken(); err != nil {
+			return "", err
+		}
+		conn := provision.Connection{ID: demoConnection, Name: "Demo", SCIM: true, Policy: policy.Default()}
+		if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
+			return "", err
+		}
+		_, err = engine.SetCredential(ctx, demoConnection, provision.Secret{Token: demoToken}, time.Time{}, actor)
+		return demoToken, err
+	}
+	listed := map[string]bool{}
+	for i, conn := range c.Connections {
+		listed[conn.ID] = true
+		if err := conn.apply(ctx, engine, actor); err != nil {
+			return "", fmt.Errorf("%s: connections[%d]: %w", c.file, i, err)
+		}
+	}
+	return "", disableOthers(ctx, engine, listed, actor)
+}
+
+func (c connectionConfig) apply(ctx context.Context, engine *provision.Engine, actor provision.Actor) error {
+	conn := provision.Connection{
+		ID: c.ID, Name: c.Name, Dialect: c.Dialect, Attributes: c.Attributes,
+		SCIM: c.SCIM != nil, Policy: policy.Default(),
+	}
+	if c.Policy != nil {
+		conn.Policy = *c.Policy
+	}
+	if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
+		return err
+	}
+	if c.SCIM == nil {
+		return engine.RevokeCredentials(ctx, c.ID, actor)
+	}
+	_, err := engine.SetCredential(ctx, c.ID, c.SCIM.secret(), c.SCIM.Expires, actor)
+	return err
+}
+
+// disableOthers closes the connections that the configuration does not list.
+func disableOthers(ctx context.Context, engine *provision.Engine, listed map[string]bool, actor provision.Actor) error {
+	all, err := engine.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, conn := range all {
+		if listed[conn.ID] || conn.Disabled {
+			continue
+		}
+		conn.Disabled = true
+		if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
+			return err
+		}
+		engine.Logger.Warn("connection disabled: the configuration does not list it", "connection", conn.ID)
+	}
+	return nil
+}

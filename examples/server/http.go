@@ -1,0 +1,297 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim"
+	"github.com/scimjit/provision/store"
+)
+
+// newHandler mounts everything that the server answers.
+func newHandler(engine *provision.Engine, base, operatorToken string, rate float64) http.Handler {
+	service := &scim.Handler{
+		Engine: engine,
+		Logger: engine.Logger,
+		Limits: scim.Limits{Rate: rate},
+		BaseURL: func(r *http.Request, _ string) string {
+			if connection := r.PathValue("connection"); connection != "" {
+				return base + "/scim/" + connection + "/v2"
+			}
+			return base + "/scim/v2"
+		},
+	}
+	op := operator{engine: engine, token: sha256.Sum256([]byte(operatorToken))}
+	mux := http.NewServeMux()
+	mux.Handle("/scim/", mountSCIM(service))
+	mux.HandleFunc("GET /accounts", op.guard(op.accounts))
+	mux.HandleFunc("GET /groups", op.guard(op.groups))
+	mux.HandleFunc("GET /events", op.guard(op.events))
+	mux.HandleFunc("GET /healthz", op.health)
+	return mux
+}
+
+// mountSCIM serves /scim/v2/ and /scim/{connection}/v2/. A ServeMux refuses the
+// two patterns together, because both match /scim/v2/v2/; here the first wins.
+func mountSCIM(service http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest := strings.TrimPrefix(r.URL.Path, "/scim/")
+		connection := ""
+		if !strings.HasPrefix(rest, "v2/") {
+			connection, rest, _ = strings.Cut(rest, "/")
+		}
+		path, ok := strings.CutPrefix(rest, "v2/")
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		u := *r.URL
+		u.Path, u.RawPath = "/"+path, ""
+		r2 := r.WithContext(r.Context())
+		r2.URL = &u
+		r2.SetPathValue("connection", connection)
+		service.ServeHTTP(w, r2)
+	})
+}
+
+// operator answers the operator's questions about all connections.
+type operator struct {
+	engine *provision.Engine
+	token  [sha256.Size]byte
+}
+
+// statusError is an answer other than 200 of the operator endpoints.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e *statusError) Error() string { return e.text }
+
+// guard asks for the operator token and writes errors.
+func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		sum := sha256.Sum256([]byte(token))
+		if subtle.ConstantTimeCompare(sum[:], o.token[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
+			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong"})
+			return
+		}
+		if err := next(w, r); err != nil {
+			var status *statusError
+			if !errors.As(err, &status) {
+				o.engine.Logger.Error("operator request failed", "path", r.URL.Path, "error", err)
+				status = &statusError{http.StatusInternalServerError, "internal error, see the log"}
+			}
+			writeJSON(w, status.status, map[string]string{"error": status.text})
+		}
+	}
+}
+
+// directory returns the connection that a request names.
+func (o operator) directory(r *http.Request) (*provision.Directory, error) {
+	id := r.FormValue("connection")
+	if id == "" {
+		return nil, &statusError{http.StatusBadRequest, "the parameter connection is missing"}
+	}
+	if _, err := o.engine.Connection(r.Context(), id); errors.Is(err, provision.ErrNotFound) {
+		return nil, &statusError{http.StatusNotFound, fmt.Sprintf("there is no connection %q", id)}
+	} else if err != nil {
+		return nil, err
+	}
+	return o.engine.Directory(id).As(provision.Actor{Kind: "operator", ID: "http"}), nil
+}
+
+// number reads a parameter that is a whole number, 0 when absent.
+func number(r *http.Request, name string) (int64, error) {
+	text := r.FormValue(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, &statusError{http.StatusBadRequest, fmt.Sprintf("the parameter %s must be a whole number that is not negative", name)}
+	}
+	return n, nil
+}
+
+// pageSize is how much the endpoints read from the store at once.
+const pageSize = 1000
+
+// accounts answers GET /accounts: a JSON array, page by page.
+func (o operator) accounts(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	limit, err := number(r, "limit")
+	if err != nil {
+		return err
+	}
+	q := store.AccountQuery{After: r.FormValue("after")}
+	if r.FormValue("deleted") != "true" {
+		q.Statuses = []string{string(policy.Staged), string(policy.Active), string(policy.Disabled)}
+	}
+	if name := r.FormValue("userName"); name != "" {
+		q.UserName = policy.Fold(name)
+	}
+	out := newArray(w)
+	for left := limit; ; {
+		q.Limit = pageSize
+		if limit > 0 {
+			q.Limit = int(min(left, pageSize))
+		}
+		list, err := d.Accounts(r.Context(), q)
+		if err != nil {
+			return out.fail(err)
+		}
+		for _, a := range list {
+			out.add(a)
+		}
+		left -= int64(len(list))
+		if len(list) < q.Limit || (limit > 0 && left == 0) {
+			return out.end()
+		}
+		q.After = list[len(list)-1].ID
+	}
+}
+
+// group is one row of GET /groups.
+type group struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	ExternalID  string `json:"externalId"`
+	MemberCount int    `json:"memberCount"`
+}
+
+// groups answers GET /groups: a JSON array in order of creation.
+func (o operator) groups(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	out := newArray(w)
+	q := store.Query{Types: []string{provision.TypeGroup}, Limit: pageSize, NoTotal: true}
+	for {
+		page, err := d.Query(r.Context(), q)
+		if err != nil {
+			return out.fail(err)
+		}
+		for _, g := range page.Resources {
+			external, _ := g.Document.Get("externalId")
+			n, err := d.MemberCount(r.Context(), g.ID)
+			if err != nil {
+				return out.fail(err)
+			}
+			out.add(group{ID: g.ID, Name: g.Display, ExternalID: external.Text(), MemberCount: n})
+		}
+		if len(page.Resources) < q.Limit {
+			return out.end()
+		}
+		q.After = page.Resources[len(page.Resources)-1].Position
+	}
+}
+
+// events answers GET /events: one JSON object a line.
+func (o operator) events(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	after, err := number(r, "after")
+	if err != nil {
+		return err
+	}
+	limit, err := number(r, "limit")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	for left := limit; ; {
+		n := pageSize
+		if limit > 0 {
+			n = int(min(left, pageSize))
+		}
+		list, err := d.Events(r.Context(), after, n)
+		if err != nil {
+			return err
+		}
+		for _, ev := range list {
+			if err := enc.Encode(ev); err != nil {
+				return nil // the reader is gone
+			}
+			after = ev.Sequence
+		}
+		left -= int64(len(list))
+		if len(list) < n || (limit > 0 && left == 0) {
+			return nil
+		}
+	}
+}
+
+// health answers GET /healthz.
+func (o operator) health(w http.ResponseWriter, r *http.Request) {
+	if err := o.engine.Store.Ping(r.Context()); err != nil {
+		o.engine.Logger.Error("health check failed", "error", err)
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "the store does not answer"})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the reader is gone: there is nobody to tell
+}
+
+// array writes a JSON array as its elements come.
+type array struct {
+	w     http.ResponseWriter
+	enc   *json.Encoder
+	began bool
+}
+
+func newArray(w http.ResponseWriter) *array { return &array{w: w, enc: json.NewEncoder(w)} }
+
+func (a *array) begin() {
+	sep := ","
+	if !a.began {
+		a.began = true
+		a.w.Header().Set("Content-Type", "application/json")
+		sep = "["
+	}
+	_, _ = a.w.Write([]byte(sep))
+}
+
+func (a *array) add(v any) {
+	a.begin()
+	_ = a.enc.Encode(v)
+}
+
+func (a *array) end() error {
+	if !a.began {
+		a.begin()
+	}
+	_, _ = a.w.Write([]byte("]\n"))
+	return nil
+}
+
+// fail reports an error, or, when part of the array is already with the
+// client, cuts the connection: a short answer must not look whole.
+func (a *array) fail(err error) error {
+	if a.began {
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}

@@ -1,0 +1,178 @@
+// Command server runs the whole library on one machine: SCIM for identity
+// providers, and the operator's view of accounts, groups and events.
+//
+//	go run ./examples/server
+//
+// It starts with an embedded SQLite file, one demo connection and a fresh
+// token, and prints a curl line that works. See the flags with -help.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/sqlite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	addr          string
+	db            string
+	config        string
+	operatorToken string
+	rate          float64
+}
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("server", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "listen address; port 0 picks a free port")
+	fs.StringVar(&o.db, "db", "provision.db", "SQLite file, or :memory: for a store that ends with the process")
+	fs.StringVar(&o.config, "config", "", "JSON file with the connections; without it there is one demo connection")
+	fs.StringVar(&o.operatorToken, "operator-token", "", "token for /accounts, /groups and /events; random and printed when empty")
+	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if o.rate < 0 {
+		return o, errors.New("flag -rate must not be negative")
+	}
+	return o, nil
+}
+
+// run serves until ctx ends, then lets running requests finish.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	config, err := loadConfig(o.config)
+	if err != nil {
+		return err
+	}
+	st, err := openStore(ctx, o.db)
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	engine := &provision.Engine{Store: st, Logger: logger}
+	err = serve(ctx, o, config, engine, stdout)
+	return errors.Join(err, st.Close())
+}
+
+func openStore(ctx context.Context, db string) (store.Store, error) {
+	switch {
+	case db == ":memory:":
+		return memory.New(), nil
+	case strings.HasPrefix(db, "postgres://"), strings.HasPrefix(db, "postgresql://"):
+		return nil, errors.New("flag -db: there is no PostgreSQL store in this version, use a SQLite file or :memory:")
+	}
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: db})
+	if err != nil {
+		return nil, fmt.Errorf("flag -db %s: %w", db, err)
+	}
+	return st, nil
+}
+
+func serve(ctx context.Context, o options, config *config, engine *provision.Engine, stdout io.Writer) error {
+	operatorToken := o.operatorToken
+	if operatorToken == "" {
+		var err error
+		if operatorToken, err = engine.NewToken(); err != nil {
+			return err
+		}
+	}
+	demoToken, err := config.apply(ctx, engine)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	base := "http://" + listener.Addr().String()
+	server := &http.Server{
+		Handler:           newHandler(engine, base, operatorToken, o.rate),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
+	announce(stdout, base, demoToken, operatorToken, o.operatorToken == "")
+
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { _ = engine.Run(background) }) // it ends with background, and only then
+	wg.Go(func() { _ = engine.Deliver(background, "log", logEvent(engine.Logger)) })
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	drain, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer done()
+	return server.Shutdown(drain)
+}
+
+// announce prints, in one write, what a person or script needs to go on.
+func announce(w io.Writer, base, demoToken, operatorToken string, printOperator bool) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SCIM base URL: %s/scim/v2\n", base)
+	if demoToken != "" {
+		fmt.Fprintf(&b, "Token: %s\n", demoToken)
+	}
+	if printOperator {
+		fmt.Fprintf(&b, "Operator token: %s\n", operatorToken)
+	}
+	if demoToken != "" {
+		fmt.Fprintf(&b, "\nTry it in another terminal:\n  curl -H 'Authorization: Bearer %s' '%s/scim/v2/Users'\n", demoToken, base)
+	}
+	if demoToken != "" && printOperator {
+		fmt.Fprintf(&b, "\nFor the lines in README.md:\n  export ADMIN=%s SCIM=%s/scim/v2 TOKEN=%s OPERATOR=%s\n", base, base, demoToken, operatorToken)
+	}
+	_, _ = io.WriteString(w, b.String()) // nobody reads a closed stdout
+}
+
+// logEvent is where a host would keep its own tables right: here it logs.
+func logEvent(logger *slog.Logger) func(context.Context, provision.Delivery) error {
+	return func(_ context.Context, d provision.Delivery) error {
+		args := []any{"connection", d.Event.Connection, "sequence", d.Event.Sequence}
+		if a := d.Event.Account; a != nil {
+			args = append(args, "account", a.ID, "userName", a.UserName, "status", a.Status)
+		}
+		logger.Info(string(d.Event.Type), args...)
+		return nil
+	}
+}
