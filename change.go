@@ -157,10 +157,7 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 	touched := newPeople(c)
 	if before == nil {
 		ev.Type = store.GroupCreated
-	} else if renamed := before.Display != after.Display; renamed || keyed(before, after) {
-		if renamed {
-			ev.Changes = append(ev.Changes, textChange("displayName", before.Display, after.Display))
-		}
+	} else if ev.Changes = groupChanges(before, after); len(ev.Changes) > 0 {
 		if err := touched.below(after.ID); err != nil {
 			return err
 		}
@@ -177,10 +174,18 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 	return c.derive(touched)
 }
 
-// keyed reports whether anything but the name by which a policy can know a
-// group may have changed.
-func keyed(before, after *Resource) bool {
-	return documentText(before.Document, "externalId") != documentText(after.Document, "externalId")
+// groupChanges lists what changed of the attributes by which a policy can know a
+// group.
+func groupChanges(before, after *Resource) []store.Change {
+	var out []store.Change
+	if before.Display != after.Display {
+		out = append(out, textChange("displayName", before.Display, after.Display))
+	}
+	was, is := documentText(before.Document, "externalId"), documentText(after.Document, "externalId")
+	if was != is {
+		out = append(out, textChange("externalId", was, is))
+	}
+	return out
 }
 
 // eventMembers is how many member ids an event lists; it counts the others.
@@ -236,7 +241,8 @@ func (c *change) delete(r *Resource) error {
 	return nil
 }
 
-// leaveGroups gives every group that loses a deleted member its new version.
+// leaveGroups gives every group that loses a deleted member its new version, and
+// its event.
 func (c *change) leaveGroups(member string) error {
 	ms, err := c.tx.MembershipsOf(member)
 	if err != nil {
@@ -255,6 +261,14 @@ func (c *change) leaveGroups(member string) error {
 		next := *g
 		next.Version, next.Modified, next.Keys = g.Version+1, c.now, nil
 		if err := c.tx.PutResource(&next); err != nil {
+			return err
+		}
+		err = c.append(&store.Event{
+			Type:     store.GroupUpdated,
+			Resource: &store.ResourceRef{Type: TypeGroup, ID: g.ID},
+			Changes:  memberChanges(memberDelta{removed: []store.Membership{m}}),
+		})
+		if err != nil {
 			return err
 		}
 	}

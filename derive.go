@@ -58,11 +58,15 @@ func (c *change) storeAccount(before, after *Account, suppressed bool) error {
 	var changes []store.Change
 	if before != nil {
 		changes = accountChanges(before, after)
+		if after.Status == policy.Deleted {
+			// The event must not keep what the deletion removes.
+			changes = slices.DeleteFunc(changes, func(ch store.Change) bool { return ch.Attribute != "status" })
+		}
 		if len(changes) == 0 && !suppressed && sameFacts(before, after) {
 			return nil
 		}
 	}
-	if before == nil || len(changes) > 0 {
+	if before == nil || len(changes) > 0 || suppressed {
 		after.Version++
 		after.Modified = c.now
 	}
@@ -153,6 +157,7 @@ func applyDecision(a *Account, d policy.Decision, groups memberships) {
 func makeTombstone(a *Account) {
 	*a = Account{
 		ID: a.ID, Connection: a.Connection, Version: a.Version, Created: a.Created,
+		Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{},
 		Facts: store.Facts{WasActive: a.Facts.WasActive},
 	}
 }

@@ -129,7 +129,11 @@ func TestDelete(t *testing.T) {
 		id := tn.user(ada)
 		group := tn.group("IT", id)
 		first := tn.account("ada@example.com").ID
+		at := tn.lastEvent()
 		tn.remove("User", id)
+		if diff := cmp.Diff([]store.EventType{store.GroupUpdated, store.AccountDisabled}, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
 		tn.expectStatus("ada@example.com", policy.Disabled)
 		if got := tn.account("ada@example.com").Groups; len(got) != 0 {
 			t.Errorf("the account of a deleted user carries %v", got)
@@ -209,6 +213,13 @@ func TestDeprovisionByDeleting(t *testing.T) {
 		}
 		if tombstone.Status != policy.Deleted || strings.Contains(string(data), "Ada") || strings.Contains(string(data), "ada@") {
 			t.Errorf("the tombstone is %s", data)
+		}
+		last, err := tn.dir.Events(t.Context(), tn.lastEvent()-1, 0)
+		if err != nil || len(last) != 1 || last[0].Type != store.AccountDeleted {
+			t.Fatalf("the last event is %v, %v, want account.deleted", last, err)
+		}
+		if data, err = json.Marshal(last[0]); err != nil || strings.Contains(string(data), "ada") || strings.Contains(string(data), "Ada") {
+			t.Errorf("the event of the deletion keeps personal data: %s, %v", data, err)
 		}
 		if _, err := tn.dir.Get(t.Context(), "User", id, 0); err != nil {
 			t.Errorf("the resource is not readable any more: %v", err)

@@ -32,30 +32,26 @@ type Dialect struct {
 // send more than one shape over one connection, so the rows share it.
 const identityProvider = schema.TextBooleans | schema.SingleAsArray | schema.BareComplex |
 	schema.EmptyAsAbsent | schema.NumberText | schema.UnknownIgnored | schema.ReadOnlyIgnored |
-	schema.AnyCaseOp | schema.PathKeys | schema.ReplaceCreates | schema.RemoveListed | schema.LooseSchemas
+	schema.AnyCaseOp | schema.PathKeys | schema.ReplaceCreates | schema.RemoveListed |
+	schema.LooseSchemas | schema.OnePrimary
 
 // Dialects returns the table of dialects.
 func Dialects() []Dialect {
+	row := func(name, description string) Dialect {
+		return Dialect{
+			Name: name, Description: description,
+			Tolerances: identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true,
+		}
+	}
 	return []Dialect{
-		{
-			Name:        "auto",
-			Description: "the union of what does not conflict; where RFC and identity providers contradict, the identity providers' reading",
-			Tolerances:  identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true,
-		},
-		{
-			Name:        "rfc",
-			Description: "RFC 7643 and 7644 to the letter",
-		},
-		{
-			Name:        "okta",
-			Description: "Okta: PUT of the merged profile, path-less PATCH, filtered removes of members",
-			Tolerances:  identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true,
-		},
-		{
-			Name:        "entra",
-			Description: "Microsoft Entra ID: capitalized operations, text booleans, value lists in removes, replace that creates",
-			Tolerances:  identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true,
-		},
+		row("auto", "the union of what does not conflict; where the RFCs and identity providers contradict each other, the identity providers' reading"),
+		{Name: "rfc", Description: "RFC 7643 and 7644 to the letter"},
+		row("okta", "PUT of the merged profile, path-less PATCH, filtered removes of members"),
+		row("entra", "capitalized operations, text booleans, value lists in removes, replace that creates"),
+		row("onelogin", "bodies from a template: empty text, null ids, quoted booleans, one object for a list"),
+		row("jumpcloud", "listed extensions without data, value lists in removes"),
+		row("google", "schema URIs of SCIM 1.0, application/json"),
+		row("ping", "filters that compare a whole complex attribute"),
 	}
 }
 

@@ -128,13 +128,11 @@ func (rt *route) match(segments []string) bool {
 // prepare sets what the connection decides.
 func (x *exchange) prepare() {
 	h := x.handler
-	dialect, ok := LookupDialect(x.principal.Dialect)
-	if !ok {
-		dialect, _ = LookupDialect("")
-		h.logger().Warn("unknown dialect, using auto", "connection", x.principal.Connection, "dialect", x.principal.Dialect)
+	x.dialect = dialects[0] // auto, also for a dialect of a later version
+	if d, ok := LookupDialect(x.principal.Dialect); ok {
+		x.dialect = d
 	}
-	x.dialect = dialect
-	x.decoder = schema.Decoder{Allow: dialect.Tolerances, MaxDepth: h.Limits.Depth, MaxString: h.Limits.String}
+	x.decoder = schema.Decoder{Allow: x.dialect.Tolerances, MaxDepth: h.Limits.Depth, MaxString: h.Limits.String}
 	x.set = standardSet
 	if h.Schemas != nil {
 		x.set = h.Schemas(x.principal.Connection)

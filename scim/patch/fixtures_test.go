@@ -32,7 +32,7 @@ func resourceType(t testing.TB, name string) *schema.ResourceType {
 
 // device compiles a type that has what User and Group lack.
 var device = sync.OnceValues(func() (*schema.ResourceType, error) {
-	text := func(p elimity.StringParams) elimity.SimpleParams { return elimity.SimpleStringParams(p) }
+	text := elimity.SimpleStringParams
 	core := elimity.Schema{ID: "urn:example:Device", Attributes: []elimity.CoreAttribute{
 		elimity.SimpleCoreAttribute(text(elimity.StringParams{Name: "serial", Mutability: elimity.AttributeMutabilityImmutable()})),
 		elimity.SimpleCoreAttribute(text(elimity.StringParams{Name: "label"})),

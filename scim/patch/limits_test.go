@@ -133,7 +133,7 @@ func TestApplyMembersFail(t *testing.T) {
 	} {
 		m := &members{typ: group, ids: []string{"u1"}, fail: errors.New("unknown member")}
 		_, err := apply(&schema.Decoder{}, group, message(operation, `{"op":"add","path":"members","value":{"value":"u9"}}`), before, m)
-		if err != m.fail {
+		if !errors.Is(err, m.fail) {
 			t.Errorf("%s: %v, want %v", operation, err, m.fail)
 		}
 		if len(m.calls) != 1 {

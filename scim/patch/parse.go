@@ -37,9 +37,8 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 		var err error
 		switch {
 		case named(key, "schemas"):
-			if err = once(&hasSchemas, "schemas"); err == nil {
-				err = p.schemas(raw)
-			}
+			err = once(&hasSchemas, "schemas")
+			p.schemas(raw)
 		case named(key, "Operations"):
 			if err = once(&hasOperations, "Operations"); err == nil {
 				err = p.operations(raw)
@@ -78,19 +77,16 @@ type parser struct {
 	identified bool // the schema of the message is listed
 }
 
-func (p *parser) schemas(raw store.Raw) error {
+// schemas looks for the schema of the message. What is not an array lists none.
+func (p *parser) schemas(raw store.Raw) {
 	if kind(raw) != '[' {
-		if p.decoder.Allow&schema.LooseSchemas != 0 {
-			return nil
-		}
-		return invalidSyntax("schemas must be an array")
+		return
 	}
 	for urn := range raw.Elements() {
 		if strings.EqualFold(urn.Text(), messageSchema) {
 			p.identified = true
 		}
 	}
-	return nil
 }
 
 func (p *parser) operations(raw store.Raw) error {
