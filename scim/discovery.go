@@ -11,7 +11,8 @@ import (
 func (x *exchange) serviceProviderConfig([]string) (*response, error) {
 	b := []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],` +
 		`"patch":{"supported":true},` +
-		`"bulk":{"supported":false,"maxOperations":0,"maxPayloadSize":0},` +
+		`"bulk":{"supported":true,"maxOperations":` + strconv.Itoa(x.handler.Limits.bulkOperations()) +
+		`,"maxPayloadSize":` + strconv.FormatInt(x.handler.Limits.bulkBody(), 10) + `},` +
 		`"filter":{"supported":true,"maxResults":` + strconv.Itoa(x.handler.Limits.count()) + `},` +
 		`"changePassword":{"supported":false},` +
 		`"sort":{"supported":true},` +
@@ -26,7 +27,7 @@ func (x *exchange) serviceProviderConfig([]string) (*response, error) {
 
 // resourceTypes answers RFC 7643 section 6.
 func (x *exchange) resourceTypes([]string) (*response, error) {
-	if x.params().Has("filter") {
+	if x.values.Has("filter") {
 		return nil, &Error{Status: http.StatusForbidden, Detail: "this endpoint does not support filter"}
 	}
 	var list [][]byte
@@ -75,7 +76,7 @@ func (x *exchange) resourceTypeJSON(t *schema.ResourceType) []byte {
 
 // schemas answers RFC 7643 section 7.
 func (x *exchange) schemas([]string) (*response, error) {
-	if x.params().Has("filter") {
+	if x.values.Has("filter") {
 		return nil, &Error{Status: http.StatusForbidden, Detail: "this endpoint does not support filter"}
 	}
 	var list [][]byte

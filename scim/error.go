@@ -98,16 +98,23 @@ func asError(err error) *Error {
 	return &Error{Status: http.StatusInternalServerError, Err: err}
 }
 
+// report finds the answer to an error, and logs what the client is not told.
+func (h *Handler) report(r *http.Request, err error) *Error {
+	e := asError(err)
+	if e.Status < 500 || e.Err == nil {
+		return e
+	}
+	id := rand.Text()
+	h.logger().Error("scim request failed", "id", id, "method", r.Method, "path", r.URL.Path, "status", e.Status, "error", e.Err)
+	if e.Detail == "" {
+		e = &Error{Status: e.Status, Detail: "internal error " + id, retryAfter: e.retryAfter}
+	}
+	return e
+}
+
 // writeError is the one place that answers an error.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
-	e := asError(err)
-	if e.Status >= 500 {
-		id := rand.Text()
-		h.logger().Error("scim request failed", "id", id, "method", r.Method, "path", r.URL.Path, "status", e.Status, "error", e.Err)
-		if e.Detail == "" {
-			e = &Error{Status: e.Status, Detail: "internal error " + id, retryAfter: e.retryAfter}
-		}
-	}
+	e := h.report(r, err)
 	body, merr := json.Marshal(e)
 	if merr != nil {
 		body = nil

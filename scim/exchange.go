@@ -4,13 +4,15 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/scim/schema"
 )
 
-// exchange is one request and what is needed to answer it.
+// exchange is one request and what is needed to answer it. An operation of a
+// bulk request is an exchange of its own.
 type exchange struct {
 	handler *Handler
 	request *http.Request
@@ -22,38 +24,14 @@ type exchange struct {
 	directory *provision.Directory
 	base      string // ends without a slash, or is empty
 	decoder   schema.Decoder
+
+	method      string
+	ifMatch     []string
+	ifNoneMatch []string
+	values      url.Values // the query parameters, or what stands for them
+	routes      []splitRoute
+	data        []byte // the body of a bulk operation; nil reads the request
 }
-
-// route is one row of the table of endpoints. The path is matched segment by
-// segment: "*" stands for a resource endpoint or an id.
-type route struct {
-	method string
-	path   []string
-	serve  func(x *exchange, segments []string) (*response, error)
-}
-
-func routes() []route {
-	return []route{
-		{http.MethodGet, []string{"ServiceProviderConfig"}, (*exchange).serviceProviderConfig},
-		{http.MethodGet, []string{"ResourceTypes"}, (*exchange).resourceTypes},
-		{http.MethodGet, []string{"ResourceTypes", "*"}, (*exchange).resourceType},
-		{http.MethodGet, []string{"Schemas"}, (*exchange).schemas},
-		{http.MethodGet, []string{"Schemas", "*"}, (*exchange).schema},
-		{http.MethodGet, []string{"*"}, (*exchange).list},
-		{http.MethodPost, []string{"*"}, (*exchange).create},
-		{http.MethodGet, []string{"*", "*"}, (*exchange).get},
-		{http.MethodPut, []string{"*", "*"}, (*exchange).replace},
-		{http.MethodPatch, []string{"*", "*"}, (*exchange).patch},
-		{http.MethodDelete, []string{"*", "*"}, (*exchange).delete},
-	}
-}
-
-// routeTable is the table of endpoints, built once and never changed.
-var routeTable = routes()
-
-// notImplemented are endpoints of RFC 7644 that this service provider does not
-// have; section 3.11 asks for 501 rather than 404.
-var notImplemented = map[string]bool{"Me": true, "Bulk": true, ".search": true}
 
 // serve authenticates and answers the request.
 func (x *exchange) serve() (*response, error) {
@@ -68,61 +46,7 @@ func (x *exchange) serve() (*response, error) {
 		return nil, err
 	}
 	x.prepare()
-	segments := strings.Split(strings.Trim(x.path(), "/"), "/")
-	if notImplemented[segments[len(segments)-1]] {
-		return nil, &Error{Status: http.StatusNotImplemented, Detail: "this endpoint is not implemented"}
-	}
-	return x.dispatch(segments)
-}
-
-// path returns what follows the service root.
-func (x *exchange) path() string {
-	if strings.HasSuffix(x.request.Pattern, "{resource...}") {
-		return x.request.PathValue("resource")
-	}
-	return x.request.URL.Path
-}
-
-func (x *exchange) dispatch(segments []string) (*response, error) {
-	method := x.request.Method
-	if method == http.MethodHead {
-		method = http.MethodGet // net/http drops the body
-	}
-	var allow []string
-	for i := range routeTable {
-		rt := &routeTable[i]
-		if !rt.match(segments) {
-			continue
-		}
-		if rt.method == method {
-			return rt.serve(x, segments)
-		}
-		allow = append(allow, rt.method)
-	}
-	if len(allow) == 0 || x.unknownEndpoint(segments[0]) {
-		return nil, &Error{Status: http.StatusNotFound, Detail: "there is no such endpoint"}
-	}
-	return nil, &Error{Status: http.StatusMethodNotAllowed, Detail: "this endpoint does not support " + method, allow: strings.Join(allow, ", ")}
-}
-
-func (x *exchange) unknownEndpoint(name string) bool {
-	switch name {
-	case "ServiceProviderConfig", "ResourceTypes", "Schemas":
-		return false
-	}
-	return x.set.Endpoint("/"+name) == nil
-}
-
-func (rt *route) match(segments []string) bool {
-	if len(segments) != len(rt.path) {
-		return false
-	}
-	for i, want := range rt.path {
-		if want != "*" && want != segments[i] {
-			return false
-		}
-	}
-	return true
+	return x.dispatch(x.path())
 }
 
 // prepare sets what the connection decides.
@@ -132,7 +56,7 @@ func (x *exchange) prepare() {
 	if d, ok := LookupDialect(x.principal.Dialect); ok {
 		x.dialect = d
 	}
-	x.decoder = schema.Decoder{Allow: x.dialect.Tolerances, MaxDepth: h.Limits.Depth, MaxString: h.Limits.String}
+	x.decoder = x.newDecoder()
 	x.set = standardSet
 	if h.Schemas != nil {
 		x.set = h.Schemas(x.principal.Connection)
@@ -141,43 +65,73 @@ func (x *exchange) prepare() {
 	if h.BaseURL != nil {
 		x.base = strings.TrimSuffix(h.BaseURL(x.request, x.principal.Connection), "/")
 	}
+	x.method = x.request.Method
+	x.ifMatch = x.request.Header["If-Match"]
+	x.ifNoneMatch = x.request.Header["If-None-Match"]
+	if x.request.URL.RawQuery != "" {
+		x.values = x.request.URL.Query() // a malformed pair is left out
+	}
+}
+
+func (x *exchange) newDecoder() schema.Decoder {
+	limits := x.handler.Limits
+	return schema.Decoder{Allow: x.dialect.Tolerances, MaxDepth: limits.Depth, MaxString: limits.String}
 }
 
 // standardSet is the set of RFC 7643, compiled once and immutable.
 var standardSet = schema.Standard()
 
-// resourceTypeOf returns the type at an endpoint.
-func (x *exchange) resourceTypeOf(endpoint string) (*schema.ResourceType, error) {
-	t := x.set.Endpoint("/" + endpoint)
-	if t == nil {
-		return nil, &Error{Status: http.StatusNotFound, Detail: "there is no such endpoint"}
+// path returns what follows the service root.
+func (x *exchange) path() string {
+	if strings.HasSuffix(x.request.Pattern, "{resource...}") {
+		return x.request.PathValue("resource")
 	}
-	return t, nil
+	return x.request.URL.Path
+}
+
+// operation returns an exchange for one operation of a bulk request.
+func (x *exchange) operation(method string, data []byte, version string) *exchange {
+	op := *x
+	op.decoder = x.newDecoder()
+	op.method, op.values, op.ifNoneMatch, op.ifMatch = method, nil, nil, nil
+	op.data = data
+	if op.data == nil {
+		op.data = []byte{}
+	}
+	if version != "" {
+		op.ifMatch = []string{version}
+	}
+	return &op
 }
 
 // body reads the request body within the limit of its type.
-func (x *exchange) body(t *schema.ResourceType) ([]byte, error) {
-	if ct := x.request.Header.Get("Content-Type"); ct != "" {
-		media, _, err := mime.ParseMediaType(ct)
-		if err != nil || (media != "application/scim+json" && media != "application/json") {
-			return nil, &Error{Status: http.StatusUnsupportedMediaType, Detail: "the request body must be application/scim+json or application/json"}
-		}
+func (x *exchange) body(limit int64) ([]byte, error) {
+	if x.data != nil {
+		return x.data, nil
 	}
-	limit := x.handler.Limits.body(t.Name == provision.TypeGroup)
-	if n := x.request.ContentLength; n > limit {
+	if ct := x.request.Header.Get("Content-Type"); ct != "" && !isJSON(ct) {
+		return nil, &Error{Status: http.StatusUnsupportedMediaType, Detail: "the request body must be application/scim+json or application/json"}
+	}
+	n := x.request.ContentLength
+	if n > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	reader := http.MaxBytesReader(x.writer, x.request.Body, limit)
-	if n := x.request.ContentLength; n > 0 {
-		buf := make([]byte, n)
-		if _, err := io.ReadFull(reader, buf); err != nil {
-			return nil, badRequest("invalidSyntax", "the request body ended early")
-		}
-		return buf, nil
+	if n <= 0 {
+		data, err := io.ReadAll(reader)
+		return data, bodyError(err)
 	}
-	data, err := io.ReadAll(reader)
-	if err != nil {
-		return nil, bodyError(err)
+	data := make([]byte, n)
+	_, err := io.ReadFull(reader, data)
+	return data, bodyError(err)
+}
+
+// isJSON reports whether a media type is one that RFC 7644 section 3.8 or
+// clients use for SCIM.
+func isJSON(contentType string) bool {
+	if contentType == "application/scim+json" || contentType == "application/json" {
+		return true
 	}
-	return data, nil
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/scim+json" || media == "application/json")
 }

@@ -39,6 +39,10 @@ type Handler struct {
 	// the enterprise extension, and Group.
 	Schemas func(connection string) *schema.Set
 
+	// Me returns the id of the user that a request to /Me is about, or
+	// [provision.ErrNotFound]. Nil answers /Me with 501.
+	Me func(*http.Request, Principal) (id string, err error)
+
 	// Limits bounds requests and answers.
 	Limits Limits
 
@@ -66,7 +70,11 @@ type Limits struct {
 	PageSize   int   // resources in a page where the client does not say; default 100
 	ScanRows   int   // resources that a filter without an indexed term may scan; default 200,000
 	Operations int   // operations in a PATCH; default 1000
-	Filter     filter.Limits
+
+	BulkBody       int64 // bytes of a bulk request; default 4 MiB
+	BulkOperations int   // operations in a bulk request; default 1000
+
+	Filter filter.Limits
 
 	// Rate is how many requests per second one credential may send; bursts of
 	// five seconds' worth are allowed. 0 is no limit.
@@ -83,6 +91,15 @@ func (l Limits) body(group bool) int64 {
 	}
 	return def
 }
+
+func (l Limits) bulkBody() int64 {
+	if l.BulkBody > 0 {
+		return l.BulkBody
+	}
+	return 4 << 20
+}
+
+func (l Limits) bulkOperations() int { return orDefault(l.BulkOperations, 1000) }
 
 func (l Limits) count() int    { return orDefault(l.Count, 1000) }
 func (l Limits) pageSize() int { return min(orDefault(l.PageSize, 100), l.count()) }
@@ -101,7 +118,7 @@ func orDefault(n, def int) int {
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.recover(w, r)
-	x := &exchange{handler: h, request: r, writer: w}
+	x := &exchange{handler: h, request: r, writer: w, routes: routeTable}
 	resp, err := x.serve()
 	if err != nil {
 		h.writeError(w, r, err)

@@ -28,10 +28,9 @@ type projection struct {
 // projection reads the parameters. An attribute that the type does not have is
 // ignored (RFC 7644 section 3.9 asks for no error).
 func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
-	params := x.params()
 	p := projection{
-		included: x.named(t, params["attributes"]),
-		excluded: x.named(t, params["excludedAttributes"]),
+		included: x.named(t, x.values["attributes"]),
+		excluded: x.named(t, x.values["excludedAttributes"]),
 	}
 	p.asked = p.included != nil || p.excluded != nil
 	if p.included != nil && p.excluded != nil {

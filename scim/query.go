@@ -1,84 +1,131 @@
 package scim
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	ast "github.com/scim2/filter-parser/v2"
 
 	"github.com/scimjit/provision/scim/filter"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
 )
 
-// list answers GET of a resource type (RFC 7644 section 3.4.2).
+// list answers GET of a resource type, and of the root for all types (RFC 7644
+// section 3.4.2).
 func (x *exchange) list(segments []string) (*response, error) {
-	t, err := x.resourceTypeOf(segments[0])
+	types := x.set.Types()
+	if len(segments) > 0 {
+		t, err := x.resourceTypeOf(segments)
+		if err != nil {
+			return nil, err
+		}
+		types = []*schema.ResourceType{t}
+	}
+	q, start, err := x.query(types)
 	if err != nil {
 		return nil, err
 	}
-	p, err := x.projection(t)
-	if err != nil {
-		return nil, err
-	}
-	q, start, err := x.query(t, p)
-	if err != nil {
-		return nil, err
+	projections := make(map[string]projection, len(types))
+	for _, t := range types {
+		p, err := x.projection(t)
+		if err != nil {
+			return nil, err
+		}
+		projections[t.Name] = p
+		q.With |= p.parts
 	}
 	page, err := x.directory.Query(x.request.Context(), q)
 	if err != nil {
 		return nil, err
 	}
-	return x.listResponse(t, page, start, p)
+	return x.listResponse(page, start, projections)
 }
 
 // query reads the parameters of a list request. Unknown ones are ignored.
-func (x *exchange) query(t *schema.ResourceType, p projection) (store.Query, int, error) {
-	params := x.params()
+func (x *exchange) query(types []*schema.ResourceType) (store.Query, int, error) {
 	limits := x.handler.Limits
-	q := store.Query{Types: []string{t.Name}, With: p.parts, ScanRows: limits.ScanRows}
-	start, err := intParam(params, "startIndex", 1)
+	q := store.Query{ScanRows: limits.ScanRows}
+	start, err := intParam(x.values, "startIndex", 1)
 	if err != nil {
 		return q, 0, err
 	}
-	count, err := intParam(params, "count", limits.pageSize())
+	count, err := intParam(x.values, "count", limits.pageSize())
 	if err != nil {
 		return q, 0, err
 	}
 	start = max(start, 1)
 	q.Offset = start - 1
 	q.Limit = min(max(count, 0), limits.count())
-	if text := params.Get("filter"); text != "" {
-		expr, err := filter.Parse(text, limits.Filter)
-		if err != nil {
-			return q, 0, err
-		}
-		if q.Filter, err = filter.Compile(t, expr, filter.Options{Loose: x.dialect.LooseFilters}); err != nil {
-			return q, 0, err
-		}
-	}
-	if q.Sort, err = x.sort(t, params); err != nil {
+	if q.Types, q.Filter, err = x.filter(types); err != nil {
 		return q, 0, err
 	}
-	return q, start, nil
+	q.Sort, err = x.sort(types)
+	return q, start, err
+}
+
+// filter compiles the filter for each type. A type that does not have an
+// attribute of the filter has no matches (RFC 7644 section 3.4.2.1); a filter
+// that no type can answer is an error.
+func (x *exchange) filter(types []*schema.ResourceType) ([]string, store.Filter, error) {
+	text := x.values.Get("filter")
+	var expr ast.Expression
+	if text != "" {
+		var err error
+		if expr, err = filter.Parse(text, x.handler.Limits.Filter); err != nil {
+			return nil, nil, err
+		}
+	}
+	var (
+		names []string
+		each  store.Or
+		first error
+	)
+	for _, t := range types {
+		if expr != nil {
+			f, err := filter.Compile(t, expr, filter.Options{Loose: x.dialect.LooseFilters})
+			if err != nil {
+				first = errors.Join(first, err)
+				continue
+			}
+			each = append(each, f)
+		}
+		names = append(names, t.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return nil, nil, first
+	case expr == nil:
+		return names, nil, nil
+	case len(each) == 1:
+		return names, each[0], nil
+	}
+	for i, f := range each {
+		each[i] = store.And{store.Compare{
+			Path: store.Path{Keys: []string{"meta", "resourceType"}, Type: store.Exact}, Op: store.EQ, Value: names[i],
+		}, f}
+	}
+	return names, each, nil
 }
 
 // sort reads sortBy and sortOrder (RFC 7644 section 3.4.2.3).
-func (x *exchange) sort(t *schema.ResourceType, params url.Values) (*store.Sort, error) {
-	by := params.Get("sortBy")
+func (x *exchange) sort(types []*schema.ResourceType) (*store.Sort, error) {
+	by := x.values.Get("sortBy")
 	if by == "" {
 		return nil, nil
 	}
-	a, err := x.attribute(t, by)
-	if err == nil && a != nil && a.Type == schema.Complex {
-		a = a.Lookup("value")
-	}
-	if err != nil || a == nil || a.Kept == schema.Nowhere || a.Kept == schema.InMembers {
+	a := x.sortAttribute(types, by)
+	if a == nil {
 		return nil, badRequest("invalidValue", "cannot sort by %q", by)
 	}
 	s := &store.Sort{Path: a.Path()}
-	switch order := params.Get("sortOrder"); {
+	switch order := x.values.Get("sortOrder"); {
 	case order == "" || strings.EqualFold(order, "ascending"):
 	case strings.EqualFold(order, "descending"):
 		s.Descending = true
@@ -86,6 +133,25 @@ func (x *exchange) sort(t *schema.ResourceType, params url.Values) (*store.Sort,
 		return nil, badRequest("invalidValue", "sortOrder must be ascending or descending")
 	}
 	return s, nil
+}
+
+// sortAttribute returns the simple attribute that a path names in the first type
+// that has it, or nil. A complex attribute is sorted by its value.
+func (x *exchange) sortAttribute(types []*schema.ResourceType, path string) *schema.Attribute {
+	for _, t := range types {
+		a, err := x.attribute(t, path)
+		if err != nil || a == nil {
+			continue
+		}
+		if a.Type == schema.Complex {
+			a = a.Lookup("value")
+		}
+		if a == nil || a.Kept == schema.Nowhere || a.Kept == schema.InMembers || a.Returned == schema.Never {
+			return nil
+		}
+		return a
+	}
+	return nil
 }
 
 // attribute resolves an attribute path such as "name.familyName".
@@ -99,15 +165,6 @@ func (x *exchange) attribute(t *schema.ResourceType, path string) (*schema.Attri
 	}
 	ap := p.AttributePath
 	return t.Resolve(ap.URI(), ap.AttributeName, ap.SubAttributeName(), x.dialect.LooseFilters), nil
-}
-
-// params returns the query parameters. A malformed pair is left out, and an
-// address without parameters costs nothing.
-func (x *exchange) params() url.Values {
-	if x.request.URL.RawQuery == "" {
-		return nil
-	}
-	return x.request.URL.Query()
 }
 
 func intParam(params url.Values, name string, def int) (int, error) {
@@ -143,10 +200,34 @@ func matchesETag(headers []string, version int64) bool {
 	return false
 }
 
+// bodyError is the answer to a request body that could not be read.
 func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if err == nil || errors.As(err, &tooLarge) {
 		return err
 	}
 	return badRequest("invalidSyntax", "the request body ended early")
+}
+
+// checkMessage checks a message that is not a resource: one JSON object without
+// duplicate keys, no deeper than the limit.
+func (x *exchange) checkMessage(data []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	if dec.PeekKind() != '{' {
+		return badRequest("invalidSyntax", "the request body is not a JSON object")
+	}
+	limit := orDefault(x.handler.Limits.Depth, schema.DefaultMaxDepth)
+	for {
+		_, err := dec.ReadToken()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return badRequest("invalidSyntax", "the request body is not valid JSON at byte %d", dec.InputOffset())
+		case dec.StackDepth() > limit:
+			return badRequest("invalidSyntax", "the request body is nested deeper than %d", limit)
+		case dec.StackDepth() == 0 && dec.InputOffset() < int64(len(bytes.TrimSpace(data))):
+			return badRequest("invalidSyntax", "the request body goes on after its object")
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 
 // get answers GET of one resource (RFC 7644 section 3.4.1).
 func (x *exchange) get(segments []string) (*response, error) {
-	t, err := x.resourceTypeOf(segments[0])
+	t, err := x.resourceTypeOf(segments)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (x *exchange) get(segments []string) (*response, error) {
 		return nil, err
 	}
 	// The groups of a user change without the user's version.
-	if p.parts&store.WithGroups == 0 && matchesETag(x.request.Header.Values("If-None-Match"), r.Version) {
+	if p.parts&store.WithGroups == 0 && matchesETag(x.ifNoneMatch, r.Version) {
 		return &response{status: http.StatusNotModified, etag: etag(r.Version)}, nil
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
@@ -172,7 +172,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 
 // delete answers DELETE (RFC 7644 section 3.6).
 func (x *exchange) delete(segments []string) (*response, error) {
-	t, err := x.resourceTypeOf(segments[0])
+	t, err := x.resourceTypeOf(segments)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (x *exchange) delete(segments []string) (*response, error) {
 
 // input reads what POST, PUT and PATCH have in common.
 func (x *exchange) input(segments []string) (*schema.ResourceType, projection, []byte, error) {
-	t, err := x.resourceTypeOf(segments[0])
+	t, err := x.resourceTypeOf(segments)
 	if err != nil {
 		return nil, projection{}, nil, err
 	}
@@ -195,7 +195,7 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 	if err != nil {
 		return nil, projection{}, nil, err
 	}
-	body, err := x.body(t)
+	body, err := x.body(x.handler.Limits.body(membersAttribute(t) != nil))
 	return t, p, body, err
 }
 
@@ -263,8 +263,7 @@ func (x *exchange) keepImmutable(before schema.Object, after *schema.Object) err
 // checkVersion refuses a write whose If-Match names another version (RFC 7644
 // section 3.14).
 func (x *exchange) checkVersion(version int64) error {
-	want := x.request.Header.Values("If-Match")
-	if len(want) == 0 || matchesETag(want, version) {
+	if len(x.ifMatch) == 0 || matchesETag(x.ifMatch, version) {
 		return nil
 	}
 	return store.ErrVersion

@@ -46,7 +46,7 @@ func (resp *response) write(w http.ResponseWriter, _ *http.Request) {
 const listSchema = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":`
 
 // listResponse encodes a page (RFC 7644 section 3.4.2).
-func (x *exchange) listResponse(t *schema.ResourceType, page store.Page, start int, p projection) (*response, error) {
+func (x *exchange) listResponse(page store.Page, start int, projections map[string]projection) (*response, error) {
 	size := 256
 	for _, r := range page.Resources {
 		size += len(r.Document) + 512
@@ -63,7 +63,7 @@ func (x *exchange) listResponse(t *schema.ResourceType, page store.Page, start i
 			b = append(b, ',')
 		}
 		var err error
-		if b, err = x.appendResource(b, t, r, p); err != nil {
+		if b, err = x.appendResource(b, x.set.Type(r.Type), r, projections[r.Type]); err != nil {
 			return nil, err
 		}
 	}

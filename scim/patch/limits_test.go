@@ -84,9 +84,11 @@ func TestApplyLimits(t *testing.T) {
 	const (
 		edit    = `{"op":"replace","path":"emails[value eq \"7@example.com\"].type","value":"work"}`
 		addOne  = `{"op":"add","path":"emails","value":{"value":"x"}}`
+		twice   = `{"op":"remove","path":"emails[value eq \"x\" or type eq \"y\"]"}`
 		deep    = `{"op":"remove","path":"emails[((value pr))]"}`
 		another = `{"op":"replace","path":"nickName","value":"B"}`
 	)
+	long := `{"op":"replace","path":"emails","value":[{"display":"` + strings.Repeat("a", 64*300) + `"}]}`
 	tests := []struct {
 		name       string
 		limits     patch.Limits
@@ -95,6 +97,10 @@ func TestApplyLimits(t *testing.T) {
 	}{
 		{name: "elements up to a limit", limits: patch.Limits{Elements: 200}, operations: repeated(2, edit)},
 		{name: "elements beyond a limit", limits: patch.Limits{Elements: 200}, operations: repeated(3, edit), want: "tooMany"},
+		{name: "each term counts", limits: patch.Limits{Elements: 399}, operations: []string{twice, twice}, want: "tooMany"},
+		{name: "each term counts up to a limit", limits: patch.Limits{Elements: 400}, operations: []string{twice, twice}},
+		{name: "long elements count more", limits: patch.Limits{Elements: 300}, operations: []string{long, edit}, want: "tooMany"},
+		{name: "elements without a filter", limits: patch.Limits{Elements: 99}, operations: []string{`{"op":"replace","path":"emails.type","value":"work"}`}, want: "tooMany"},
 		{name: "elements of an add", limits: patch.Limits{Elements: 99}, operations: []string{addOne}, want: "tooMany"},
 		{name: "elements of a list to remove", limits: patch.Limits{Elements: 9_999}, operations: []string{`{"op":"remove","path":"emails","value":[` + list + `]}`}, want: "tooMany"},
 		{name: "elements of a list to remove up to a limit", limits: patch.Limits{Elements: 10_000}, operations: []string{`{"op":"remove","path":"emails","value":[` + list + `]}`}},
@@ -116,6 +122,20 @@ func TestApplyLimits(t *testing.T) {
 				t.Errorf("error type %q (%v), want %q", got, err, test.want)
 			}
 		})
+	}
+}
+
+func TestApplyLimitsMembers(t *testing.T) {
+	group := resourceType(t, "Group")
+	decoder := &schema.Decoder{}
+	request, err := patch.Parse(decoder, message(`{"op":"remove","path":"members[type eq \"User\"]"}`), patch.Limits{Elements: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &members{typ: group, ids: []string{"1", "2", "3", "4", "5", "6", "7", "8"}}
+	_, err = request.Apply(decoder, group, document(t, group, []byte(`{"displayName":"g"}`)), m)
+	if got := scimType(err); got != "tooMany" || len(m.ids) != 8 {
+		t.Errorf("error type %q (%v), members %q", got, err, m.ids)
 	}
 }
 

@@ -109,10 +109,11 @@ func (p *patcher) loadMembers(t target) ([]string, error) {
 	}
 	var ids []string
 	err = p.members.Each(func(v schema.Value) error {
-		if p.matches(selection, v) {
+		ok, err := p.matches(selection, v)
+		if ok && err == nil {
 			ids = append(ids, memberID(t.attribute, v))
 		}
-		return nil
+		return err
 	})
 	return ids, err
 }

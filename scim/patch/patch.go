@@ -87,8 +87,10 @@ type Limits struct {
 	Filter     filter.Limits // of each path
 
 	// Elements bounds the work of a request on multi-valued attributes: how
-	// many elements its operations look at, counted each time. 0 means
-	// 1,000,000. Beyond it, Apply returns the error type "tooMany".
+	// many elements its operations look at, counted each time. A value filter
+	// counts an element once for each of its terms and each 64 bytes of the
+	// element. 0 means 1,000,000. Beyond it, Apply returns the error type
+	// "tooMany".
 	Elements int
 }
 

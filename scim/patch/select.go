@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -18,9 +19,6 @@ func (p *patcher) elements(t target, old schema.Value, raw []byte) (schema.Value
 	if err != nil {
 		return old, err
 	}
-	if err := p.look(len(old.Array)); err != nil {
-		return old, err
-	}
 	given, err := p.given(t, raw)
 	if err != nil {
 		return old, err
@@ -28,7 +26,11 @@ func (p *patcher) elements(t target, old schema.Value, raw []byte) (schema.Value
 	values := slices.Clone(old.Array)
 	found := false
 	for i, v := range values {
-		if !p.matches(selection, v) {
+		ok, err := p.matches(selection, v)
+		if err != nil {
+			return old, err
+		}
+		if !ok {
 			continue
 		}
 		found = true
@@ -102,7 +104,7 @@ func (p *patcher) edited(t target, v, given schema.Value) (schema.Value, error) 
 
 // missing decides what happens where a target selects nothing: creating the
 // element, no change, or "noTarget".
-func (p *patcher) missing(t target, selection store.Filter, old, given schema.Value) (schema.Value, error) {
+func (p *patcher) missing(t target, s selection, old, given schema.Value) (schema.Value, error) {
 	switch {
 	case t.filter == nil:
 		// The attribute has no value, so that a replace is an add (section
@@ -118,8 +120,8 @@ func (p *patcher) missing(t target, selection store.Filter, old, given schema.Va
 	if err != nil {
 		return old, err
 	}
-	if t.filter != nil && !p.matches(selection, v) {
-		return old, noTarget(t)
+	if ok, err := p.matches(s, v); err != nil || !ok {
+		return old, cmp.Or(err, noTarget(t))
 	}
 	return p.appended(t.attribute, old, []schema.Value{v})
 }
@@ -189,22 +191,29 @@ func literal(v any) []byte {
 	return []byte("null")
 }
 
-// compiled compiles the value filter of a target. A target without one has an
-// empty conjunction, which matches every element.
-func (p *patcher) compiled(t target) (store.Filter, error) {
+// selection is the compiled value filter of a target. The zero selection is
+// every element.
+type selection struct {
+	filter store.Filter
+	terms  int
+}
+
+// compiled compiles the value filter of a target.
+func (p *patcher) compiled(t target) (s selection, err error) {
 	if t.filter == nil {
-		return store.And(nil), nil
+		return s, nil
 	}
 	loose := looseness(t)
 	allowed := loose != 0 && p.decoder.Allow&loose == loose
-	f, err := filter.CompileElement(t.attribute, t.filter, filter.Options{Loose: allowed})
+	s.filter, err = filter.CompileElement(t.attribute, t.filter, filter.Options{Loose: allowed})
 	if err != nil {
-		return nil, &schema.Error{Type: "invalidFilter", Attribute: t.attribute.String(), Detail: "path: " + err.Error()}
+		return s, &schema.Error{Type: "invalidFilter", Attribute: t.attribute.String(), Detail: "path: " + err.Error()}
 	}
 	if allowed {
 		p.decoder.Used |= loose
 	}
-	return f, nil
+	terms(t.filter, func(*ast.AttributeExpression) { s.terms++ })
+	return s, nil
 }
 
 // looseness returns the tolerances that the comparison values of a value filter
@@ -226,8 +235,15 @@ func looseness(t target) (needed schema.Tolerance) {
 	return needed
 }
 
-// matches reports whether an element matches a value filter.
-func (p *patcher) matches(f store.Filter, v schema.Value) bool {
+// matches reports whether a selection has an element. The error is that of
+// look.
+func (p *patcher) matches(s selection, v schema.Value) (bool, error) {
+	if s.filter == nil {
+		return true, p.look(1)
+	}
 	p.buffer = v.AppendJSON(p.buffer[:0])
-	return store.MatchElement(f, p.buffer)
+	if err := p.look(s.terms * (1 + len(p.buffer)/64)); err != nil {
+		return false, err
+	}
+	return store.MatchElement(s.filter, p.buffer), nil
 }

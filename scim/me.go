@@ -1,0 +1,35 @@
+package scim
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/scimjit/provision"
+)
+
+// me answers requests for the authenticated subject (RFC 7644 section 3.11) as
+// those for the user that the host says it is.
+func (x *exchange) me([]string) (*response, error) {
+	if x.handler.Me == nil {
+		return nil, &Error{Status: http.StatusNotImplemented, Detail: "this service provider does not know who you are"}
+	}
+	id, err := x.handler.Me(x.request, x.principal)
+	if errors.Is(err, provision.ErrNotFound) || (err == nil && id == "") {
+		return nil, &Error{Status: http.StatusNotFound, Detail: "you are not a user of this directory"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := x.set.Type(provision.TypeUser)
+	if t == nil {
+		return nil, errNoEndpoint
+	}
+	resp, err := x.dispatch(t.Endpoint + "/" + id)
+	if err != nil {
+		return nil, err
+	}
+	if resp.body != nil {
+		resp.location = x.location(t, id)
+	}
+	return resp, nil
+}

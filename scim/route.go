@@ -1,0 +1,124 @@
+package scim
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/scimjit/provision/scim/schema"
+)
+
+// route is one row of the table of endpoints. The path is matched segment by
+// segment: "*" stands for a resource endpoint or an id. The first row that
+// matches path and method answers.
+type route struct {
+	method string
+	path   string
+	serve  func(x *exchange, segments []string) (*response, error)
+}
+
+func routes() []route {
+	return []route{
+		{http.MethodGet, "ServiceProviderConfig", (*exchange).serviceProviderConfig},
+		{http.MethodGet, "ResourceTypes", (*exchange).resourceTypes},
+		{http.MethodGet, "ResourceTypes/*", (*exchange).resourceType},
+		{http.MethodGet, "Schemas", (*exchange).schemas},
+		{http.MethodGet, "Schemas/*", (*exchange).schema},
+		{http.MethodGet, "Me", (*exchange).me},
+		{http.MethodPut, "Me", (*exchange).me},
+		{http.MethodPatch, "Me", (*exchange).me},
+		{http.MethodDelete, "Me", (*exchange).me},
+		{http.MethodPost, "Bulk", (*exchange).bulk},
+		{http.MethodPost, ".search", (*exchange).search},
+		{http.MethodPost, "*/.search", (*exchange).search},
+		{http.MethodGet, "", (*exchange).list},
+		{http.MethodGet, "*", (*exchange).list},
+		{http.MethodPost, "*", (*exchange).create},
+		{http.MethodGet, "*/*", (*exchange).get},
+		{http.MethodPut, "*/*", (*exchange).replace},
+		{http.MethodPatch, "*/*", (*exchange).patch},
+		{http.MethodDelete, "*/*", (*exchange).delete},
+	}
+}
+
+// routeTable is the table of endpoints with the paths split, built once and
+// never changed.
+var routeTable = splitRoutes()
+
+type splitRoute struct {
+	route
+	segments []string
+}
+
+func splitRoutes() []splitRoute {
+	var table []splitRoute
+	for _, r := range routes() {
+		table = append(table, splitRoute{r, splitPath(r.path)})
+	}
+	return table
+}
+
+// splitPath returns the segments of a path; a slash at either end has no
+// meaning, so "/Users/" is the collection.
+func splitPath(path string) []string {
+	path = strings.Trim(path, "/")
+	if path == "" {
+		return nil
+	}
+	return strings.Split(path, "/")
+}
+
+func (r *splitRoute) match(segments []string) bool {
+	if len(segments) != len(r.segments) {
+		return false
+	}
+	for i, want := range r.segments {
+		if want != "*" && want != segments[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// fixedEndpoints are the first segments that are no resource endpoints.
+var fixedEndpoints = map[string]bool{
+	"ServiceProviderConfig": true, "ResourceTypes": true, "Schemas": true, "Me": true, "Bulk": true, ".search": true,
+}
+
+// dispatch answers by the row of the table that matches.
+func (x *exchange) dispatch(path string) (*response, error) {
+	segments := splitPath(path)
+	method := x.method
+	if method == http.MethodHead {
+		method = http.MethodGet // net/http drops the body
+	}
+	fixed := len(segments) == 0 || fixedEndpoints[segments[0]]
+	if !fixed && x.set.Endpoint("/"+segments[0]) == nil {
+		return nil, errNoEndpoint
+	}
+	var allow []string
+	for i := range x.routes {
+		r := &x.routes[i]
+		if !r.match(segments) || (fixed && len(r.segments) > 0 && r.segments[0] == "*") {
+			continue
+		}
+		if r.method == method {
+			return r.serve(x, segments)
+		}
+		allow = append(allow, r.method)
+	}
+	if len(allow) == 0 {
+		return nil, errNoEndpoint
+	}
+	return nil, &Error{Status: http.StatusMethodNotAllowed, Detail: "this endpoint does not support " + method, allow: strings.Join(allow, ", ")}
+}
+
+// errNoEndpoint answers a path that is not in the table.
+var errNoEndpoint = &Error{Status: http.StatusNotFound, Detail: "there is no such endpoint"}
+
+// resourceTypeOf returns the type at the endpoint that the path names.
+func (x *exchange) resourceTypeOf(segments []string) (*schema.ResourceType, error) {
+	if t := x.set.Endpoint("/" + segments[0]); t != nil {
+		return t, nil
+	}
+	return nil, errNoEndpoint
+}
