@@ -19,12 +19,18 @@ func (c *change) settle(before, after *Account, gone bool) error {
 	}
 	facts := policy.Facts{
 		Groups:    groups.raw,
-		Blocked:   len(after.Facts.Blocks) > 0,
 		Gone:      gone,
 		WasActive: after.Facts.WasActive,
 		LoggedIn:  after.Facts.LoggedIn,
 		Company:   after.Facts.Company,
 		TimeZone:  after.Facts.TimeZone,
+	}
+	for _, source := range after.Facts.Blocks {
+		if source == store.SourceOperator {
+			facts.BlockedByOperator = true
+		} else {
+			facts.Blocked = true
+		}
 	}
 	if before != nil {
 		facts.Current = currentAccess(before)

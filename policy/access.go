@@ -107,7 +107,7 @@ func (d *decider) decideAtCreation() {
 	}
 	d.Access.TwoFactor, d.Access.Permissions = twoFactor, permissions
 	d.explainAtCreation("twoFactor", d.config.TwoFactor != SiteTwoFactor, twoFactor == d.config.TwoFactor)
-	d.explainAtCreation("permissions", d.config.Permissions.set(), permissions.equal(d.config.Permissions))
+	d.explainAtCreation("permissions", d.permits, d.permits && permissions.equal(d.config.Permissions))
 }
 
 // explainAtCreation gives the reason for an option that is or is not set, and
@@ -145,7 +145,11 @@ func (d *decider) decideCompany() {
 // decideTimeZone decides the time zone.
 func (d *decider) decideTimeZone() {
 	if given := d.facts.TimeZone; given != "" {
-		if name, ok := TimeZone(given); ok {
+		name, ok := d.current().TimeZone, true
+		if name != given { // what the account has was checked when it got it
+			name, ok = TimeZone(given)
+		}
+		if ok {
 			d.Access.TimeZone = name
 			d.note("timeZone", EffectNotUsed)
 			return

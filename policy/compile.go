@@ -13,6 +13,7 @@ type Policy struct {
 	matcher matcher
 	roles   []role
 	zero    bool // the zero Config, which leaves everything as it is
+	permits bool // some permission is not left to the host
 }
 
 // role is a role grant in the order in which roles are granted.
@@ -31,7 +32,7 @@ func (c Config) Compile() (*Policy, error) {
 	if err := c.verify(); err != nil {
 		return nil, err
 	}
-	p := &Policy{zero: c.isZero()}
+	p := &Policy{zero: c.isZero(), permits: c.Permissions.set()}
 	for _, o := range options {
 		if text, ok := o.field(&c).(*string); ok && *text == "" && o.values != nil {
 			*text = o.values[0]

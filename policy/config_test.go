@@ -247,6 +247,29 @@ func TestConfigRoundTrip(t *testing.T) {
 	}
 }
 
+func TestFirstLoginJSON(t *testing.T) {
+	for _, text := range []string{`"auto"`, `true`, `false`} {
+		var f policy.FirstLogin
+		if err := json.Unmarshal([]byte(text), &f); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := json.Marshal(f); err != nil || string(data) != text {
+			t.Errorf("%s becomes %s, %v", text, data, err)
+		}
+	}
+	if err := json.Unmarshal([]byte(`"yes"`), new(policy.FirstLogin)); err == nil {
+		t.Error("a wrong value is accepted")
+	}
+}
+
+// TestErrorIsShort checks that a long value does not hide what is wrong.
+func TestErrorIsShort(t *testing.T) {
+	_, err := policy.ParsePatterns(strings.Repeat("ü", 10000))
+	if err == nil || len(err.Error()) > 400 || !strings.Contains(err.Error(), "longer than 256 characters, at byte 512") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestZeroConfigRoundTrip checks that the zero Config still removes nothing when
 // it comes back from JSON.
 func TestZeroConfigRoundTrip(t *testing.T) {

@@ -35,7 +35,7 @@ func (p *Policy) decide(f *Facts, trace bool) Decision {
 	for i := range d.groups {
 		p.matcher.match(&d.groups[i], i, &d.hits)
 	}
-	d.Reasons = make([]Reason, 0, d.expectedReasons())
+	d.expectReasons()
 
 	d.decideStatus()
 	if d.Status != Deleted {
@@ -63,13 +63,15 @@ func (d *decider) readEvidence() {
 	}
 }
 
-// expectedReasons returns room for the reasons that most decisions have.
-func (d *decider) expectedReasons() int {
-	n := d.count + 4
-	if d.trace {
-		n += len(options) + len(d.roles) + len(d.groups)
+// expectReasons makes room for the reasons of what matched. A policy without
+// patterns mostly gives none.
+func (d *decider) expectReasons() {
+	switch {
+	case d.trace:
+		d.Reasons = make([]Reason, 0, d.count+len(options)+len(d.roles)+len(d.groups))
+	case d.count > 0:
+		d.Reasons = make([]Reason, 0, d.count+2)
 	}
-	return n
 }
 
 // on reports whether a list has patterns.

@@ -136,7 +136,7 @@ func (a accessData) access(t *testing.T, permissions policy.Permissions) policy.
 
 func (d decisionData) decision(t *testing.T) policy.Decision {
 	t.Helper()
-	decision := policy.Decision{Status: d.Status, Admitted: d.Admitted, Suppressed: d.Suppressed, Reasons: []policy.Reason{}}
+	decision := policy.Decision{Status: d.Status, Admitted: d.Admitted, Suppressed: d.Suppressed}
 	if d.Status != policy.Deleted {
 		decision.Access = d.access(t, policy.Default().Permissions)
 	}
@@ -170,6 +170,9 @@ func TestDecide(t *testing.T) {
 		got := plain
 		if c.Trace {
 			got = traced
+		}
+		if len(got.Reasons) == 0 {
+			got.Reasons = nil
 		}
 		if diff := cmp.Diff(c.Want.decision(t), got); diff != "" {
 			t.Errorf("%s\n(-want +got)\n%s", c.Rule, diff)

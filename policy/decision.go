@@ -30,7 +30,7 @@ const (
 )
 
 // Access is what an account may do. An account that is not active has no roles,
-// no admin rights and no group admin rights.
+// no admin rights and no group admin rights. A deleted one has nothing at all.
 type Access struct {
 	Authentication    Authentication
 	SiteAdmin         bool
@@ -75,8 +75,8 @@ type Permissions map[string]*bool
 // Reason says why a decision is as it is: one option, the pattern and group
 // that made it apply, and what it did.
 type Reason struct {
-	Option  string `json:"option"`            // JSON key of the option, such as "requiredGroups"
+	Option  string `json:"option"`            // JSON key of the option, such as "requiredGroups"; empty for an operator
 	Pattern string `json:"pattern,omitempty"` // as the administrator wrote it
 	Group   string `json:"group,omitempty"`   // display name, or id where the pattern named an id
-	Effect  string `json:"effect"`            // what it did, such as "admitted"
+	Effect  string `json:"effect"`            // what it did, such as EffectAdmitted
 }

@@ -8,7 +8,8 @@ package policy
 type Facts struct {
 	// Groups are the groups that the identity provider reported for the
 	// person, transitive ones included. Groups that an operator or a default
-	// added are not among them: they never open a gate or grant a role.
+	// added are not among them: they never open a gate or grant a role. Each
+	// group is listed once. Groups do not count if Evidence is not Known.
 	Groups []Group
 
 	// Evidence says how much Groups is worth. The zero value is Known.
@@ -26,7 +27,9 @@ type Facts struct {
 	BlockedByOperator bool
 
 	// Gone says that the person's resource was deleted by the identity
-	// provider. It blocks like Blocked.
+	// provider. It blocks like Blocked. As the memberships go with the
+	// resource, an account that outlives it because deprovisionUsers is off
+	// keeps its groups and rights: for that, Gone must stay set.
 	Gone bool
 
 	// WasActive says that the account has been active at some time.

@@ -130,7 +130,9 @@ func (m *matcher) match(g *Group, i int, h *hits) {
 	h.add(m.names[string(name)], i)
 	if len(m.ids) > 0 {
 		h.add(m.ids[g.ID], i)
-		h.add(m.ids[g.ExternalID], i)
+		if g.ExternalID != "" {
+			h.add(m.ids[g.ExternalID], i)
+		}
 	}
 	var first, last byte
 	if len(name) > 0 {
