@@ -262,8 +262,8 @@ func responseID(resp *response) string {
 // resolve puts ids in the place of the bulkIds that are known.
 func (b *bulkRun) resolve(data []byte) []byte {
 	return bulkReference.ReplaceAllFunc(data, func(match []byte) []byte {
-		name := string(match[len(`"bulkId:`) : len(match)-1])
-		if target := b.byID[name]; target != nil && target.id != "" {
+		name := match[len(`"bulkId:`) : len(match)-1]
+		if target := b.byID[string(name)]; target != nil && target.id != "" {
 			return appendText(nil, target.id)
 		}
 		return match

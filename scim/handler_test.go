@@ -419,7 +419,7 @@ func TestOversizedGroupBody(t *testing.T) {
 	body := `{` + coreGroup + `"displayName":"` + strings.Repeat("x", 100) + `"}`
 	checkError(t, s.do("POST", "/Groups", acmeToken, body), "", "100 bytes")
 	// A body of unknown length is cut at the same place.
-	r := httptest.NewRequest("POST", "/Groups", io.NopCloser(strings.NewReader(body)))
+	r := httptest.NewRequest(http.MethodPost, "/Groups", io.NopCloser(strings.NewReader(body)))
 	r.ContentLength = -1
 	r.Header.Set("Authorization", "Bearer "+acmeToken)
 	w := httptest.NewRecorder()

@@ -93,7 +93,7 @@ func openStore(ctx context.Context, db string) (store.Store, error) {
 	case db == ":memory:":
 		return memory.New(), nil
 	case strings.HasPrefix(db, "postgres://"), strings.HasPrefix(db, "postgresql://"):
-		return nil, errors.New("flag -db: there is no PostgreSQL store in this version, use a SQLite file or :memory:")
+		return nil, errors.New("flag -db: no PostgreSQL store in this version, use a SQLite file or in-memory :memory: instead")
 	}
 	st, err := sqlite.Open(ctx, sqlite.Config{Path: db})
 	if err != nil {
