@@ -12,9 +12,8 @@ import (
 // invalid document gives no values rather than an error.
 //
 // Its methods scan the bytes and decode nothing that is not asked for. They
-// allow white space, and on bytes that are not JSON they end early: they never
-// fail, and never read anything twice. What they return shares the memory of
-// the document.
+// allow white space; on bytes that are not JSON they end early, and they never
+// panic. What they return shares the memory of the document.
 type Document []byte
 
 // Raw is one value inside a document, as its JSON text without white space

@@ -61,6 +61,7 @@ func TestCompareValues(t *testing.T) {
 		{"number in tenths", store.Number, `0.30000000000000000001`, "0.3", greater},
 		{"number small", store.Number, `1e-400`, "2e-400", less},
 		{"number huge", store.Number, `1e999999999999999999999`, "2", greater},
+		{"number huge by its exponent", store.Number, `1e9223372036854775808`, "2", greater},
 		{"number tiny", store.Number, `1e-999999999999999999999`, "2", less},
 		{"number prefix", store.Number, `12`, "123", less},
 		{"number is not text", store.Number, `"1"`, "1", never},

@@ -12,6 +12,9 @@
 //
 // # Cost
 //
+// Documents are kept as they are given, keys, accounts and events packed: about
+// one kilobyte for a user and its account beside the document.
+//
 // Looking up an id or an indexed key, adding or removing a member, and paging
 // without a filter at any offset cost about the same in a small scope and in a
 // large one. Filters without an indexed term, sorting, and account queries by
@@ -33,13 +36,14 @@ var _ store.Store = (*Store)(nil)
 // use.
 type Store struct {
 	closed atomic.Bool
+	empty  *scope // what views of unknown scopes read; never written
 
 	mu     sync.RWMutex
 	scopes map[string]*scope
 }
 
 // New returns an empty store.
-func New() *Store { return &Store{scopes: map[string]*scope{}} }
+func New() *Store { return &Store{empty: newScope(), scopes: map[string]*scope{}} }
 
 // transactionOf is the context key that marks the transactions of a store.
 type transactionOf struct{ store *Store }
@@ -51,7 +55,7 @@ func (s *Store) View(ctx context.Context, id string, fn func(context.Context, st
 	}
 	sc := s.scope(id)
 	if sc == nil {
-		sc = newScope()
+		sc = s.empty
 	}
 	if err := sc.lock.acquire(ctx, false); err != nil {
 		return fmt.Errorf("memory: waiting for the scope: %w", err)

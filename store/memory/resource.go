@@ -146,7 +146,6 @@ func (t *tx) insert(r *store.Resource, keys string) {
 		list.remove(at)
 		t.everything.remove(at)
 		t.nodes.remove(n)
-		t.position--
 	})
 }
 

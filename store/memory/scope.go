@@ -12,7 +12,7 @@ type scope struct {
 	lock lock
 	tx   tx // the running update; updates are serial
 
-	position   int64 // of the newest resource
+	position   int64 // the last one assigned; a rollback does not take it back
 	nodes      table[node]
 	index      index    // of nodes, by attribute number and value
 	attributes []string // index attributes by number; 0 is the id

@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -237,37 +237,42 @@ func benchEvent(a *store.Account) *store.Event {
 // floor writes the rows with statements prepared once, on one connection that
 // the clients take in turns.
 type floor struct {
-	db                     *sql.DB
-	resource, key, account *sql.Stmt
-	event                  *sql.Stmt
+	mu                            sync.Mutex
+	begin, commit                 *sql.Stmt
+	resource, key, account, event *sql.Stmt
 }
 
 func openFloor(b *testing.B) *floor {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "floor.db")
-	db, err := sql.Open("sqlite", "file:"+url.PathEscape(path)+
-		"?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_pragma=temp_store(MEMORY)&_pragma=cache_size(-32768)")
+	db, err := sql.Open("sqlite", "file:"+path+
+		"?_journal_mode=WAL&_synchronous=FULL&_pragma=temp_store(MEMORY)&_pragma=cache_size(-32768)")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = db.Close() })
-	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = conn.Close() })
 	text, err := fs.ReadFile(sqlite.Migrations(), "0001_initial.sql")
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := db.Exec(string(text)); err != nil {
+	if _, err := conn.ExecContext(b.Context(), string(text)); err != nil {
 		b.Fatal(err)
 	}
 	prepare := func(query string) *sql.Stmt {
-		stmt, err := db.Prepare(query)
+		stmt, err := conn.PrepareContext(b.Context(), query)
 		if err != nil {
 			b.Fatal(err)
 		}
+		b.Cleanup(func() { _ = stmt.Close() })
 		return stmt
 	}
 	return &floor{
-		db: db,
+		begin: prepare(`BEGIN IMMEDIATE`), commit: prepare(`COMMIT`),
 		resource: prepare(`INSERT INTO provision_resources
 			(scope, type, id, version, created, modified, display, keys, document) VALUES (1, 'User', ?, 1, ?, ?, ?, ?, ?)`),
 		key: prepare(`INSERT INTO provision_keys (scope, attribute, value, type, slot, position)
@@ -279,14 +284,14 @@ func openFloor(b *testing.B) *floor {
 }
 
 func (f *floor) create(n int64) error {
-	tx, err := f.db.Begin()
-	if err != nil {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.begin.Exec(); err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }()
 	r, a := benchResource(n), benchAccount(n)
 	at := r.Created.Format(time.RFC3339Nano)
-	result, err := tx.Stmt(f.resource).Exec(r.ID, at, at, r.Display, benchPadding[:120], string(r.Document))
+	result, err := f.resource.Exec(r.ID, at, at, r.Display, benchPadding[:120], string(r.Document))
 	if err != nil {
 		return err
 	}
@@ -294,7 +299,7 @@ func (f *floor) create(n int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Stmt(f.key).Exec(
+	_, err = f.key.Exec(
 		r.Keys[0].Attribute, r.Keys[0].Value, position,
 		r.Keys[1].Attribute, r.Keys[1].Value, position, position,
 		r.Keys[2].Attribute, r.Keys[2].Value, position, position,
@@ -302,11 +307,12 @@ func (f *floor) create(n int64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Stmt(f.account).Exec(a.ID, a.ResourceID, a.UserName, a.ExternalID, a.Email, benchPadding[:600]); err != nil {
+	if _, err := f.account.Exec(a.ID, a.ResourceID, a.UserName, a.ExternalID, a.Email, benchPadding[:650]); err != nil {
 		return err
 	}
-	if _, err := tx.Stmt(f.event).Exec(position, benchPadding[:800]); err != nil {
+	if _, err := f.event.Exec(position, benchPadding[:1000]); err != nil {
 		return err
 	}
-	return tx.Commit()
+	_, err = f.commit.Exec()
+	return err
 }

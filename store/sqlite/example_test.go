@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -16,14 +17,11 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-
 	ctx := context.Background()
 	s, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "provision.db")})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = s.Close() }()
 
 	err = s.Update(ctx, "okta", func(_ context.Context, tx store.Tx) error {
 		return tx.PutResource(&store.Resource{
@@ -43,6 +41,10 @@ func Example() {
 		return err
 	})
 	if err != nil {
+		log.Fatal(err)
+	}
+
+	if err := errors.Join(s.Close(), os.RemoveAll(dir)); err != nil {
 		log.Fatal(err)
 	}
 	// Output: bjensen {"userName":"bjensen"}

@@ -50,8 +50,8 @@ func TestInTx(t *testing.T) {
 	}
 	func() {
 		defer func() {
-			if p := recover(); p != refused {
-				t.Errorf("recovered %v", p)
+			if err, _ := recover().(error); !errors.Is(err, refused) {
+				t.Errorf("recovered %v", err)
 			}
 		}()
 		_ = create(s, 3)

@@ -8,20 +8,20 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// pool holds the sessions of views. Each is opened when it is first needed.
+// pool holds the sessions of views. The one used last is used first, so that
+// under little load there are few, with warm caches.
 type pool struct {
 	open   func(context.Context) (*session, error)
-	slots  chan *session // nil for one that is not open
+	tokens chan struct{} // one for each session that may be in use
 	closed chan struct{}
 	once   sync.Once
+
+	mu   sync.Mutex
+	idle []*session
 }
 
 func newPool(size int, open func(context.Context) (*session, error)) *pool {
-	p := &pool{open: open, slots: make(chan *session, size), closed: make(chan struct{})}
-	for range size {
-		p.slots <- nil
-	}
-	return p
+	return &pool{open: open, tokens: make(chan struct{}, size), closed: make(chan struct{})}
 }
 
 // get waits for a session.
@@ -29,43 +29,60 @@ func (p *pool) get(ctx context.Context) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("store: view not started: %w", err)
 	}
-	var s *session
 	select {
 	case <-p.closed:
 		return nil, store.ErrClosed
 	default:
 	}
 	select {
-	case s = <-p.slots:
+	case p.tokens <- struct{}{}:
 	case <-p.closed:
 		return nil, store.ErrClosed
 	case <-ctx.Done():
 		return nil, fmt.Errorf("store: view not started: %w", ctx.Err())
 	}
-	if s != nil {
+	if s := p.pop(); s != nil {
 		return s, nil
 	}
 	s, err := p.open(context.WithoutCancel(ctx))
 	if err != nil {
-		p.slots <- nil
+		<-p.tokens
 		return nil, err
 	}
 	return s, nil
 }
 
-// put gives a session back.
-func (p *pool) put(s *session) { p.slots <- s }
+func (p *pool) pop() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	s := p.idle[last]
+	p.idle = p.idle[:last]
+	return s
+}
 
-// close waits for the views that run and closes their sessions. It reports
-// whether this is the first call.
+// put gives a session back.
+func (p *pool) put(s *session) {
+	p.mu.Lock()
+	p.idle = append(p.idle, s)
+	p.mu.Unlock()
+	<-p.tokens
+}
+
+// close waits for the views that run and closes the sessions. It reports whether
+// this is the first call.
 func (p *pool) close() (first bool) {
 	p.once.Do(func() {
 		first = true
 		close(p.closed)
-		for range cap(p.slots) {
-			if s := <-p.slots; s != nil {
-				s.close()
-			}
+		for range cap(p.tokens) {
+			p.tokens <- struct{}{}
+		}
+		for s := p.pop(); s != nil; s = p.pop() {
+			s.close()
 		}
 	})
 	return first

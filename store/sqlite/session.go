@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -114,7 +113,7 @@ func (s *session) close() {
 
 // Exec implements [sqlstore.Conn].
 func (s *session) Exec(query string, args ...any) (int64, error) {
-	stmt, err := s.prepare(query)
+	stmt, err := s.prepare(query) //nolint:sqlclosecheck // kept with the connection, see close
 	if err != nil {
 		return 0, err
 	}
@@ -131,7 +130,7 @@ func (s *session) Exec(query string, args ...any) (int64, error) {
 
 // Query implements [sqlstore.Conn].
 func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...any) error {
-	stmt, err := s.prepare(query)
+	stmt, err := s.prepare(query) //nolint:sqlclosecheck // kept with the connection, see close
 	if err != nil {
 		return err
 	}
@@ -139,15 +138,13 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	if err != nil {
 		return s.fail(err)
 	}
+	defer func() { _ = rows.Close() }() // its error is that of the last step
 	for rows.Next() {
 		if err := row(rows); err != nil {
-			return s.fail(errors.Join(err, rows.Close()))
+			return s.fail(err)
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return s.fail(err)
-	}
-	if err := rows.Close(); err != nil {
 		return s.fail(err)
 	}
 	return nil

@@ -15,7 +15,8 @@
 //
 // Beside the file at Config.Path there are two more while the store is open,
 // with -wal and -shm appended to the name. Copy or move them together, or
-// better use the backup of the sqlite3 command. They must be on a local disk.
+// better use the backup of the sqlite3 command. They must be on a local disk. A
+// View that runs for long lets the first of them grow.
 //
 // # Processes
 //
@@ -141,13 +142,15 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if s.db == nil {
 		s.db = openFile(config.Path)
 	}
-	if err := s.open(ctx); err != nil {
-		if config.DB == nil {
-			err = errors.Join(err, s.db.Close())
-		}
-		return nil, fmt.Errorf("sqlite: open %q: %w", config.Path, err)
+	err := s.open(ctx)
+	switch {
+	case err == nil:
+		return s, nil
+	case config.DB != nil:
+		return nil, fmt.Errorf("sqlite: open: %w", err)
+	default:
+		return nil, fmt.Errorf("sqlite: open %q: %w", config.Path, errors.Join(err, s.db.Close()))
 	}
-	return s, nil
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -285,7 +288,10 @@ func (s *Store) Waiting() int { return s.queue.Waiting() }
 
 // Ping implements [store.Store].
 func (s *Store) Ping(ctx context.Context) error {
-	return s.View(ctx, store.Global, func(context.Context, store.Reader) error { return ctx.Err() })
+	return s.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
+		_, err := r.IsMember("ping", "ping") // reads the file
+		return err
+	})
 }
 
 // Close implements [store.Store]. It waits for the transactions that run.

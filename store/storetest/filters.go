@@ -99,6 +99,7 @@ var filterTests = []struct {
 	{"id or id", store.Or{byID("g1"), byID("u1"), byID("u1")}, []string{"u1", "g1"}},
 	{"id and id", store.And{byID("g1"), byID("u1")}, nil},
 	{"id and key", store.And{byID("u1"), keyed("userName", "bob")}, nil},
+	{"id is no instant", test(store.LT, path(store.DateTime, "id"), "2026-01-01T00:00:00Z"), nil},
 	{"id present", store.Present{Path: path(store.Exact, "id")}, []string{"u1", "u2", "u3", "u4", "g1", "g2"}},
 
 	{"meta.resourceType", test(store.EQ, path(store.Exact, "meta", "resourceType"), "Group"), []string{"g1", "g2"}},
@@ -157,6 +158,7 @@ var filterTests = []struct {
 		store.Not{Filter: store.Present{Path: path(0, "value")}}}}, []string{"u1", "u3"}},
 	{"any of a single value", store.Any{Path: path(0, "name"), Filter: test(store.SW, path(store.String, "givenName"), "a")}, []string{"u1"}},
 	{"any of meta", store.Any{Path: path(0, "meta"), Filter: test(store.EQ, path(store.Exact, "resourceType"), "Group")}, []string{"g1", "g2"}},
+	{"any of texts", store.Any{Path: path(0, "tags"), Filter: store.Not{Filter: store.Present{Path: path(0, "value")}}}, nil},
 	{"any has no id", store.Any{Path: path(0, "emails"), Filter: byID("u1")}, nil},
 	{"any has no memberships", store.Any{Path: path(0, "emails"), Filter: store.MemberOf{Group: "g1"}}, nil},
 

@@ -102,7 +102,7 @@ func (t *Tx) DeleteResource(typ, id string) error {
 }
 
 // stored returns what is stored of a resource, from memory where it was read or
-// written before, or ErrNotFound.
+// written before, or ErrNotFound. An empty typ means any.
 func (t *Tx) stored(typ, id string) (storedResource, error) {
 	row, ok := t.memory.resources[id]
 	if !ok {
@@ -117,7 +117,7 @@ func (t *Tx) stored(typ, id string) (storedResource, error) {
 			t.memory.putResource(id, row)
 		}
 	}
-	if !ok || row.typ != typ {
+	if !ok || (typ != "" && row.typ != typ) {
 		return row, store.ErrNotFound
 	}
 	return row, nil

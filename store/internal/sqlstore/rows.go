@@ -77,7 +77,6 @@ var resourceQueries = [2][4]string{
 type resourceScan struct {
 	memory   *memory
 	resource store.Resource
-	document []byte
 	text     [3]string // created, modified, keys or source
 }
 
