@@ -99,5 +99,5 @@ const (
 	Exact                         // text, compared byte by byte
 	Number                        // numbers of any size, compared exactly
 	Boolean                       // true or false; only EQ and NE
-	DateTime                      // RFC 3339 instants, compared across offsets and precisions
+	DateTime                      // instants, compared across offsets and precisions; without an offset in UTC
 )

@@ -171,8 +171,8 @@ func (c *Compare) holds(v Raw) bool {
 		if !v.isText() {
 			return false
 		}
-		have, err := time.Parse(time.RFC3339, string(v.text()))
-		return err == nil && c.holdsInstant(have)
+		have, ok := parseInstant(string(v.text()))
+		return ok && c.holdsInstant(have)
 	}
 	return false
 }
@@ -188,8 +188,18 @@ func (c *Compare) holdsOwn(text string, instant time.Time) bool {
 }
 
 func (c *Compare) holdsInstant(have time.Time) bool {
-	want, err := time.Parse(time.RFC3339, c.Value)
-	return err == nil && c.Op.holdsOrder(have.Compare(want))
+	want, ok := parseInstant(c.Value)
+	return ok && c.Op.holdsOrder(have.Compare(want))
+}
+
+// parseInstant reads a dateTime (RFC 7643 section 2.3.5). The time zone of an
+// xsd:dateTime is optional; one without it is in UTC.
+func parseInstant(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04:05", text)
+	}
+	return t, err == nil
 }
 
 func (c *Compare) holdsText(have string) bool {

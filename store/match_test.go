@@ -78,6 +78,7 @@ func TestCompareValues(t *testing.T) {
 		{"instant", store.DateTime, `"2026-01-01T00:00:00Z"`, "2025-12-31T19:00:00.000-05:00", same},
 		{"instant less", store.DateTime, `"2026-01-01T00:00:00Z"`, "2026-01-01T00:00:00.000000001Z", less},
 		{"instant greater", store.DateTime, `"2026-01-01T00:00:00+01:00"`, "2025-12-31T22:59:59Z", greater},
+		{"instant without an offset is in UTC", store.DateTime, `"2026-01-01T00:00:00"`, "2026-01-01T01:00:00+01:00", same},
 		{"instant is not any text", store.DateTime, `"soon"`, "2026-01-01T00:00:00Z", never},
 		{"instant is not a number", store.DateTime, `2026`, "2026-01-01T00:00:00Z", never},
 

@@ -80,8 +80,7 @@ func (k *SortKey) set(t ValueType, v Raw) {
 		k.text = string(v) // "false" comes before "true"
 		k.present = k.text == "false" || k.text == "true"
 	case DateTime:
-		instant, err := time.Parse(time.RFC3339, v.Text())
-		k.instant, k.present = instant, err == nil
+		k.instant, k.present = parseInstant(v.Text())
 	}
 }
 
