@@ -42,6 +42,7 @@ type Engine struct {
 
 	connections connectionCache
 	credentials credentialCache
+	signing     signingKey
 	news        broadcast
 }
 
@@ -95,17 +96,22 @@ func (e *Engine) logger() *slog.Logger {
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// random returns n random bytes as lower-case text without punctuation.
-func (e *Engine) random(n int) (string, error) {
+func (e *Engine) randomBytes(n int) ([]byte, error) {
 	r := e.Rand
 	if r == nil {
 		r = rand.Reader
 	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(r, b); err != nil {
-		return "", fmt.Errorf("provision: reading randomness: %w", err)
+		return nil, fmt.Errorf("provision: reading randomness: %w", err)
 	}
-	return idEncoding.EncodeToString(b), nil
+	return b, nil
+}
+
+// random returns n random bytes as lower-case text without punctuation.
+func (e *Engine) random(n int) (string, error) {
+	b, err := e.randomBytes(n)
+	return idEncoding.EncodeToString(b), err
 }
 
 // newID returns an id of 128 random bits.

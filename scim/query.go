@@ -41,11 +41,49 @@ func (x *exchange) list(segments []string) (*response, error) {
 		projections[t.Name] = p
 		q.With |= p.parts
 	}
+	walks, err := x.readCursor(&q)
+	if err != nil {
+		return nil, err
+	}
+	if !walks {
+		page, err := x.directory.Query(x.request.Context(), q)
+		if err != nil {
+			return nil, err
+		}
+		return x.listResponse(page, `,"startIndex":`+strconv.Itoa(start), projections)
+	}
+	return x.walk(q, projections)
+}
+
+// walk answers a list request with a cursor.
+func (x *exchange) walk(q store.Query, projections map[string]projection) (*response, error) {
+	size := q.Limit
+	if size > 0 {
+		q.Limit++ // one more tells whether the results go on
+	}
 	page, err := x.directory.Query(x.request.Context(), q)
 	if err != nil {
 		return nil, err
 	}
-	return x.listResponse(page, start, projections)
+	more := len(page.Resources) > size
+	switch {
+	case more && q.Backward:
+		page.Resources = page.Resources[1:]
+	case more:
+		page.Resources = page.Resources[:size]
+	}
+	previous, next, err := x.pageCursors(&q, page.Resources, more)
+	if err != nil {
+		return nil, err
+	}
+	cursors := ""
+	if previous != "" {
+		cursors += `,"previousCursor":"` + previous + `"`
+	}
+	if next != "" {
+		cursors += `,"nextCursor":"` + next + `"`
+	}
+	return x.listResponse(page, cursors, projections)
 }
 
 // query reads the parameters of a list request. Unknown ones are ignored.

@@ -45,16 +45,16 @@ func (resp *response) write(w http.ResponseWriter, _ *http.Request) {
 
 const listSchema = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":`
 
-// listResponse encodes a page (RFC 7644 section 3.4.2).
-func (x *exchange) listResponse(page store.Page, start int, projections map[string]projection) (*response, error) {
+// listResponse encodes a page (RFC 7644 section 3.4.2). place says where the page
+// is, as members of the JSON object.
+func (x *exchange) listResponse(page store.Page, place string, projections map[string]projection) (*response, error) {
 	size := 256
 	for _, r := range page.Resources {
 		size += len(r.Document) + 512
 	}
 	b := append(make([]byte, 0, size), listSchema...)
 	b = strconv.AppendInt(b, int64(page.Total), 10)
-	b = append(b, `,"startIndex":`...)
-	b = strconv.AppendInt(b, int64(start), 10)
+	b = append(b, place...)
 	b = append(b, `,"itemsPerPage":`...)
 	b = strconv.AppendInt(b, int64(len(page.Resources)), 10)
 	b = append(b, `,"Resources":[`...)

@@ -18,8 +18,15 @@ type Query struct {
 	Limit  int
 
 	// After, when positive, skips the resources up to this Position. It is
-	// ignored with Sort.
+	// ignored with Sort and with From.
 	After int64
+
+	// From, when not nil, is a place in the order of the query: the sort key of
+	// a resource, which need not exist any more. The page starts behind it or,
+	// with Backward, ends before it: the last Limit matches there, still in
+	// ascending order. Offset is ignored.
+	From     *SortKey
+	Backward bool
 
 	// With says which parts to load for each resource of the page.
 	With Parts

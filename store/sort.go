@@ -2,14 +2,16 @@ package store
 
 import (
 	"cmp"
+	"encoding/json"
 	"strings"
 	"time"
 
 	"github.com/scimjit/provision/policy"
 )
 
-// SortKey is what one resource is ordered by. It holds no memory of the
-// resource, so that a store can order many without keeping their documents.
+// SortKey is what one resource is ordered by, and so a place in an order. It
+// holds no memory of the resource, so that a store can order many without
+// keeping their documents. Its JSON form reads back as the same key.
 type SortKey struct {
 	present  bool
 	text     string
@@ -17,11 +19,47 @@ type SortKey struct {
 	position int64
 }
 
-// Key returns the sort key of r. A multi-valued attribute is ordered by the
+// keyJSON is the JSON form of a SortKey.
+type keyJSON struct {
+	Position int64      `json:"p"`
+	Present  bool       `json:"v,omitempty"`
+	Text     string     `json:"t,omitempty"`
+	Instant  *time.Time `json:"i,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (k SortKey) MarshalJSON() ([]byte, error) {
+	out := keyJSON{Position: k.position, Present: k.present, Text: k.text}
+	if !k.instant.IsZero() {
+		out.Instant = &k.instant
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (k *SortKey) UnmarshalJSON(data []byte) error {
+	var in keyJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*k = SortKey{position: in.Position, present: in.Present, text: in.Text}
+	if in.Instant != nil {
+		k.instant = *in.Instant
+	}
+	return nil
+}
+
+// Position returns the Position of the resource that k is the key of.
+func (k SortKey) Position() int64 { return k.position }
+
+// Key returns the sort key of r. A nil Sort orders by Position alone. A multi-valued attribute is ordered by the
 // value of its primary element, or else by its first value (RFC 7644 section
 // 3.4.2.3). A value that is not of the type of the path counts as absent.
 func (s *Sort) Key(r *Resource) SortKey {
 	key := SortKey{position: r.Position}
+	if s == nil {
+		return key
+	}
 	text, instant, own := subject{resource: r}.own(s.Path.Keys)
 	switch {
 	case own && s.Path.Type == DateTime:
@@ -42,6 +80,7 @@ func (s *Sort) Key(r *Resource) SortKey {
 func (s *Sort) Compare(a, b SortKey) int {
 	order := 0
 	switch {
+	case s == nil:
 	case a.present != b.present:
 		if a.present {
 			return -1

@@ -45,12 +45,17 @@ func (r reader) slice(list *ordered[uint32], q store.Query) store.Page {
 	if !q.NoTotal {
 		page.Total = list.size()
 	}
-	skip := max(q.Offset, 0)
-	if q.After > 0 {
-		at, _ := list.search(r.byPosition(q.After + 1))
-		skip += list.rank(at)
+	skip, end := max(q.Offset, 0), list.size()
+	switch {
+	case q.From == nil && q.After > 0:
+		skip += r.rank(list, q.After+1)
+	case q.From != nil && q.Backward:
+		end = r.rank(list, q.From.Position())
+		skip = max(0, end-q.Limit)
+	case q.From != nil:
+		skip = r.rank(list, q.From.Position()+1)
 	}
-	size := min(q.Limit, list.size()-skip)
+	size := min(q.Limit, end-skip)
 	if size <= 0 {
 		return page
 	}
@@ -62,6 +67,12 @@ func (r reader) slice(list *ordered[uint32], q store.Query) store.Page {
 		}
 	}
 	return page
+}
+
+// rank returns how many resources of a list have a position less than one.
+func (r reader) rank(list *ordered[uint32], position int64) int {
+	at, _ := list.search(r.byPosition(position))
+	return list.rank(at)
 }
 
 // candidates are the nodes that may match a query, in order of position: those
@@ -184,12 +195,15 @@ func (r reader) find(terms []store.Term, types []string) []uint32 {
 // scan returns a page of the candidates that match.
 func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
 	page, skip := store.Page{}, q.Offset
+	if q.From != nil {
+		skip = 0
+	}
 	for n := range c.each {
-		if q.NoTotal && len(page.Resources) >= q.Limit {
+		if q.NoTotal && !q.Backward && len(page.Resources) >= q.Limit {
 			break
 		}
-		before := q.After > 0 && r.nodes.at(n).resource.Position <= q.After
-		if before && q.NoTotal {
+		outside := outsidePage(q, r.nodes.at(n).resource.Position)
+		if outside && q.NoTotal {
 			continue
 		}
 		ok, err := c.matches(q, n)
@@ -201,17 +215,31 @@ func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
 		}
 		page.Total++
 		switch {
-		case before:
+		case outside:
 		case skip > 0:
 			skip--
 		case len(page.Resources) < q.Limit:
 			page.Resources = append(page.Resources, r.load(n, q.With))
+		case q.Backward && q.Limit > 0:
+			page.Resources = append(page.Resources[1:], r.load(n, q.With))
 		}
 	}
 	if q.NoTotal {
 		page.Total = 0
 	}
 	return page, nil
+}
+
+// outsidePage reports whether a position is on the wrong side of where the page
+// of a query without Sort starts or ends.
+func outsidePage(q *store.Query, position int64) bool {
+	switch {
+	case q.From == nil:
+		return position <= q.After
+	case q.Backward:
+		return position >= q.From.Position()
+	}
+	return position <= q.From.Position()
 }
 
 // sorted returns a page of the candidates that match in the order of q.Sort.
@@ -236,7 +264,19 @@ func (r reader) sorted(q *store.Query, c *candidates) (store.Page, error) {
 	if !q.NoTotal {
 		page.Total = len(rows)
 	}
-	rows = rows[min(max(q.Offset, 0), len(rows)):]
+	if q.From == nil {
+		rows = rows[min(max(q.Offset, 0), len(rows)):]
+	} else {
+		at, found := slices.BinarySearchFunc(rows, *q.From, func(a row, from store.SortKey) int { return q.Sort.Compare(a.key, from) })
+		switch {
+		case q.Backward:
+			rows = rows[max(0, at-max(q.Limit, 0)):at]
+		case found:
+			rows = rows[at+1:]
+		default:
+			rows = rows[at:]
+		}
+	}
 	for _, row := range rows[:min(max(q.Limit, 0), len(rows))] {
 		page.Resources = append(page.Resources, r.load(row.node, q.With))
 	}

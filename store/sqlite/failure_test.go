@@ -187,7 +187,7 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	patient, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, BusyTimeout: time.Hour})
+	patient, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, BusyTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,8 @@ var mutants = map[string]func(store.Store) store.Store{
 	"sort has no effect":     beforeQuery(func(q *store.Query) { q.Sort = nil }),
 	"types are ignored":      beforeQuery(func(q *store.Query) { q.Types = nil }),
 	"after is ignored":       beforeQuery(func(q *store.Query) { q.After = 0 }),
+	"places are ignored":     beforeQuery(func(q *store.Query) { q.From = nil }),
+	"backward is ignored":    beforeQuery(func(q *store.Query) { q.Backward = false }),
 	"parts are ignored":      beforeQuery(func(q *store.Query) { q.With = 0 }),
 	"scan is unlimited":      beforeQuery(func(q *store.Query) { q.ScanRows = 1 << 30 }),
 	"no filter on or":        beforeQuery(dropOr),

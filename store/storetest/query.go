@@ -139,6 +139,7 @@ func (s *suite) pages(t *testing.T) {
 		}
 		same(t, "a walk by After", got, want)
 	}
+	s.places(t, st, users.Filter, want)
 	view(t, st, func(r store.Reader) error {
 		page, err := r.Query(store.Query{Types: []string{"User"}, Limit: 100, NoTotal: true})
 		same(t, "NoTotal", ids(page.Resources), want)
@@ -147,6 +148,46 @@ func (s *suite) pages(t *testing.T) {
 		same(t, "After and Offset", ids(page.Resources), want[4:6])
 		return errors.Join(err, err2)
 	})
+}
+
+// places walks from place to place, forward and backward, with and without a
+// sort.
+func (s *suite) places(t *testing.T, st store.Store, filter store.Filter, want []string) {
+	t.Helper()
+	for _, f := range []store.Filter{nil, filter} {
+		for _, sort := range []*store.Sort{nil, {Path: path(store.String, "nothing")}, {Path: path(store.String, "userName"), Descending: true}} {
+			for _, noTotal := range []bool{false, true} {
+				view(t, st, func(r store.Reader) error {
+					q := store.Query{Types: []string{"User"}, Filter: f, Sort: sort, NoTotal: noTotal, Limit: 100}
+					all, err := r.Query(q)
+					if err != nil {
+						return err
+					}
+					order := ids(all.Resources)
+					if len(order) != len(want) {
+						t.Fatalf("%d resources, want %d", len(order), len(want))
+					}
+					for i, at := range all.Resources {
+						key := sort.Key(at)
+						q.From, q.Limit, q.Offset = &key, 3, 2
+						q.Backward = false
+						page, err := r.Query(q)
+						same(t, "behind a place", ids(page.Resources), order[i+1:min(i+4, len(order))])
+						q.Backward = true
+						back, err2 := r.Query(q)
+						same(t, "before a place", ids(back.Resources), order[max(0, i-3):i])
+						if err := errors.Join(err, err2); err != nil {
+							return err
+						}
+						if total := page.Total + back.Total; !noTotal && total != 2*len(want) {
+							t.Errorf("total %d at a place, want %d", page.Total, len(want))
+						}
+					}
+					return nil
+				})
+			}
+		}
+	}
 }
 
 // memberPages pages filters that indexes answer.

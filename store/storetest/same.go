@@ -273,8 +273,15 @@ func (s *sameRun) compareQuery(t *testing.T) {
 	case 2:
 		q.Filter = nil
 	}
+	from := -1
+	if r.IntN(3) == 0 {
+		from, q.Backward, q.Offset = r.IntN(30), r.IntN(2) == 0, 0
+	}
 	for i, st := range s.stores {
 		view(t, st, func(rd store.Reader) error {
+			if err := placeQuery(rd, &q, from); err != nil {
+				return err
+			}
 			want, total, err := meaning(rd, q)
 			if err != nil {
 				return err
@@ -286,6 +293,25 @@ func (s *sameRun) compareQuery(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// placeQuery moves a query to the resource with a number, or to where one would
+// be that does not exist.
+func placeQuery(r store.Reader, q *store.Query, number int) error {
+	if number < 0 {
+		return nil
+	}
+	everything, err := r.Query(store.Query{Limit: 1 << 20})
+	if err != nil {
+		return err
+	}
+	at := store.Resource{Position: 1 << 40}
+	if number < len(everything.Resources) {
+		at = *everything.Resources[number]
+	}
+	key := q.Sort.Key(&at)
+	q.From = &key
+	return nil
 }
 
 // meaning evaluates a query on all resources, one by one.
@@ -308,9 +334,14 @@ func meaning(r store.Reader, q store.Query) (found []string, total int, err erro
 		}
 	}
 	total = len(matches)
-	if q.Sort != nil {
-		slices.SortFunc(matches, func(a, b *store.Resource) int { return q.Sort.Compare(q.Sort.Key(a), q.Sort.Key(b)) })
-	} else {
+	slices.SortFunc(matches, func(a, b *store.Resource) int { return q.Sort.Compare(q.Sort.Key(a), q.Sort.Key(b)) })
+	switch {
+	case q.From != nil && q.Backward:
+		matches = slices.DeleteFunc(matches, func(one *store.Resource) bool { return q.Sort.Compare(q.Sort.Key(one), *q.From) >= 0 })
+		matches = matches[max(0, len(matches)-q.Limit):]
+	case q.From != nil:
+		matches = slices.DeleteFunc(matches, func(one *store.Resource) bool { return q.Sort.Compare(q.Sort.Key(one), *q.From) <= 0 })
+	case q.Sort == nil:
 		matches = slices.DeleteFunc(matches, func(one *store.Resource) bool { return one.Position <= q.After })
 	}
 	matches = matches[min(q.Offset, len(matches)):]

@@ -63,25 +63,44 @@ func (s *selection) add(r *store.Resource) {
 	switch q := s.query; {
 	case q.Sort != nil:
 		s.sorted = append(s.sorted, sortedMatch{q.Sort.Key(r), r.Position})
-	case r.Position <= q.After:
-	case s.skipped < q.Offset:
+	case outsidePage(q, r.Position):
+	case q.From == nil && s.skipped < q.Offset:
 		s.skipped++
 	case len(s.page) < q.Limit:
 		s.page = append(s.page, r)
+	case q.Backward && q.Limit > 0:
+		s.page = append(s.page[1:], r)
 	}
+}
+
+// outsidePage reports whether a position is on the wrong side of where the page
+// of a query without Sort starts or ends.
+func outsidePage(q *store.Query, position int64) bool {
+	switch {
+	case q.From == nil:
+		return position <= q.After
+	case q.Backward:
+		return position >= q.From.Position()
+	}
+	return position <= q.From.Position()
 }
 
 // full reports whether further matches would change nothing.
 func (s *selection) full() bool {
-	return s.query.NoTotal && s.query.Sort == nil && len(s.page) >= s.query.Limit
+	q := s.query
+	return q.NoTotal && q.Sort == nil && !q.Backward && len(s.page) >= q.Limit
 }
 
 // start returns the position after which the matches are wanted.
 func (s *selection) start() int64 {
-	if s.query.NoTotal && s.query.Sort == nil {
-		return s.query.After
+	q := s.query
+	switch {
+	case !q.NoTotal || q.Sort != nil || q.Backward:
+		return 0
+	case q.From != nil:
+		return q.From.Position()
 	}
-	return 0
+	return q.After
 }
 
 // selectAll reads the page of a query without a filter by index.
@@ -100,10 +119,23 @@ func (r *Reader) selectAll(s *selection) error {
 	if q.Limit <= 0 {
 		return nil
 	}
-	return r.resources(q.Types, q.After, int64(q.Limit), int64(q.Offset), func(res *store.Resource) error {
+	take := func(res *store.Resource) error {
 		s.page = append(s.page, res)
 		return nil
-	})
+	}
+	switch {
+	case q.From == nil:
+		return r.resources(q.Types, q.After, int64(q.Limit), int64(q.Offset), take)
+	case !q.Backward:
+		return r.resources(q.Types, q.From.Position(), int64(q.Limit), 0, take)
+	}
+	list := jsonTexts(q.Types)
+	positions, err := r.positionList(positionsBefore, r.scope, list, list, q.From.Position(), int64(q.Limit))
+	if err != nil {
+		return err
+	}
+	slices.Reverse(positions)
+	return r.at(positions, take)
 }
 
 // selectByScan evaluates the filter on every resource of the types.
@@ -229,12 +261,13 @@ func (r *Reader) candidates(term store.Term) (string, []any) {
 func (r *Reader) selectExact(s *selection, positions []int64) error {
 	q := s.query
 	s.total = len(positions)
-	first, found := slices.BinarySearch(positions, q.After)
-	if found {
-		first++
+	positions = slices.DeleteFunc(positions, func(p int64) bool { return outsidePage(q, p) })
+	switch {
+	case q.From == nil:
+		positions = positions[min(max(q.Offset, 0), len(positions)):]
+	case q.Backward:
+		positions = positions[max(0, len(positions)-max(q.Limit, 0)):]
 	}
-	positions = positions[first:]
-	positions = positions[min(max(q.Offset, 0), len(positions)):]
 	positions = positions[:min(max(q.Limit, 0), len(positions))]
 	return r.at(positions, func(res *store.Resource) error {
 		s.page = append(s.page, res)
@@ -286,8 +319,7 @@ func (r *Reader) finish(s *selection) (store.Page, error) {
 	q := s.query
 	if q.Sort != nil {
 		slices.SortFunc(s.sorted, func(a, b sortedMatch) int { return q.Sort.Compare(a.key, b.key) })
-		s.sorted = s.sorted[min(max(q.Offset, 0), len(s.sorted)):]
-		s.sorted = s.sorted[:min(max(q.Limit, 0), len(s.sorted))]
+		s.cutSorted()
 		if err := r.loadSorted(s); err != nil {
 			return store.Page{}, err
 		}
@@ -297,6 +329,25 @@ func (r *Reader) finish(s *selection) (store.Page, error) {
 		page.Total = 0
 	}
 	return page, nil
+}
+
+// cutSorted leaves the page of the sorted matches.
+func (s *selection) cutSorted() {
+	q, limit := s.query, max(s.query.Limit, 0)
+	if q.From == nil {
+		s.sorted = s.sorted[min(max(q.Offset, 0), len(s.sorted)):]
+	} else {
+		at, found := slices.BinarySearchFunc(s.sorted, *q.From, func(m sortedMatch, from store.SortKey) int { return q.Sort.Compare(m.key, from) })
+		switch {
+		case q.Backward:
+			s.sorted = s.sorted[max(0, at-limit):at]
+		case found:
+			s.sorted = s.sorted[at+1:]
+		default:
+			s.sorted = s.sorted[at:]
+		}
+	}
+	s.sorted = s.sorted[:min(limit, len(s.sorted))]
 }
 
 // loadSorted reads the resources of a sorted page, in its order.
@@ -358,14 +409,18 @@ func (r *Reader) read(fn func(*store.Resource) error, query string, args ...any)
 	}, args...)
 }
 
-func (r *Reader) positions(types []string, after, limit, offset int64) (positions []int64, err error) {
+func (r *Reader) positions(types []string, after, limit, offset int64) ([]int64, error) {
 	list := jsonTexts(types)
-	err = r.conn.Query(positionsAny, func(row Scanner) error {
+	return r.positionList(positionsAny, r.scope, list, list, after, limit, offset)
+}
+
+func (r *Reader) positionList(query string, args ...any) (positions []int64, err error) {
+	err = r.conn.Query(query, func(row Scanner) error {
 		var p int64
 		err := row.Scan(&p)
 		positions = append(positions, p)
 		return err
-	}, r.scope, list, list, after, limit, offset)
+	}, args...)
 	return positions, err
 }
 

@@ -53,6 +53,9 @@ const (
 	positionsAny = `SELECT r.position FROM provision_resources r WHERE r.scope = ? AND ` + anyTypes +
 		` AND r.position > ? ORDER BY r.position LIMIT ? OFFSET ?`
 
+	positionsBefore = `SELECT r.position FROM provision_resources r WHERE r.scope = ? AND ` + anyTypes +
+		` AND r.position < ? ORDER BY r.position DESC LIMIT ?`
+
 	resourcesAt = `SELECT ` + resourceColumns + `, '' FROM provision_resources r
 		WHERE r.position IN (SELECT value FROM json_each(?)) ORDER BY r.position`
 )

@@ -1,0 +1,131 @@
+package scim
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/store"
+)
+
+// cursorLifetime is how long a cursor may be used (RFC 9865 section 4,
+// cursorTimeout).
+const cursorLifetime = time.Hour
+
+// cursor is a place in the results of one query (RFC 9865). Clients see it
+// signed: it is bound to the connection, the query and a time, so that nobody
+// reads or writes places that were not given to them.
+type cursor struct {
+	Connection string        `json:"c"`
+	Query      []byte        `json:"q"`
+	Key        store.SortKey `json:"k"`
+	Backward   bool          `json:"b,omitempty"`
+	Expires    int64         `json:"e"`
+}
+
+var (
+	errInvalidCursor = &Error{Status: http.StatusBadRequest, Type: "invalidCursor", Detail: "the cursor is not one of this query"}
+	errExpiredCursor = &Error{Status: http.StatusBadRequest, Type: "expiredCursor", Detail: "the cursor is too old, start again with an empty one"}
+)
+
+// readCursor moves a query to the place of the cursor parameter, and reports
+// whether there is one. An empty cursor starts at the beginning.
+func (x *exchange) readCursor(q *store.Query) (bool, error) {
+	if !x.values.Has("cursor") {
+		return false, nil
+	}
+	q.Offset = 0
+	text := x.values.Get("cursor")
+	if text == "" {
+		return true, nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return false, errInvalidCursor
+	}
+	payload, err := x.handler.Engine.Verify(x.request.Context(), "scim cursor", sealed)
+	if errors.Is(err, provision.ErrSignature) {
+		return false, errInvalidCursor
+	}
+	if err != nil {
+		return false, err
+	}
+	var c cursor
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return false, errInvalidCursor
+	}
+	switch {
+	case c.Connection != x.principal.Connection || string(c.Query) != string(x.queryDigest(q)):
+		return false, errInvalidCursor
+	case x.handler.now().Unix() >= c.Expires:
+		return false, errExpiredCursor
+	}
+	q.From, q.Backward = &c.Key, c.Backward
+	return true, nil
+}
+
+// queryDigest names what must not change between the pages of a walk. The count
+// may.
+func (x *exchange) queryDigest(q *store.Query) []byte {
+	h := sha256.New()
+	for _, part := range []string{strings.Join(q.Types, ","), x.values.Get("filter"), x.values.Get("sortBy"), strings.ToLower(x.values.Get("sortOrder"))} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return h.Sum(nil)[:12]
+}
+
+// pageCursors returns the cursors of the pages before and after a page, empty
+// where there is none. One resource more than asked for was read, which tells
+// whether the results go on; page is without it.
+func (x *exchange) pageCursors(q *store.Query, page []*store.Resource, more bool) (previous, next string, err error) {
+	if len(page) == 0 {
+		return "", "", nil
+	}
+	hasPrevious, hasNext := q.From != nil, more
+	if q.Backward {
+		hasPrevious, hasNext = more, true
+	}
+	if hasPrevious {
+		if previous, err = x.seal(q, page[0], true); err != nil {
+			return "", "", err
+		}
+	}
+	if hasNext {
+		next, err = x.seal(q, page[len(page)-1], false)
+	}
+	return previous, next, err
+}
+
+// seal makes the cursor of the page that ends before, or starts behind, a
+// resource.
+func (x *exchange) seal(q *store.Query, r *store.Resource, backward bool) (string, error) {
+	payload, err := json.Marshal(cursor{
+		Connection: x.principal.Connection,
+		Query:      x.queryDigest(q),
+		Key:        q.Sort.Key(r),
+		Backward:   backward,
+		Expires:    x.handler.now().Add(cursorLifetime).Unix(),
+	})
+	if err != nil {
+		return "", err
+	}
+	sealed, err := x.handler.Engine.Sign(x.request.Context(), "scim cursor", payload)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// now is the engine's time.
+func (h *Handler) now() time.Time {
+	if h.Engine.Now != nil {
+		return h.Engine.Now()
+	}
+	return time.Now()
+}
