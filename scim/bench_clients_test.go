@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,7 +77,9 @@ type rowsServer struct {
 	db                            *sql.DB
 	resource, key, account, event *sql.Stmt
 	scopes                        map[string]int // by Authorization header, from 1
-	sequences                     []atomic.Int64 // by scope
+
+	mu        sync.Mutex // held from BEGIN to COMMIT
+	sequences []int64    // by scope
 }
 
 const (
@@ -86,7 +90,7 @@ const (
 func openRows(b *testing.B, connections []string) *rowsServer {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+url.PathEscape(filepath.Join(b.TempDir(), "rows.db"))+
-		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -113,7 +117,7 @@ func openRows(b *testing.B, connections []string) *rowsServer {
 		return stmt
 	}
 	s := &rowsServer{
-		db: db, scopes: map[string]int{}, sequences: make([]atomic.Int64, len(connections)+1),
+		db: db, scopes: map[string]int{}, sequences: make([]int64, len(connections)+1),
 		resource: prepare(`INSERT INTO provision_resources (scope, type, id, version, created, modified, display, keys, document)
 			VALUES (?, 'User', ?, 1, ?, ?, ?, ?, ?)`),
 		key: prepare(`INSERT INTO provision_keys (scope, attribute, value, type, slot, position)
@@ -141,16 +145,27 @@ func (s *rowsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// create writes the rows. The statements use the only connection of the pool,
+// so that they are in the transaction.
 func (s *rowsServer) create(scope int, body []byte) error {
-	tx, err := s.db.Begin()
-	if err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.db.Exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	if err := s.insert(scope, body); err != nil {
+		_, rollback := s.db.Exec("ROLLBACK")
+		return errors.Join(err, rollback)
+	}
+	_, err := s.db.Exec("COMMIT")
+	return err
+}
+
+func (s *rowsServer) insert(scope int, body []byte) error {
 	id, now := rand.Text(), time.Now().UTC().Format(time.RFC3339Nano)
 	userName, externalID, displayName := valueOf(body, "userName"), valueOf(body, "externalId"), valueOf(body, "displayName")
-	keys := fmt.Sprintf("userName:%s,externalId:%s,displayName:%s,emails.value:%s,emails.value:%[1]s", userName, externalID, displayName, userName)
-	result, err := tx.Stmt(s.resource).Exec(scope, id, now, now, displayName, keys, string(body))
+	keys := fmt.Sprintf("userName:%s,externalId:%s,displayName:%s,emails.value:%[1]s,emails.value:%[1]s", userName, externalID, displayName)
+	result, err := s.resource.Exec(scope, id, now, now, displayName, keys, string(body))
 	if err != nil {
 		return err
 	}
@@ -158,7 +173,7 @@ func (s *rowsServer) create(scope int, body []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Stmt(s.key).Exec(
+	_, err = s.key.Exec(
 		scope, "userName", userName, 0, position,
 		scope, "externalId", externalID, position, position,
 		scope, "displayName", displayName, position, position,
@@ -168,14 +183,13 @@ func (s *rowsServer) create(scope int, body []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Stmt(s.account).Exec(scope, rand.Text(), id, userName, externalID, userName, string(body[:rowsAccountSize]))
+	_, err = s.account.Exec(scope, rand.Text(), id, userName, externalID, userName, string(body[:rowsAccountSize]))
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Stmt(s.event).Exec(scope, s.sequences[scope].Add(1), string(body[:rowsEventSize])); err != nil {
-		return err
-	}
-	return tx.Commit()
+	s.sequences[scope]++
+	_, err = s.event.Exec(scope, s.sequences[scope], string(body[:rowsEventSize]))
+	return err
 }
 
 // valueOf cuts the text of an attribute out of a document.
