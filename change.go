@@ -34,6 +34,20 @@ func (c *change) source() store.Source {
 	return store.SourceOperator
 }
 
+// mayRemove reports whether the actor may end memberships of a source: an
+// operator all, an identity provider those that identity providers reported.
+func (c *change) mayRemove(s store.Source) bool {
+	return c.source() == store.SourceOperator || byPolicy(s)
+}
+
+// removable lists the sources for which mayRemove is true.
+func (c *change) removable() []store.Source {
+	if c.source() == store.SourceOperator {
+		return []store.Source{""} // all
+	}
+	return []store.Source{store.SourceSCIM, store.SourceJIT, store.SourceSync}
+}
+
 // append completes an event and appends it.
 func (c *change) append(ev *store.Event) error {
 	ev.Time, ev.Connection, ev.Actor = c.now, c.conn.ID, c.actor
@@ -68,11 +82,15 @@ func (c *change) member(id string) (*Resource, error) {
 	return r, nil
 }
 
-// userWritten derives the account of a user that was created or changed.
-func (c *change) userWritten(r *Resource) error {
+// userWritten derives the account of a user that was created, where was is nil,
+// or changed.
+func (c *change) userWritten(was, r *Resource) error {
 	person := readPerson(r.Document, c.conn.attributes)
 	before, err := c.tx.AccountOf(r.ID)
 	if errors.Is(err, store.ErrNotFound) {
+		if was != nil && !person.active {
+			return nil // deleted by an earlier change, and not called back
+		}
 		before, err = c.formerAccount(r, person)
 	}
 	if err != nil {
@@ -83,7 +101,10 @@ func (c *change) userWritten(r *Resource) error {
 		return err
 	}
 	person.writeTo(after)
-	setBlock(&after.Facts.Blocks, c.source(), !person.active)
+	if was == nil || isActive(was.Document) != person.active {
+		// A block belongs to who set active, not to who changed something else.
+		setBlock(&after.Facts.Blocks, c.source(), !person.active)
+	}
 	return c.settle(before, after, false)
 }
 
@@ -286,6 +307,5 @@ func (c *change) userDeleted(resource string) error {
 	}
 	after := before.Clone()
 	after.ResourceID = ""
-	setBlock(&after.Facts.Blocks, c.source(), true)
 	return c.settle(before, after, true)
 }

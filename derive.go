@@ -17,6 +17,9 @@ func (c *change) settle(before, after *Account, gone bool) error {
 	if err != nil {
 		return err
 	}
+	if gone && before != nil {
+		groups.local = localGroups(before) // the rows went with the resource
+	}
 	facts := policy.Facts{
 		Groups:    groups.raw,
 		Gone:      gone,
@@ -40,24 +43,45 @@ func (c *change) settle(before, after *Account, gone bool) error {
 		return nil // never let in, nothing to remove
 	}
 	applyDecision(after, decision, groups)
-	return c.storeAccount(before, after, c.noteSuppressed(after, decision))
+	return c.storeAccount(before, after, noteSuppressed(&after.Facts, decision, gone))
 }
 
-// noteSuppressed records, once per block, that deprovisioning is switched off.
-func (c *change) noteSuppressed(after *Account, d policy.Decision) (news bool) {
+// Causes of a suppressed deprovisioning that are no source's block.
+const (
+	suppressedGone store.Source = "deleted"        // the resource
+	suppressedGate store.Source = "requiredGroups" // the last one was lost
+)
+
+// noteSuppressed records, once per cause, that deprovisioning is switched off.
+func noteSuppressed(facts *store.Facts, d policy.Decision, gone bool) (news bool) {
 	if !d.Suppressed {
-		after.Facts.Suppressed = nil
+		facts.Suppressed = nil
 		return false
 	}
-	blocks := after.Facts.Blocks
-	if len(blocks) == 0 {
-		blocks = []store.Source{c.source()} // the last required group was lost
+	causes := slices.Clone(facts.Blocks)
+	if gone {
+		causes = append(causes, suppressedGone)
 	}
-	if slices.Equal(blocks, after.Facts.Suppressed) {
+	if len(causes) == 0 {
+		causes = append(causes, suppressedGate)
+	}
+	if slices.Equal(causes, facts.Suppressed) {
 		return false
 	}
-	after.Facts.Suppressed = slices.Clone(blocks)
+	facts.Suppressed = causes
 	return true
+}
+
+// localGroups returns the groups of an account that do not come from the
+// identity provider.
+func localGroups(a *Account) []store.AccountGroup {
+	var out []store.AccountGroup
+	for _, g := range a.Groups {
+		if !byPolicy(g.Source) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 func (c *change) storeAccount(before, after *Account, suppressed bool) error {

@@ -3,7 +3,6 @@ package provision
 import (
 	"bytes"
 	"errors"
-	"slices"
 
 	"github.com/scimjit/provision/store"
 )
@@ -23,6 +22,7 @@ type Draft struct {
 	members    map[string]bool // pending: true adds, false removes
 	order      []string        // the keys of members in the order of their first change
 	tolerances []string
+	misused    error
 }
 
 // Content is the attributes of a resource in the form that a store keeps.
@@ -42,9 +42,6 @@ func (d *Draft) Version() int64 { return d.resource.Version }
 // nil when it is being created. It must not be changed.
 func (d *Draft) Resource() *Resource { return d.before }
 
-// Dialect returns the dialect of the connection as the transaction sees it.
-func (d *Draft) Dialect() string { return d.change.conn.Dialect }
-
 // Write gives the resource its content. The caller must not change the content
 // afterwards.
 func (d *Draft) Write(c Content) {
@@ -56,20 +53,25 @@ func (d *Draft) Write(c Content) {
 // change name them.
 func (d *Draft) Tolerated(names ...string) { d.tolerances = append(d.tolerances, names...) }
 
-// AddMember makes a user or group a direct member of the group. Adding a member
-// twice adds one.
+// AddMember makes a user or group a direct member of the group, known from the
+// source of the directory's actor. Adding a member twice adds one.
 func (d *Draft) AddMember(id string) { d.setMember(id, true) }
 
-// RemoveMember ends a direct membership, from whatever source. Removing one
-// that does not exist is no change.
+// RemoveMember ends a direct membership. What an operator or a default added is
+// removed by an operator only. Removing one that does not exist is no change.
 func (d *Draft) RemoveMember(id string) { d.setMember(id, false) }
 
-// ClearMembers ends all direct memberships; members added later stay.
+// ClearMembers ends all direct memberships that RemoveMember would; members
+// added later stay.
 func (d *Draft) ClearMembers() {
 	d.cleared, d.members, d.order = true, nil, nil
 }
 
 func (d *Draft) setMember(id string, member bool) {
+	if d.resource.Type != TypeGroup {
+		d.misused = errors.New("provision: only a group has members")
+		return
+	}
 	if d.members == nil {
 		d.members = map[string]bool{}
 	}
@@ -82,20 +84,22 @@ func (d *Draft) setMember(id string, member bool) {
 // Members loads the members of the group as the draft stands.
 func (d *Draft) Members() ([]store.Membership, error) {
 	var list []store.Membership
+	known := map[string]bool{}
 	if !d.cleared && d.before != nil {
 		stored, err := d.change.tx.Memberships(d.resource.ID, "", 0)
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range stored {
-			if keep, changed := d.members[m.Member]; !changed || keep {
+			keep, changed := d.members[m.Member]
+			if (!changed || keep) && !known[m.Member] {
+				known[m.Member] = true
 				list = append(list, m)
 			}
 		}
 	}
 	for _, id := range d.order {
-		known := slices.ContainsFunc(list, func(m store.Membership) bool { return m.Member == id })
-		if !d.members[id] || known {
+		if !d.members[id] || known[id] {
 			continue
 		}
 		r, err := d.change.member(id)
@@ -112,6 +116,9 @@ func (d *Draft) apply() error {
 	d.change.tolerances = d.tolerances
 	d.change.cause = &store.ResourceRef{Type: d.resource.Type, ID: d.resource.ID}
 	content := d.before == nil || (d.wrote && !bytes.Equal(d.before.Document, d.resource.Document))
+	if d.misused != nil {
+		return d.misused
+	}
 	if d.before == nil && !d.wrote {
 		return errors.New("provision: the draft of a new resource was not written")
 	}
@@ -138,7 +145,7 @@ func (d *Draft) apply() error {
 	}
 	switch d.resource.Type {
 	case TypeUser:
-		return d.change.userWritten(&d.resource)
+		return d.change.userWritten(d.before, &d.resource)
 	case TypeGroup:
 		return d.change.groupWritten(d.before, &d.resource, delta)
 	}
@@ -199,7 +206,7 @@ func (d *Draft) removeOthers(delta *memberDelta) error {
 		return err
 	}
 	for _, m := range stored {
-		if d.members[m.Member] {
+		if d.members[m.Member] || !d.change.mayRemove(m.Source) {
 			continue
 		}
 		removed, err := d.change.tx.DeleteMembership(m.Group, m.Member, m.Source)
@@ -217,9 +224,16 @@ func (d *Draft) removeMember(id string, delta *memberDelta) error {
 	if d.before == nil {
 		return nil
 	}
-	removed, err := d.change.tx.DeleteMembership(d.resource.ID, id, "")
-	if err != nil || !removed {
-		return err
+	any := false
+	for _, source := range d.change.removable() {
+		removed, err := d.change.tx.DeleteMembership(d.resource.ID, id, source)
+		if err != nil {
+			return err
+		}
+		any = any || removed
+	}
+	if !any {
+		return nil
 	}
 	m := store.Membership{Group: d.resource.ID, Member: id}
 	if r, err := d.change.tx.Resource("", id, 0); err == nil {
@@ -235,9 +249,6 @@ func (d *Draft) addMember(id string, delta *memberDelta) error {
 	c := d.change
 	r, err := c.member(id)
 	if err != nil {
-		return err
-	}
-	if already, err := c.tx.IsMember(d.resource.ID, id); err != nil || already {
 		return err
 	}
 	m := store.Membership{Group: d.resource.ID, Member: id, Source: c.source(), Kind: r.Type}

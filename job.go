@@ -97,6 +97,16 @@ func markPending(r store.RecordReader, list []*Account) ([]*Account, error) {
 	return out, nil
 }
 
+// hasJob reports whether a connection has a job, without writing. It says yes
+// when it cannot tell, so that the attempt to work shows the error.
+func (e *Engine) hasJob(ctx context.Context, connection string) bool {
+	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		_, err := r.Record(recordJob, "derive")
+		return err
+	})
+	return !errors.Is(err, store.ErrNotFound)
+}
+
 // work does one batch of the job of a connection and reports whether more is
 // left.
 func (e *Engine) work(ctx context.Context, connection string) (more bool, err error) {

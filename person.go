@@ -66,6 +66,12 @@ func readPerson(doc store.Document, attributes []attributePath) person {
 	return p
 }
 
+// isActive reports what a user resource says of active.
+func isActive(doc store.Document) bool {
+	raw, ok := doc.Get("active")
+	return !ok || raw.Bool()
+}
+
 func personName(name store.Document) string {
 	var formatted, given, family string
 	for key, value := range name.Fields() {

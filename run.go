@@ -41,7 +41,7 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 func (e *Engine) runConnection(ctx context.Context, id string, pruned map[string]time.Time) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && e.hasJob(ctx, id) {
 		more, err := e.work(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil {
 			e.logger().Error("deriving accounts", "connection", id, "error", err)

@@ -69,8 +69,10 @@ type Facts struct {
 	// source lifts only its own.
 	Blocks []Source `json:"blocks,omitempty"`
 
-	// Suppressed are the blocks that came while deprovisioning was switched
-	// off: recorded, not acted on.
+	// Suppressed says what would have deprovisioned the person while that was
+	// switched off: blocks by their source, "deleted" for the resource, or
+	// "requiredGroups" for the last required group. It was recorded, not acted
+	// on.
 	Suppressed []Source `json:"suppressed,omitempty"`
 
 	WasActive bool `json:"wasActive,omitempty"` // the account was active at some time
