@@ -125,6 +125,13 @@ func decodeConnection(rec *store.Record) (Connection, error) {
 	return c, nil
 }
 
+// Validate checks the settings without saving them. The error is as for
+// [Engine.SaveConnection].
+func (c Connection) Validate() error {
+	_, err := compile(c)
+	return err
+}
+
 // SaveConnection creates or replaces a connection and reports whether anything
 // changed. An unchanged connection gets no new version and no event. A changed
 // policy is applied to all accounts: at once up to [Limits.Inline] accounts, by
@@ -149,6 +156,7 @@ func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) 
 		wake = false
 		rec, err := tx.Record(recordConnection, "")
 		var before *compiled
+		edited := false
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			rec = &store.Record{Kind: recordConnection}
@@ -157,9 +165,8 @@ func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) 
 		case bytes.Equal(rec.Value, value):
 			return nil
 		default:
-			if before, err = e.connections.load(c.ID, tx); err != nil {
-				return err
-			}
+			before = readable(rec)
+			edited = before == nil || !samePolicy(before, next)
 		}
 		put := &store.Record{Kind: recordConnection, Value: value, Version: rec.Version}
 		if err := tx.PutRecord(put); err != nil {
@@ -171,7 +178,7 @@ func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) 
 		if err := ch.append(&store.Event{Type: store.ConnectionUpdated}); err != nil {
 			return err
 		}
-		if before != nil && !samePolicy(before, &saved) {
+		if edited {
 			if err := ch.deriveAll(); err != nil {
 				return err
 			}
@@ -187,6 +194,20 @@ func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) 
 		e.news.send()
 	}
 	return wake, nil
+}
+
+// readable returns a stored connection, or nil for one that this version cannot
+// read, such as one with an option of a later version: saving replaces it.
+func readable(rec *store.Record) *compiled {
+	c, err := decodeConnection(rec)
+	if err != nil {
+		return nil
+	}
+	out, err := compile(c)
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // samePolicy reports whether accounts derive alike under both connections.

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -58,6 +59,28 @@ func TestWrongConnection(t *testing.T) {
 			if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: id}, tester); err == nil {
 				t.Errorf("a connection with id %q was saved", id)
 			}
+		}
+	})
+}
+
+// A stored connection that this version cannot read is replaced by saving it.
+func TestUnreadableConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		err := st.Update(t.Context(), "acme", func(_ context.Context, tx store.Tx) error {
+			rec, err := tx.Record("connection", "")
+			if err != nil {
+				return err
+			}
+			return tx.PutRecord(&store.Record{Kind: "connection", Value: []byte(`{"policy":{"ofTomorrow":1}}`), Version: rec.Version})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tn.setPolicy(`{"company":"Acme"}`)
+		if got := tn.account("ada@example.com").Company; got != "Acme" {
+			t.Errorf("company %q, want Acme", got)
 		}
 	})
 }

@@ -288,12 +288,12 @@ func TestMappedAttributes(t *testing.T) {
 		department := "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
 		tn.user(`{"userName":"ada","title":"Countess","name":{"givenName":"Ada"},"phoneNumbers":[{"value":"1"}],` +
 			`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Analysis"}}`)
-		conn := provision.Connection{ID: "acme", SCIM: true, Policy: policy.Default(), Attributes: []string{"title", "name.givenName", "phoneNumbers", department, "nickName"}}
+		conn := provision.Connection{ID: "acme", SCIM: true, Policy: policy.Default(), Attributes: []string{"Title", "name.givenName", "phoneNumbers", department, "nickName"}}
 		if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err != nil {
 			t.Fatal(err)
 		}
 		want := store.Attributes{
-			"title": json.RawMessage(`"Countess"`), "name.givenName": json.RawMessage(`"Ada"`),
+			"Title": json.RawMessage(`"Countess"`), "name.givenName": json.RawMessage(`"Ada"`),
 			"phoneNumbers": json.RawMessage(`[{"value":"1"}]`), department: json.RawMessage(`"Analysis"`),
 		}
 		if diff := cmp.Diff(want, tn.account("ada").Attributes); diff != "" {

@@ -21,8 +21,9 @@ type Directory struct {
 	actor      Actor
 }
 
-// As returns a Directory whose changes are recorded as those of actor. The kind
-// of the actor is also the source of the memberships that it writes.
+// As returns a Directory whose changes are recorded as those of actor. A kind
+// that is the name of a [store.Source] of the identity provider is also the
+// source of what it writes; every other kind counts as an operator.
 func (d *Directory) As(actor Actor) *Directory {
 	c := *d
 	c.actor = actor

@@ -54,7 +54,7 @@ func readPerson(doc store.Document, attributes []attributePath) person {
 		p.displayName = p.name
 	}
 	for _, path := range attributes {
-		raw, ok := doc.Get(path.keys()...)
+		raw, ok := path.find(doc)
 		if !ok {
 			continue
 		}
@@ -161,13 +161,30 @@ func parseAttributePath(s string) (attributePath, bool) {
 	return p, true
 }
 
-// keys returns the path in a document.
-func (p attributePath) keys() []string {
-	keys := make([]string, 0, 3)
-	for _, k := range []string{p.urn, p.attr, p.sub} {
-		if k != "" {
-			keys = append(keys, k)
+// find returns the first value at the path, whose names match in any case (RFC
+// 7643 section 2.1).
+func (p attributePath) find(doc store.Document) (store.Raw, bool) {
+	value := store.Raw(doc)
+	for _, name := range []string{p.urn, p.attr, p.sub} {
+		if name == "" {
+			continue
 		}
+		next, found := store.Raw(nil), false
+		for element := range value.Elements() {
+			for key, v := range element.Document().Fields() {
+				if found = strings.EqualFold(string(key), name); found {
+					next = v
+					break
+				}
+			}
+			if found {
+				break
+			}
+		}
+		if !found {
+			return nil, false
+		}
+		value = next
 	}
-	return keys
+	return value, true
 }

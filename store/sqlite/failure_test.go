@@ -187,7 +187,7 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	patient, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, BusyTimeout: 10 * time.Second})
+	patient, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, BusyTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,9 +202,13 @@ func TestLocked(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
+	start := time.Now()
 	err = patient.Update(ctx, benchScope, func(_ context.Context, tx store.Tx) error { return createIn(tx, 2) })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v when the caller gives up", err)
+	}
+	if waited := time.Since(start); waited > 30*time.Second {
+		t.Errorf("waited %s for a caller that had given up", waited)
 	}
 	control("COMMIT")
 	for _, s := range []store.Store{s, patient} {

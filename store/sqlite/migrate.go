@@ -27,12 +27,13 @@ func Migrations() fs.FS {
 }
 
 // prepare checks that the database can be used, puts it into WAL mode and
-// brings its schema up to date.
+// brings its schema up to date. It may be called again when the database was
+// busy: another process that opens or closes it keeps it locked for a moment.
 func (s *Store) prepare(ctx context.Context) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	have, err := s.version()
+	have, err := s.version(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,24 +73,23 @@ func (s *Store) writable() error {
 
 // version returns the version of the schema, 0 when there is none. A file with
 // other tables, and none of ours, is somebody else's.
-func (s *Store) version() (version int, err error) {
-	row := func(query string, dest any, args ...any) error {
-		err := s.writer.conn.QueryRowContext(context.Background(),
-			sqlstore.Rewrite(query, s.config.Prefix), args...).Scan(dest)
-		return classify(err)
+func (s *Store) version(ctx context.Context) (version int, err error) {
+	row := func(query string, dest ...any) error {
+		query = sqlstore.Rewrite(query, s.config.Prefix)
+		return classify(s.writer.conn.QueryRowContext(ctx, query).Scan(dest...))
 	}
-	var ours, others int
-	if err := row(`SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'provision_schema'`, &ours); err != nil {
+	var ours, all int
+	// One statement, as another process may be making the tables right now.
+	err = row(`SELECT count(*) FILTER (WHERE name = 'provision_schema'), count(*)
+		FROM sqlite_master WHERE type = 'table'`, &ours, &all)
+	if err != nil {
 		return 0, err
 	}
 	if ours == 0 {
-		if s.config.DB == nil {
-			err = row(`SELECT count(*) FROM sqlite_master WHERE type = 'table'`, &others)
+		if s.config.DB == nil && all > 0 {
+			return 0, errors.New("the file holds other tables; to share a database set Config.DB")
 		}
-		if err == nil && others > 0 {
-			err = errors.New("the file holds other tables; to share a database set Config.DB")
-		}
-		return 0, err
+		return 0, nil
 	}
 	err = row(`SELECT version FROM provision_schema`, &version)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -98,13 +98,10 @@ func (s *Store) version() (version int, err error) {
 	return version, err
 }
 
-// useWAL switches the journal mode. Another process that does so at the same
-// time makes this one busy at once, without a wait of SQLite's own.
+// useWAL switches the journal mode.
 func (s *Store) useWAL(ctx context.Context) error {
 	var mode string
-	err := retry(ctx, s.config.BusyTimeout, func() error {
-		return classify(s.writer.conn.QueryRowContext(ctx, journalMode).Scan(&mode))
-	})
+	err := classify(s.writer.conn.QueryRowContext(ctx, journalMode).Scan(&mode))
 	if err == nil && mode != "wal" {
 		err = fmt.Errorf("the database cannot use a write-ahead log: its journal mode is %q", mode)
 	}
@@ -113,10 +110,10 @@ func (s *Store) useWAL(ctx context.Context) error {
 
 // migrate applies the migrations that are missing, under the write lock.
 func (s *Store) migrate(ctx context.Context, files []fs.DirEntry) error {
-	if err := s.writer.Begin(ctx); err != nil {
+	if err := s.writer.begin(ctx, beginWrite); err != nil {
 		return err
 	}
-	have, err := s.version() // again: another process may have been first
+	have, err := s.version(ctx) // again: another process may have been first
 	if err != nil {
 		s.writer.Rollback()
 		return err

@@ -240,3 +240,32 @@ func TestMigrations(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSynchronous looks at what makes commits durable.
+func TestSynchronous(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		synchronous sqlite.Synchronous
+		want        string
+	}{
+		{"full", sqlite.Full, "PRAGMA synchronous = FULL"},
+		{"normal", sqlite.Normal, "PRAGMA synchronous = NORMAL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tr := &trace{}
+			db := openHost(t, filepath.Join(t.TempDir(), "store.db"), tr)
+			s, err := sqlite.Open(t.Context(), sqlite.Config{DB: db, Synchronous: test.synchronous})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			if queries := tr.take(); count(queries, test.want) != 1 || count(queries, "PRAGMA synchronous") != 1 {
+				t.Errorf("statements:\n%s", strings.Join(queries, "\n"))
+			}
+			var mode string
+			if err := db.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil || mode != "wal" {
+				t.Errorf("journal mode %q, %v", mode, err)
+			}
+		})
+	}
+}

@@ -185,12 +185,17 @@ func (c *Config) complete() error {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	conn, err := openSession(ctx, s.db, s.config, forWriting)
+	timeout := s.config.BusyTimeout
+	var conn *session
+	err := retry(ctx, timeout, func() (err error) {
+		conn, err = openSession(ctx, s.db, s.config, forWriting)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	s.writer = &writer{session: conn, timeout: s.config.BusyTimeout}
-	if err := s.prepare(ctx); err != nil {
+	s.writer = &writer{session: conn, timeout: timeout}
+	if err := retry(ctx, timeout, func() error { return s.prepare(ctx) }); err != nil {
 		conn.close()
 		return err
 	}

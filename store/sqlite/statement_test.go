@@ -134,6 +134,9 @@ func TestPlans(t *testing.T) {
 	}
 	defer func() { _ = other.Close() }()
 	for query := range unique(work(tr.take())) {
+		if strings.Contains(query, "LIMIT ?") {
+			t.Errorf("a bare parameter as limit, which is prepared again each time, in\n%s", query)
+		}
 		for _, detail := range plan(t, host, query) {
 			if strings.HasPrefix(detail, "SCAN") && !harmless.MatchString(detail) {
 				t.Errorf("%s in\n%s", detail, query)
@@ -213,10 +216,14 @@ func everything(t *testing.T, s store.Store) {
 		}
 		return nil
 	})
+	place := (*store.Sort)(nil).Key(&store.Resource{Position: 2})
 	view(t, s, func(r store.Reader) error {
 		for _, q := range []store.Query{
 			{Limit: 1},
 			{Types: []string{"User"}, Limit: 1},
+			{Types: []string{"User"}, Limit: 1, From: &place},
+			{Types: []string{"User"}, Limit: 1, From: &place, Backward: true},
+			{Limit: 1, From: &place, Backward: true},
 			{Types: []string{"User", "Group"}, Limit: 1, With: store.WithGroups | store.WithMembers},
 			{Filter: store.MemberOf{Group: "g"}}, {Filter: store.HasMember{Member: "m"}},
 			{Filter: store.And{store.Present{Path: store.Path{Keys: []string{"userName"}}}, store.MemberOf{}, store.HasMember{}}, Limit: 1},

@@ -21,14 +21,22 @@ func (w *writer) Begin(ctx context.Context) error {
 	return retry(ctx, w.timeout, func() error { return w.begin(ctx, beginWrite) })
 }
 
+// retryPause keeps retry from spinning where SQLite does not wait by itself.
+const retryPause = time.Millisecond
+
 // retry calls fn again while the database is busy, until a timeout or the end of
-// ctx. SQLite itself waits a little each time.
+// ctx.
 func retry(ctx context.Context, timeout time.Duration, fn func() error) error {
 	deadline := time.Now().Add(timeout)
 	for {
 		err := fn()
-		if !isBusy(err) || ctx.Err() != nil || !time.Now().Before(deadline) {
+		if !isBusy(err) || !time.Now().Before(deadline) {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(retryPause):
 		}
 	}
 }

@@ -2,6 +2,9 @@ package sqlstore
 
 import "strings"
 
+// A limit is cast: SQLite looks at a bare parameter there to plan the statement,
+// and so prepares it again whenever the parameter is bound.
+
 // Scopes.
 const (
 	selectScope = `SELECT id FROM provision_scopes WHERE name = ?`
@@ -49,12 +52,12 @@ const (
 	countAny = `SELECT coalesce(sum(count), 0) FROM provision_types r WHERE r.scope = ? AND ` + anyTypes
 
 	pageOne = `SELECT ` + resourceColumns + `, '' FROM provision_resources r WHERE r.scope = ? AND ` + oneType +
-		` AND r.position > ? ORDER BY r.position LIMIT ? OFFSET ?`
+		` AND r.position > ? ORDER BY r.position LIMIT CAST(? AS BIGINT) OFFSET ?`
 	positionsAny = `SELECT r.position FROM provision_resources r WHERE r.scope = ? AND ` + anyTypes +
-		` AND r.position > ? ORDER BY r.position LIMIT ? OFFSET ?`
+		` AND r.position > ? ORDER BY r.position LIMIT CAST(? AS BIGINT) OFFSET ?`
 
 	positionsBefore = `SELECT r.position FROM provision_resources r WHERE r.scope = ? AND ` + anyTypes +
-		` AND r.position < ? ORDER BY r.position DESC LIMIT ?`
+		` AND r.position < ? ORDER BY r.position DESC LIMIT CAST(? AS BIGINT)`
 
 	resourcesAt = `SELECT ` + resourceColumns + `, '' FROM provision_resources r
 		WHERE r.position IN (SELECT value FROM json_each(?)) ORDER BY r.position`
@@ -77,7 +80,7 @@ const (
 	// A lone key term, the most frequent filter, reads its candidates whole.
 	resourcesByKey = `SELECT ` + resourceColumns + `, ''
 		FROM provision_keys k JOIN provision_resources r ON r.position = k.position
-		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? LIMIT ?`
+		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? LIMIT CAST(? AS BIGINT)`
 )
 
 // Keys.
@@ -109,7 +112,7 @@ var insertKeys = func() (texts [8]string) {
 const (
 	membersPage = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(u.display, '')
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
-		WHERE m.scope = ? AND m.group_id = ? AND m.member_id > ? ORDER BY m.member_id, m.source LIMIT ?`
+		WHERE m.scope = ? AND m.group_id = ? AND m.member_id > ? ORDER BY m.member_id, m.source LIMIT CAST(? AS BIGINT)`
 	groupsOfMember = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
 		WHERE m.scope = ? AND m.member_id = ? ORDER BY m.group_id, m.source`
@@ -158,7 +161,7 @@ const (
 	accountStatuses   = ` AND status IN (SELECT value FROM json_each(?))`
 	accountSiteAdmin  = ` AND site_admin = 1`
 	accountUnlinked   = ` AND resource_id IS NULL`
-	accountsOrder     = ` ORDER BY id LIMIT ?`
+	accountsOrder     = ` ORDER BY id LIMIT CAST(? AS BIGINT)`
 )
 
 // Events. The next sequence is one after the newest retained event, or after
@@ -167,7 +170,7 @@ const (
 	appendEvent = `INSERT INTO provision_events (scope, sequence, data)
 		SELECT s.id, coalesce((SELECT max(e.sequence) FROM provision_events e WHERE e.scope = s.id), s.pruned) + 1, ?
 		FROM provision_scopes s WHERE s.id = ? RETURNING sequence`
-	eventsAfter = `SELECT sequence, data FROM provision_events WHERE scope = ? AND sequence > ? ORDER BY sequence LIMIT ?`
+	eventsAfter = `SELECT sequence, data FROM provision_events WHERE scope = ? AND sequence > ? ORDER BY sequence LIMIT CAST(? AS BIGINT)`
 	eventRange  = `SELECT coalesce((SELECT min(sequence) FROM provision_events WHERE scope = s.id), 0),
 			coalesce((SELECT max(sequence) FROM provision_events WHERE scope = s.id), 0), s.pruned
 		FROM provision_scopes s WHERE s.id = ?`
@@ -179,7 +182,7 @@ const (
 const (
 	recordByKey = `SELECT key, value, version, coalesce(expires, '') FROM provision_records WHERE scope = ? AND kind = ? AND key = ?`
 	recordsPage = `SELECT key, value, version, coalesce(expires, '') FROM provision_records
-		WHERE scope = ? AND kind = ? AND key > ? ORDER BY key LIMIT ?`
+		WHERE scope = ? AND kind = ? AND key > ? ORDER BY key LIMIT CAST(? AS BIGINT)`
 	insertRecord = `INSERT INTO provision_records (scope, kind, key, version, expires, value)
 		VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING`
 	updateRecord = `UPDATE provision_records SET version = version + 1, expires = ?, value = ?
