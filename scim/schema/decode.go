@@ -125,7 +125,7 @@ func syntaxError(data []byte) *Error {
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
 		return &Error{Type: "invalidSyntax", Detail: fmt.Sprintf("duplicate key %q", syntax.JSONPointer.LastToken())}
 	case errors.As(err, &syntax):
-		return &Error{Type: "invalidSyntax", Detail: fmt.Sprintf("not valid JSON at byte %d: %v", syntax.ByteOffset, syntax.Err)}
+		return &Error{Type: "invalidSyntax", Detail: fmt.Sprintf("not valid JSON at byte %d", syntax.ByteOffset)}
 	default:
 		return &Error{Type: "invalidSyntax", Detail: "not valid JSON: it ends too early"}
 	}

@@ -56,8 +56,19 @@ type ResourceType struct {
 // standard is compiled once, so that its attributes can be compared by pointer
 // everywhere.
 var standard = sync.OnceValue(func() *Set {
-	set, err := Compile(
-		Definition{
+	set, err := Compile(StandardDefinitions()...)
+	if err != nil {
+		panic(err) // the definitions are constant
+	}
+	return set
+})
+
+// StandardDefinitions returns the definitions that [Standard] compiles, for a
+// caller that adds resource types or extensions of its own. Each call returns a
+// slice of its own.
+func StandardDefinitions() []Definition {
+	return []Definition{
+		{
 			Name:        "User",
 			Endpoint:    "/Users",
 			Description: "User Account",
@@ -65,7 +76,7 @@ var standard = sync.OnceValue(func() *Set {
 			Extensions:  []Extension{{Schema: elimity.ExtensionEnterpriseUser()}},
 			Index:       []string{"externalId", "displayName", "emails.value", EnterpriseURN + ":manager.value"},
 		},
-		Definition{
+		{
 			Name:        "Group",
 			Endpoint:    "/Groups",
 			Description: "Group",
@@ -73,12 +84,8 @@ var standard = sync.OnceValue(func() *Set {
 			Index:       []string{"externalId"},
 			Unique:      []string{"displayName"},
 		},
-	)
-	if err != nil {
-		panic(err) // the definitions above are constant
 	}
-	return set
-})
+}
 
 // Standard returns the set of RFC 7643: User with the enterprise extension, and
 // Group. Each call returns the same set.
