@@ -90,9 +90,11 @@ func (s *service) clearUsers() {
 
 func (s *service) walkBothWays(query string, want []string) {
 	s.t.Helper()
-	var got []string
-	var pages [][]string
-	cursor, previous := "", ""
+	var (
+		got              []string
+		pages            [][]string
+		cursor, previous string
+	)
 	for step := 0; ; step++ {
 		names, prev, next := s.cursorPage(query, cursor)
 		if (prev == "") != (step == 0) {

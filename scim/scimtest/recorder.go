@@ -1,0 +1,129 @@
+package scimtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+)
+
+// Recorder collects events in the order in which they come, each once. The zero
+// Recorder is ready to use. It is safe for concurrent use.
+type Recorder struct {
+	mu     sync.Mutex
+	events []*provision.Event
+	last   map[string]int64 // sequence of the last event by connection
+	seen   int              // how many events Wait has passed
+	news   chan struct{}    // closed by the next event
+}
+
+// Consume records an event. It is a consumer for Engine.Deliver, and never
+// fails:
+//
+//	go engine.Deliver(ctx, "test", recorder.Consume)
+func (r *Recorder) Consume(_ context.Context, d provision.Delivery) error {
+	r.add(d.Event)
+	return nil
+}
+
+// Load records the events of a connection up to now, without Engine.Deliver.
+func (r *Recorder) Load(ctx context.Context, d *provision.Directory) error {
+	r.mu.Lock()
+	after := r.last[d.Connection()]
+	r.mu.Unlock()
+	events, err := d.Events(ctx, after, 0)
+	if err != nil {
+		return err
+	}
+	r.add(events...)
+	return nil
+}
+
+// add records events that are not yet known: deliveries may repeat.
+func (r *Recorder) add(events ...*provision.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.last = map[string]int64{}
+	}
+	for _, ev := range events {
+		if ev.Sequence <= r.last[ev.Connection] {
+			continue
+		}
+		r.last[ev.Connection] = ev.Sequence
+		r.events = append(r.events, ev)
+	}
+	if r.news != nil {
+		close(r.news)
+		r.news = nil
+	}
+}
+
+// Events returns the events so far. They must not be changed.
+func (r *Recorder) Events() []*provision.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+// Wait returns the first event that matches, after the one that the last Wait
+// returned, so that a test lists what it expects in order. It waits until there
+// is one, and fails when ctx ends before.
+func (r *Recorder) Wait(ctx context.Context, match func(*provision.Event) bool) (*provision.Event, error) {
+	next := 0 // what was looked at in vain
+	for {
+		ev, news := r.next(&next, match)
+		if ev != nil {
+			return ev, nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("scimtest: no event matches, of %s: %w", r.summary(), context.Cause(ctx))
+		}
+	}
+}
+
+// next looks at the events that Wait has not yet looked at.
+func (r *Recorder) next(from *int, match func(*provision.Event) bool) (*provision.Event, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*from = max(*from, r.seen)
+	for ; *from < len(r.events); *from++ {
+		if ev := r.events[*from]; match(ev) {
+			r.seen = *from + 1
+			return ev, nil
+		}
+	}
+	if r.news == nil {
+		r.news = make(chan struct{})
+	}
+	return nil, r.news
+}
+
+// summary lists the events that Wait may still return.
+func (r *Recorder) summary() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []string
+	for _, ev := range r.events[r.seen:] {
+		text := string(ev.Type)
+		if ev.Account != nil {
+			text += " " + ev.Account.UserName + " " + string(ev.Account.Status)
+		}
+		list = append(list, text)
+	}
+	return "[" + strings.Join(list, ", ") + "]"
+}
+
+// AccountIs matches the events after which the account of a user name, in any
+// case, has a status.
+func AccountIs(userName string, status policy.Status) func(*provision.Event) bool {
+	return func(ev *provision.Event) bool {
+		return ev.Account != nil && policy.Fold(ev.Account.UserName) == policy.Fold(userName) && ev.Account.Status == status
+	}
+}
