@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/scimjit/provision/store"
@@ -40,8 +40,15 @@ func (s Secret) hash() [sha256.Size]byte {
 	return sha256.Sum256([]byte("basic\x00" + s.UserName + "\x00" + s.Password))
 }
 
+// Validate checks what a configuration chose. The error never quotes a secret.
+func (s Secret) Validate() error { return s.check() }
+
 func (s Secret) check() error {
 	switch {
+	case strings.TrimSpace(s.Token) != s.Token:
+		return errors.New("the token begins or ends with white space, which no client can send")
+	case strings.Contains(s.UserName, ":"):
+		return errors.New("the user name has a colon, which HTTP Basic cannot carry")
 	case s.Token != "" && (s.UserName != "" || s.Password != ""):
 		return errors.New("a token or a user name and password, not both")
 	case s.Token != "" && len(s.Token) < MinSecretLength:
@@ -54,6 +61,12 @@ func (s Secret) check() error {
 	return nil
 }
 
+// The methods of a credential.
+const (
+	methodToken = "token"
+	methodBasic = "basic"
+)
+
 // Credential is what is known of a secret without knowing it.
 type Credential struct {
 	ID         string    `json:"id"`
@@ -61,11 +74,22 @@ type Credential struct {
 	Method     string    `json:"method"` // "token" or "basic"
 	Created    time.Time `json:"created"`
 	Expires    time.Time `json:"expires,omitzero"` // zero: never
+
+	// LastUsed is accurate to about a minute, and zero for a credential that was
+	// never used. [Engine.Run] writes it.
+	LastUsed time.Time `json:"lastUsed,omitzero"`
+}
+
+func (c *Credential) expired(now time.Time) bool {
+	return !c.Expires.IsZero() && !now.Before(c.Expires)
 }
 
 type storedCredential struct {
 	Credential
-	Hash string `json:"hash"`
+	Hash    string `json:"hash"`
+	Noticed int    `json:"noticed,omitempty"` // the last notice of expiry, in days before
+
+	version int64 // of the record
 }
 
 // NewToken makes a random token of 256 bits.
@@ -83,28 +107,22 @@ func (e *Engine) SetCredential(ctx context.Context, connection string, secret Se
 	if err := secret.check(); err != nil {
 		return Credential{}, &ConnectionError{Connection: connection, Field: "scim", Reason: err.Error()}
 	}
-	sum := secret.hash()
-	cred := storedCredential{Hash: hex.EncodeToString(sum[:])}
-	cred.Connection, cred.Method, cred.Expires = connection, "basic", expires.UTC()
-	if secret.Token != "" {
-		cred.Method = "token"
-	}
-	id, err := e.newID()
+	made, err := e.newCredential(connection, secret, expires)
 	if err != nil {
 		return Credential{}, err
 	}
+	cred := made
 	if err := e.claimSecret(ctx, cred.Hash, connection); err != nil {
 		return Credential{}, err
 	}
 	var revoked []storedCredential
 	err = e.update(ctx, connection, actor, func(c *change) error {
-		revoked = nil
+		cred, revoked = made, nil
 		same := false
 		live, err := liveCredentials(c.tx)
 		if err != nil {
 			return err
 		}
-		cred.ID, cred.Created = id, c.now
 		for _, old := range live {
 			if old.Hash == cred.Hash && old.Expires.Equal(cred.Expires) {
 				cred, same = old, true
@@ -115,12 +133,36 @@ func (e *Engine) SetCredential(ctx context.Context, connection string, secret Se
 		if err := c.revoke(revoked); err != nil || same {
 			return err
 		}
-		return c.putCredential(cred)
+		cred.Created = c.now
+		return c.createCredential(cred)
 	})
 	if err != nil {
 		return Credential{}, err
 	}
+	// Another process may have released the reservation before the credential
+	// was listed; from now on it sees the new version and leaves it alone.
+	if err := e.claimSecret(ctx, cred.Hash, connection); err != nil {
+		return Credential{}, err
+	}
 	return cred.Credential, e.releaseSecrets(ctx, connection, revoked, cred.Hash)
+}
+
+// newCredential returns what is known of a secret, under a new id.
+func (e *Engine) newCredential(connection string, secret Secret, expires time.Time) (storedCredential, error) {
+	id, err := e.newID()
+	if err != nil {
+		return storedCredential{}, err
+	}
+	sum := secret.hash()
+	cred := storedCredential{Hash: hex.EncodeToString(sum[:])}
+	cred.ID, cred.Connection, cred.Method = id, connection, methodBasic
+	if secret.Token != "" {
+		cred.Method = methodToken
+	}
+	if !expires.IsZero() {
+		cred.Expires = expires.UTC()
+	}
+	return cred, nil
 }
 
 // RevokeCredentials revokes all credentials of a connection at once.
@@ -149,19 +191,32 @@ func liveCredentials(r store.RecordReader) ([]storedCredential, error) {
 		if err := json.Unmarshal(rec.Value, &out[i]); err != nil {
 			return nil, fmt.Errorf("provision: stored credential: %w", err)
 		}
+		out[i].version = rec.Version
 	}
 	return out, nil
 }
 
+// createCredential stores a new credential, with its event.
+func (c *change) createCredential(cred storedCredential) error {
+	cred.Noticed = cred.notice(c.now)
+	if err := c.putCredential(cred); err != nil {
+		return err
+	}
+	return c.append(cred.event(store.CredentialCreated))
+}
+
+// putCredential stores a credential, new or changed.
 func (c *change) putCredential(cred storedCredential) error {
 	value, err := json.Marshal(cred)
 	if err != nil {
 		return err
 	}
-	if err := c.tx.PutRecord(&store.Record{Kind: recordCredential, Key: cred.ID, Value: value}); err != nil {
-		return err
-	}
-	return c.append(&store.Event{Type: store.CredentialCreated, Resource: &store.ResourceRef{Type: "Credential", ID: cred.ID}})
+	return c.tx.PutRecord(&store.Record{Kind: recordCredential, Key: cred.ID, Value: value, Version: cred.version})
+}
+
+// event returns an event about the credential.
+func (c *Credential) event(typ store.EventType, changes ...store.Change) *store.Event {
+	return &store.Event{Type: typ, Resource: &store.ResourceRef{Type: "Credential", ID: c.ID}, Changes: changes}
 }
 
 func (c *change) revoke(creds []storedCredential) error {
@@ -169,171 +224,105 @@ func (c *change) revoke(creds []storedCredential) error {
 		if err := c.tx.DeleteRecord(recordCredential, cred.ID, 0); err != nil {
 			return err
 		}
-		err := c.append(&store.Event{Type: store.CredentialRevoked, Resource: &store.ResourceRef{Type: "Credential", ID: cred.ID}})
-		if err != nil {
+		if err := c.append(cred.event(store.CredentialRevoked)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// claimSecret reserves a secret for a connection: no two connections may use the
-// same. The reservation alone lets nobody in, since a credential counts only
-// when the connection lists it too; a crash in between leaves it unused.
+// claimSecret reserves a secret for a connection that exists: no two connections
+// may use the same. The reservation alone lets nobody in, since a credential
+// counts only when the connection lists it too. So one whose connection does not
+// list the secret, because it failed or ended in between, is free to take.
 func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error {
-	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
-		old, err := tx.Record(recordCredential, hash)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			return tx.PutRecord(&store.Record{Kind: recordCredential, Key: hash, Value: []byte(connection)})
-		case err != nil:
+	if _, err := e.connection(ctx, connection); err != nil {
+		return err
+	}
+	holder, _, err := e.secretHolder(ctx, hash)
+	if err != nil {
+		return err
+	}
+	if holder != "" && holder != connection {
+		used, err := e.lists(ctx, holder, hash)
+		if err != nil {
 			return err
-		case string(old.Value) != connection:
+		}
+		if used {
 			return &ConnectionError{Connection: connection, Field: "scim", Reason: "another connection uses the same secret"}
 		}
-		return nil
-	})
-}
-
-// releaseSecrets forgets the reservations of revoked credentials, but for one
-// hash that is still used.
-func (e *Engine) releaseSecrets(ctx context.Context, connection string, revoked []storedCredential, keep string) error {
-	e.credentials.forget(connection)
-	if len(revoked) == 0 {
-		return nil
 	}
 	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
-		for _, old := range revoked {
-			if old.Hash == keep {
-				continue
-			}
-			if err := tx.DeleteRecord(recordCredential, old.Hash, 0); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
+		rec, err := tx.Record(recordCredential, hash)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			rec = &store.Record{Kind: recordCredential, Key: hash}
+		case err != nil:
+			return err
+		case string(rec.Value) != holder && string(rec.Value) != connection:
+			return store.ErrVersion // somebody else took it meanwhile
 		}
-		return nil
+		return tx.PutRecord(&store.Record{Kind: recordCredential, Key: hash, Value: []byte(connection), Version: rec.Version})
 	})
 }
 
-// Authenticate finds the connection of a secret. The error is
-// [ErrUnauthenticated] for every kind of refusal, and a store error otherwise.
-//
-// A found credential is remembered for one second, so that a busy identity
-// provider costs no store access for it; a change made through this Engine
-// counts at once.
-func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, Connection, error) {
-	sum := secret.hash()
-	now := e.now()
-	entry, generation := e.credentials.get(sum, now)
-	if entry != nil {
-		return entry.credential, entry.connection.Connection, entry.check(now)
-	}
-	entry, err := e.findCredential(ctx, sum)
-	if err != nil {
-		return Credential{}, Connection{}, err
-	}
-	if err := entry.check(now); err != nil {
-		return Credential{}, Connection{}, err
-	}
-	e.credentials.put(sum, entry, now, generation)
-	return entry.credential, entry.connection.Connection, nil
-}
-
-func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*credentialEntry, error) {
-	hash := hex.EncodeToString(sum[:])
-	var connection string
-	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
+// secretHolder returns the connection that reserved a secret, or "", and the
+// version of the reservation.
+func (e *Engine) secretHolder(ctx context.Context, hash string) (holder string, version int64, err error) {
+	err = e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
 		rec, err := r.Record(recordCredential, hash)
 		if err != nil {
 			return err
 		}
-		connection = string(rec.Value)
+		holder, version = string(rec.Value), rec.Version
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, ErrUnauthenticated
+		return "", 0, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	var entry *credentialEntry
-	err = e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		conn, err := e.connections.load(connection, r)
-		if err != nil {
-			return err
-		}
+	return holder, version, err
+}
+
+// lists reports whether a connection has a credential with a secret.
+func (e *Engine) lists(ctx context.Context, connection, hash string) (bool, error) {
+	found := false
+	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		live, err := liveCredentials(r)
-		if err != nil {
+		found = slices.ContainsFunc(live, func(c storedCredential) bool { return c.Hash == hash })
+		return err
+	})
+	return found, err
+}
+
+// releaseSecrets forgets the reservations of revoked credentials, but for those
+// that the connection uses again and those that are another one's by now.
+func (e *Engine) releaseSecrets(ctx context.Context, connection string, revoked []storedCredential, keep string) error {
+	e.credentials.forget(connection)
+	for _, old := range revoked {
+		if old.Hash == keep {
+			continue
+		}
+		if err := e.releaseSecret(ctx, connection, old.Hash); err != nil {
 			return err
 		}
-		i := slices.IndexFunc(live, func(c storedCredential) bool { return c.Hash == hash })
-		if i < 0 {
-			return ErrUnauthenticated
-		}
-		entry = &credentialEntry{credential: live[i].Credential, connection: conn}
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, ErrUnauthenticated
-	}
-	return entry, err
-}
-
-// credentialCache remembers found credentials for a moment. The generation
-// keeps an entry that was read before a revocation from being put after it.
-type credentialCache struct {
-	mu         sync.RWMutex
-	m          map[[sha256.Size]byte]*credentialEntry
-	generation int
-}
-
-type credentialEntry struct {
-	credential Credential
-	connection *compiled
-	until      time.Time
-}
-
-const credentialTTL = time.Second
-
-func (c *credentialEntry) check(now time.Time) error {
-	expired := !c.credential.Expires.IsZero() && !now.Before(c.credential.Expires)
-	if expired || c.connection.Disabled {
-		return ErrUnauthenticated
 	}
 	return nil
 }
 
-// get returns a live entry or nil, and the generation to put one with.
-func (cc *credentialCache) get(sum [sha256.Size]byte, now time.Time) (*credentialEntry, int) {
-	cc.mu.RLock()
-	defer cc.mu.RUnlock()
-	if entry := cc.m[sum]; entry != nil && now.Before(entry.until) {
-		return entry, cc.generation
+func (e *Engine) releaseSecret(ctx context.Context, connection, hash string) error {
+	holder, version, err := e.secretHolder(ctx, hash)
+	if err != nil || holder != connection {
+		return err
 	}
-	return nil, cc.generation
-}
-
-func (cc *credentialCache) put(sum [sha256.Size]byte, entry *credentialEntry, now time.Time, generation int) {
-	entry.until = now.Add(credentialTTL)
-	cc.mu.Lock()
-	defer cc.mu.Unlock()
-	if cc.generation != generation {
-		return
+	// The version is older than this look, so a claim after it keeps the record.
+	if used, err := e.lists(ctx, connection, hash); used || err != nil {
+		return err
 	}
-	if cc.m == nil {
-		cc.m = map[[sha256.Size]byte]*credentialEntry{}
+	err = e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+		return tx.DeleteRecord(recordCredential, hash, version)
+	})
+	if errors.Is(err, store.ErrVersion) || errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	cc.m[sum] = entry
-}
-
-// forget drops the entries of a connection.
-func (cc *credentialCache) forget(connection string) {
-	cc.mu.Lock()
-	defer cc.mu.Unlock()
-	cc.generation++
-	for sum, entry := range cc.m {
-		if entry.credential.Connection == connection {
-			delete(cc.m, sum)
-		}
-	}
+	return err
 }

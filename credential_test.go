@@ -2,9 +2,9 @@ package provision_test
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +152,55 @@ func TestCredentialRules(t *testing.T) {
 	})
 }
 
+// A reservation that nobody uses is free: one that an unknown connection asked
+// for, and one of a connection that uses another secret by now.
+func TestStaleReservations(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		first, second := provision.Secret{Token: secretText}, provision.Secret{Token: secretText + "2"}
+		if _, err := tn.engine.SetCredential(t.Context(), "typo", first, time.Time{}, tester); !errors.Is(err, provision.ErrNotFound) {
+			t.Fatalf("unknown connection: %v", err)
+		}
+		tn.setCredential(first, time.Time{})
+		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+			t.Fatal(err)
+		}
+		tn.setCredential(second, time.Time{})
+		if _, err := tn.engine.SetCredential(t.Context(), "other", first, time.Time{}, tester); err != nil {
+			t.Errorf("a secret that its connection gave up: %v", err)
+		}
+		if !tn.accepted(second) {
+			t.Error("the connection lost its own secret")
+		}
+	})
+}
+
+// Two processes set different secrets at once: one of them counts.
+func TestConcurrentSetCredential(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		other := &provision.Engine{Store: st, Now: tn.clock.Now}
+		first, second := provision.Secret{Token: secretText}, provision.Secret{Token: secretText + "2"}
+		for range 20 {
+			var wg sync.WaitGroup
+			for e, s := range map[*provision.Engine]provision.Secret{tn.engine: first, other: second} {
+				wg.Go(func() {
+					if _, err := e.SetCredential(t.Context(), "acme", s, time.Time{}, tester); err != nil && !errors.Is(err, store.ErrVersion) {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			fresh := &provision.Engine{Store: st, Now: tn.clock.Now}
+			_, _, err1 := fresh.Authenticate(t.Context(), first)
+			_, _, err2 := fresh.Authenticate(t.Context(), second)
+			if (err1 == nil) == (err2 == nil) {
+				t.Fatalf("the secrets count: %v, %v; want exactly one", err1 == nil, err2 == nil)
+			}
+		}
+	})
+}
+
 // Setting the same credential again is no news.
 func TestCredentialUnchanged(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
@@ -178,17 +227,5 @@ func TestNoSecretInTheDatabase(t *testing.T) {
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(data), secretText) {
-			t.Errorf("%s holds the secret", f.Name())
-		}
-	}
+	expectNowhere(t, dir, secretText)
 }

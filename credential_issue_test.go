@@ -1,0 +1,382 @@
+package provision_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/sqlite"
+)
+
+// issue generates a token of the connection acme.
+func (tn *tenant) issue(expires time.Time) (provision.Secret, provision.Credential) {
+	tn.t.Helper()
+	token, cred, err := tn.engine.IssueToken(tn.t.Context(), "acme", expires, tester)
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return provision.Secret{Token: token}, cred
+}
+
+func (tn *tenant) credentials() []provision.Credential {
+	tn.t.Helper()
+	list, err := tn.engine.Credentials(tn.t.Context(), "acme")
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return list
+}
+
+func TestIssueToken(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		at := tn.lastEvent()
+		secret, cred := tn.issue(time.Time{})
+		if !strings.HasPrefix(secret.Token, provision.TokenPrefix) || len(secret.Token) < len(provision.TokenPrefix)+52 {
+			t.Errorf("the token %q has no prefix, or less than 256 bits", secret.Token)
+		}
+		want := provision.Credential{
+			ID: cred.ID, Connection: "acme", Method: "token",
+			Created: tn.clock.Now(), Expires: tn.clock.Now().Add(365 * 24 * time.Hour),
+		}
+		if diff := cmp.Diff(want, cred); diff != "" {
+			t.Errorf("credential (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]provision.Credential{want}, tn.credentials()); diff != "" {
+			t.Errorf("credentials (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]store.EventType{store.CredentialCreated}, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		if !tn.accepted(secret) {
+			t.Error("the token was refused")
+		}
+		tn.clock.add(365*24*time.Hour - time.Second)
+		if !tn.accepted(secret) {
+			t.Error("refused one second before expiry")
+		}
+		tn.clock.add(time.Second)
+		if tn.accepted(secret) {
+			t.Error("accepted at expiry")
+		}
+	})
+}
+
+// A third live credential is refused; what has expired makes room.
+func TestCredentialRotation(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		old, oldCred := tn.issue(tn.clock.Now().Add(time.Hour))
+		fresh, freshCred := tn.issue(time.Time{})
+		if !tn.accepted(old) || !tn.accepted(fresh) {
+			t.Error("the two tokens of a rotation do not both work")
+		}
+		at := tn.lastEvent()
+		_, _, err := tn.engine.IssueToken(t.Context(), "acme", time.Time{}, tester)
+		var bad *provision.ConnectionError
+		if !errors.As(err, &bad) || bad.Field != "scim" {
+			t.Errorf("a third credential: %v", err)
+		}
+		if got := tn.events(at); len(got) != 0 || !tn.accepted(old) || !tn.accepted(fresh) {
+			t.Errorf("a refused credential changed the others: %v", got)
+		}
+		tn.clock.add(time.Hour)
+		third, thirdCred := tn.issue(time.Time{})
+		if diff := cmp.Diff([]store.EventType{store.CredentialRevoked, store.CredentialCreated}, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		ids := []string{}
+		for _, c := range tn.credentials() {
+			ids = append(ids, c.ID)
+		}
+		if diff := cmp.Diff([]string{freshCred.ID, thirdCred.ID}, ids); diff != "" {
+			t.Errorf("credentials (-want +got), %s has expired:\n%s", oldCred.ID, diff)
+		}
+		if !tn.accepted(fresh) { // and remembered
+			t.Error("the newer token was refused")
+		}
+		if err := tn.engine.RevokeCredential(t.Context(), "acme", freshCred.ID, tester); err != nil {
+			t.Fatal(err)
+		}
+		if tn.accepted(fresh) || !tn.accepted(third) {
+			t.Error("revoking one credential did not end it alone")
+		}
+		if err := tn.engine.RevokeCredential(t.Context(), "acme", freshCred.ID, tester); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("revoking it again: %v", err)
+		}
+	})
+}
+
+// However many are asked for at once, two live.
+func TestIssueTokenAtOnce(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				_, _, err := tn.engine.IssueToken(t.Context(), "acme", time.Time{}, tester)
+				var bad *provision.ConnectionError
+				if err != nil && !errors.As(err, &bad) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(tn.credentials()); n != 2 {
+			t.Errorf("%d credentials, want 2", n)
+		}
+	})
+}
+
+func TestIssueSwitchesMethod(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		one, _ := tn.issue(time.Time{})
+		two, _ := tn.issue(time.Time{})
+		password, cred, err := tn.engine.IssueBasic(t.Context(), "acme", "okta", time.Time{}, tester)
+		if err != nil {
+			t.Fatal(err)
+		}
+		basic := provision.Secret{UserName: "okta", Password: password}
+		if cred.Method != "basic" || !tn.accepted(basic) || tn.accepted(one) || tn.accepted(two) {
+			t.Error("a password did not take the place of the tokens")
+		}
+		if tn.accepted(provision.Secret{Token: password}) {
+			t.Error("the password was accepted as a token")
+		}
+		token, _ := tn.issue(time.Time{})
+		if tn.accepted(basic) || !tn.accepted(token) || len(tn.credentials()) != 1 {
+			t.Error("a token did not take the place of the password")
+		}
+	})
+}
+
+func TestExtendCredential(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		secret, cred := tn.issue(tn.clock.Now().Add(time.Hour))
+		if !tn.accepted(secret) {
+			t.Fatal("the token was refused")
+		}
+		at := tn.lastEvent()
+		until := tn.clock.Now().Add(2 * time.Hour)
+		for range 2 { // the second changes nothing
+			got, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, until, tester)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.ID != cred.ID || !got.Expires.Equal(until) {
+				t.Errorf("extended to %+v", got)
+			}
+		}
+		if diff := cmp.Diff([]store.EventType{store.ConnectionUpdated}, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		tn.clock.add(2*time.Hour - time.Second)
+		if !tn.accepted(secret) {
+			t.Error("refused one second before the new expiry")
+		}
+		tn.clock.add(time.Second)
+		if tn.accepted(secret) {
+			t.Error("accepted at the new expiry")
+		}
+		// It counts again when somebody extends it late.
+		got, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, time.Time{}, tester)
+		if err != nil || !got.Expires.Equal(tn.clock.Now().Add(365*24*time.Hour)) || !tn.accepted(secret) {
+			t.Errorf("extended late: %+v, %v", got, err)
+		}
+		// An earlier end counts at once, also for a secret just used.
+		if _, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, tn.clock.Now().Add(time.Millisecond), tester); err != nil {
+			t.Fatal(err)
+		}
+		tn.clock.add(time.Millisecond)
+		if tn.accepted(secret) {
+			t.Error("accepted after it was cut short")
+		}
+	})
+}
+
+func TestCredentialRefusals(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+			t.Fatal(err)
+		}
+		secret, cred := tn.issue(time.Time{})
+		ctx, now, e := t.Context(), tn.clock.Now(), tn.engine
+		issue := func(connection string, expires time.Time) error {
+			_, _, err := e.IssueToken(ctx, connection, expires, tester)
+			return err
+		}
+		basic := func(userName string) error {
+			_, _, err := e.IssueBasic(ctx, "acme", userName, time.Time{}, tester)
+			return err
+		}
+		extend := func(connection, id string, until time.Time) error {
+			_, err := e.ExtendCredential(ctx, connection, id, until, tester)
+			return err
+		}
+		list := func(connection string) error {
+			_, err := e.Credentials(ctx, connection)
+			return err
+		}
+		tests := []struct {
+			name string
+			err  error
+			want string // of a ConnectionError; empty: ErrNotFound
+		}{
+			{"issue at an unsaved connection", issue("nobody", time.Time{}), ""},
+			{"issue outside any connection", issue("", time.Time{}), ""},
+			{"issue expired", issue("acme", now), "future"},
+			{"issue without user name", basic(""), "user name is missing"},
+			{"issue with a colon", basic("a:b"), "colon"},
+			{"extend into the past", extend("acme", cred.ID, now), "future"},
+			{"extend an unknown one", extend("acme", "x", time.Time{}), ""},
+			{"extend a foreign one", extend("other", cred.ID, time.Time{}), ""},
+			{"revoke a foreign one", e.RevokeCredential(ctx, "other", cred.ID, tester), ""},
+			{"revoke nothing", e.RevokeCredential(ctx, "acme", "", tester), ""},
+			{"list of nobody", list("nobody"), ""},
+			{"list of all", list(""), ""},
+		}
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				var bad *provision.ConnectionError
+				switch {
+				case test.want == "" && !errors.Is(test.err, provision.ErrNotFound):
+					t.Errorf("error %v, want not found", test.err)
+				case test.want != "" && (!errors.As(test.err, &bad) || !strings.Contains(bad.Reason, test.want)):
+					t.Errorf("error %v, want one with %q", test.err, test.want)
+				}
+			})
+		}
+		if diff := cmp.Diff([]provision.Credential{cred}, tn.credentials()); diff != "" || !tn.accepted(secret) {
+			t.Errorf("a refusal changed the credentials (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// countingStore counts the transactions of each kind.
+type countingStore struct {
+	store.Store
+	views, updates int
+}
+
+func (c *countingStore) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	c.views++
+	return c.Store.View(ctx, scope, fn)
+}
+
+func (c *countingStore) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	c.updates++
+	return c.Store.Update(ctx, scope, fn)
+}
+
+// An unknown user costs what a wrong password costs, and no refusal and no use
+// writes anything.
+func TestAuthenticateWork(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		counting := &countingStore{Store: st}
+		tn := newTenant(t, counting, `{}`)
+		secret := provision.Secret{UserName: "okta", Password: secretText}
+		tn.setCredential(secret, time.Time{})
+		counting.updates = 0
+		for _, s := range []provision.Secret{
+			{UserName: "nobody", Password: secretText},
+			{UserName: "okta", Password: "wrong" + secretText},
+			{UserName: "okta", Password: ""},
+			{Token: secretText},
+		} {
+			counting.views = 0
+			if tn.accepted(s) || counting.views != 1 {
+				t.Errorf("%q costs %d reads, want 1", s, counting.views)
+			}
+		}
+		counting.views = 0
+		for range 10 {
+			if !tn.accepted(secret) {
+				t.Error("the password was refused")
+			}
+		}
+		if counting.views != 2 || counting.updates != 0 {
+			t.Errorf("ten uses cost %d reads and %d writes, want 2 and none", counting.views, counting.updates)
+		}
+	})
+}
+
+// An issued credential survives a restart, with its expiry, and its secret is
+// not in the database.
+func TestIssuedCredentialIsDurable(t *testing.T) {
+	dir := t.TempDir()
+	config := sqlite.Config{Path: filepath.Join(dir, "test.db")}
+	open := func() store.Store {
+		st, err := sqlite.Open(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	st := open()
+	tn := newTenant(t, st, `{}`)
+	secret, cred := tn.issue(tn.clock.Now().Add(time.Hour))
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expectNowhere(t, dir, secret.Token)
+	st = open()
+	defer func() { _ = st.Close() }()
+	tn.engine = &provision.Engine{Store: st, Now: tn.clock.Now}
+	tn.dir = tn.engine.Directory("acme")
+	if !tn.accepted(secret) {
+		t.Error("the token was refused after a restart")
+	}
+	got := tn.credentials()
+	got[0].LastUsed = time.Time{}
+	if diff := cmp.Diff([]provision.Credential{cred}, got); diff != "" {
+		t.Errorf("after a restart (-want +got):\n%s", diff)
+	}
+	tn.clock.add(time.Hour)
+	if tn.accepted(secret) {
+		t.Error("accepted at expiry")
+	}
+}
+
+// readOnlyStore refuses writes while err is set.
+type readOnlyStore struct {
+	store.Store
+	err error
+}
+
+func (r *readOnlyStore) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.Store.Update(ctx, scope, fn)
+}
+
+// expectNowhere fails when a file of a folder holds a secret.
+func expectNowhere(t *testing.T, dir, secret string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, []byte(secret)) {
+			t.Errorf("%s holds the secret", f.Name())
+		}
+	}
+}
