@@ -1,14 +1,28 @@
 package scim
 
 import (
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 
 	"github.com/scimjit/provision"
 )
 
-// authenticate finds the principal of a request.
+// authenticate finds the principal of a request. Many refusals from one address
+// are answered with 429; a credential that is valid never is, since identity
+// providers share addresses.
 func (h *Handler) authenticate(r *http.Request) (Principal, error) {
+	p, err := h.principal(r)
+	if errors.Is(err, provision.ErrUnauthenticated) && r.Header.Get("Authorization") != "" {
+		if limited := h.failures.add(h.address(r), h.now()); limited != nil {
+			return Principal{}, limited
+		}
+	}
+	return p, err
+}
+
+func (h *Handler) principal(r *http.Request) (Principal, error) {
 	if h.Authenticate != nil {
 		return h.Authenticate(r)
 	}
@@ -21,6 +35,18 @@ func (h *Handler) authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, err
 	}
 	return Principal{Connection: conn.ID, Credential: cred.ID, Dialect: conn.Dialect}, nil
+}
+
+// address returns what failed authentications are counted by.
+func (h *Handler) address(r *http.Request) string {
+	if h.Address != nil {
+		return h.Address(r)
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // requestSecret reads the Authorization header: a bearer token (RFC 6750) or

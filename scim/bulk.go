@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -29,9 +28,11 @@ type bulkOperation struct {
 	Path    string          `json:"path"`
 	Data    json.RawMessage `json:"data"`
 
-	references []string // the bulkIds that path and data name
+	target     string   // the bulkId that path names, or empty
+	references []string // the bulkIds that data names, each once
+	pending    []string // those of them that may not be resolved yet
 	done       bool
-	id         string // of the resource, once it is known
+	id         string // of the resource, once it is known: before done in a circle
 	response   *response
 	err        error
 }
@@ -113,219 +114,27 @@ func (b *bulkRun) register(op *bulkOperation) error {
 		}
 		b.byID[op.BulkID] = op
 	}
-	if segments := splitPath(op.Path); len(segments) > 0 && segments[0] == "Bulk" {
-		return &Error{Detail: "a bulk request inside a bulk request"}
+	segments := splitPath(op.Path)
+	if len(segments) > 0 && (segments[0] == "Bulk" || segments[len(segments)-1] == ".search") {
+		return &Error{Detail: "a bulk or search request inside a bulk request"}
 	}
 	if op.Method != http.MethodDelete && len(op.Data) == 0 {
 		return &Error{Detail: "data is missing"}
 	}
-	for _, m := range bulkReference.FindAllSubmatch(op.Data, -1) {
-		op.references = append(op.references, string(m[1]))
-	}
-	for _, segment := range splitPath(op.Path) {
+	for _, segment := range segments {
 		if id, ok := strings.CutPrefix(segment, "bulkId:"); ok {
+			op.target = id
+		}
+	}
+	seen := map[string]bool{}
+	for _, m := range bulkReference.FindAllSubmatch(op.Data, -1) {
+		if id := string(m[1]); !seen[id] {
+			seen[id] = true
 			op.references = append(op.references, id)
 		}
 	}
+	op.pending = op.references
 	return nil
-}
-
-// run carries the operations out until all are done or failOnErrors is reached.
-func (b *bulkRun) run() {
-	for {
-		progress, waiting := false, false
-		for _, op := range b.request.Operations {
-			if op.done {
-				continue
-			}
-			if b.stopped() {
-				return
-			}
-			if !b.ready(op) {
-				waiting = true
-				continue
-			}
-			progress = true
-			b.perform(op)
-		}
-		switch {
-		case !waiting:
-			return
-		case !progress:
-			b.breakCircle()
-		}
-	}
-}
-
-func (b *bulkRun) stopped() bool {
-	return b.request.FailOnErrors > 0 && b.errors >= b.request.FailOnErrors
-}
-
-// ready reports whether every reference of an operation is resolved, or will
-// never be.
-func (b *bulkRun) ready(op *bulkOperation) bool {
-	for _, id := range op.references {
-		if target := b.byID[id]; target != nil && !target.done && target.id == "" {
-			return false
-		}
-	}
-	return true
-}
-
-// missing returns a reference of an operation that cannot be resolved.
-func (b *bulkRun) missing(op *bulkOperation) (string, bool) {
-	for _, id := range op.references {
-		if target := b.byID[id]; target == nil || target.id == "" {
-			return id, true
-		}
-	}
-	return "", false
-}
-
-// perform carries out one operation whose references are resolved.
-func (b *bulkRun) perform(op *bulkOperation) {
-	if id, bad := b.missing(op); bad {
-		b.finish(op, nil, badRequest("invalidValue", "bulkId %q names no operation that succeeded", id))
-		return
-	}
-	if op.id != "" && op.Method == http.MethodPost { // the second half of a circle
-		b.complete(op)
-		return
-	}
-	x := b.exchange.operation(op.Method, b.resolve(op.Data), op.Version)
-	resp, err := x.dispatch(b.resolvePath(op.Path))
-	b.finish(op, resp, err)
-}
-
-// breakCircle creates the first operation of a circle without the values that
-// refer to what does not exist yet.
-func (b *bulkRun) breakCircle() {
-	for _, op := range b.request.Operations {
-		if op.done || op.Method != http.MethodPost || op.id != "" {
-			continue
-		}
-		x := b.exchange.operation(op.Method, b.resolve(b.without(op.Data)), "")
-		resp, err := x.dispatch(op.Path)
-		if err != nil {
-			b.finish(op, nil, err)
-			return
-		}
-		op.id, op.response = responseID(resp), resp
-		return
-	}
-	// Only updates wait, for operations that do not come.
-	for _, op := range b.request.Operations {
-		if !op.done {
-			b.finish(op, nil, &Error{Status: http.StatusConflict, Detail: "the references of the operations cannot be resolved"})
-		}
-	}
-}
-
-// complete writes the whole data of an operation that was created without some
-// of its values. When that fails, the created resource is removed again.
-func (b *bulkRun) complete(op *bulkOperation) {
-	path := strings.Trim(op.Path, "/") + "/" + op.id
-	created := op.response
-	resp, err := b.exchange.operation(http.MethodPut, b.resolve(op.Data), "").dispatch(path)
-	if err != nil {
-		if _, undo := b.exchange.operation(http.MethodDelete, nil, "").dispatch(path); undo != nil {
-			b.exchange.handler.logger().Error("undoing a bulk operation", "path", path, "error", undo)
-		}
-		op.id = ""
-		b.finish(op, nil, err)
-		return
-	}
-	resp.status, resp.location = created.status, created.location
-	b.finish(op, resp, nil)
-}
-
-func (b *bulkRun) finish(op *bulkOperation, resp *response, err error) {
-	op.done, op.response, op.err = true, resp, err
-	if err != nil {
-		b.errors++
-		return
-	}
-	if op.Method == http.MethodPost {
-		op.id = responseID(resp)
-		return
-	}
-	if segments := splitPath(b.resolvePath(op.Path)); len(segments) == 2 {
-		op.id = segments[1]
-	}
-}
-
-// responseID returns the id of the resource that was created.
-func responseID(resp *response) string {
-	return resp.location[strings.LastIndexByte(resp.location, '/')+1:]
-}
-
-// resolve puts ids in the place of the bulkIds that are known.
-func (b *bulkRun) resolve(data []byte) []byte {
-	return bulkReference.ReplaceAllFunc(data, func(match []byte) []byte {
-		name := match[len(`"bulkId:`) : len(match)-1]
-		if target := b.byID[string(name)]; target != nil && target.id != "" {
-			return appendText(nil, target.id)
-		}
-		return match
-	})
-}
-
-func (b *bulkRun) resolvePath(path string) string {
-	segments := splitPath(path)
-	for i, segment := range segments {
-		name, ok := strings.CutPrefix(segment, "bulkId:")
-		if target := b.byID[name]; ok && target != nil {
-			segments[i] = target.id
-		}
-	}
-	return strings.Join(segments, "/")
-}
-
-// without returns data without the array elements and attributes whose
-// references are not resolved.
-func (b *bulkRun) without(data []byte) []byte {
-	var v any
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if dec.Decode(&v) != nil {
-		return data
-	}
-	v, _ = b.prune(v)
-	out, err := json.Marshal(v)
-	if err != nil {
-		return data
-	}
-	return out
-}
-
-// prune returns v without unresolved parts, and whether v itself is one.
-func (b *bulkRun) prune(v any) (any, bool) {
-	switch v := v.(type) {
-	case string:
-		name, ok := strings.CutPrefix(v, "bulkId:")
-		target := b.byID[name]
-		return v, ok && (target == nil || target.id == "")
-	case []any:
-		kept := make([]any, 0, len(v))
-		for _, e := range v {
-			if e, gone := b.prune(e); !gone {
-				kept = append(kept, e)
-			}
-		}
-		return kept, false
-	case map[string]any:
-		for key, e := range v {
-			pruned, gone := b.prune(e)
-			if _, isText := e.(string); gone && isText {
-				return nil, true // the value says nothing without its reference
-			}
-			if v[key] = pruned; gone {
-				delete(v, key)
-			}
-		}
-		return v, false
-	}
-	return v, false
 }
 
 // answer encodes what became of the operations that were carried out.
@@ -376,13 +185,14 @@ func (b *bulkRun) appendOperation(body []byte, op *bulkOperation) ([]byte, error
 	return append(append(body, text...), '}'), nil
 }
 
-// location returns the address of an operation's resource, empty for a POST
-// that failed (RFC 7644 section 3.7.3).
+// location returns the address of an operation's resource. It is empty for a
+// POST that failed (RFC 7644 section 3.7.3), and for a path whose bulkId names no
+// resource.
 func (b *bulkRun) location(op *bulkOperation) string {
 	if op.err == nil && op.response.location != "" {
 		return op.response.location
 	}
-	if op.Method == http.MethodPost {
+	if op.Method == http.MethodPost || op.target != "" && b.unknown(op.target) {
 		return ""
 	}
 	return b.exchange.address(b.resolvePath(op.Path))

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -92,6 +93,9 @@ func asError(err error) *Error {
 		return &Error{Status: http.StatusServiceUnavailable, Detail: "the directory is busy, try again", Err: err, retryAfter: unavailable.RetryAfter}
 	case errors.As(err, &tooLarge):
 		return &Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the request body is larger than %d bytes", tooLarge.Limit)}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		// The client is gone, or the server gives the request no more time.
+		return &Error{Status: http.StatusServiceUnavailable, Detail: "the request was canceled", retryAfter: time.Second}
 	case errors.Is(err, provision.ErrUnauthenticated):
 		return &Error{Status: http.StatusUnauthorized, Detail: "the credential is missing or not valid"}
 	}

@@ -42,18 +42,28 @@ func (x *exchange) serve() (*response, error) {
 	if tenant := x.request.PathValue("connection"); tenant != "" && tenant != x.principal.Connection {
 		return nil, provision.ErrNotFound
 	}
-	if err := x.handler.limiters.allow(x.principal.Credential, x.handler.Limits.Rate); err != nil {
+	if err := x.handler.limiters.allow(x.principal, x.handler.Limits.Rate, x.handler.now()); err != nil {
 		return nil, err
 	}
-	x.prepare()
+	if err := x.prepare(); err != nil {
+		return nil, err
+	}
 	return x.dispatch(x.path())
 }
 
 // prepare sets what the connection decides.
-func (x *exchange) prepare() {
+func (x *exchange) prepare() error {
 	h := x.handler
+	name := x.principal.Dialect
+	if name == "" && h.Authenticate != nil {
+		conn, err := h.Engine.Connection(x.request.Context(), x.principal.Connection)
+		if err != nil {
+			return err
+		}
+		name = conn.Dialect
+	}
 	x.dialect = dialects[0] // auto, also for a dialect of a later version
-	if d, ok := LookupDialect(x.principal.Dialect); ok {
+	if d, ok := LookupDialect(name); ok {
 		x.dialect = d
 	}
 	x.decoder = x.newDecoder()
@@ -68,9 +78,24 @@ func (x *exchange) prepare() {
 	x.method = x.request.Method
 	x.ifMatch = x.request.Header["If-Match"]
 	x.ifNoneMatch = x.request.Header["If-None-Match"]
-	if x.request.URL.RawQuery != "" {
-		x.values = x.request.URL.Query() // a malformed pair is left out
+	return x.readQuery()
+}
+
+// readQuery parses the query parameters. What cannot be parsed is refused: a
+// filter that is lost would match everybody.
+func (x *exchange) readQuery() error {
+	if x.request.URL.RawQuery == "" {
+		return nil
 	}
+	values, err := url.ParseQuery(x.request.URL.RawQuery)
+	if err != nil {
+		return badRequest("invalidValue", "the query is malformed: is every %%, ; and & in a value encoded?")
+	}
+	if len(values["filter"]) > 1 {
+		return badRequest("invalidFilter", "there is more than one filter")
+	}
+	x.values = values
+	return nil
 }
 
 func (x *exchange) newDecoder() schema.Decoder {

@@ -29,6 +29,14 @@ type Handler struct {
 	// of the store.
 	Authenticate func(*http.Request) (Principal, error)
 
+	// Address returns the address of the client that sent a request, which
+	// failed authentications are counted by: from the tenth in a minute they are
+	// answered with 429. A request with a valid credential always passes, and one
+	// without an Authorization header does not count. Nil takes
+	// [http.Request.RemoteAddr]. Behind a proxy, return what the proxy says; a
+	// header that clients can set lets them evade the count.
+	Address func(*http.Request) string
+
 	// BaseURL returns the address of the service root for a request, such as
 	// "https://app.example/scim/v2", which meta.location and $ref start with.
 	// Nil makes them relative, as RFC 7643 section 2.3.7 allows. It must not
@@ -51,13 +59,14 @@ type Handler struct {
 	Logger *slog.Logger
 
 	limiters limiters
+	failures failures
 }
 
 // Principal is who sent a request.
 type Principal struct {
 	Connection string // id of the connection whose directory the request sees
 	Credential string // id for the event log, not a secret
-	Dialect    string // of the connection; empty means "auto"
+	Dialect    string // empty means that of the connection
 }
 
 // Limits bounds requests and answers. A zero field means its default.
@@ -77,7 +86,9 @@ type Limits struct {
 	Filter filter.Limits
 
 	// Rate is how many requests per second one credential may send; bursts of
-	// five seconds' worth are allowed. 0 is no limit.
+	// five seconds' worth are allowed. 0 is no limit; 200 bounds a runaway
+	// client and disturbs no identity provider, which need 25 at least. Each
+	// process counts for itself.
 	Rate float64
 }
 

@@ -397,6 +397,46 @@ func TestTenantInThePath(t *testing.T) {
 	}
 }
 
+// A PUT may name one member without a list.
+func TestPutOfOneMember(t *testing.T) {
+	s := newService(t, memory.New(), "okta")
+	a := s.must("POST", "/Users", `{"userName":"a"}`)
+	b := s.must("POST", "/Users", `{"userName":"b"}`)
+	group := s.must("POST", "/Groups", `{"displayName":"G","members":[{"value":"`+a+`"}]}`)
+	for _, step := range []struct {
+		name, members string
+		want          []string
+	}{
+		{"omitted", ``, []string{a}},
+		{"null", `,"members":null`, []string{a}},
+		{"one object", `,"members":{"value":"` + b + `"}`, []string{b}},
+		{"a list", `,"members":[{"value":"` + a + `"}]`, []string{a}},
+		{"an empty list", `,"members":[]`, nil},
+	} {
+		s.must("PUT", "/Groups/"+group, `{"displayName":"G"`+step.members+`}`)
+		var got []string
+		members, _ := s.do("GET", "/Groups/"+group, acmeToken, "").json(t)["members"].([]any)
+		for _, m := range members {
+			got = append(got, m.(map[string]any)["value"].(string))
+		}
+		if diff := cmp.Diff(step.want, got); diff != "" {
+			t.Errorf("%s: members (-want +got):\n%s", step.name, diff)
+		}
+	}
+}
+
+// A host that authenticates by itself need not know the dialect.
+func TestDialectOfTheConnection(t *testing.T) {
+	s := newService(t, memory.New(), "rfc")
+	s.handler.(*scim.Handler).Authenticate = func(*http.Request) (scim.Principal, error) {
+		return scim.Principal{Connection: "acme", Credential: "host"}, nil
+	}
+	a := s.do("POST", "/Users", "", `{`+coreUser+`"userName":"x","active":"True"}`)
+	if a.status != http.StatusBadRequest {
+		t.Errorf("text for a boolean in dialect rfc: %d %s, want 400", a.status, a.body)
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	s := newService(t, memory.New(), "")
 	s.handler.(*scim.Handler).Limits.Rate = 0.001

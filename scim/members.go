@@ -31,12 +31,13 @@ func takeMembers(t *schema.ResourceType, doc *schema.Object) schema.Value {
 	return v
 }
 
-// namesMembers reports whether the body of a PUT has a list of members, which
-// may be empty. The body has been decoded before, so it is valid.
+// namesMembers reports whether the body of a PUT has members, which may be an
+// empty list; null is as if they were not named. The body has been decoded
+// before, so it is valid.
 func namesMembers(body []byte) bool {
 	for key, value := range store.Document(body).Fields() {
 		if strings.EqualFold(string(key), "members") {
-			return value[0] == '['
+			return value[0] != 'n'
 		}
 	}
 	return false

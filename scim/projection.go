@@ -22,6 +22,14 @@ type projection struct {
 	// excluded is what excludedAttributes named.
 	excluded map[*schema.Attribute]bool
 
+	// written is what the request wrote of the attributes that are returned
+	// only on request.
+	written map[*schema.Attribute]bool
+
+	// inner says that the answer has only some sub-attributes of what the
+	// server makes: meta, groups or members.
+	inner bool
+
 	parts store.Parts
 }
 
@@ -48,6 +56,11 @@ func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
 	for a := range p.excluded {
 		if a.Kept == schema.InDocument {
 			p.whole = false
+		}
+	}
+	for _, named := range []map[*schema.Attribute]bool{p.included, p.excluded} {
+		for a := range named {
+			p.inner = p.inner || a.Kept != schema.InDocument && a.Parent != t.Root
 		}
 	}
 	if hasRequestOnly(t.Root) {
@@ -101,10 +114,29 @@ func (p projection) returns(a *schema.Attribute) bool {
 	if p.included != nil {
 		return p.insideIncluded(a)
 	}
-	if a.Returned == schema.Request {
+	if a.Returned == schema.Request && !p.written[a] {
 		return false
 	}
 	return !p.excluded[a]
+}
+
+// write records what a request wrote, before being what the document was. An
+// attribute that is returned on request is also returned to who writes it (RFC
+// 7643 section 7).
+func (p *projection) write(before, after schema.Object) {
+	for _, f := range after {
+		old := before.Get(f.Attribute)
+		if f.Attribute.Returned == schema.Request && !f.Value.Equal(old) {
+			if p.written == nil {
+				p.written = map[*schema.Attribute]bool{}
+			}
+			p.written[f.Attribute] = true
+		}
+		p.write(old.Object, f.Value.Object)
+		for _, e := range f.Value.Array {
+			p.write(nil, e.Object)
+		}
+	}
 }
 
 // insideIncluded reports whether the request named a sub-attribute of a.
@@ -151,4 +183,22 @@ func (p projection) value(v schema.Value) schema.Value {
 		v.Array = list
 	}
 	return v
+}
+
+// trim takes from the attributes that the server made, which b has from an
+// index on, those sub-attributes that are not in the answer.
+func (p projection) trim(t *schema.ResourceType, b []byte, from int) ([]byte, error) {
+	if !p.inner || len(b) == from {
+		return b, nil
+	}
+	made := append([]byte{'{'}, b[from+1:]...) // without the comma before them
+	o, err := t.Document(append(made, '}'))
+	if err != nil {
+		return nil, err
+	}
+	b = b[:from]
+	if made = p.object(o).AppendJSON(nil); len(made) > len("{}") {
+		b = append(append(b, ','), made[1:len(made)-1]...)
+	}
+	return b, nil
 }

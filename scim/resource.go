@@ -42,6 +42,7 @@ func (x *exchange) create(segments []string) (*response, error) {
 		return nil, err
 	}
 	members := takeMembers(t, &doc)
+	p.write(nil, doc)
 	activate(t, &doc)
 	content, err := x.content(t, doc)
 	if err != nil {
@@ -81,6 +82,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		return nil, err
 	}
 	members := takeMembers(t, &doc)
+	p.write(nil, doc)
 	ids, err := x.memberIDs(members)
 	if err != nil {
 		return nil, err
@@ -151,6 +153,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 			return err
 		}
 		d.Tolerated(x.decoder.Used.Names()...)
+		p.write(before, after)
 		if sameDocument(before, after) {
 			return nil
 		}
@@ -199,6 +202,9 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 	return t, p, body, err
 }
 
+// documentSize is room for the document of nearly every user.
+const documentSize = 2048
+
 // content checks a document and puts it into the form that a store keeps.
 func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision.Content, error) {
 	if err := t.Validate(doc); err != nil {
@@ -213,7 +219,7 @@ func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision
 	if keys == nil {
 		keys = []store.Key{}
 	}
-	return provision.Content{Document: doc.AppendJSON(nil), Keys: keys, Display: t.Display(doc)}, nil
+	return provision.Content{Document: doc.AppendJSON(make([]byte, 0, documentSize)), Keys: keys, Display: t.Display(doc)}, nil
 }
 
 // sameDocument reports whether a PATCH changed nothing.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,6 +23,30 @@ type response struct {
 	body     []byte
 	etag     string
 	location string
+
+	buffer *[]byte // where body was built, to be used again; nil for others
+}
+
+// buffers keeps the memory of written answers for the next ones.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptBuffer is how large a buffer may be to be kept.
+const keptBuffer = 1 << 20
+
+// newBuffer returns an empty buffer with room for an answer.
+func newBuffer(size int) *[]byte {
+	b := buffers.Get().(*[]byte)
+	if cap(*b) < size {
+		*b = make([]byte, 0, size)
+	}
+	*b = (*b)[:0]
+	return b
+}
+
+// built is the answer whose body was built in a buffer.
+func built(status int, buffer *[]byte, body []byte) *response {
+	*buffer = body
+	return &response{status: status, body: body, buffer: buffer}
 }
 
 // write is the one place that writes an answer.
@@ -41,6 +66,10 @@ func (resp *response) write(w http.ResponseWriter, _ *http.Request) {
 	if resp.body != nil {
 		_, _ = w.Write(resp.body) // the client is gone: there is nobody to tell
 	}
+	if resp.buffer != nil && cap(resp.body) <= keptBuffer {
+		buffers.Put(resp.buffer)
+		resp.buffer, resp.body = nil, nil
+	}
 }
 
 const listSchema = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":`
@@ -52,7 +81,8 @@ func (x *exchange) listResponse(page store.Page, place string, projections map[s
 	for _, r := range page.Resources {
 		size += len(r.Document) + 512
 	}
-	b := append(make([]byte, 0, size), listSchema...)
+	buffer := newBuffer(size)
+	b := append(*buffer, listSchema...)
 	b = strconv.AppendInt(b, int64(page.Total), 10)
 	b = append(b, place...)
 	b = append(b, `,"itemsPerPage":`...)
@@ -67,16 +97,19 @@ func (x *exchange) listResponse(page store.Page, place string, projections map[s
 			return nil, err
 		}
 	}
-	return &response{status: http.StatusOK, body: append(b, ']', '}')}, nil
+	return built(http.StatusOK, buffer, append(b, ']', '}')), nil
 }
 
 // resourceResponse encodes one resource.
 func (x *exchange) resourceResponse(status int, t *schema.ResourceType, r *store.Resource, p projection) (*response, error) {
-	b, err := x.appendResource(make([]byte, 0, len(r.Document)+512), t, r, p)
+	buffer := newBuffer(len(r.Document) + 512)
+	b, err := x.appendResource(*buffer, t, r, p)
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: status, body: b, etag: etag(r.Version)}, nil
+	resp := built(status, buffer, b)
+	resp.etag = etag(r.Version)
+	return resp, nil
 }
 
 // appendResource writes a resource around its stored document, which is copied
@@ -98,6 +131,7 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 		b = append(b, ',')
 		b = append(b, inner...)
 	}
+	made := len(b)
 	if p.parts&store.WithGroups != 0 && len(r.Groups) > 0 {
 		b = append(b, `,"groups":`...)
 		b = x.appendGroups(b, r.Groups)
@@ -110,21 +144,23 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 		b = append(b, `,"meta":`...)
 		b = x.appendMeta(b, t, r)
 	}
-	return append(b, '}'), nil
+	b, err := p.trim(t, b, made)
+	return append(b, '}'), err
 }
 
 // appendSchemas lists the core schema and the extensions that the document has
-// values of.
+// values of. An extension is looked for by the text of its key, which cannot
+// stand inside a JSON string: there its quote would be escaped.
 func appendSchemas(b []byte, t *schema.ResourceType, doc store.Document) []byte {
 	b = append(b, `"schemas":[`...)
 	b = appendText(b, t.Schema)
-	if len(t.Extensions) > 0 {
-		for key := range doc.Fields() {
-			if len(key) < 4 || string(key[:4]) != "urn:" {
-				continue
-			}
+	for _, e := range t.Extensions {
+		var space [128]byte
+		key := append(append(space[:0], e.Name...), `":`...)
+		// Without its first quote the key is found by its rarer first letter.
+		if i := bytes.Index(doc, key); i > 0 && doc[i-1] == '"' {
 			b = append(b, ',')
-			b = appendText(b, key)
+			b = appendText(b, e.Name)
 		}
 	}
 	return append(b, ']')
@@ -144,9 +180,33 @@ func (x *exchange) appendMeta(b []byte, t *schema.ResourceType, r *store.Resourc
 	return append(b, `\""}`...)
 }
 
-// appendTime writes an instant in UTC with milliseconds.
+// appendTime writes an instant in UTC with milliseconds, as AppendFormat with
+// "2006-01-02T15:04:05.000Z" does at several times the cost.
 func appendTime(b []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), t.Nanosecond()/1e6, 3)
+	return append(b, 'Z')
+}
+
+// appendDigits writes the last digits of a number, with leading zeros.
+func appendDigits(b []byte, n, digits int) []byte {
+	at := len(b)
+	for range digits {
+		b = append(b, '0')
+	}
+	for i := at + digits - 1; i >= at; i-- {
+		b[i] += byte(n % 10)
+		n /= 10
+	}
+	return b
 }
 
 // appendGroups writes the groups of a user, each once however many sources know
