@@ -81,7 +81,8 @@ func describe(err error) error {
 	)
 	switch {
 	case errors.As(err, &option) && errors.As(err, &semantic):
-		return fmt.Errorf("%s.%w", keyPath(semantic.JSONPointer), option)
+		key := strings.TrimSuffix(keyPath(semantic.JSONPointer)+"."+option.Option, ".")
+		return fmt.Errorf("%s: %q: %s", key, option.Value, option.Detail)
 	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
 		return fmt.Errorf("%s: unknown key", keyPath(semantic.JSONPointer))
 	case errors.As(err, &semantic):
@@ -124,7 +125,45 @@ func (c connectionConfig) check(seen map[string]bool) error {
 	if s := c.SCIM; s != nil && (s.Token == "") == (s.Basic == nil) {
 		return errors.New("scim: needs either token or basic")
 	}
+	if c.ID == "v2" || strings.Trim(c.ID, ".") == "" {
+		return fmt.Errorf("id: %q would be taken for a part of the address", c.ID)
+	}
+	if err := c.connection().Validate(); err != nil {
+		return settingError(err)
+	}
+	if c.SCIM != nil {
+		if err := c.SCIM.secret().Validate(); err != nil {
+			return fmt.Errorf("scim: %w", err)
+		}
+	}
 	return nil
+}
+
+// settingError names the key of a setting that the engine refuses.
+func settingError(err error) error {
+	var (
+		option     *policy.ConfigError
+		connection *provision.ConnectionError
+	)
+	switch {
+	case errors.As(err, &option):
+		return fmt.Errorf("policy.%s: %q: %s, at byte %d of the value", option.Option, option.Value, option.Detail, option.Offset)
+	case errors.As(err, &connection):
+		return fmt.Errorf("%s: %s", connection.Field, connection.Reason)
+	}
+	return err
+}
+
+// connection returns the settings for the engine.
+func (c connectionConfig) connection() provision.Connection {
+	conn := provision.Connection{
+		ID: c.ID, Name: c.Name, Dialect: c.Dialect, Attributes: c.Attributes,
+		SCIM: c.SCIM != nil, Policy: policy.Default(),
+	}
+	if c.Policy != nil {
+		conn.Policy = *c.Policy
+	}
+	return conn
 }
 
 func (s scimConfig) secret() provision.Secret {
@@ -150,24 +189,23 @@ func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken
 		return demoToken, err
 	}
 	listed := map[string]bool{}
-	for i, conn := range c.Connections {
+	for _, conn := range c.Connections {
 		listed[conn.ID] = true
+	}
+	// First those that go: a secret of theirs may be given to another one.
+	if err := disableOthers(ctx, engine, listed, actor); err != nil {
+		return "", err
+	}
+	for i, conn := range c.Connections {
 		if err := conn.apply(ctx, engine, actor); err != nil {
 			return "", fmt.Errorf("%s: connections[%d]: %w", c.file, i, err)
 		}
 	}
-	return "", disableOthers(ctx, engine, listed, actor)
+	return "", nil
 }
 
 func (c connectionConfig) apply(ctx context.Context, engine *provision.Engine, actor provision.Actor) error {
-	conn := provision.Connection{
-		ID: c.ID, Name: c.Name, Dialect: c.Dialect, Attributes: c.Attributes,
-		SCIM: c.SCIM != nil, Policy: policy.Default(),
-	}
-	if c.Policy != nil {
-		conn.Policy = *c.Policy
-	}
-	if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
+	if _, err := engine.SaveConnection(ctx, c.connection(), actor); err != nil {
 		return err
 	}
 	if c.SCIM == nil {
@@ -189,6 +227,9 @@ func disableOthers(ctx context.Context, engine *provision.Engine, listed map[str
 		}
 		conn.Disabled = true
 		if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
+			return err
+		}
+		if err := engine.RevokeCredentials(ctx, conn.ID, actor); err != nil {
 			return err
 		}
 		engine.Logger.Warn("connection disabled: the configuration does not list it", "connection", conn.ID)

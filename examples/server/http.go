@@ -17,19 +17,14 @@ import (
 )
 
 // newHandler mounts everything that the server answers.
-func newHandler(engine *provision.Engine, base, operatorToken string, rate float64) http.Handler {
-	service := &scim.Handler{
-		Engine: engine,
-		Logger: engine.Logger,
-		Limits: scim.Limits{Rate: rate},
-		BaseURL: func(r *http.Request, _ string) string {
-			if connection := r.PathValue("connection"); connection != "" {
-				return base + "/scim/" + connection + "/v2"
-			}
-			return base + "/scim/v2"
-		},
+func newHandler(service *scim.Handler, base, operatorToken string) http.Handler {
+	service.BaseURL = func(r *http.Request, _ string) string {
+		if connection := r.PathValue("connection"); connection != "" {
+			return base + "/scim/" + connection + "/v2"
+		}
+		return base + "/scim/v2"
 	}
-	op := operator{engine: engine, token: sha256.Sum256([]byte(operatorToken))}
+	op := operator{engine: service.Engine, token: sha256.Sum256([]byte(operatorToken))}
 	mux := http.NewServeMux()
 	mux.Handle("/scim/", mountSCIM(service))
 	mux.HandleFunc("GET /accounts", op.guard(op.accounts))
@@ -45,12 +40,14 @@ func mountSCIM(service http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest := strings.TrimPrefix(r.URL.Path, "/scim/")
 		connection := ""
-		if !strings.HasPrefix(rest, "v2/") {
+		if rest != "v2" && !strings.HasPrefix(rest, "v2/") {
 			connection, rest, _ = strings.Cut(rest, "/")
 		}
-		path, ok := strings.CutPrefix(rest, "v2/")
+		path, ok := strings.CutPrefix(rest+"/", "v2/")
 		if !ok {
-			http.NotFound(w, r)
+			w.Header().Set("Content-Type", "application/scim+json")
+			w.WriteHeader(http.StatusNotFound)
+			_ = json.NewEncoder(w).Encode(&scim.Error{Status: http.StatusNotFound, Detail: "SCIM is at /scim/v2 and /scim/{connection}/v2"})
 			return
 		}
 		u := *r.URL

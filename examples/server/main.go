@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 	"github.com/scimjit/provision/store/sqlite"
@@ -45,6 +46,7 @@ type options struct {
 	config        string
 	operatorToken string
 	rate          float64
+	testResource  bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
@@ -56,6 +58,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.config, "config", "", "JSON file with the connections; without it there is one demo connection")
 	fs.StringVar(&o.operatorToken, "operator-token", "", "token for /accounts, /groups and /events; random and printed when empty")
 	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
+	fs.BoolVar(&o.testResource, "test-resource", false, "serve a resource type with an attribute of every kind at /TestResources")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -110,17 +113,25 @@ func serve(ctx context.Context, o options, config *config, engine *provision.Eng
 			return err
 		}
 	}
-	demoToken, err := config.apply(ctx, engine)
-	if err != nil {
-		return err
-	}
+	// A server that cannot listen must not have revoked the token of another
+	// one that runs on the same file.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
 	if err != nil {
 		return err
 	}
+	demoToken, err := config.apply(ctx, engine)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	base := "http://" + listener.Addr().String()
+	service := &scim.Handler{Engine: engine, Logger: engine.Logger, Limits: scim.Limits{Rate: o.rate}}
+	if o.testResource {
+		if service.Schemas, err = withTestResource(); err != nil {
+			return err
+		}
+	}
 	server := &http.Server{
-		Handler:           newHandler(engine, base, operatorToken, o.rate),
+		Handler:           newHandler(service, base, operatorToken),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,

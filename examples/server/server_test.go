@@ -304,6 +304,48 @@ func TestConfig(t *testing.T) {
 	s.stop()
 }
 
+// A configuration that fails anywhere changes nothing, and a server that cannot
+// listen takes nothing from one that runs.
+func TestFailedStart(t *testing.T) {
+	dir := t.TempDir()
+	db, file := filepath.Join(dir, "provision.db"), filepath.Join(dir, "config.json")
+	s := start(t, "-db", db)
+	var out bytes.Buffer
+	address := strings.TrimPrefix(s.base, "http://")
+	if err := run(t.Context(), []string{"-addr", address, "-db", db}, &out, &out); err == nil {
+		t.Error("a second server listens at the same address")
+	}
+	s.get("/scim/v2/Users", s.token) // the token still works
+	s.stop()
+
+	good := `{"id":"a","scim":{"token":"token-of-a-0123456789abcdef-0123456789"}}`
+	if err := os.WriteFile(file, []byte(`{"connections":[`+good+`,{"id":"b","policy":{"siteAdminGroups":"*"}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-db", db, "-config", file}, &out, &out); err == nil {
+		t.Fatal("the server started")
+	}
+	s = start(t, "-db", db, "-operator-token", "operator-token")
+	if status, _ := s.do("GET", "/accounts?connection=a", "operator-token", ""); status != http.StatusNotFound {
+		t.Errorf("a connection beside a wrong one was saved: %d", status)
+	}
+}
+
+// A token may move to another connection when its own one goes.
+func TestTokenMoves(t *testing.T) {
+	dir := t.TempDir()
+	db, file := filepath.Join(dir, "provision.db"), filepath.Join(dir, "config.json")
+	const token = "token-that-moves-0123456789abcdef-0123456789"
+	for _, id := range []string{"before", "after"} {
+		if err := os.WriteFile(file, []byte(`{"connections":[{"id":"`+id+`","scim":{"token":"`+token+`"}}]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, "-db", db, "-config", file)
+		s.get("/scim/"+id+"/v2/Users", token)
+		s.stop()
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{{"-nothing"}, {"extra"}, {"-rate", "-1"}, {"-config", "does-not-exist.json"}, {"-db", "postgres://x"}, {"-db", t.TempDir()}} {
 		var out bytes.Buffer
