@@ -184,12 +184,22 @@ func (x *exchange) sortAttribute(types []*schema.ResourceType, path string) *sch
 		if a.Type == schema.Complex {
 			a = a.Lookup("value")
 		}
-		if a == nil || a.Kept == schema.Nowhere || a.Kept == schema.InMembers || a.Returned == schema.Never {
+		if a == nil || !sortable(a) {
 			return nil
 		}
 		return a
 	}
 	return nil
+}
+
+// sortable reports whether stores can order by an attribute: it is in the
+// document, or one of those that they keep beside it.
+func sortable(a *schema.Attribute) bool {
+	switch a.String() {
+	case "id", "meta.resourceType", "meta.created", "meta.lastModified", "meta.version":
+		return true
+	}
+	return a.Kept == schema.InDocument && a.Returned != schema.Never
 }
 
 // attribute resolves an attribute path such as "name.familyName".

@@ -42,8 +42,9 @@ type Query struct {
 // DefaultScanRows is the bound of Query.ScanRows where it is 0.
 const DefaultScanRows = 200_000
 
-// Sort orders resources by one attribute. Resources without a value come last,
-// in either direction; equal ones keep the order of their Position.
+// Sort orders resources by one attribute. Resources without a value come last
+// when ascending and first when descending (RFC 7644 section 3.4.2.3); equal
+// ones keep the order of their Position.
 type Sort struct {
 	Path       Path
 	Descending bool

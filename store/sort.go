@@ -75,17 +75,17 @@ func (s *Sort) Key(r *Resource) SortKey {
 }
 
 // Compare orders two keys of the same Sort: negative when a comes before b.
-// Resources without a value come last in either direction, and equal ones in
-// the order of their Position. It returns 0 only for the same resource.
+// Resources without a value come last when ascending and first when descending
+// (RFC 7644 section 3.4.2.3), and equal ones in the order of their Position. It returns 0 only for the same resource.
 func (s *Sort) Compare(a, b SortKey) int {
 	order := 0
 	switch {
 	case s == nil:
 	case a.present != b.present:
+		order = 1
 		if a.present {
-			return -1
+			order = -1
 		}
-		return 1
 	case !a.present:
 	case s.Path.Type == DateTime:
 		order = a.instant.Compare(b.instant)

@@ -18,13 +18,13 @@ func TestSort(t *testing.T) {
 		up   string
 		down string
 	}{
-		{"text", store.Path{Keys: []string{"x"}, Type: store.String}, []string{`{"x":"b"}`, `{"x":"A"}`, `{"x":"a"}`, `{}`}, "bcad", "abcd"},
+		{"text", store.Path{Keys: []string{"x"}, Type: store.String}, []string{`{"x":"b"}`, `{"x":"A"}`, `{"x":"a"}`, `{}`}, "bcad", "dabc"},
 		{"exact", store.Path{Keys: []string{"x"}, Type: store.Exact}, []string{`{"x":"b"}`, `{"x":"A"}`, `{"x":"a"}`}, "bca", "acb"},
-		{"wrong type is absent", store.Path{Keys: []string{"x"}, Type: store.String}, []string{`{"x":1}`, `{"x":""}`, `{"x":"z"}`}, "cab", "cab"},
-		{"number", store.Path{Keys: []string{"x"}, Type: store.Number}, []string{`{"x":10}`, `{"x":9}`, `{"x":-1e2}`, `{"x":"1"}`, `{"x":9.0}`}, "cbead", "abecd"},
-		{"boolean", store.Path{Keys: []string{"x"}, Type: store.Boolean}, []string{`{"x":true}`, `{}`, `{"x":false}`, `{"x":"false"}`}, "cabd", "acbd"},
+		{"wrong type is absent", store.Path{Keys: []string{"x"}, Type: store.String}, []string{`{"x":1}`, `{"x":""}`, `{"x":"z"}`}, "cab", "abc"},
+		{"number", store.Path{Keys: []string{"x"}, Type: store.Number}, []string{`{"x":10}`, `{"x":9}`, `{"x":-1e2}`, `{"x":"1"}`, `{"x":9.0}`}, "cbead", "dabec"},
+		{"boolean", store.Path{Keys: []string{"x"}, Type: store.Boolean}, []string{`{"x":true}`, `{}`, `{"x":false}`, `{"x":"false"}`}, "cabd", "bdac"},
 		{"instant", store.Path{Keys: []string{"x"}, Type: store.DateTime},
-			[]string{`{"x":"2026-01-01T00:00:00Z"}`, `{"x":"2026-01-01T00:30:00+01:00"}`, `{"x":"soon"}`}, "bac", "abc"},
+			[]string{`{"x":"2026-01-01T00:00:00Z"}`, `{"x":"2026-01-01T00:30:00+01:00"}`, `{"x":"soon"}`}, "bac", "cab"},
 		{"first value", store.Path{Keys: []string{"x", "v"}, Type: store.String},
 			[]string{`{"x":[{"v":"b"},{"v":"a"}]}`, `{"x":[{"w":"z"},{"v":"a"}]}`}, "ba", "ab"},
 		{"primary value", store.Path{Keys: []string{"x", "v"}, Type: store.String},

@@ -52,13 +52,13 @@ func (s *suite) sorting(t *testing.T) {
 		up   []string
 		down []string
 	}{
-		{"text folds", path(store.String, "userName"), []string{"u1", "u3", "u2", "u4", "g1", "g2"}, []string{"u4", "u2", "u3", "u1", "g1", "g2"}},
-		{"text exact", path(store.Exact, "userName"), []string{"u1", "u3", "u2", "u4", "g1", "g2"}, []string{"u4", "u2", "u3", "u1", "g1", "g2"}},
-		{"ties keep their position", path(store.String, "displayName"), []string{"g2", "u1", "u3", "g1", "u2", "u4"}, []string{"g1", "u1", "u3", "g2", "u2", "u4"}},
-		{"number", path(store.Number, "score"), []string{"u2", "u3", "u1", "u4", "g1", "g2"}, []string{"u1", "u3", "u2", "u4", "g1", "g2"}},
-		{"boolean", path(store.Boolean, "active"), []string{"u2", "u1", "u3", "u4", "g1", "g2"}, []string{"u1", "u2", "u3", "u4", "g1", "g2"}},
-		{"dateTime", path(store.DateTime, "birth"), []string{"u4", "u2", "u3", "u1", "g1", "g2"}, []string{"u2", "u3", "u4", "u1", "g1", "g2"}},
-		{"primary of many", path(store.String, "emails", "value"), []string{"u2", "u1", "u3", "u4", "g1", "g2"}, []string{"u1", "u2", "u3", "u4", "g1", "g2"}},
+		{"text folds", path(store.String, "userName"), []string{"u1", "u3", "u2", "u4", "g1", "g2"}, []string{"g1", "g2", "u4", "u2", "u3", "u1"}},
+		{"text exact", path(store.Exact, "userName"), []string{"u1", "u3", "u2", "u4", "g1", "g2"}, []string{"g1", "g2", "u4", "u2", "u3", "u1"}},
+		{"ties keep their position", path(store.String, "displayName"), []string{"g2", "u1", "u3", "g1", "u2", "u4"}, []string{"u2", "u4", "g1", "u1", "u3", "g2"}},
+		{"number", path(store.Number, "score"), []string{"u2", "u3", "u1", "u4", "g1", "g2"}, []string{"u4", "g1", "g2", "u1", "u3", "u2"}},
+		{"boolean", path(store.Boolean, "active"), []string{"u2", "u1", "u3", "u4", "g1", "g2"}, []string{"u3", "u4", "g1", "g2", "u1", "u2"}},
+		{"dateTime", path(store.DateTime, "birth"), []string{"u4", "u2", "u3", "u1", "g1", "g2"}, []string{"u1", "g1", "g2", "u2", "u3", "u4"}},
+		{"primary of many", path(store.String, "emails", "value"), []string{"u2", "u1", "u3", "u4", "g1", "g2"}, []string{"u3", "u4", "g1", "g2", "u1", "u2"}},
 		{"id", path(store.Exact, "id"), []string{"g1", "g2", "u1", "u2", "u3", "u4"}, []string{"u4", "u3", "u2", "u1", "g2", "g1"}},
 		{"meta.created", path(store.DateTime, "meta", "created"), []string{"u1", "u2", "u3", "u4", "g1", "g2"}, []string{"g2", "g1", "u4", "u3", "u2", "u1"}},
 		{"unknown", path(store.String, "nothing"), []string{"u1", "u2", "u3", "u4", "g1", "g2"}, []string{"u1", "u2", "u3", "u4", "g1", "g2"}},
