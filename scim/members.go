@@ -9,25 +9,13 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// membersAttribute returns the attribute of a type that is kept as memberships,
-// or nil.
-func membersAttribute(t *schema.ResourceType) *schema.Attribute {
-	for _, a := range t.Root.Sub {
-		if a.Kept == schema.InMembers {
-			return a
-		}
-	}
-	return nil
-}
-
 // takeMembers removes the members from a decoded document and returns them.
 func takeMembers(t *schema.ResourceType, doc *schema.Object) schema.Value {
-	a := membersAttribute(t)
-	if a == nil {
+	if t.Members == nil {
 		return schema.Value{}
 	}
-	v := doc.Get(a)
-	doc.Set(a, schema.Value{})
+	v := doc.Get(t.Members)
+	doc.Set(t.Members, schema.Value{})
 	return v
 }
 

@@ -45,13 +45,11 @@ func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
 		return p, badRequest("invalidValue", "attributes and excludedAttributes exclude each other")
 	}
 	p.whole = p.included == nil
-	for _, a := range t.Root.Sub {
-		switch {
-		case a.Kept == schema.InMembers && p.returns(a):
-			p.parts |= store.WithMembers
-		case a.Kept == schema.InServer && a.Name == "groups" && p.returns(a):
-			p.parts |= store.WithGroups
-		}
+	if t.Members != nil && p.returns(t.Members) {
+		p.parts |= store.WithMembers
+	}
+	if t.Groups != nil && p.returns(t.Groups) {
+		p.parts |= store.WithGroups
 	}
 	for a := range p.excluded {
 		if a.Kept == schema.InDocument {
@@ -63,19 +61,8 @@ func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
 			p.inner = p.inner || a.Kept != schema.InDocument && a.Parent != t.Root
 		}
 	}
-	if hasRequestOnly(t.Root) {
-		p.whole = false
-	}
+	p.whole = p.whole && !t.RequestOnly
 	return p, nil
-}
-
-func hasRequestOnly(a *schema.Attribute) bool {
-	for _, sub := range a.Sub {
-		if sub.Returned == schema.Request || hasRequestOnly(sub) {
-			return true
-		}
-	}
-	return false
 }
 
 // named resolves comma-separated attribute paths; nil when there are none.

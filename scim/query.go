@@ -32,13 +32,13 @@ func (x *exchange) list(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	projections := make(map[string]projection, len(types))
-	for _, t := range types {
+	shapes := make([]shape, len(types))
+	for i, t := range types {
 		p, err := x.projection(t)
 		if err != nil {
 			return nil, err
 		}
-		projections[t.Name] = p
+		shapes[i] = shape{t, p}
 		q.With |= p.parts
 	}
 	walks, err := x.readCursor(&q)
@@ -50,13 +50,13 @@ func (x *exchange) list(segments []string) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		return x.listResponse(page, `,"startIndex":`+strconv.Itoa(start), projections)
+		return x.listResponse(page, `,"startIndex":`+strconv.Itoa(start), shapes)
 	}
-	return x.walk(q, projections)
+	return x.walk(q, shapes)
 }
 
 // walk answers a list request with a cursor.
-func (x *exchange) walk(q store.Query, projections map[string]projection) (*response, error) {
+func (x *exchange) walk(q store.Query, shapes []shape) (*response, error) {
 	size := q.Limit
 	if size > 0 {
 		q.Limit++ // one more tells whether the results go on
@@ -83,7 +83,7 @@ func (x *exchange) walk(q store.Query, projections map[string]projection) (*resp
 	if next != "" {
 		cursors += `,"nextCursor":"` + next + `"`
 	}
-	return x.listResponse(page, cursors, projections)
+	return x.listResponse(page, cursors, shapes)
 }
 
 // query reads the parameters of a list request. Unknown ones are ignored.

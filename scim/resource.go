@@ -42,7 +42,9 @@ func (x *exchange) create(segments []string) (*response, error) {
 		return nil, err
 	}
 	members := takeMembers(t, &doc)
-	p.write(nil, doc)
+	if t.RequestOnly {
+		p.write(nil, doc)
+	}
 	activate(t, &doc)
 	content, err := x.content(t, doc)
 	if err != nil {
@@ -82,12 +84,14 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		return nil, err
 	}
 	members := takeMembers(t, &doc)
-	p.write(nil, doc)
+	if t.RequestOnly {
+		p.write(nil, doc)
+	}
 	ids, err := x.memberIDs(members)
 	if err != nil {
 		return nil, err
 	}
-	setsMembers := membersAttribute(t) != nil && (!x.dialect.KeepOmitted || namesMembers(body))
+	setsMembers := t.Members != nil && (!x.dialect.KeepOmitted || namesMembers(body))
 	r, err := x.directory.Update(x.request.Context(), t.Name, segments[1], p.parts, func(d *provision.Draft) error {
 		if err := x.checkVersion(d.Version()); err != nil {
 			return err
@@ -135,7 +139,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	silent := membersAttribute(t) != nil && !p.asked
+	silent := t.Members != nil && !p.asked
 	parts := p.parts
 	if silent {
 		parts = 0
@@ -148,12 +152,14 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		if err != nil {
 			return err
 		}
-		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: membersAttribute(t)})
+		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: t.Members})
 		if err != nil {
 			return err
 		}
 		d.Tolerated(x.decoder.Used.Names()...)
-		p.write(before, after)
+		if t.RequestOnly {
+			p.write(before, after)
+		}
 		if sameDocument(before, after) {
 			return nil
 		}
@@ -198,7 +204,7 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 	if err != nil {
 		return nil, projection{}, nil, err
 	}
-	body, err := x.body(x.handler.Limits.body(membersAttribute(t) != nil))
+	body, err := x.body(x.handler.Limits.body(t.Members != nil))
 	return t, p, body, err
 }
 

@@ -76,7 +76,7 @@ const listSchema = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListRespo
 
 // listResponse encodes a page (RFC 7644 section 3.4.2). place says where the page
 // is, as members of the JSON object.
-func (x *exchange) listResponse(page store.Page, place string, projections map[string]projection) (*response, error) {
+func (x *exchange) listResponse(page store.Page, place string, shapes []shape) (*response, error) {
 	size := 256
 	for _, r := range page.Resources {
 		size += len(r.Document) + 512
@@ -93,11 +93,29 @@ func (x *exchange) listResponse(page store.Page, place string, projections map[s
 			b = append(b, ',')
 		}
 		var err error
-		if b, err = x.appendResource(b, x.set.Type(r.Type), r, projections[r.Type]); err != nil {
+		s := shapeOf(shapes, r.Type)
+		if b, err = x.appendResource(b, s.resourceType, r, s.projection); err != nil {
 			return nil, err
 		}
 	}
 	return built(http.StatusOK, buffer, append(b, ']', '}')), nil
+}
+
+// shape is how the resources of a type look in a page.
+type shape struct {
+	resourceType *schema.ResourceType
+	projection   projection
+}
+
+// shapeOf returns the shape of a type, which is one of the few that were asked
+// for.
+func shapeOf(shapes []shape, typ string) *shape {
+	for i := range shapes {
+		if shapes[i].resourceType.Name == typ {
+			return &shapes[i]
+		}
+	}
+	return &shapes[0]
 }
 
 // resourceResponse encodes one resource.

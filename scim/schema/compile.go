@@ -72,6 +72,7 @@ func (c *compiler) resourceType(def *Definition) {
 	t.Root.Sub = append(t.Root.Sub, t.Extensions...)
 	c.duplicates(t.Root)
 	t.Root.link()
+	t.inspect(t.Root)
 	c.index(t, def)
 	c.publish(def.Schema, core)
 	for i, ext := range def.Extensions {
@@ -83,6 +84,20 @@ func (c *compiler) resourceType(def *Definition) {
 		}
 	}
 	c.set.types = append(c.set.types, t)
+}
+
+// inspect finds what is asked of every request among the attributes below a.
+func (t *ResourceType) inspect(a *Attribute) {
+	for _, sub := range a.Sub {
+		switch {
+		case a == t.Root && sub.Kept == InMembers:
+			t.Members = sub
+		case a == t.Root && sub.Kept == InServer && sub.Name == "groups":
+			t.Groups = sub
+		}
+		t.RequestOnly = t.RequestOnly || sub.Returned == Request
+		t.inspect(sub)
+	}
 }
 
 // names checks the name and endpoint of a resource type.

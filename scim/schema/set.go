@@ -48,6 +48,11 @@ type ResourceType struct {
 
 	RequiredExtensions map[string]bool // by URN
 
+	// What a server asks of every request, found once.
+	Members     *Attribute // kept as memberships, or nil
+	Groups      *Attribute // the groups of a user, made by the server, or nil
+	RequestOnly bool       // some attribute is returned only on request
+
 	indexed []*Attribute // in schema order
 	display []*Attribute // what a reference shows: the first that has a value
 	schemas *Attribute   // the common attribute "schemas"
