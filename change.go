@@ -21,8 +21,16 @@ type change struct {
 	cause      *store.ResourceRef // the resource whose change this is
 	tolerances []string
 
-	events int
-	jobs   int
+	events   int
+	jobs     int
+	newAdmin bool // an account became site admin
+
+	mass      *massCount // nil: not read yet
+	counted   bool       // mass must be stored
+	counting  bool       // decisions are only counted
+	holding   bool       // who would be deprovisioned is held
+	releasing bool       // holds end
+	canceling bool       // holds become permanent
 }
 
 // source is the way of provisioning that the transaction's facts come from.
@@ -62,7 +70,12 @@ func (c *change) append(ev *store.Event) error {
 }
 
 // finish is the last step of a transaction.
-func (c *change) finish() error { return nil }
+func (c *change) finish() error {
+	if err := c.releaseLastAdmin(); err != nil {
+		return err
+	}
+	return c.saveMassCount()
+}
 
 // member returns the user or group that a membership names.
 func (c *change) member(id string) (*Resource, error) {
@@ -104,6 +117,14 @@ func (c *change) userWritten(was, r *Resource) error {
 	if was == nil || isActive(was.Document) != person.active {
 		// A block belongs to who set active, not to who changed something else.
 		setBlock(&after.Facts.Blocks, c.source(), !person.active)
+	}
+	if before == nil {
+		err = c.owesDefaults(after, policy.AtCreation)
+	} else if before.ResourceID == "" {
+		err = c.retryDefaults(after)
+	}
+	if err != nil {
+		return err
 	}
 	return c.settle(before, after, false)
 }
@@ -179,6 +200,7 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 	if before == nil {
 		ev.Type = store.GroupCreated
 	} else if ev.Changes = groupChanges(before, after); len(ev.Changes) > 0 {
+		touched.losing = true
 		if err := touched.below(after.ID); err != nil {
 			return err
 		}
@@ -187,12 +209,19 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 	if err := c.append(ev); err != nil {
 		return err
 	}
+	touched.losing = touched.losing || len(delta.removed) > 0
 	for _, m := range slices.Concat(delta.added, delta.removed) {
 		if err := touched.add(m); err != nil {
 			return err
 		}
 	}
-	return c.derive(touched)
+	if err := c.derive(touched); err != nil {
+		return err
+	}
+	if before == nil || before.Display != after.Display {
+		return c.groupNameAppeared(after.Display)
+	}
+	return nil
 }
 
 // groupChanges lists what changed of the attributes by which a policy can know a
@@ -238,6 +267,7 @@ func memberList(ms []store.Membership) json.RawMessage {
 func (c *change) delete(r *Resource) error {
 	c.cause = &store.ResourceRef{Type: r.Type, ID: r.ID}
 	touched := newPeople(c)
+	touched.losing = true
 	if r.Type == TypeGroup {
 		if err := touched.below(r.ID); err != nil {
 			return err

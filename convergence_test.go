@@ -88,6 +88,10 @@ func randomGroupStep(r *rand.Rand, name string, number, users int, names []strin
 func play(t *testing.T, st store.Store, r *rand.Rand, policyJSON string, histories []history) map[string]string {
 	t.Helper()
 	tn := newTenant(t, st, policyJSON)
+	tn.engine.Limits.Deprovision = -1      // who is one too many is a matter of order, too
+	root := tn.user(`{"userName":"root"}`) // which admin is the last is a matter of order
+	tn.group("IT-root", root)
+	tn.group("Admins-root", root)
 	ids := map[string]string{}
 	next := make([]int, len(histories))
 	for {

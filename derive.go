@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/scimjit/provision/policy"
@@ -9,41 +8,78 @@ import (
 )
 
 // settle decides what an account gets from its facts, stores it when that is
-// news, and appends the event. after is the account with the new facts; before
+// news, and appends the events. after is the account with the new facts; before
 // is what is stored, nil for a new one. gone says that the resource was
 // deleted.
 func (c *change) settle(before, after *Account, gone bool) error {
-	groups, err := c.groupsOf(after.ResourceID)
+	notes, err := c.prepare(before, after, gone)
 	if err != nil {
 		return err
+	}
+	return c.settlePrepared(before, after, notes)
+}
+
+// settlePrepared stores what prepare decided.
+func (c *change) settlePrepared(before, after *Account, notes []store.EventType) error {
+	if before == nil && after.Status == policy.Deleted {
+		return nil // never let in, nothing to remove
+	}
+	if err := c.storeAccount(before, after, notes); err != nil {
+		return err
+	}
+	return c.scheduleDeletion(before, after)
+}
+
+// prepare decides what an account gets from its facts and writes it into after.
+// It stores nothing. It returns the events that tell of more than the account's
+// own change.
+func (c *change) prepare(before, after *Account, gone bool) ([]store.EventType, error) {
+	groups, err := c.groupsOf(after.ResourceID)
+	if err != nil {
+		return nil, err
 	}
 	if gone && before != nil {
 		groups.local = localGroups(before) // the rows went with the resource
 	}
 	facts := policy.Facts{
-		Groups:    groups.raw,
-		Gone:      gone,
-		WasActive: after.Facts.WasActive,
-		LoggedIn:  after.Facts.LoggedIn,
-		Company:   after.Facts.Company,
-		TimeZone:  after.Facts.TimeZone,
-	}
-	for _, source := range after.Facts.Blocks {
-		if source == store.SourceOperator {
-			facts.BlockedByOperator = true
-		} else {
-			facts.Blocked = true
-		}
+		Groups:            groups.raw,
+		Gone:              gone,
+		Blocked:           blockedByProvider(after),
+		BlockedByOperator: slices.Contains(after.Facts.Blocks, store.SourceOperator),
+		WasActive:         after.Facts.WasActive,
+		LoggedIn:          after.Facts.LoggedIn,
+		Company:           after.Facts.Company,
+		TimeZone:          after.Facts.TimeZone,
 	}
 	if before != nil {
 		facts.Current = currentAccess(before)
 	}
 	decision := c.conn.policy.Decide(facts)
-	if decision.Status == policy.Deleted && before == nil {
-		return nil // never let in, nothing to remove
+	var notes []store.EventType
+	news, err := c.keepLastAdmin(before, after, facts.Current, &decision)
+	if err != nil {
+		return nil, err
+	}
+	if news {
+		notes = append(notes, store.GuardBlocked)
+	}
+	if news, err = c.holdBack(before, after, facts.Current, &decision); err != nil {
+		return nil, err
+	}
+	if news {
+		notes = append(notes, store.AccountHeld)
 	}
 	applyDecision(after, decision, groups)
-	return c.storeAccount(before, after, noteSuppressed(&after.Facts, decision, gone))
+	if noteSuppressed(&after.Facts, decision, gone) {
+		notes = append(notes, store.AccountDeprovisionSuppressed)
+	}
+	return notes, nil
+}
+
+// blockedByProvider reports whether a source other than an operator says that
+// the person must not be active.
+func blockedByProvider(a *Account) bool {
+	return slices.ContainsFunc(a.Facts.Blocks, func(s store.Source) bool { return s != store.SourceOperator })
 }
 
 // Causes of a suppressed deprovisioning that are no source's block.
@@ -84,7 +120,9 @@ func localGroups(a *Account) []store.AccountGroup {
 	return out
 }
 
-func (c *change) storeAccount(before, after *Account, suppressed bool) error {
+// storeAccount stores an account that differs from before, and appends its
+// event after those that notes ask for.
+func (c *change) storeAccount(before, after *Account, notes []store.EventType) error {
 	var changes []store.Change
 	if before != nil {
 		changes = accountChanges(before, after)
@@ -92,20 +130,22 @@ func (c *change) storeAccount(before, after *Account, suppressed bool) error {
 			// The event must not keep what the deletion removes.
 			changes = slices.DeleteFunc(changes, func(ch store.Change) bool { return ch.Attribute != "status" })
 		}
-		if len(changes) == 0 && !suppressed && sameFacts(before, after) {
+		if len(changes) == 0 && len(notes) == 0 && sameFacts(before, after) {
 			return nil
 		}
 	}
-	if before == nil || len(changes) > 0 || suppressed {
+	if before == nil || len(changes) > 0 || len(notes) > 0 {
 		after.Version++
 		after.Modified = c.now
 	}
 	if err := c.tx.PutAccount(after); err != nil {
 		return err
 	}
-	if suppressed {
-		err := c.append(&store.Event{Type: store.AccountDeprovisionSuppressed, AccountID: after.ID, Account: after, Reasons: after.Reasons})
-		if err != nil {
+	if after.SiteAdmin && (before == nil || !before.SiteAdmin) {
+		c.newAdmin = true
+	}
+	for _, note := range notes {
+		if err := c.append(&store.Event{Type: note, AccountID: after.ID, Account: after, Reasons: after.Reasons}); err != nil {
 			return err
 		}
 	}
@@ -179,7 +219,11 @@ func applyDecision(a *Account, d policy.Decision, groups memberships) {
 	for _, g := range d.Access.Groups {
 		a.Groups = append(a.Groups, store.AccountGroup{ID: g.Group.ID, Name: g.Group.Name, Admin: g.Admin, Source: groups.source(g.Group.ID)})
 	}
-	a.Groups = append(a.Groups, groups.local...)
+	for _, g := range groups.local {
+		if !slices.ContainsFunc(a.Groups, func(have store.AccountGroup) bool { return have.ID == g.ID }) {
+			a.Groups = append(a.Groups, g)
+		}
+	}
 }
 
 // makeTombstone removes what is personal: what stays is that there was an
@@ -258,110 +302,40 @@ func (c *change) externalID(group string) (string, error) {
 	return documentText(g.Document, "externalId"), nil
 }
 
-// people collects the users whose accounts a change touches, up to one more
-// than may be derived in its transaction.
-type people struct {
-	change *change
-	users  []string
-	seen   map[string]bool
-}
-
-func newPeople(c *change) *people { return &people{change: c, seen: map[string]bool{}} }
-
-// tooMany reports whether the accounts must be left to a job.
-func (p *people) tooMany() bool { return len(p.users) > p.change.engine.Limits.inline() }
-
-// add adds a member: itself, or everyone below a group.
-func (p *people) add(m store.Membership) error {
-	if p.seen[m.Member] || p.tooMany() {
-		return nil
-	}
-	if m.Kind == TypeGroup {
-		return p.below(m.Member)
-	}
-	p.seen[m.Member] = true
-	p.users = append(p.users, m.Member)
-	return nil
-}
-
-// below adds everyone who is in a group, transitively.
-func (p *people) below(group string) error {
-	if p.seen[group] {
-		return nil
-	}
-	p.seen[group] = true
-	after := ""
-	for !p.tooMany() {
-		ms, err := p.change.tx.Memberships(group, after, membersPage)
-		if err != nil {
-			return err
-		}
-		for _, m := range ms {
-			if err := p.add(m); err != nil {
-				return err
-			}
-		}
-		if len(ms) < membersPage {
-			return nil
-		}
-		after = ms[len(ms)-1].Member
-	}
-	return nil
-}
-
-// membersPage is how many memberships are read at once.
-const membersPage = 1000
-
-// derive settles the accounts of the people, or leaves them to a job.
-func (c *change) derive(p *people) error {
-	if p.tooMany() {
-		return c.startJob()
-	}
-	for _, user := range p.users {
-		before, err := c.tx.AccountOf(user)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := c.settle(before, before.Clone(), false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deriveAll settles all accounts of the connection, or leaves them to a job.
-func (c *change) deriveAll() error {
-	inline := c.engine.Limits.inline()
-	list, err := c.tx.Accounts(store.AccountQuery{Limit: inline + 1})
-	if err != nil {
-		return err
-	}
-	if len(list) > inline {
-		return c.startJob()
-	}
-	for _, a := range list {
-		if err := c.resettle(a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // resettle settles a stored account under the connection as it is now.
 func (c *change) resettle(before *Account) error {
 	if before.Status == policy.Deleted {
 		return nil
 	}
+	after, err := c.reread(before)
+	if err != nil {
+		return err
+	}
+	if err := c.retryDefaults(after); err != nil {
+		return err
+	}
+	return c.settle(before, after, before.ResourceID == "")
+}
+
+// prepareAgain prepares a stored account under the connection as it is now.
+func (c *change) prepareAgain(before *Account) (after *Account, notes []store.EventType, err error) {
+	if after, err = c.reread(before); err != nil {
+		return nil, nil, err
+	}
+	notes, err = c.prepare(before, after, before.ResourceID == "")
+	return after, notes, err
+}
+
+// reread returns a copy of a stored account with what the connection maps of
+// its resource.
+func (c *change) reread(before *Account) (*Account, error) {
 	after := before.Clone()
 	if before.ResourceID != "" && len(c.conn.attributes)+len(before.Attributes) > 0 {
 		r, err := c.tx.Resource(TypeUser, before.ResourceID, 0)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		readPerson(r.Document, c.conn.attributes).writeTo(after)
 	}
-	return c.settle(before, after, before.ResourceID == "")
+	return after, nil
 }

@@ -42,6 +42,7 @@ func accountFields() []accountField {
 		field("name", func(a *Account) string { return a.Name }),
 		field("displayName", func(a *Account) string { return a.DisplayName }),
 		field("status", func(a *Account) policy.Status { return a.Status }),
+		field("held", (*Account).Held),
 		field("authentication", func(a *Account) policy.Authentication { return a.Authentication }),
 		field("siteAdmin", func(a *Account) bool { return a.SiteAdmin }),
 		field("readOnlySiteAdmin", func(a *Account) bool { return a.ReadOnlySiteAdmin }),

@@ -88,7 +88,8 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 // version, no event.
 //
 // fn may run more than once and may return [ErrVersion] to refuse a version.
-// The error is [ErrNotFound] for an unknown id, and otherwise as for Create.
+// The error is [ErrNotFound] for an unknown id, a [*GuardError] when the draft
+// takes out the last site admin, and otherwise as for Create.
 func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
 	var out *Resource
 	err := d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
@@ -113,7 +114,8 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 // Delete removes a resource and its memberships. The account of a deleted user
 // is deprovisioned by the policy; the members of a deleted group are derived
 // again. check, when not nil, sees the resource first and may refuse, as with
-// [ErrVersion]. The error is [ErrNotFound] for an unknown id.
+// [ErrVersion]. The error is [ErrNotFound] for an unknown id, and a
+// [*GuardError] for the last site admin.
 func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Resource) error) error {
 	return d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
 		r, err := c.tx.Resource(typ, id, 0)

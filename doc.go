@@ -24,6 +24,17 @@
 // A [Directory] is the operations of one connection. Everything belongs to one
 // connection, and nothing reaches from one to another.
 //
+// # Operators and guards
+//
+// An operator acts through the same Directory: [Directory.Disable] and
+// [Directory.Enable], [Directory.DeleteAccount], [Directory.MarkLoggedIn]. Two
+// guards stand between facts and accounts. The last site admin of a connection
+// stays one: a request that takes this very person out is a [*GuardError], any
+// other cause waits until there is another admin. And when one change, or one
+// hour, would deprovision more accounts than [Limits.Deprovision] and a fifth of
+// the active ones, they are held: they stay as they are until
+// [Directory.Release] or [Directory.Cancel].
+//
 // # Transactions
 //
 // Changes of one connection are serial, connections run in parallel. A change

@@ -81,7 +81,8 @@ func (d *Draft) setMember(id string, member bool) {
 	d.members[id] = member
 }
 
-// Members loads the members of the group as the draft stands.
+// Members loads the members of the group as the draft stands, once for each
+// source that knows them.
 func (d *Draft) Members() ([]store.Membership, error) {
 	var list []store.Membership
 	known := map[string]bool{}
@@ -91,8 +92,7 @@ func (d *Draft) Members() ([]store.Membership, error) {
 			return nil, err
 		}
 		for _, m := range stored {
-			keep, changed := d.members[m.Member]
-			if (!changed || keep) && !known[m.Member] {
+			if keep, changed := d.members[m.Member]; !changed || keep {
 				known[m.Member] = true
 				list = append(list, m)
 			}
@@ -106,7 +106,7 @@ func (d *Draft) Members() ([]store.Membership, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, store.Membership{Group: d.resource.ID, Member: id, Kind: r.Type, Display: r.Display})
+		list = append(list, store.Membership{Group: d.resource.ID, Member: id, Source: d.change.source(), Kind: r.Type, Display: r.Display})
 	}
 	return list, nil
 }

@@ -36,14 +36,23 @@ type Engine struct {
 	// Limits bounds the work of one transaction.
 	Limits Limits
 
+	// Guard counts the site admins that the host has by other ways; nil means
+	// that it has none.
+	Guard Guard
+
 	// Retention is how long events are kept; 0 keeps them for ever. [Engine.Run]
 	// removes older ones.
 	Retention time.Duration
+
+	// Delivery says how [Engine.Deliver] treats a consumer that fails.
+	Delivery DeliveryOptions
 
 	connections connectionCache
 	credentials credentialCache
 	signing     signingKey
 	news        broadcast
+
+	pace func(time.Duration) time.Duration // tests shorten the waits of Deliver with it
 }
 
 // Limits bounds what one transaction does. A zero field means its default.
@@ -57,13 +66,27 @@ type Limits struct {
 	// is 500.
 	Batch int
 
-	// Members is how many members one group may have. The default is 200,000.
+	// Members is how many members one request may add or remove. The default
+	// is 200,000.
 	Members int
+
+	// Deprovision is how many accounts of a connection may be deprovisioned
+	// within an hour, or a fifth of its active accounts where that is more. The
+	// others are held: they stay as they are until [Directory.Release] or
+	// [Directory.Cancel]. The default is 10; a negative number holds none.
+	Deprovision int
 }
 
 func (l Limits) inline() int  { return orDefault(l.Inline, 1000) }
 func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
 func (l Limits) members() int { return orDefault(l.Members, 200_000) }
+
+func (l Limits) deprovision() int {
+	if l.Deprovision < 0 {
+		return -1
+	}
+	return orDefault(l.Deprovision, 10)
+}
 
 func orDefault(n, def int) int {
 	if n > 0 {
@@ -74,7 +97,8 @@ func orDefault(n, def int) int {
 
 // Directory returns the operations of one connection, acting as the system
 // until [Directory.As] names somebody else. It does not check that the
-// connection exists: operations on an unknown one return [ErrNotFound].
+// connection exists: an unknown one reads as empty, and writes return
+// [ErrNotFound].
 func (e *Engine) Directory(connection string) *Directory {
 	return &Directory{engine: e, connection: connection, actor: Actor{Kind: "system"}}
 }

@@ -51,3 +51,14 @@ type ConnectionError struct {
 func (e *ConnectionError) Error() string {
 	return fmt.Sprintf("provision: connection %q: %s: %s", e.Connection, e.Field, e.Reason)
 }
+
+// GuardError says that a guard refused a request. Nothing of it was stored.
+type GuardError struct {
+	Guard   string // what guards: "lastSiteAdmin"
+	Account string // the account that is guarded
+}
+
+// Error implements error.
+func (e *GuardError) Error() string {
+	return fmt.Sprintf("provision: refused by guard %s: account %q", e.Guard, e.Account)
+}

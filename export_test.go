@@ -11,3 +11,8 @@ func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
 func Prune(e *Engine, ctx context.Context, connection string) error {
 	return e.prune(ctx, connection, e.now().Add(-e.Retention))
 }
+
+// DeleteDue deletes the accounts whose days are over.
+func DeleteDue(e *Engine, ctx context.Context, connection string) error {
+	return e.deleteDue(ctx, connection)
+}

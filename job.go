@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -13,30 +15,100 @@ const recordJob = "job"
 
 // job is the durable work of deriving all accounts of a connection again, after
 // a change that touches more accounts than one transaction may. A connection
-// has at most one: it walks the accounts in order of id, and a change that
-// comes while it walks makes it walk on, past the end and round again, to where
-// it stood. So every account is derived after the last change that needed it.
+// has at most one.
+//
+// Revocations come first: a walk over the accounts stores what takes something
+// away or changes nothing of what an account may do, and leaves alone the
+// accounts that would only gain. Another walk, if there are such, derives all. So nobody keeps a right because many others wait for theirs.
+//
+// Before both a walk counts who would be deprovisioned. When these are too many
+// at once, the walks that follow hold them.
 type job struct {
-	// Cursor is the last account that was derived in this round.
-	Cursor string `json:"cursor"`
+	Counting walk `json:"counting"`
+	Revoking walk `json:"revoking"`
+	Granting walk `json:"granting"`
 
-	// Again, when not empty, asks for another round up to this account.
-	Again string `json:"again,omitempty"`
+	// Counted says that the first walk has ended, Gone how many it has found,
+	// and Hold that they are too many.
+	Counted bool `json:"counted,omitempty"`
+	Gone    int  `json:"gone,omitempty"`
+	Hold    bool `json:"hold,omitempty"`
 
-	// Until, when not empty, ends this round after this account.
-	Until string `json:"until,omitempty"`
+	// Revoked says that the second walk has ended, and Left that it has left
+	// accounts to the third.
+	Revoked bool `json:"revoked,omitempty"`
+	Left    bool `json:"left,omitempty"`
 
 	Accounts int                `json:"accounts"` // derived so far
 	Actor    Actor              `json:"actor"`
 	Cause    *store.ResourceRef `json:"cause,omitempty"`
 }
 
-// waits reports whether an account has not been derived yet.
-func (j *job) waits(account string) bool {
-	if account > j.Cursor && (j.Until == "" || account <= j.Until) {
+// walk goes over the accounts in order of id. A change that comes while it walks
+// makes it walk on, past the end and round again, to where it stood. So every
+// account is met after the last change that needed it.
+type walk struct {
+	// Cursor is the last account that was met in this round.
+	Cursor string `json:"cursor,omitempty"`
+
+	// Again, when not empty, asks for another round up to this account.
+	Again string `json:"again,omitempty"`
+
+	// Until, when not empty, ends this round after this account.
+	Until string `json:"until,omitempty"`
+}
+
+// waits reports whether the walk has not met an account yet.
+func (w *walk) waits(account string) bool {
+	if account > w.Cursor && (w.Until == "" || account <= w.Until) {
 		return true
 	}
-	return account <= j.Again
+	return account <= w.Again
+}
+
+// renew makes the walk meet every account from now on.
+func (w *walk) renew() { w.Again, w.Until = w.Cursor, "" }
+
+// step calls visit with the next accounts and reports whether the walk is done.
+func (w *walk) step(c *change, visit func(*Account) error) (done bool, err error) {
+	size := c.engine.Limits.batch()
+	list, err := c.tx.Accounts(store.AccountQuery{After: w.Cursor, Limit: size})
+	if err != nil {
+		return false, err
+	}
+	ended := len(list) < size
+	for _, a := range list {
+		if w.Until != "" && a.ID > w.Until {
+			ended = true
+			break
+		}
+		if err := visit(a); err != nil {
+			return false, err
+		}
+		w.Cursor = a.ID
+	}
+	if !ended {
+		return false, nil
+	}
+	done = w.Again == ""
+	w.Cursor, w.Until, w.Again = "", w.Again, ""
+	return done, nil
+}
+
+// waits reports whether an account may not have been derived yet.
+func (j *job) waits(account string) bool {
+	return !j.Revoked && j.Revoking.waits(account) || j.Left && j.Granting.waits(account)
+}
+
+// renew makes the job derive every account from now on.
+func (j *job) renew() {
+	j.Counting, j.Counted, j.Gone, j.Hold = walk{}, false, 0, false
+	if j.Revoked {
+		j.Revoked, j.Revoking = false, walk{}
+	} else {
+		j.Revoking.renew()
+	}
+	j.Granting.renew()
 }
 
 // startJob asks for all accounts to be derived by [Engine.Run].
@@ -49,7 +121,7 @@ func (c *change) startJob() error {
 	case err != nil:
 		return err
 	default:
-		j.Again, j.Until = j.Cursor, ""
+		j.renew()
 	}
 	j.Actor, j.Cause = c.actor, c.cause
 	return writeJob(c.tx, j, version)
@@ -139,29 +211,84 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 
 // batch derives the next accounts and reports whether the job is done.
 func (c *change) batch(j *job) (done bool, err error) {
-	size := c.engine.Limits.batch()
-	list, err := c.tx.Accounts(store.AccountQuery{After: j.Cursor, Limit: size})
+	if !j.Counted && c.engine.Limits.deprovision() >= 0 {
+		return false, c.countBatch(j)
+	}
+	c.holding = j.Hold
+	if j.Revoked {
+		return j.Granting.step(c, func(a *Account) error {
+			j.Accounts++
+			return c.resettle(a)
+		})
+	}
+	j.Revoked, err = j.Revoking.step(c, func(a *Account) error {
+		left, err := c.revokeFirst(a)
+		if left {
+			j.Left = true
+		} else {
+			j.Accounts++
+		}
+		return err
+	})
+	return j.Revoked && !j.Left, err
+}
+
+// countBatch counts how many of the next accounts would be deprovisioned. It
+// ends when they are too many already.
+func (c *change) countBatch(j *job) (err error) {
+	j.Counted, err = j.Counting.step(c, func(a *Account) error {
+		goes, err := c.wouldGo(a)
+		if goes {
+			j.Gone++
+		}
+		return err
+	})
+	if err != nil || j.Gone == 0 {
+		return err
+	}
+	j.Hold, err = c.tooManyGo(j.Gone)
+	j.Counted = j.Counted || j.Hold
+	return err
+}
+
+// revokeFirst settles a stored account unless it would only gain. It reports
+// whether there is something left to give.
+func (c *change) revokeFirst(before *Account) (left bool, err error) {
+	if before.Status == policy.Deleted {
+		return false, nil
+	}
+	after, notes, err := c.prepareAgain(before)
 	if err != nil {
 		return false, err
 	}
-	ended := len(list) < size
-	for _, a := range list {
-		if j.Until != "" && a.ID > j.Until {
-			ended = true
-			break
-		}
-		if err := c.resettle(a); err != nil {
-			return false, err
-		}
-		j.Cursor = a.ID
-		j.Accounts++
-	}
-	if !ended {
-		return false, nil
-	}
-	if j.Again == "" {
+	if gains(before, after) && !gains(after, before) {
 		return true, nil
 	}
-	j.Cursor, j.Until, j.Again = "", j.Again, ""
-	return false, nil
+	if err := c.settlePrepared(before, after, notes); err != nil {
+		return false, err
+	}
+	return c.waitsForDefaults(after)
+}
+
+// gains reports whether an account may do something after that it may not
+// before.
+func gains(before, after *Account) bool {
+	switch {
+	case after.Status == policy.Active && before.Status != policy.Active,
+		after.SiteAdmin && !before.SiteAdmin,
+		after.ReadOnlySiteAdmin && !before.ReadOnlySiteAdmin:
+		return true
+	}
+	for _, role := range after.Roles {
+		if !slices.Contains(before.Roles, role) {
+			return true
+		}
+	}
+	for _, g := range after.Groups {
+		had := slices.IndexFunc(before.Groups, func(have store.AccountGroup) bool { return have.ID == g.ID })
+		if had < 0 || g.Admin && !before.Groups[had].Admin {
+			return true
+		}
+	}
+	return false
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -14,6 +16,12 @@ import (
 
 // runUntilSettled runs the background work until no account is pending.
 func (tn *tenant) runUntilSettled() {
+	tn.t.Helper()
+	tn.runUntil(store.JobFinished, 1)
+}
+
+// runUntil runs the background work until it has made n events of a type.
+func (tn *tenant) runUntil(typ store.EventType, n int) {
 	tn.t.Helper()
 	after := tn.lastEvent()
 	ctx, cancel := context.WithCancel(tn.t.Context())
@@ -29,7 +37,10 @@ func (tn *tenant) runUntilSettled() {
 				return
 			}
 			for _, ev := range list {
-				if ev.Type == store.JobFinished {
+				if ev.Type == typ {
+					n--
+				}
+				if n == 0 {
 					close(finished)
 					return
 				}
@@ -40,7 +51,7 @@ func (tn *tenant) runUntilSettled() {
 	select {
 	case <-finished:
 	case <-time.After(30 * time.Second):
-		tn.t.Fatal("the job does not finish")
+		tn.t.Fatalf("the background work makes no event %s", typ)
 	}
 }
 
@@ -78,7 +89,7 @@ func TestLargeChangesBecomeJobs(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, st store.Store) {
 				const people = 23
 				tn := newTenant(t, st, `{"requiredGroups":"IT"}`)
-				tn.engine.Limits = provision.Limits{Inline: 10, Batch: 5}
+				tn.engine.Limits = provision.Limits{Inline: 10, Batch: 5, Deprovision: -1}
 				users := make([]string, people)
 				for i := range users {
 					users[i] = tn.user(fmt.Sprintf(`{"userName":"u%d"}`, i))
@@ -110,7 +121,7 @@ func TestChangeDuringJob(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		const people = 12
 		tn := newTenant(t, st, `{}`)
-		tn.engine.Limits = provision.Limits{Inline: 1, Batch: 2}
+		tn.engine.Limits = provision.Limits{Inline: 1, Batch: 2, Deprovision: -1}
 		for i := range people {
 			tn.user(fmt.Sprintf(`{"userName":"u%d"}`, i))
 		}
@@ -155,4 +166,131 @@ func TestRetention(t *testing.T) {
 			t.Errorf("retained %d events from %v on, want 1 from %d on", len(list), list, old+1)
 		}
 	})
+}
+
+// A job takes away before it gives: while the accounts that gain still wait,
+// those that lose have lost.
+func TestRevocationsFirst(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		const people = 12
+		tn := newTenant(t, st, `{"requiredGroups":"Old"}`)
+		tn.engine.Limits = provision.Limits{Inline: 100, Batch: 2}
+		var before, after []string
+		for i := range people {
+			id := tn.user(fmt.Sprintf(`{"userName":"u%d"}`, i))
+			if i%2 == 0 {
+				before = append(before, id)
+			} else {
+				after = append(after, id)
+			}
+		}
+		tn.group("Old", before...)
+		tn.group("New", after...)
+		tn.engine.Limits.Inline = 1
+		tn.setPolicy(`{"requiredGroups":"New"}`)
+		at := tn.lastEvent()
+		for i := 0; tn.count(policy.Disabled) < len(before); i++ {
+			if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
+				t.Fatalf("batch %d: more %t, error %v", i, more, err)
+			}
+		}
+		if n := tn.count(policy.Active); n != 0 {
+			t.Errorf("%d accounts were let in before everyone else was out", n)
+		}
+		// A change in the second walk begins with revocations again.
+		for tn.count(policy.Active) < 2 {
+			if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
+				t.Fatal(more, err)
+			}
+		}
+		tn.setPolicy(`{"requiredGroups":"Old"}`)
+		tn.runUntilSettled()
+		for i := range people {
+			want := policy.Active
+			if i%2 == 1 {
+				want = policy.Staged
+			}
+			a := tn.account(fmt.Sprintf("u%d", i))
+			if a.Status != want && (want == policy.Active || a.Status != policy.Disabled) || a.Pending {
+				t.Errorf("account u%d is %s, pending %t; want %s", i, a.Status, a.Pending, want)
+			}
+		}
+		var order []string
+		list, err := tn.dir.Events(t.Context(), at, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range list {
+			if kind := string(ev.Type); len(order) == 0 || order[len(order)-1] != kind {
+				order = append(order, kind)
+			}
+		}
+		want := []string{"account.disabled", "account.activated", "connection.updated", "account.disabled", "account.activated", "job.finished"}
+		if diff := cmp.Diff(want, order); diff != "" {
+			t.Errorf("events in runs (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Whatever is gained waits for the second walk, and the account says so.
+func TestGainsWait(t *testing.T) {
+	tests := []struct{ name, before, after string }{
+		{"status", `{"requiredGroups":"X"}`, `{}`},
+		{"site admin", `{}`, `{"siteAdminGroups":"A"}`},
+		{"read-only site admin", `{}`, `{"readOnlySiteAdminGroups":"A"}`},
+		{"role", `{}`, `{"roles":[{"groups":"A","role":"one"}]}`},
+		{"group", `{"excludedGroups":"A"}`, `{}`},
+		{"group admin", `{}`, `{"groupAdminGroups":"A"}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, test.before)
+				tn.group("A", tn.user(`{"userName":"a"}`), tn.user(`{"userName":"b"}`))
+				tn.engine.Limits = provision.Limits{Inline: 1, Deprovision: -1}
+				version := tn.account("a").Version
+				tn.setPolicy(test.after)
+				for _, more := range []bool{true, false} {
+					if got := tn.account("a"); got.Version != version || !got.Pending {
+						t.Errorf("the account has version %d, pending %t; want %d, true", got.Version, got.Pending, version)
+					}
+					if got, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || got != more {
+						t.Fatalf("more %t, %v; want %t", got, err, more)
+					}
+				}
+				if got := tn.account("a"); got.Version != version+1 || got.Pending {
+					t.Errorf("in the end it has version %d, pending %t; want %d, false", got.Version, got.Pending, version+1)
+				}
+			})
+		})
+	}
+}
+
+// Who loses one thing and gains another is no reason to wait.
+func TestExchangesAreRevocations(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"roles":[{"groups":"A","role":"one"}]}`)
+		tn.group("A", tn.user(`{"userName":"a"}`))
+		tn.group("B", tn.user(`{"userName":"b"}`))
+		tn.engine.Limits = provision.Limits{Inline: 1, Deprovision: -1}
+		tn.setPolicy(`{"roles":[{"groups":"A","role":"two"},{"groups":"B","role":"three"}]}`)
+		for _, want := range []string{"[two] []", "[two] [three]"} {
+			if _, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(tn.account("a").Roles, tn.account("b").Roles); got != want {
+				t.Errorf("the roles are %s, want %s", got, want)
+			}
+		}
+	})
+}
+
+// count returns how many accounts have a status.
+func (tn *tenant) count(status policy.Status) int {
+	tn.t.Helper()
+	list, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{Statuses: []string{string(status)}})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return len(list)
 }

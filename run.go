@@ -15,16 +15,21 @@ const pollInterval = time.Second
 // pruneInterval is how often events beyond Engine.Retention are removed.
 const pruneInterval = time.Hour
 
+// deletionInterval is how often accounts are looked for that
+// deleteAfterDays deletes.
+const deletionInterval = time.Minute
+
 // pruneBatch bounds how many events one transaction removes.
 const pruneBatch = 10_000
 
 // Run does the background work of all connections until ctx ends: it derives
-// the accounts that large changes left to a job, and removes events older than
-// [Engine.Retention]. It logs what fails and tries again. It returns ctx.Err().
+// the accounts that large changes left to a job, deletes those whose
+// deleteAfterDays are over, and removes events older than [Engine.Retention].
+// It logs what fails and tries again. It returns ctx.Err().
 //
 // A host calls Run once, in a goroutine of its own.
 func (e *Engine) Run(ctx context.Context) error {
-	pruned := map[string]time.Time{}
+	last := map[string]time.Time{}
 	for {
 		news := e.news.next()
 		ids, err := e.connectionIDs(ctx)
@@ -32,7 +37,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.logger().Error("listing connections", "error", err)
 		}
 		for _, id := range ids {
-			e.runConnection(ctx, id, pruned)
+			e.runConnection(ctx, id, last)
 		}
 		if err := wait(ctx, news, pollInterval); err != nil {
 			return err
@@ -40,7 +45,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) runConnection(ctx context.Context, id string, pruned map[string]time.Time) {
+func (e *Engine) runConnection(ctx context.Context, id string, last map[string]time.Time) {
 	for ctx.Err() == nil && e.hasJob(ctx, id) {
 		more, err := e.work(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil {
@@ -50,17 +55,30 @@ func (e *Engine) runConnection(ctx context.Context, id string, pruned map[string
 			break
 		}
 	}
-	if now := e.now(); e.Retention > 0 && now.Sub(pruned[id]) >= pruneInterval {
-		pruned[id] = now
-		if err := e.prune(ctx, id, now.Add(-e.Retention)); err != nil && ctx.Err() == nil {
-			e.logger().Error("pruning events", "connection", id, "error", err)
+	now := e.now()
+	tasks := []struct {
+		what  string
+		every time.Duration
+		do    func() error
+	}{
+		{"looking after credentials", credentialInterval, func() error { return e.expireCredentials(ctx, id) }},
+		{"deleting accounts", deletionInterval, func() error { return e.deleteDue(ctx, id) }},
+		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
+	}
+	for _, task := range tasks {
+		if key := task.what + "/" + id; now.Sub(last[key]) >= task.every {
+			last[key] = now
+			if err := task.do(); err != nil && ctx.Err() == nil {
+				e.logger().Error(task.what, "connection", id, "error", err)
+			}
 		}
 	}
 }
 
-// prune removes the events of a connection that are older than a time.
+// prune removes the events of a connection that are older than a time, if there
+// is a retention.
 func (e *Engine) prune(ctx context.Context, connection string, horizon time.Time) error {
-	for {
+	for e.Retention > 0 {
 		n := 0
 		err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 			first, _, err := tx.EventRange()
@@ -86,6 +104,7 @@ func (e *Engine) prune(ctx context.Context, connection string, horizon time.Time
 			return err
 		}
 	}
+	return nil
 }
 
 // wait returns nil at news or after a while, and ctx.Err() when ctx ends.

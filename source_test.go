@@ -66,7 +66,8 @@ func TestPostAfterDeleteByAnyone(t *testing.T) {
 // identity provider says counts although an operator said it before.
 func TestMembershipSources(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
-		tn := newTenant(t, st, `{"siteAdminGroups":"Ops"}`)
+		tn := newTenant(t, st, `{"siteAdminGroups":"Ops,Root"}`)
+		tn.group("Root", tn.user(`{"userName":"root"}`)) // so that ada is not the last admin
 		id := tn.user(`{"userName":"ada"}`)
 		group := tn.group("Ops")
 		tn.as("operator").join(group, id)

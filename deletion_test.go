@@ -1,0 +1,225 @@
+package provision_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+const day = 24 * time.Hour
+
+// deleteDue deletes the accounts whose days are over, as Engine.Run does.
+func (tn *tenant) deleteDue() {
+	tn.t.Helper()
+	if err := provision.DeleteDue(tn.engine, tn.t.Context(), "acme"); err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+// With deleteAfterDays an account is disabled first and deleted when its days
+// are over, unless the person comes back before.
+func TestDeleteAfterDays(t *testing.T) {
+	const weekly = `{"deprovisionMethod":"delete","deleteAfterDays":7}`
+	tests := []struct {
+		name string
+		do   func(tn *tenant, id string)
+		want policy.Status // after seven days
+	}{
+		{"active=false", func(tn *tenant, id string) { tn.set(id, adaInactive) }, policy.Deleted},
+		{"DELETE", func(tn *tenant, id string) { tn.remove("User", id) }, policy.Deleted},
+		{"active=false, then DELETE", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			tn.clock.add(3 * day)
+			tn.remove("User", id)
+			tn.clock.add(-3 * day)
+		}, policy.Deleted},
+		{"back by active=true", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			tn.set(id, ada)
+		}, policy.Active},
+		{"back by POST", func(tn *tenant, id string) {
+			tn.remove("User", id)
+			tn.user(ada)
+		}, policy.Active},
+		{"back and out again later", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			tn.set(id, ada)
+			tn.clock.add(day)
+			tn.set(id, adaInactive)
+			tn.clock.add(-day)
+		}, policy.Disabled},
+		{"disabled by an operator", func(tn *tenant, _ string) { tn.disable("ada@example.com") }, policy.Disabled},
+		{"disabled by an operator, then active=false", func(tn *tenant, id string) {
+			tn.disable("ada@example.com")
+			tn.set(id, adaInactive)
+		}, policy.Deleted},
+		{"fewer days", func(tn *tenant, id string) {
+			tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":9}`)
+			tn.set(id, adaInactive)
+			tn.setPolicy(weekly)
+		}, policy.Deleted},
+		{"more days", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":8}`)
+		}, policy.Disabled},
+		{"the method changed", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			tn.setPolicy(`{"deprovisionMethod":"disable","deleteAfterDays":7}`)
+		}, policy.Disabled},
+		{"the connection was disabled", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			conn, err := tn.engine.Connection(tn.t.Context(), "acme")
+			if err != nil {
+				tn.t.Fatal(err)
+			}
+			conn.Disabled = true
+			if _, err := tn.engine.SaveConnection(tn.t.Context(), conn, tester); err != nil {
+				tn.t.Fatal(err)
+			}
+		}, policy.Disabled},
+		{"suppressed afterwards", func(tn *tenant, id string) {
+			tn.set(id, adaInactive)
+			tn.setPolicy(`{"deprovisionUsers":false,"deprovisionMethod":"delete","deleteAfterDays":7}`)
+		}, policy.Disabled},
+		{"suppressed, then not", func(tn *tenant, id string) {
+			tn.setPolicy(`{"deprovisionUsers":false,"deprovisionMethod":"delete","deleteAfterDays":7}`)
+			tn.set(id, adaInactive)
+			tn.setPolicy(weekly)
+		}, policy.Deleted},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, weekly)
+				id := tn.user(ada)
+				account := tn.account("ada@example.com").ID
+				test.do(tn, id)
+				tn.clock.add(7*day - time.Millisecond)
+				tn.deleteDue()
+				a, err := tn.dir.Account(t.Context(), account)
+				if err != nil || a.Status == policy.Deleted {
+					t.Fatalf("before its time the account is %s, %v", a.Status, err)
+				}
+				tn.clock.add(time.Millisecond)
+				tn.deleteDue()
+				if a, err = tn.dir.Account(t.Context(), account); err != nil || a.Status != test.want {
+					t.Errorf("after seven days the account is %s, %v; want %s", a.Status, err, test.want)
+				}
+			})
+		})
+	}
+}
+
+// Somebody who came with active=false was never in, so nothing is deleted.
+func TestDeleteAfterDaysNeverIn(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":1}`)
+		id := tn.user(adaInactive)
+		account := tn.account("ada@example.com").ID
+		tn.clock.add(2 * day)
+		tn.deleteDue()
+		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.remove("User", id)
+		tn.clock.add(day)
+		tn.deleteDue()
+		if a, err := tn.dir.Account(t.Context(), account); err != nil || a.Status != policy.Deleted {
+			t.Errorf("a day after the DELETE the account is %s, %v; want deleted", a.Status, err)
+		}
+	})
+}
+
+// The background work deletes by itself, and what it leaves is as after a
+// deletion at once.
+func TestRunDeletesDue(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":1}`)
+		tn.engine.Limits.Batch = 2
+		const people = 5
+		ids := make([]string, people)
+		for i := range ids {
+			ids[i] = tn.user(`{"userName":"Person-` + string(rune('a'+i)) + `","active":true}`)
+		}
+		for i, id := range ids {
+			tn.set(id, `{"userName":"Person-`+string(rune('a'+i))+`","active":false}`)
+		}
+		at := tn.lastEvent()
+		tn.clock.add(day)
+		tn.runUntil(store.AccountDeleted, people)
+		want := slices.Repeat([]store.EventType{store.AccountDeleted}, people)
+		if diff := cmp.Diff(want, tn.events(at)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		list, err := tn.dir.Events(t.Context(), at, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range list {
+			data, err := json.Marshal(ev)
+			if err != nil || strings.Contains(string(data), "Person") || ev.Actor.Kind != "system" {
+				t.Errorf("the event of the deletion is %s, %v", data, err)
+			}
+		}
+		if _, err := tn.dir.Get(t.Context(), "User", ids[0], 0); err != nil {
+			t.Errorf("the resource is not readable any more: %v", err)
+		}
+		at = tn.lastEvent()
+		tn.set(ids[0], `{"userName":"Person-a","active":false,"title":"T"}`)
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("a change of a deleted person made events %v", got)
+		}
+		tn.set(ids[0], `{"userName":"Person-a","active":true}`)
+		tn.expectStatus("Person-a", policy.Active)
+	})
+}
+
+// An operator's deletion is not repeated when the days are over.
+func TestOperatorDeletesBeforeDue(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":1}`)
+		id := tn.user(ada)
+		account := tn.account("ada@example.com").ID
+		tn.set(id, adaInactive)
+		tn.deleteAccount("ada@example.com")
+		want, err := tn.dir.Account(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tn.clock.add(day)
+		tn.deleteDue()
+		got, err := tn.dir.Account(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("tombstone (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// A deletion at once takes the place of one that waited.
+func TestDeletionWaitsNoMore(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":7}`)
+		id := tn.user(ada)
+		tn.set(id, adaInactive)
+		tn.setPolicy(`{"deprovisionMethod":"delete"}`)
+		if got := tn.accounts("ada@example.com"); len(got) != 0 {
+			t.Errorf("%d accounts are left", len(got))
+		}
+		tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":7}`)
+		at := tn.lastEvent()
+		tn.clock.add(8 * day)
+		tn.deleteDue()
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("events %v, want none", got)
+		}
+	})
+}

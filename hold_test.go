@@ -1,0 +1,340 @@
+package provision_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// people creates n users u0, u1, ...
+func (tn *tenant) people(n int) []string {
+	tn.t.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = tn.user(fmt.Sprintf(`{"userName":"u%d","active":true}`, i))
+	}
+	return ids
+}
+
+// held returns the ids of the accounts that are held, all of them active.
+func (tn *tenant) held() []string {
+	tn.t.Helper()
+	list, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	var ids []string
+	for _, a := range list {
+		if !a.Held() {
+			continue
+		}
+		ids = append(ids, a.ID)
+		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held() || one.Status != policy.Active {
+			tn.t.Errorf("account %s is %s, held %t, %v", a.ID, one.Status, one.Held(), err)
+		}
+	}
+	return ids
+}
+
+func (tn *tenant) countEvents(after int64, typ store.EventType) int {
+	tn.t.Helper()
+	n := 0
+	for _, got := range tn.events(after) {
+		if got == typ {
+			n++
+		}
+	}
+	return n
+}
+
+// One cause that takes too many out takes nobody out: the accounts are held.
+func TestMassGuard(t *testing.T) {
+	const gate = `{"requiredGroups":"Staff*","roles":[{"groups":"Staff*","role":"editor"}]}`
+	causes := []struct {
+		name string
+		do   func(tn *tenant, group string)
+	}{
+		{"group renamed", func(tn *tenant, group string) { tn.rename(group, "Others") }},
+		{"group deleted", func(tn *tenant, group string) { tn.remove("Group", group) }},
+		{"members replaced", func(tn *tenant, group string) {
+			tn.change(group, func(d *provision.Draft) { d.ClearMembers() })
+		}},
+		{"policy edited", func(tn *tenant, _ string) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) }},
+	}
+	sizes := []struct {
+		members, others int
+		held            bool
+	}{
+		{members: 11, others: 0, held: true},
+		{members: 10, others: 0, held: false}, // no more than ten
+		{members: 11, others: 44, held: false},
+		{members: 11, others: 43, held: true}, // more than a fifth of 54
+	}
+	for _, cause := range causes {
+		for _, size := range sizes {
+			t.Run(fmt.Sprintf("%s/%d of %d", cause.name, size.members, size.members+size.others), func(t *testing.T) {
+				onEveryStore(t, func(t *testing.T, st store.Store) {
+					tn := newTenant(t, st, gate)
+					if size.others > 0 && cause.name == "policy edited" {
+						return // takes everybody out
+					}
+					users := tn.people(size.members + size.others)
+					group := tn.group("Staff", users[:size.members]...)
+					if size.others > 0 {
+						tn.group("Staff2", users[size.members:]...)
+					}
+					at := tn.lastEvent()
+					cause.do(tn, group)
+					want := 0
+					if size.held {
+						want = size.members
+					}
+					if n := len(tn.held()); n != want || tn.countEvents(at, store.AccountHeld) != want {
+						t.Errorf("%d accounts are held by %d events, want %d", n, tn.countEvents(at, store.AccountHeld), want)
+					}
+					if got := tn.account("u0"); size.held && (len(got.Roles) != 1 || len(got.Groups) != 1) {
+						t.Errorf("a held account has roles %v and groups %v, want what it had", got.Roles, got.Groups)
+					}
+					if n := tn.count(policy.Disabled); n != size.members-want {
+						t.Errorf("%d accounts are disabled, want %d", n, size.members-want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An operator lets held accounts go, or keeps them until the facts change.
+func TestReleaseAndCancel(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(12)
+		group := tn.group("Staff", users...)
+		tn.rename(group, "Others")
+		held := tn.held()
+		if len(held) != 12 {
+			t.Fatalf("%d accounts are held, want 12", len(held))
+		}
+		at := tn.lastEvent()
+		tn.set(users[0], `{"userName":"u0","active":true,"title":"T"}`)
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("a change of a held person made events %v", got)
+		}
+		op := tn.operator()
+		if err := op.Release(t.Context(), held[0], "nobody"); !errors.Is(err, provision.ErrNotFound) || len(tn.held()) != 12 {
+			t.Errorf("releasing an unknown account: %v, %d are held; want ErrNotFound, 12", err, len(tn.held()))
+		}
+		if err := op.Release(t.Context(), held[:5]...); err != nil {
+			t.Fatal(err)
+		}
+		if err := op.Cancel(t.Context(), held[5:10]...); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(held[10:], tn.held()); diff != "" {
+			t.Errorf("held (-want +got):\n%s", diff)
+		}
+		if n := tn.count(policy.Disabled); n != 5 {
+			t.Errorf("%d accounts are disabled, want the 5 that were released", n)
+		}
+		last, err := tn.dir.Events(t.Context(), at, 0)
+		if err != nil || len(last) != 10 || last[0].Type != store.AccountDisabled || last[0].Actor != tester || last[9].Type != store.AccountUpdated {
+			t.Errorf("events %v, %v; want five account.disabled, five account.updated by %v", tn.events(at), err, tester)
+		}
+		tn.setPolicy(`{"requiredGroups":"Staff","company":"Acme"}`) // changes nothing of the matter
+		if n := tn.count(policy.Active); n != 7 {
+			t.Errorf("%d accounts are active, want 7", n)
+		}
+		tn.rename(group, "Staff")
+		if n := tn.count(policy.Active); n != 12 || len(tn.held()) != 0 {
+			t.Errorf("%d accounts are active, %d held; want 12, none", n, len(tn.held()))
+		}
+		tn.engine.Limits.Deprovision = -1
+		tn.rename(group, "Others")
+		if n := tn.count(policy.Disabled); n != 12 {
+			t.Errorf("%d accounts are disabled, want 12: what was canceled was another time", n)
+		}
+	})
+}
+
+// A canceled hold can still be released, and one that is not held stays.
+func TestReleaseCanceled(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(11)
+		group := tn.group("Staff", users...)
+		tn.rename(group, "Others")
+		held := tn.held()
+		op := tn.operator()
+		for _, end := range []func() error{
+			func() error { return op.Cancel(t.Context(), held...) },
+			func() error { return op.Release(t.Context(), held...) },
+			func() error { return op.Cancel(t.Context(), held...) },
+		} {
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := tn.count(policy.Disabled); n != 11 {
+			t.Errorf("%d accounts are disabled, want 11", n)
+		}
+	})
+}
+
+// What causes other than a request on the person take one by one counts together
+// for an hour.
+func TestMassGuardSum(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(14)
+		group := tn.group("Staff", users...)
+		for _, id := range users[:12] {
+			tn.leave(group, id)
+		}
+		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 10 || held != 2 {
+			t.Errorf("%d accounts are disabled, %d held; want 10, 2", n, held)
+		}
+		// An operator's block is nobody's mistake, and beats a hold.
+		tn.disable("u10")
+		tn.disable("u13")
+		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 12 || held != 1 {
+			t.Errorf("%d accounts are disabled, %d held; want 12, 1", n, held)
+		}
+		tn.clock.add(time.Hour)
+		tn.leave(group, users[12])
+		tn.expectStatus("u12", policy.Disabled)
+		if held := len(tn.held()); held != 1 {
+			t.Errorf("%d accounts are held an hour later, want 1", held)
+		}
+	})
+}
+
+// A request on the person is never held, however many there are, and ends a hold.
+func TestRequestsOnPeopleAreNotHeld(t *testing.T) {
+	takeOut := []struct {
+		name string
+		do   func(tn *tenant, id, userName string)
+	}{
+		{"active=false", func(tn *tenant, id, userName string) { tn.set(id, `{"userName":"`+userName+`","active":false}`) }},
+		{"DELETE", func(tn *tenant, id, _ string) { tn.remove("User", id) }},
+	}
+	for _, take := range takeOut {
+		t.Run(take.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+				users := tn.people(30)
+				group := tn.group("Staff", users...)
+				for i, id := range users[:15] {
+					take.do(tn, id, fmt.Sprintf("u%d", i))
+				}
+				if n, held := tn.count(policy.Disabled), len(tn.held()); n != 15 || held != 0 {
+					t.Errorf("%d accounts are disabled, %d held; want 15, 0", n, held)
+				}
+				tn.rename(group, "Others") // the other 15 at once
+				if held := len(tn.held()); held != 15 {
+					t.Fatalf("%d accounts are held, want 15", held)
+				}
+				take.do(tn, users[20], "u20")
+				tn.expectStatus("u20", policy.Disabled)
+				if held := len(tn.held()); held != 14 {
+					t.Errorf("%d accounts are held, want 14", held)
+				}
+			})
+		})
+	}
+}
+
+// A change in the middle of a job counts anew.
+func TestMassGuardInRunningJob(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(30)
+		group := tn.group("Staff", users...)
+		tn.engine.Limits = provision.Limits{Inline: 5, Batch: 20}
+		tn.setPolicy(`{"requiredGroups":"Staff","company":"Acme"}`)
+		for range 3 { // counts everybody, and derives some
+			if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
+				t.Fatal(more, err)
+			}
+		}
+		tn.rename(group, "Others")
+		tn.runUntilSettled()
+		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 0 || held != 30 {
+			t.Errorf("%d accounts are disabled, %d held; want 0, 30", n, held)
+		}
+	})
+}
+
+// A fifth of those who were active in the beginning may go, where that is more.
+func TestMassGuardShare(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(55)
+		group := tn.group("Staff", users...)
+		for _, id := range users[:13] {
+			tn.leave(group, id)
+		}
+		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 11 || held != 2 {
+			t.Errorf("%d accounts are disabled, %d held; want 11, 2", n, held)
+		}
+	})
+}
+
+// Release is for accounts that are held: it does not do the work of a job.
+func TestReleaseOfOthers(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.people(2)
+		tn.engine.Limits.Inline = 1
+		tn.setPolicy(`{"requiredGroups":"Staff"}`)
+		if err := tn.operator().Release(t.Context(), tn.account("u0").ID); err != nil {
+			t.Fatal(err)
+		}
+		tn.expectStatus("u0", policy.Active)
+		deleted := tn.account("u1").ID
+		tn.deleteAccount("u1")
+		if err := tn.operator().Release(t.Context(), deleted); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("releasing a deleted account: %v, want ErrNotFound", err)
+		}
+	})
+}
+
+// A person who is let in again is not held any more.
+func TestHeldPersonComesBack(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(11)
+		group := tn.group("Staff", users...)
+		for _, id := range users {
+			tn.leave(group, id)
+		}
+		if !tn.account("u10").Held() {
+			t.Fatal("the eleventh account is not held")
+		}
+		tn.join(group, users[10])
+		if a := tn.account("u10"); a.Held() || a.Status != policy.Active {
+			t.Errorf("the account is %s, held %t; want active, not held", a.Status, a.Held())
+		}
+	})
+}
+
+// A change that a job carries out is held as a whole, too.
+func TestMassGuardInJob(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		users := tn.people(30)
+		group := tn.group("Staff", users...)
+		tn.engine.Limits = provision.Limits{Inline: 5, Batch: 4}
+		tn.rename(group, "Others")
+		tn.runUntilSettled()
+		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 0 || held != 30 {
+			t.Errorf("%d accounts are disabled, %d held; want 0, 30", n, held)
+		}
+	})
+}
