@@ -64,6 +64,7 @@ func asError(err error) *Error {
 		conflict    *store.ConflictError
 		member      *provision.MemberError
 		limit       *provision.LimitError
+		guard       *provision.GuardError
 		scan        *store.ScanError
 		unavailable *store.UnavailableError
 		tooLarge    *http.MaxBytesError
@@ -83,6 +84,8 @@ func asError(err error) *Error {
 		return &Error{Status: http.StatusPreconditionFailed, Detail: "the resource has another version"}
 	case errors.As(err, &conflict):
 		return &Error{Status: http.StatusConflict, Type: "uniqueness", Detail: conflict.Attribute + " is already in use"}
+	case errors.As(err, &guard):
+		return &Error{Status: http.StatusConflict, Detail: "this is the last site admin: make somebody else site admin first"}
 	case errors.As(err, &member):
 		return &Error{Status: http.StatusBadRequest, Type: "invalidValue", Detail: "a member is not a user or group of this directory"}
 	case errors.As(err, &limit):

@@ -425,6 +425,52 @@ func TestPutOfOneMember(t *testing.T) {
 	}
 }
 
+// The identity provider reads back what it wrote, not what an operator added.
+func TestOperatorsMembersAreNotShown(t *testing.T) {
+	for name, st := range openStores(t) {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, st, "")
+			a, b := s.must("POST", "/Users", `{"userName":"a"}`), s.must("POST", "/Users", `{"userName":"b"}`)
+			group := s.must("POST", "/Groups", `{"displayName":"G","members":[{"value":"`+a+`"}]}`)
+			operator := s.engine.Directory("acme").As(provision.Actor{Kind: "operator", ID: "o"})
+			_, err := operator.Update(t.Context(), "Group", group, 0, func(d *provision.Draft) error {
+				d.AddMember(a)
+				d.AddMember(b)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			members, _ := s.do("GET", "/Groups/"+group, acmeToken, "").json(t)["members"].([]any)
+			if len(members) != 1 || members[0].(map[string]any)["value"] != a {
+				t.Errorf("members %v, want only the one that the identity provider wrote, once", members)
+			}
+			if groups := s.do("GET", "/Users/"+b, acmeToken, "").json(t)["groups"]; groups != nil {
+				t.Errorf("groups of the operator's member: %v", groups)
+			}
+		})
+	}
+}
+
+// The last site admin is not taken out by a request.
+func TestLastAdminIsA409(t *testing.T) {
+	s := newService(t, memory.New(), "")
+	config, err := policy.Parse([]byte(`{"siteAdminGroups":"Admins"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", SCIM: true, Policy: config}, provision.Actor{Kind: "operator"}); err != nil {
+		t.Fatal(err)
+	}
+	id := s.must("POST", "/Users", `{"userName":"a"}`)
+	s.must("POST", "/Groups", `{"displayName":"Admins","members":[{"value":"`+id+`"}]}`)
+	a := s.do("DELETE", "/Users/"+id, acmeToken, "")
+	if a.status != http.StatusConflict {
+		t.Errorf("status %d, want 409", a.status)
+	}
+	checkError(t, a, "", "last site admin")
+}
+
 // A host that authenticates by itself need not know the dialect.
 func TestDialectOfTheConnection(t *testing.T) {
 	s := newService(t, memory.New(), "rfc")

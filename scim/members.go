@@ -77,7 +77,7 @@ func (m draftMembers) Each(fn func(schema.Value) error) error {
 	if err != nil {
 		return err
 	}
-	for _, member := range list {
+	for _, member := range reported(list) {
 		v := schema.Value{Kind: schema.ObjectValue}
 		set := func(name, text string) {
 			if a := m.attribute.Lookup(name); a != nil && text != "" {

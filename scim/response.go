@@ -150,13 +150,13 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 		b = append(b, inner...)
 	}
 	made := len(b)
-	if p.parts&store.WithGroups != 0 && len(r.Groups) > 0 {
+	if groups := reported(r.Groups); p.parts&store.WithGroups != 0 && len(groups) > 0 {
 		b = append(b, `,"groups":`...)
-		b = x.appendGroups(b, r.Groups)
+		b = x.appendGroups(b, groups)
 	}
-	if p.parts&store.WithMembers != 0 && len(r.Members) > 0 {
+	if members := reported(r.Members); p.parts&store.WithMembers != 0 && len(members) > 0 {
 		b = append(b, `,"members":`...)
-		b = x.appendMembers(b, r.Members)
+		b = x.appendMembers(b, members)
 	}
 	if p.returns(t.Root.Lookup("meta")) {
 		b = append(b, `,"meta":`...)
@@ -227,15 +227,40 @@ func appendDigits(b []byte, n, digits int) []byte {
 	return b
 }
 
-// appendGroups writes the groups of a user, each once however many sources know
-// the membership.
+// reported returns the memberships that the identity provider knows of, each
+// once however many sources know it: it must read back what it wrote, not what
+// an operator or a default added.
+func reported(ms []store.Membership) []store.Membership {
+	clean := true
+	for i, m := range ms {
+		if !fromProvider(m.Source) || i > 0 && samePair(ms[i-1], m) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return ms
+	}
+	var out []store.Membership
+	for _, m := range ms {
+		if fromProvider(m.Source) && (len(out) == 0 || !samePair(out[len(out)-1], m)) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func fromProvider(s store.Source) bool {
+	return s != store.SourceDefault && s != store.SourceOperator
+}
+
+func samePair(a, b store.Membership) bool { return a.Group == b.Group && a.Member == b.Member }
+
+// appendGroups writes the groups of a user.
 func (x *exchange) appendGroups(b []byte, groups []store.Membership) []byte {
 	b = append(b, '[')
 	for i, g := range groups {
 		if i > 0 {
-			if groups[i-1].Group == g.Group {
-				continue
-			}
 			b = append(b, ',')
 		}
 		b = x.appendReference(b, "Group", g.Group, g.Display)
@@ -248,9 +273,6 @@ func (x *exchange) appendMembers(b []byte, members []store.Membership) []byte {
 	b = append(b, '[')
 	for i, m := range members {
 		if i > 0 {
-			if members[i-1].Member == m.Member {
-				continue
-			}
 			b = append(b, ',')
 		}
 		b = x.appendReference(b, m.Kind, m.Member, m.Display)
