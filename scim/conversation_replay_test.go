@@ -180,18 +180,14 @@ func compareConversation(t *testing.T, name string, got *conversationGolden) {
 	}
 }
 
-// conversationClock stands still unless a step says how long it waits.
-type conversationClock struct{ milliseconds atomic.Int64 }
-
-func (c *conversationClock) Now() time.Time { return time.UnixMilli(c.milliseconds.Load()).UTC() }
-
-func (c *conversationClock) wait(t *testing.T, text string) {
-	t.Helper()
+// wait moves the clock, which stands still otherwise.
+func (r *replay) wait(text string) {
+	r.t.Helper()
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		t.Fatalf("wait %q: %v", text, err)
+		r.t.Fatalf("wait %q: %v", text, err)
 	}
-	c.milliseconds.Add(d.Milliseconds())
+	r.clock.Advance(d)
 }
 
 // conversationIDs is a source of randomness that makes ids which sort in the

@@ -21,6 +21,7 @@ import (
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
+	"github.com/scimjit/provision/scim/scimtest"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 	"github.com/scimjit/provision/store/sqlite"
@@ -226,7 +227,7 @@ type replay struct {
 	conv *conversation
 	open func() store.Store
 
-	clock conversationClock
+	clock scimtest.Clock
 	ids   conversationIDs
 	logs  bytes.Buffer
 
@@ -248,7 +249,7 @@ func newReplay(t *testing.T, conv *conversation, open func() store.Store) *repla
 		values:  map[string]string{},
 		secrets: map[string]bool{conversationToken: true},
 	}
-	r.clock.milliseconds.Store(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC).UnixMilli())
+	r.clock.Advance(60*24*time.Hour + 8*time.Hour) // a morning in March
 	r.start()
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	settings := provision.Connection{ID: "idp", Name: conv.IDP, Dialect: conv.Dialect, Attributes: conv.Attributes, Policy: policy.Default(), SCIM: true}
@@ -296,7 +297,7 @@ func (r *replay) run() *conversationGolden {
 	for i := range r.conv.Steps {
 		step := &r.conv.Steps[i]
 		if step.Wait != "" {
-			r.clock.wait(r.t, step.Wait)
+			r.wait(step.Wait)
 		}
 		out := &conversationOutcome{Step: step.Step}
 		switch {

@@ -13,10 +13,6 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// cursorLifetime is how long a cursor may be used (RFC 9865 section 4,
-// cursorTimeout).
-const cursorLifetime = time.Hour
-
 // cursor is a place in the results of one query (RFC 9865). Clients see it
 // signed: it is bound to the connection, the query and a time, so that nobody
 // reads or writes places that were not given to them.
@@ -110,7 +106,7 @@ func (x *exchange) seal(q *store.Query, r *store.Resource, backward bool) (strin
 		Query:      x.queryDigest(q),
 		Key:        q.Sort.Key(r),
 		Backward:   backward,
-		Expires:    x.handler.now().Add(cursorLifetime).Unix(),
+		Expires:    x.handler.now().Add(x.handler.Limits.cursor()).Unix(),
 	})
 	if err != nil {
 		return "", err

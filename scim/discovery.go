@@ -18,7 +18,7 @@ func (x *exchange) serviceProviderConfig([]string) (*response, error) {
 		`"sort":{"supported":true},` +
 		`"etag":{"supported":true},` +
 		`"pagination":{"cursor":true,"index":true,"defaultPaginationMethod":"index","defaultPageSize":` + strconv.Itoa(x.handler.Limits.pageSize()) +
-		`,"maxPageSize":` + strconv.Itoa(x.handler.Limits.count()) + `,"cursorTimeout":` + strconv.Itoa(int(cursorLifetime.Seconds())) + `},` +
+		`,"maxPageSize":` + strconv.Itoa(x.handler.Limits.count()) + `,"cursorTimeout":` + strconv.Itoa(int(x.handler.Limits.cursor().Seconds())) + `},` +
 		`"authenticationSchemes":[` +
 		`{"type":"oauthbearertoken","name":"Bearer token","description":"A token of the connection in the Authorization header","specUri":"https://www.rfc-editor.org/info/rfc6750","primary":true},` +
 		`{"type":"httpbasic","name":"HTTP Basic","description":"A user name and password of the connection","specUri":"https://www.rfc-editor.org/info/rfc7617"}],` +

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/scim/filter"
@@ -80,6 +81,8 @@ type Limits struct {
 	ScanRows   int   // resources that a filter without an indexed term may scan; default 200,000
 	Operations int   // operations in a PATCH; default 1000
 
+	Cursor time.Duration // how long a cursor of RFC 9865 may be used; default an hour
+
 	BulkBody       int64 // bytes of a bulk request; default 4 MiB
 	BulkOperations int   // operations in a bulk request; default 1000
 
@@ -108,6 +111,13 @@ func (l Limits) bulkBody() int64 {
 		return l.BulkBody
 	}
 	return 4 << 20
+}
+
+func (l Limits) cursor() time.Duration {
+	if l.Cursor > 0 {
+		return l.Cursor
+	}
+	return time.Hour
 }
 
 func (l Limits) bulkOperations() int { return orDefault(l.BulkOperations, 1000) }

@@ -13,6 +13,7 @@ import (
 	"github.com/scimjit/provision/internal/httpscript"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
+	"github.com/scimjit/provision/scim/scimtest"
 	"github.com/scimjit/provision/store"
 )
 
@@ -49,8 +50,8 @@ func playScripts(t *testing.T, pattern string) {
 // the clock goes on a second with each request.
 func newPlayer(t *testing.T, st store.Store, dialect string) *httpscript.Player {
 	t.Helper()
-	var clock conversationClock
-	clock.milliseconds.Store(time.Date(2011, 5, 13, 4, 42, 34, 0, time.UTC).UnixMilli())
+	var clock scimtest.Clock
+	clock.Advance(time.Date(2011, 5, 13, 4, 42, 34, 0, time.UTC).Sub(clock.Now()))
 	logger := slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	engine := &provision.Engine{Store: st, Now: clock.Now, Rand: &conversationIDs{}, Logger: logger}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
@@ -91,7 +92,7 @@ func newPlayer(t *testing.T, st store.Store, dialect string) *httpscript.Player 
 	})
 	return &httpscript.Player{
 		Client: httpscript.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			clock.milliseconds.Add(1000)
+			clock.Advance(time.Second)
 			mux.ServeHTTP(w, r)
 		})),
 		Base:     base + "/scim/v2",
