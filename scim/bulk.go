@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -96,30 +97,30 @@ var bulkReference = regexp.MustCompile(`"bulkId:([^"\\]+)"`)
 // register checks the form of an operation.
 func (b *bulkRun) register(op *bulkOperation) error {
 	if op == nil {
-		return &Error{Detail: "is not an object"}
+		return errors.New("is not an object")
 	}
 	op.Method = strings.ToUpper(op.Method)
 	switch op.Method {
 	case http.MethodPost:
 		if op.BulkID == "" {
-			return &Error{Detail: "POST needs a bulkId"}
+			return errors.New("POST needs a bulkId")
 		}
 	case http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
-		return &Error{Detail: "method must be POST, PUT, PATCH or DELETE"}
+		return errors.New("method must be POST, PUT, PATCH or DELETE")
 	}
 	if op.BulkID != "" {
 		if b.byID[op.BulkID] != nil {
-			return &Error{Detail: "its bulkId is used twice"}
+			return errors.New("its bulkId is used twice")
 		}
 		b.byID[op.BulkID] = op
 	}
 	segments := splitPath(op.Path)
 	if len(segments) > 0 && (segments[0] == "Bulk" || segments[len(segments)-1] == ".search") {
-		return &Error{Detail: "a bulk or search request inside a bulk request"}
+		return errors.New("a bulk or search request inside a bulk request")
 	}
 	if op.Method != http.MethodDelete && len(op.Data) == 0 {
-		return &Error{Detail: "data is missing"}
+		return errors.New("data is missing")
 	}
 	for _, segment := range segments {
 		if id, ok := strings.CutPrefix(segment, "bulkId:"); ok {

@@ -151,6 +151,7 @@ func TestRequests(t *testing.T) {
 		Authorization string            `json:"authorization"`
 		ContentType   string            `json:"contentType"`
 		IfMatch       string            `json:"ifMatch"`
+		IfNoneMatch   string            `json:"ifNoneMatch"`
 		Body          string            `json:"body"`
 		BodyHex       string            `json:"body_hex"`
 		Status        int               `json:"status"`
@@ -186,7 +187,7 @@ func TestRequests(t *testing.T) {
 						body = string(raw)
 					}
 					headers := []string{}
-					for name, value := range map[string]string{"Authorization": expand(row.Authorization), "Content-Type": row.ContentType, "If-Match": row.IfMatch} {
+					for name, value := range map[string]string{"Authorization": expand(row.Authorization), "Content-Type": row.ContentType, "If-Match": row.IfMatch, "If-None-Match": row.IfNoneMatch} {
 						if value != "" {
 							headers = append(headers, name, value)
 						}
@@ -469,6 +470,24 @@ func TestLastAdminIsA409(t *testing.T) {
 		t.Errorf("status %d, want 409", a.status)
 	}
 	checkError(t, a, "", "last site admin")
+}
+
+// An empty active lets nobody in again: templates of identity providers leave
+// it empty where they know nothing.
+func TestEmptyActiveSaysNothing(t *testing.T) {
+	for _, dialect := range []string{"auto", "onelogin"} {
+		s := newService(t, memory.New(), dialect)
+		id := s.must("POST", "/Users", `{"userName":"a","active":false}`)
+		for _, operation := range []string{
+			`{"op":"replace","value":{"active":""}}`, `{"op":"replace","path":"active","value":null}`,
+			`{"op":"replace","path":"active","value":[]}`, `{"op":"remove","path":"active"}`,
+		} {
+			a := s.do("PATCH", "/Users/"+id, acmeToken, `{"Operations":[`+operation+`]}`)
+			if a.status != http.StatusOK || a.json(t)["active"] != false {
+				t.Errorf("%s, %s: %d %s, want active false", dialect, operation, a.status, a.body)
+			}
+		}
+	}
 }
 
 // A host that authenticates by itself need not know the dialect.

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-	ast "github.com/scim2/filter-parser/v2"
 
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim/filter"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
@@ -108,41 +108,39 @@ func (x *exchange) query(types []*schema.ResourceType) (store.Query, int, error)
 	return q, start, err
 }
 
-// filter compiles the filter for each type. A type that does not have an
-// attribute of the filter has no matches (RFC 7644 section 3.4.2.1); a filter
-// that no type can answer is an error.
+// filter compiles the filter for each type. Across types, an attribute that a
+// type does not have counts as one without a value there (RFC 7644 section
+// 3.4.2.1); one that no type has is an error.
 func (x *exchange) filter(types []*schema.ResourceType) ([]string, store.Filter, error) {
-	text := x.values.Get("filter")
-	var expr ast.Expression
-	if text != "" {
-		var err error
-		if expr, err = filter.Parse(text, x.handler.Limits.Filter); err != nil {
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.Name
+	}
+	if !x.values.Has("filter") {
+		return names, nil, nil
+	}
+	expr, err := filter.Parse(x.values.Get("filter"), x.handler.Limits.Filter)
+	if err != nil {
+		return nil, nil, err
+	}
+	options := filter.Options{Loose: x.dialect.LooseFilters}
+	if len(types) == 1 {
+		f, err := filter.Compile(types[0], expr, options)
+		return names, f, err
+	}
+	missing := map[string]int{}
+	each := make(store.Or, len(types))
+	for i, t := range types {
+		here := map[string]bool{}
+		options.Unknown = func(attribute string) { here[attribute] = true }
+		if each[i], err = filter.Compile(t, expr, options); err != nil {
 			return nil, nil, err
 		}
-	}
-	var (
-		names []string
-		each  store.Or
-		first error
-	)
-	for _, t := range types {
-		if expr != nil {
-			f, err := filter.Compile(t, expr, filter.Options{Loose: x.dialect.LooseFilters})
-			if err != nil {
-				first = errors.Join(first, err)
-				continue
+		for attribute := range here {
+			if missing[attribute]++; missing[attribute] == len(types) {
+				return nil, nil, badRequest("invalidFilter", "unknown attribute %q", attribute)
 			}
-			each = append(each, f)
 		}
-		names = append(names, t.Name)
-	}
-	switch {
-	case len(names) == 0:
-		return nil, nil, first
-	case expr == nil:
-		return names, nil, nil
-	case len(each) == 1:
-		return names, each[0], nil
 	}
 	for i, f := range each {
 		each[i] = store.And{store.Compare{
@@ -257,16 +255,35 @@ func bodyError(err error) error {
 	return badRequest("invalidSyntax", "the request body ended early")
 }
 
-// checkMessage checks a message that is not a resource: one JSON object without
-// duplicate keys, no deeper than the limit.
+// checkMessage checks a message that is not a resource: one JSON object within
+// the limits, without keys that are the same but for case, since what decodes it
+// later would take either.
 func (x *exchange) checkMessage(data []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(data))
 	if dec.PeekKind() != '{' {
 		return badRequest("invalidSyntax", "the request body is not a JSON object")
 	}
 	limit := orDefault(x.handler.Limits.Depth, schema.DefaultMaxDepth)
+	longest := orDefault(x.handler.Limits.String, schema.DefaultMaxString)
+	var keys []map[string]bool // of the objects around the place
 	for {
-		_, err := dec.ReadToken()
+		inside, n := dec.StackIndex(dec.StackDepth())
+		token, err := dec.ReadToken()
+		switch kind := token.Kind(); {
+		case err != nil:
+		case kind == '{' || kind == '[':
+			keys = append(keys, map[string]bool{})
+		case kind == '}' || kind == ']':
+			keys = keys[:len(keys)-1]
+		case kind == '"' && len(token.String()) > longest:
+			return badRequest("invalidSyntax", "the request body has a string of more than %d bytes", longest)
+		case kind == '"' && inside == '{' && n%2 == 0:
+			key := policy.Fold(token.String())
+			if keys[len(keys)-1][key] {
+				return badRequest("invalidSyntax", "the request body has keys that differ only in case")
+			}
+			keys[len(keys)-1][key] = true
+		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil

@@ -157,6 +157,11 @@ func (x *exchange) patch(segments []string) (*response, error) {
 			return err
 		}
 		d.Tolerated(x.decoder.Used.Names()...)
+		if x.dialect.KeepOmitted {
+			// An empty active says nothing: it must not let anybody in again.
+			x.keepActive(t, before, &after)
+		}
+		activate(t, &after)
 		if t.RequestOnly {
 			p.write(before, after)
 		}
@@ -248,11 +253,19 @@ func activate(t *schema.ResourceType, doc *schema.Object) {
 // keepOmitted copies externalId and active from the stored user where the
 // request does not name them.
 func (x *exchange) keepOmitted(t *schema.ResourceType, before schema.Object, after *schema.Object) {
-	for _, name := range []string{"externalId", "active"} {
-		a := t.Root.Lookup(name)
-		if a != nil && after.Get(a).Kind == schema.Unassigned {
-			after.Set(a, before.Get(a))
-		}
+	if a := t.Root.Lookup("externalId"); a != nil && after.Get(a).Kind == schema.Unassigned {
+		after.Set(a, before.Get(a))
+	}
+	x.keepActive(t, before, after)
+}
+
+// keepActive copies active from the stored user where nothing is left of it.
+func (x *exchange) keepActive(t *schema.ResourceType, before schema.Object, after *schema.Object) {
+	if t.Name != provision.TypeUser {
+		return
+	}
+	if a := t.Root.Lookup("active"); a != nil && after.Get(a).Kind == schema.Unassigned {
+		after.Set(a, before.Get(a))
 	}
 }
 
@@ -272,13 +285,13 @@ func (x *exchange) keepImmutable(before schema.Object, after *schema.Object) err
 	return nil
 }
 
-// checkVersion refuses a write whose If-Match names another version (RFC 7644
-// section 3.14).
+// checkVersion refuses a write whose If-Match names another version, or whose
+// If-None-Match names this one (RFC 7644 section 3.14, RFC 9110 section 13.1).
 func (x *exchange) checkVersion(version int64) error {
-	if len(x.ifMatch) == 0 || matchesETag(x.ifMatch, version) {
-		return nil
+	if len(x.ifMatch) > 0 && !matchesETag(x.ifMatch, version) || matchesETag(x.ifNoneMatch, version) {
+		return store.ErrVersion
 	}
-	return store.ErrVersion
+	return nil
 }
 
 // location returns the address of a resource.

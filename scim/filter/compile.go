@@ -17,6 +17,11 @@ type Options struct {
 	// extension attributes without their URN, text for booleans ("True"), and
 	// numbers and booleans for text.
 	Loose bool
+
+	// Unknown, when not nil, is told of every attribute that the resource type
+	// does not have. The attribute counts as one without a value then (RFC 7644
+	// section 3.4.2.1, for queries across types) instead of as an error.
+	Unknown func(attribute string)
 }
 
 // Compile resolves a filter for the resource type t.
@@ -30,7 +35,7 @@ type Options struct {
 // attribute does not have, or a value of another type. Attributes that are
 // never returned, such as a password, are unknown here.
 func Compile(t *schema.ResourceType, e ast.Expression, o Options) (store.Filter, error) {
-	c := compiler{resource: t, loose: o.Loose}
+	c := compiler{resource: t, loose: o.Loose, unknown: o.Unknown}
 	f, err := c.expression(e)
 	if err != nil {
 		return nil, err
@@ -76,6 +81,7 @@ type compiler struct {
 	element  *schema.Attribute // nil for the scope of the resource
 	strip    int               // keys that paths leave out
 	loose    bool
+	unknown  func(attribute string)
 }
 
 func failed(format string, arguments ...any) *Error {
@@ -137,6 +143,9 @@ func (c *compiler) operands(list []store.Filter, e ast.Expression, o ast.Logical
 
 func (c *compiler) valuePath(e *ast.ValuePath) (store.Filter, *Error) {
 	a, err := c.resolve(e.AttributePath)
+	if err != nil && c.absent(err, e.AttributePath) {
+		return store.Or{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,13 +166,19 @@ func (c *compiler) valuePath(e *ast.ValuePath) (store.Filter, *Error) {
 }
 
 func (c *compiler) comparison(e *ast.AttributeExpression) (store.Filter, *Error) {
-	a, err := c.resolve(e.AttributePath)
-	if err != nil {
-		return nil, err
-	}
 	o := operatorOf(e.Operator)
 	if o == nil {
 		return nil, failed("unknown operator %q", e.Operator)
+	}
+	a, err := c.resolve(e.AttributePath)
+	if err != nil && c.absent(err, e.AttributePath) {
+		if (o.compare == store.NE) != (e.CompareValue == nil && o.compare != 0) {
+			return store.And{}, nil // not equal to a value, or equal to null
+		}
+		return store.Or{}, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	if e.CompareValue == nil && o.compare != 0 {
 		return c.null(a, o)
@@ -192,6 +207,16 @@ func (c *compiler) comparison(e *ast.AttributeExpression) (store.Filter, *Error)
 	return c.compare(a, o, e.CompareValue)
 }
 
+// absent reports whether an error is that of an attribute which counts as one
+// without a value.
+func (c *compiler) absent(err *Error, p ast.AttributePath) bool {
+	if c.unknown == nil || !err.unknown {
+		return false
+	}
+	c.unknown(string(appendAttribute(nil, p)))
+	return true
+}
+
 // resolve finds the attribute of a path in the scope.
 func (c *compiler) resolve(p ast.AttributePath) (*schema.Attribute, *Error) {
 	var a *schema.Attribute
@@ -211,7 +236,9 @@ func (c *compiler) resolve(p ast.AttributePath) (*schema.Attribute, *Error) {
 	}
 	switch {
 	case a == nil || a.Kept == schema.Nowhere:
-		return nil, failed("unknown attribute %q", appendAttribute(nil, p))
+		err := failed("unknown attribute %q", appendAttribute(nil, p))
+		err.unknown = a == nil
+		return nil, err
 	case a.Kept == schema.InServer && a.Name == "location":
 		// It is made from the address of the request.
 		return nil, failed("%q cannot be filtered", a)

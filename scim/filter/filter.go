@@ -62,6 +62,8 @@ type Error struct {
 
 	// Detail is for the client. It may quote names, never values.
 	Detail string
+
+	unknown bool // the resource type does not have the attribute
 }
 
 // Error implements error.
