@@ -34,25 +34,9 @@ func (c *change) settlePrepared(before, after *Account, notes []store.EventType)
 // It stores nothing. It returns the events that tell of more than the account's
 // own change.
 func (c *change) prepare(before, after *Account, gone bool) ([]store.EventType, error) {
-	groups, err := c.groupsOf(after.ResourceID)
+	facts, groups, err := collect(c.tx, c.conn.policy, before, after, gone)
 	if err != nil {
 		return nil, err
-	}
-	if gone && before != nil {
-		groups.local = localGroups(before) // the rows went with the resource
-	}
-	facts := policy.Facts{
-		Groups:            groups.raw,
-		Gone:              gone,
-		Blocked:           blockedByProvider(after),
-		BlockedByOperator: slices.Contains(after.Facts.Blocks, store.SourceOperator),
-		WasActive:         after.Facts.WasActive,
-		LoggedIn:          after.Facts.LoggedIn,
-		Company:           after.Facts.Company,
-		TimeZone:          after.Facts.TimeZone,
-	}
-	if before != nil {
-		facts.Current = currentAccess(before)
 	}
 	decision := c.conn.policy.Decide(facts)
 	var notes []store.EventType
@@ -74,12 +58,6 @@ func (c *change) prepare(before, after *Account, gone bool) ([]store.EventType, 
 		notes = append(notes, store.AccountDeprovisionSuppressed)
 	}
 	return notes, nil
-}
-
-// blockedByProvider reports whether a source other than an operator says that
-// the person must not be active.
-func blockedByProvider(a *Account) bool {
-	return slices.ContainsFunc(a.Facts.Blocks, func(s store.Source) bool { return s != store.SourceOperator })
 }
 
 // Causes of a suppressed deprovisioning that are no source's block.
@@ -108,28 +86,12 @@ func noteSuppressed(facts *store.Facts, d policy.Decision, gone bool) (news bool
 	return true
 }
 
-// localGroups returns the groups of an account that do not come from the
-// identity provider.
-func localGroups(a *Account) []store.AccountGroup {
-	var out []store.AccountGroup
-	for _, g := range a.Groups {
-		if !byPolicy(g.Source) {
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
 // storeAccount stores an account that differs from before, and appends its
 // event after those that notes ask for.
 func (c *change) storeAccount(before, after *Account, notes []store.EventType) error {
 	var changes []store.Change
 	if before != nil {
 		changes = accountChanges(before, after)
-		if after.Status == policy.Deleted {
-			// The event must not keep what the deletion removes.
-			changes = slices.DeleteFunc(changes, func(ch store.Change) bool { return ch.Attribute != "status" })
-		}
 		if len(changes) == 0 && len(notes) == 0 && sameFacts(before, after) {
 			return nil
 		}
@@ -174,30 +136,6 @@ func accountEvent(before, after *Account) store.EventType {
 	return store.AccountUpdated
 }
 
-func currentAccess(a *Account) *policy.Current {
-	cur := &policy.Current{Status: a.Status, Access: policy.Access{
-		Authentication:    a.Authentication,
-		SiteAdmin:         a.SiteAdmin,
-		ReadOnlySiteAdmin: a.ReadOnlySiteAdmin,
-		Roles:             a.Roles,
-		TwoFactor:         a.TwoFactor,
-		Permissions:       a.Permissions,
-		Company:           a.Company,
-		TimeZone:          a.TimeZone,
-	}}
-	for _, g := range a.Groups {
-		if byPolicy(g.Source) {
-			cur.Access.Groups = append(cur.Access.Groups, policy.Grant{Group: policy.Group{ID: g.ID, Name: g.Name}, Admin: g.Admin})
-		}
-	}
-	return cur
-}
-
-// byPolicy reports whether memberships of a source pass through the policy.
-func byPolicy(s store.Source) bool {
-	return s != store.SourceDefault && s != store.SourceOperator
-}
-
 func applyDecision(a *Account, d policy.Decision, groups memberships) {
 	if d.Status == policy.Deleted {
 		makeTombstone(a)
@@ -207,6 +145,7 @@ func applyDecision(a *Account, d policy.Decision, groups memberships) {
 	if a.Reasons == nil {
 		a.Reasons = []policy.Reason{}
 	}
+	a.Held = holdOf(a) == store.EffectHeld
 	a.Roles, a.Groups = []string{}, make([]store.AccountGroup, 0, len(d.Access.Groups)+len(groups.local))
 	if d.Status == policy.Deleted {
 		return
@@ -234,72 +173,6 @@ func makeTombstone(a *Account) {
 		Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{},
 		Facts: store.Facts{WasActive: a.Facts.WasActive},
 	}
-}
-
-// memberships are the groups of one person.
-type memberships struct {
-	raw     []policy.Group       // what the identity provider reported, transitive
-	local   []store.AccountGroup // what a default or an operator added
-	sources map[string]store.Source
-}
-
-func (m memberships) source(group string) store.Source {
-	if s, ok := m.sources[group]; ok {
-		return s
-	}
-	return store.SourceSCIM
-}
-
-// groupsOf collects the groups of a user, transitively, each once; a cycle of
-// groups ends where it meets itself.
-func (c *change) groupsOf(resource string) (memberships, error) {
-	var out memberships
-	if resource == "" {
-		return out, nil
-	}
-	seen := map[string]bool{}
-	todo := []string{resource}
-	for len(todo) > 0 {
-		next := todo[0]
-		todo = todo[1:]
-		ms, err := c.tx.MembershipsOf(next)
-		if err != nil {
-			return out, err
-		}
-		for _, m := range ms {
-			if !byPolicy(m.Source) {
-				if next == resource {
-					out.local = append(out.local, store.AccountGroup{ID: m.Group, Name: m.Display, Source: m.Source})
-				}
-				continue
-			}
-			if seen[m.Group] {
-				continue
-			}
-			seen[m.Group] = true
-			g := policy.Group{ID: m.Group, Name: m.Display}
-			if c.conn.policy.NeedsExternalIDs() {
-				if g.ExternalID, err = c.externalID(m.Group); err != nil {
-					return out, err
-				}
-			}
-			if out.sources == nil {
-				out.sources = map[string]store.Source{}
-			}
-			out.sources[m.Group] = m.Source
-			out.raw = append(out.raw, g)
-			todo = append(todo, m.Group)
-		}
-	}
-	return out, nil
-}
-
-func (c *change) externalID(group string) (string, error) {
-	g, err := c.tx.Resource(TypeGroup, group, 0)
-	if err != nil {
-		return "", err
-	}
-	return documentText(g.Document, "externalId"), nil
 }
 
 // resettle settles a stored account under the connection as it is now.

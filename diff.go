@@ -42,7 +42,7 @@ func accountFields() []accountField {
 		field("name", func(a *Account) string { return a.Name }),
 		field("displayName", func(a *Account) string { return a.DisplayName }),
 		field("status", func(a *Account) policy.Status { return a.Status }),
-		field("held", (*Account).Held),
+		field("held", func(a *Account) bool { return a.Held }),
 		field("authentication", func(a *Account) policy.Authentication { return a.Authentication }),
 		field("siteAdmin", func(a *Account) bool { return a.SiteAdmin }),
 		field("readOnlySiteAdmin", func(a *Account) bool { return a.ReadOnlySiteAdmin }),
@@ -68,11 +68,13 @@ func accountFields() []accountField {
 var comparedFields = accountFields()
 
 // accountChanges lists the attributes in which two states of an account differ.
+// Of a deletion it lists the status only, so that an event does not keep what the
+// deletion removes.
 func accountChanges(before, after *Account) []store.Change {
 	var out []store.Change
 	for i := range comparedFields {
 		f := &comparedFields[i]
-		if f.equal(before, after) {
+		if f.equal(before, after) || after.Status == policy.Deleted && f.name != "status" {
 			continue
 		}
 		out = append(out, store.Change{

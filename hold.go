@@ -35,12 +35,14 @@ const (
 
 // holdOf returns the effect by which an account is kept as it is, or "".
 func holdOf(a *Account) string {
-	for _, r := range a.Reasons {
-		if r.Effect == store.EffectHeld || r.Effect == effectCanceled {
-			return r.Effect
-		}
+	if i := slices.IndexFunc(a.Reasons, isHoldReason); i >= 0 {
+		return a.Reasons[i].Effect
 	}
 	return ""
+}
+
+func isHoldReason(r policy.Reason) bool {
+	return r.Effect == store.EffectHeld || r.Effect == effectCanceled
 }
 
 // holdBack changes a decision that deprovisions an account into one that keeps

@@ -32,12 +32,12 @@ func (tn *tenant) held() []string {
 	}
 	var ids []string
 	for _, a := range list {
-		if !a.Held() {
+		if !a.Held {
 			continue
 		}
 		ids = append(ids, a.ID)
-		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held() || one.Status != policy.Active {
-			tn.t.Errorf("account %s is %s, held %t, %v", a.ID, one.Status, one.Held(), err)
+		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held || one.Status != policy.Active {
+			tn.t.Errorf("account %s is %s, held %t, %v", a.ID, one.Status, one.Held, err)
 		}
 	}
 	return ids
@@ -314,12 +314,12 @@ func TestHeldPersonComesBack(t *testing.T) {
 		for _, id := range users {
 			tn.leave(group, id)
 		}
-		if !tn.account("u10").Held() {
+		if !tn.account("u10").Held {
 			t.Fatal("the eleventh account is not held")
 		}
 		tn.join(group, users[10])
-		if a := tn.account("u10"); a.Held() || a.Status != policy.Active {
-			t.Errorf("the account is %s, held %t; want active, not held", a.Status, a.Held())
+		if a := tn.account("u10"); a.Held || a.Status != policy.Active {
+			t.Errorf("the account is %s, held %t; want active, not held", a.Status, a.Held)
 		}
 	})
 }

@@ -134,7 +134,7 @@ func (b *bulkRun) begin(op *bulkOperation) {
 // fails, the created resource is removed again.
 func (b *bulkRun) complete(op *bulkOperation) {
 	created := op.response
-	resp, err := b.exchange.operation(http.MethodPut, b.resolve(op.Data), "").dispatch(b.begun(op))
+	resp, err := b.followUp(http.MethodPut, b.resolve(op.Data)).dispatch(b.begun(op))
 	if err != nil {
 		b.undo(op)
 		b.finish(op, nil, err)
@@ -157,9 +157,17 @@ func (b *bulkRun) undo(op *bulkOperation) {
 	}
 	path := b.begun(op)
 	op.id = ""
-	if _, err := b.exchange.operation(http.MethodDelete, nil, "").dispatch(path); err != nil {
+	if _, err := b.followUp(http.MethodDelete, nil).dispatch(path); err != nil {
 		b.exchange.handler.logger().Error("undoing a bulk operation", "path", path, "error", err)
 	}
+}
+
+// followUp returns an exchange that goes on with an operation that was begun.
+// Handler.Before has seen that operation.
+func (b *bulkRun) followUp(method string, data []byte) *exchange {
+	x := b.exchange.operation(method, data, "")
+	x.allowed = true
+	return x
 }
 
 func (b *bulkRun) undoUnfinished() {

@@ -31,6 +31,7 @@ type exchange struct {
 	values      url.Values // the query parameters, or what stands for them
 	routes      []splitRoute
 	data        []byte // the body of a bulk operation; nil reads the request
+	allowed     bool   // Handler.Before has allowed it, as a part of what it saw
 }
 
 // serve authenticates and answers the request.

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -51,6 +52,10 @@ type Handler struct {
 	// Me returns the id of the user that a request to /Me is about, or
 	// [provision.ErrNotFound]. Nil answers /Me with 501.
 	Me func(*http.Request, Principal) (id string, err error)
+
+	// Before, when not nil, is asked before each write and may refuse it; see
+	// [Operation].
+	Before func(context.Context, Operation) error
 
 	// Limits bounds requests and answers.
 	Limits Limits

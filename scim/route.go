@@ -32,11 +32,11 @@ func routes() []route {
 		{http.MethodPost, "*/.search", (*exchange).search},
 		{http.MethodGet, "", (*exchange).list},
 		{http.MethodGet, "*", (*exchange).list},
-		{http.MethodPost, "*", (*exchange).create},
+		{http.MethodPost, "*", write((*exchange).create)},
 		{http.MethodGet, "*/*", (*exchange).get},
-		{http.MethodPut, "*/*", (*exchange).replace},
-		{http.MethodPatch, "*/*", (*exchange).patch},
-		{http.MethodDelete, "*/*", (*exchange).delete},
+		{http.MethodPut, "*/*", write((*exchange).replace)},
+		{http.MethodPatch, "*/*", write((*exchange).patch)},
+		{http.MethodDelete, "*/*", write((*exchange).delete)},
 	}
 }
 

@@ -35,6 +35,7 @@ type Account struct {
 	TimeZone          string                `json:"timeZone"`
 	Attributes        Attributes            `json:"attributes"`
 	Pending           bool                  `json:"pending"`
+	Held              bool                  `json:"held"` // a guard keeps it as it is until an operator decides
 	Version           int64                 `json:"version"`
 	Reasons           []policy.Reason       `json:"reasons"`
 
@@ -97,12 +98,6 @@ func (a Attributes) MarshalJSON() ([]byte, error) {
 // EffectHeld is the effect of the reason of an account that a guard keeps as it
 // is until an operator decides.
 const EffectHeld = "held until an operator releases it"
-
-// Held reports whether a guard keeps the account as it is, although the policy
-// says otherwise, until an operator decides.
-func (a *Account) Held() bool {
-	return slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool { return r.Effect == EffectHeld })
-}
 
 // Clone returns a copy of a that shares no memory that a caller may change.
 func (a *Account) Clone() *Account {

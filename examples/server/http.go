@@ -30,6 +30,8 @@ func newHandler(service *scim.Handler, base, operatorToken string) http.Handler 
 	mux.HandleFunc("GET /accounts", op.guard(op.accounts))
 	mux.HandleFunc("GET /groups", op.guard(op.groups))
 	mux.HandleFunc("GET /events", op.guard(op.events))
+	mux.HandleFunc("GET /explain", op.guard(op.explain))
+	mux.HandleFunc("POST /preview", op.guard(op.preview))
 	mux.HandleFunc("GET /healthz", op.health)
 	return mux
 }
@@ -96,7 +98,7 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 
 // directory returns the connection that a request names.
 func (o operator) directory(r *http.Request) (*provision.Directory, error) {
-	id := r.FormValue("connection")
+	id := r.URL.Query().Get("connection")
 	if id == "" {
 		return nil, &statusError{http.StatusBadRequest, "the parameter connection is missing"}
 	}
@@ -110,7 +112,7 @@ func (o operator) directory(r *http.Request) (*provision.Directory, error) {
 
 // number reads a parameter that is a whole number, 0 when absent.
 func number(r *http.Request, name string) (int64, error) {
-	text := r.FormValue(name)
+	text := r.URL.Query().Get(name)
 	if text == "" {
 		return 0, nil
 	}
@@ -134,11 +136,11 @@ func (o operator) accounts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := store.AccountQuery{After: r.FormValue("after")}
-	if r.FormValue("deleted") != "true" {
+	q := store.AccountQuery{After: r.URL.Query().Get("after")}
+	if r.URL.Query().Get("deleted") != "true" {
 		q.Statuses = []string{string(policy.Staged), string(policy.Active), string(policy.Disabled)}
 	}
-	if name := r.FormValue("userName"); name != "" {
+	if name := r.URL.Query().Get("userName"); name != "" {
 		q.UserName = policy.Fold(name)
 	}
 	out := newArray(w)

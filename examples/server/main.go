@@ -56,7 +56,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "listen address; port 0 picks a free port")
 	fs.StringVar(&o.db, "db", "provision.db", "SQLite file, or :memory: for a store that ends with the process")
 	fs.StringVar(&o.config, "config", "", "JSON file with the connections; without it there is one demo connection")
-	fs.StringVar(&o.operatorToken, "operator-token", "", "token for /accounts, /groups and /events; random and printed when empty")
+	fs.StringVar(&o.operatorToken, "operator-token", "", "token for /accounts, /events and the other operator endpoints; random and printed when empty")
 	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
 	fs.BoolVar(&o.testResource, "test-resource", false, "serve a resource type with an attribute of every kind at /TestResources")
 	if err := fs.Parse(args); err != nil {

@@ -16,6 +16,8 @@ func (p *patcher) membership(t target, raw []byte) error {
 		return p.memberDetail(t.sub)
 	case t.filter != nil:
 		return p.selectedMembers(t, raw)
+	case p.op == remove && raw != nil && kind(raw) == 'n' && p.decoder.Use(schema.RemoveListed):
+		return nil // a list that came out as null names nobody: a group is not emptied by it
 	case p.op == remove && !p.listed(raw):
 		return p.members.Clear()
 	}

@@ -74,6 +74,7 @@ func (c *coder) account(a *store.Account) {
 	text(c, &a.TimeZone)
 	dictionary(c, (*map[string]json.RawMessage)(&a.Attributes), blob)
 	flag(c, &a.Pending)
+	flag(c, &a.Held)
 	number(c, &a.Version)
 	list(c, &a.Reasons, reason)
 	instant(c, &a.Created)

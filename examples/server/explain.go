@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+)
+
+// explain answers GET /explain: one account with the reasons of its state.
+func (o operator) explain(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	id := r.URL.Query().Get("account")
+	if id == "" {
+		return &statusError{http.StatusBadRequest, "the parameter account is missing"}
+	}
+	explanation, err := d.Explain(r.Context(), id)
+	if errors.Is(err, provision.ErrNotFound) {
+		return &statusError{http.StatusNotFound, fmt.Sprintf("there is no account %q", id)}
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, explanation)
+	return nil
+}
+
+// policySize bounds the body of POST /preview.
+const policySize = 1 << 20
+
+// preview answers POST /preview: a JSON array of the accounts that the policy in
+// the body would change.
+func (o operator) preview(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, policySize))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the policy is larger than %d bytes", tooLarge.Limit)}
+	} else if err != nil {
+		return &statusError{http.StatusBadRequest, "the body cannot be read"}
+	}
+	config, err := policy.Parse(body)
+	if err != nil {
+		return &statusError{http.StatusBadRequest, err.Error()}
+	}
+	out := newArray(w)
+	for change, err := range d.Preview(r.Context(), config) {
+		if option := (*policy.ConfigError)(nil); errors.As(err, &option) {
+			return &statusError{http.StatusBadRequest, option.Error()}
+		}
+		if err != nil {
+			return out.fail(err)
+		}
+		out.add(change)
+	}
+	return out.end()
+}

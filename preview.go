@@ -1,0 +1,102 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// AccountChange is how one account would change.
+type AccountChange struct {
+	AccountID string          `json:"accountId"`
+	UserName  string          `json:"userName"`
+	Changes   []store.Change  `json:"changes"` // as in the event of the change
+	Reasons   []policy.Reason `json:"reasons"` // of the new decision
+}
+
+// Preview says what another policy would make of the stored facts, before
+// anyone saves it: it yields the accounts that would change, in ascending order
+// of id, and leaves out those that would not. Nothing is stored.
+//
+// It reads a snapshot of at most [Limits.Batch] accounts at a time, and none
+// while the caller looks at what it yields; a change in between may or may not
+// count. An error is yielded once, as the last value: a [*policy.ConfigError]
+// for a wrong config, before anything is read, [ErrNotFound] for an unknown
+// connection.
+//
+// The guards are not simulated: many accounts that lose access at once are
+// listed although they would be held, as is the last site admin, and an account
+// that a guard keeps already is listed with what it would get without the guard.
+// Default groups are given at creation or login, so that a change of them shows
+// in no account. What deleteAfterDays deletes later is listed as disabled.
+func (d *Directory) Preview(ctx context.Context, config policy.Config) iter.Seq2[AccountChange, error] {
+	return func(yield func(AccountChange, error) bool) {
+		p, err := config.Compile()
+		if err != nil {
+			yield(AccountChange{}, fmt.Errorf("provision: preview: %w", err))
+			return
+		}
+		for after, more := "", true; more; {
+			var page []AccountChange
+			page, after, more, err = d.previewPage(ctx, p, after)
+			if err != nil {
+				yield(AccountChange{}, err)
+				return
+			}
+			for _, change := range page {
+				if !yield(change, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// previewPage returns the changes of the accounts that follow one, the last
+// account it looked at, and whether there may be more.
+func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after string) (page []AccountChange, last string, more bool, err error) {
+	size := d.engine.Limits.batch()
+	err = d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		if _, err := d.engine.connections.load(d.connection, r); err != nil {
+			return err
+		}
+		list, err := r.Accounts(store.AccountQuery{After: after, Limit: size})
+		if err != nil {
+			return err
+		}
+		var found []AccountChange
+		for _, a := range list {
+			next, err := redecide(r, p, a)
+			if err != nil {
+				return err
+			}
+			if changes := accountChanges(a, next); len(changes) > 0 {
+				found = append(found, AccountChange{AccountID: a.ID, UserName: a.UserName, Changes: changes, Reasons: next.Reasons})
+			}
+		}
+		page, more = found, len(list) == size
+		if more {
+			last = list[size-1].ID
+		}
+		return nil
+	})
+	return page, last, more, err
+}
+
+// redecide returns what a policy makes of a stored account. A tombstone stays
+// what it is.
+func redecide(r store.Reader, p *policy.Policy, before *Account) (*Account, error) {
+	if before.Status == policy.Deleted {
+		return before, nil
+	}
+	after := before.Clone()
+	facts, groups, err := collect(r, p, before, after, before.ResourceID == "")
+	if err != nil {
+		return nil, err
+	}
+	applyDecision(after, p.Decide(facts), groups)
+	return after, nil
+}
