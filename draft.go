@@ -17,6 +17,7 @@ type Draft struct {
 	resource Resource
 	before   *Resource // nil when creating
 	wrote    bool
+	own      bool // removes only members that the actor's own source reported
 
 	cleared    bool            // the members start from none
 	members    map[string]bool // pending: true adds, false removes
@@ -224,8 +225,12 @@ func (d *Draft) removeMember(id string, delta *memberDelta) error {
 	if d.before == nil {
 		return nil
 	}
+	sources := d.change.removable()
+	if d.own {
+		sources = []store.Source{d.change.source()}
+	}
 	any := false
-	for _, source := range d.change.removable() {
+	for _, source := range sources {
 		removed, err := d.change.tx.DeleteMembership(d.resource.ID, id, source)
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ func newHandler(service *scim.Handler, base, operatorToken string) http.Handler 
 	mux.HandleFunc("GET /events", op.guard(op.events))
 	mux.HandleFunc("GET /explain", op.guard(op.explain))
 	mux.HandleFunc("POST /preview", op.guard(op.preview))
+	mux.HandleFunc("POST /sync", op.guard(op.sync))
 	mux.HandleFunc("GET /healthz", op.health)
 	return mux
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim/scimsync"
+)
+
+// truth reads a parameter that is true or false, false when absent.
+func truth(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, &statusError{http.StatusBadRequest, fmt.Sprintf("the parameter %s must be true or false", name)}
+	}
+	return b, nil
+}
+
+// sync answers POST /sync: the body is a whole directory in SCIM JSON lines, the
+// answer the report.
+func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	var options provision.SyncOptions
+	if options.DryRun, err = truth(r, "dryRun"); err != nil {
+		return err
+	}
+	if options.Force, err = truth(r, "force"); err != nil {
+		return err
+	}
+	// A directory is larger than a request of an identity provider.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	report, err := d.Sync(r.Context(), scimsync.JSONLines(r.Body), options)
+	var input *scimsync.Error
+	switch {
+	case errors.Is(err, provision.ErrEmptySync), errors.As(err, &input):
+		return &statusError{http.StatusBadRequest, err.Error()}
+	case err != nil:
+		return err
+	}
+	writeJSON(w, http.StatusOK, report)
+	return nil
+}

@@ -1,0 +1,268 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/scimjit/provision/store"
+)
+
+// ErrEmptySync says that the source of a sync had no users. Nothing was written:
+// a source that is broken looks just so.
+var ErrEmptySync = errors.New("provision: the sync has no users; nothing was changed")
+
+// Source is a whole directory: everyone and every group that a connection is to
+// have. [Directory.Sync] reads the users to their end before the groups, each
+// once.
+type Source interface {
+	// Users streams all users. An error ends the sync.
+	Users(ctx context.Context) iter.Seq2[SyncUser, error]
+
+	// Groups streams all groups. It returns nil when the source knows nothing
+	// of groups: then groups and memberships stay as they are.
+	Groups(ctx context.Context) iter.Seq2[SyncGroup, error]
+}
+
+// SyncUser is one user of a [Source].
+type SyncUser struct {
+	// Key is how the groups of the source name the user. Where it is empty, it
+	// is the externalId of the document, else its userName.
+	Key     string
+	Content Content
+}
+
+// SyncGroup is one group of a [Source].
+type SyncGroup struct {
+	// Key is how other groups of the source name this one. Where it is empty, it
+	// is the externalId of the document, else its displayName.
+	Key     string
+	Content Content
+
+	// Members are the direct members: the key, externalId or user name of a
+	// user, or the key, externalId or display name of a group.
+	Members []string
+}
+
+// SyncOptions says how to sync. The zero value is the usual way.
+type SyncOptions struct {
+	// DryRun reports what a sync would do and writes nothing.
+	DryRun bool
+
+	// Force overrides the mass guard: whoever the sync deprovisions loses
+	// access, those included that an earlier sync deprovisioned and the guard
+	// held. A group so large that its change is left to a job of [Engine.Run]
+	// is guarded by the job all the same.
+	Force bool
+
+	// Progress, when not nil, is called after each batch with the counts so
+	// far, from the goroutine of Sync.
+	Progress func(SyncReport)
+}
+
+// SyncCounts counts the users or the groups of a sync.
+type SyncCounts struct {
+	Seen      int `json:"seen"` // in the source
+	Created   int `json:"created"`
+	Updated   int `json:"updated"`
+	Unchanged int `json:"unchanged"`
+	Returned  int `json:"returned"` // users that were absent before
+	Absent    int `json:"absent"`   // users blocked, or groups deleted, because the source has them no longer
+}
+
+// SyncReport is what a sync did, or with DryRun would do.
+type SyncReport struct {
+	DryRun bool       `json:"dryRun"`
+	Users  SyncCounts `json:"users"`
+	Groups SyncCounts `json:"groups"`
+
+	MembersAdded   int `json:"membersAdded"`
+	MembersRemoved int `json:"membersRemoved"`
+
+	// MembersUnknown counts members that are neither in the source nor in the
+	// connection. They are left out.
+	MembersUnknown int `json:"membersUnknown"`
+
+	// Held says that the mass guard holds the accounts of the users that are
+	// absent or no longer active. See [Directory.Release].
+	Held bool `json:"held"`
+
+	// Problems are objects that could not be written, at most 100, and
+	// ProblemCount is how many there were. The next sync tries them again.
+	Problems     []SyncProblem `json:"problems"`
+	ProblemCount int           `json:"problemCount"`
+}
+
+// SyncProblem is an object that a sync left as it was.
+type SyncProblem struct {
+	Type   string `json:"type"`
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
+
+const (
+	// recordSync marks what the syncs of a connection have: users that one has
+	// reported, and groups that one has created, by resource id.
+	recordSync = "sync"
+
+	syncHas    = "present"
+	syncAbsent = "absent" // the user was reported once and is not now
+
+	syncBatch    = 200  // objects in one transaction
+	syncPage     = 1000 // objects read at once
+	syncProblems = 100
+)
+
+// Sync makes the connection have the users, groups and memberships of the
+// source. It is recorded as actor kind "sync".
+//
+// A user is found by externalId, else by folded user name; a group by
+// externalId, else by display name. Those that are found get the content of the
+// source as with PUT; those that already have it are not written: no version, no
+// event.
+//
+// A user whom an earlier sync reported and this one does not is blocked by source
+// sync, until a sync reports it again. Users whom only SCIM or logins wrote are
+// left alone. A group is deleted when an earlier sync created it and this one
+// does not report it. Of the memberships, a sync adds and removes those of source
+// sync only.
+//
+// What takes something away waits until the source was read to its end without
+// an error: users are written as they come, groups are kept in memory. The mass
+// guard counts the users that are absent or became inactive as one cause, and
+// each group's removed members as one.
+//
+// The work is done in batches, each a transaction, between which other requests
+// go on. A sync that ended early, for whatever reason, is completed by running it
+// again. Two syncs of one connection should not run at the same time: each undoes
+// in part what the other did.
+//
+// The error is [ErrEmptySync] when the source has no users, also with Force,
+// [ErrNotFound] for an unknown connection, or the source's own; the report counts
+// what was done until then.
+func (d *Directory) Sync(ctx context.Context, src Source, o SyncOptions) (SyncReport, error) {
+	s := &syncing{
+		engine: d.engine, connection: d.connection,
+		actor:   Actor{Kind: string(store.SourceSync), ID: d.actor.ID},
+		options: o, report: SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}},
+	}
+	err := s.run(ctx, src)
+	return s.report, err
+}
+
+// syncing is one run of a sync.
+type syncing struct {
+	engine     *Engine
+	connection string
+	actor      Actor
+	options    SyncOptions
+	report     SyncReport
+
+	users, groups *syncIndex
+	batch         []userWrite // not written yet
+	leaving       []userWrite // users that become inactive
+	again         []userWrite // users whose name another one had
+	orphans       []string    // marks of what is no more
+}
+
+func (s *syncing) run(ctx context.Context, src Source) error {
+	// An unknown connection must not look like an empty one.
+	if _, err := s.engine.Connection(ctx, s.connection); err != nil {
+		return err
+	}
+	var err error
+	if s.users, err = s.load(ctx, TypeUser); err != nil {
+		return err
+	}
+	if s.groups, err = s.load(ctx, TypeGroup); err != nil {
+		return err
+	}
+	if err := s.loadMarks(ctx); err != nil {
+		return err
+	}
+	if err := s.readUsers(ctx, src); err != nil {
+		return err
+	}
+	groups, known, err := s.readGroups(ctx, src)
+	if err != nil {
+		return err
+	}
+	if err := s.retire(ctx); err != nil {
+		return err
+	}
+	if err := s.retryUsers(ctx); err != nil {
+		return err
+	}
+	if !known {
+		return nil
+	}
+	return s.syncGroups(ctx, groups)
+}
+
+// update is a transaction of the sync. A dry run has none.
+func (s *syncing) update(ctx context.Context, fn func(*change) error) error {
+	if s.options.DryRun {
+		return nil
+	}
+	return s.engine.update(ctx, s.connection, s.actor, fn)
+}
+
+func (s *syncing) progress() {
+	if s.options.Progress != nil {
+		s.options.Progress(s.report)
+	}
+}
+
+func (s *syncing) problem(typ, key, reason string) {
+	s.report.ProblemCount++
+	if len(s.report.Problems) < syncProblems {
+		s.report.Problems = append(s.report.Problems, SyncProblem{Type: typ, Key: key, Reason: reason})
+	}
+}
+
+// readUsers reads the users of the source and writes them, but for what takes
+// something away.
+func (s *syncing) readUsers(ctx context.Context, src Source) error {
+	for u, err := range src.Users(ctx) {
+		if err != nil {
+			return fmt.Errorf("provision: reading the users to sync: %w", err)
+		}
+		if s.report.Users.Seen++; s.report.Users.Seen%syncPage == 0 {
+			s.progress()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		s.planUser(&u)
+		if len(s.batch) >= syncBatch {
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if s.report.Users.Seen == 0 {
+		return ErrEmptySync
+	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// readGroups reads the groups of the source; known says that it has some to say
+// about groups.
+func (s *syncing) readGroups(ctx context.Context, src Source) (list []SyncGroup, known bool, err error) {
+	groups := src.Groups(ctx)
+	if groups == nil {
+		return nil, false, nil
+	}
+	for g, err := range groups {
+		if err != nil {
+			return nil, false, fmt.Errorf("provision: reading the groups to sync: %w", err)
+		}
+		s.report.Groups.Seen++
+		list = append(list, g)
+	}
+	return list, true, ctx.Err()
+}

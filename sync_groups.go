@@ -1,0 +1,270 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/scimjit/provision/store"
+)
+
+// groupWrite is what a sync writes of one group.
+type groupWrite struct {
+	source  *SyncGroup
+	key     string
+	id      string
+	content bool // it differs
+	entry   *syncEntry
+	created bool
+	failed  bool
+
+	added, removed []string // ids of members
+}
+
+// syncGroups makes the connection have the groups. Members come before members
+// go and groups are deleted, so that nobody who moves loses access in between.
+func (s *syncing) syncGroups(ctx context.Context, groups []SyncGroup) error {
+	list := s.planGroups(groups)
+	for attempt := range 2 { // a name may become free
+		for part := range slices.Chunk(list, syncBatch) {
+			if err := s.writeGroups(ctx, part, attempt == 1); err != nil {
+				return err
+			}
+			s.progress()
+		}
+	}
+	for _, step := range []func(context.Context, *groupWrite) error{s.planMembers, s.addMembers, s.removeMembers} {
+		for i := range list {
+			if list[i].failed {
+				continue
+			}
+			if err := step(ctx, &list[i]); err != nil {
+				return err
+			}
+		}
+		s.progress()
+	}
+	for i := range list {
+		switch w := &list[i]; {
+		case w.failed:
+		case w.created:
+			s.report.Groups.Created++
+		case w.content || len(w.added)+len(w.removed) > 0:
+			s.report.Groups.Updated++
+		default:
+			s.report.Groups.Unchanged++
+		}
+	}
+	return s.deleteGroups(ctx)
+}
+
+// planGroups finds the groups of the source in the connection.
+func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
+	x := s.groups
+	list := make([]groupWrite, 0, len(groups))
+	reported := map[string]bool{} // by externalId
+	for i := range groups {
+		g := &groups[i]
+		e := x.read(g.Content.Document)
+		key := cmp.Or(g.Key, e.external, documentText(g.Content.Document, x.nameKey))
+		if e.name == "" {
+			s.problem(TypeGroup, key, "it has no displayName")
+			continue
+		}
+		list = append(list, groupWrite{source: g, key: key, entry: e})
+		reported[e.external] = e.external != ""
+	}
+	planned := list[:0]
+	for _, w := range list {
+		id := x.external[w.entry.external]
+		if id == "" {
+			id = x.names[w.entry.name]
+			if old := x.entries[id]; old != nil && reported[old.external] && old.external != w.entry.external {
+				id = "" // it is another group of the source, which has another name now
+			}
+		}
+		if old := x.entries[id]; old != nil {
+			if old.seen {
+				s.problem(TypeGroup, w.key, "the source has it twice")
+				continue
+			}
+			old.seen = true
+			w.content, w.entry.mark = old.sum != w.entry.sum, old.mark
+			x.keys[w.key] = id
+		}
+		w.id, w.entry.seen = id, true
+		planned = append(planned, w)
+	}
+	return planned
+}
+
+// writeGroups creates groups, and writes what differs of the content of others.
+func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool) error {
+	for i := range list {
+		w := &list[i]
+		done := w.id != "" && (!w.content || s.groups.entries[w.id] == w.entry)
+		if done {
+			continue
+		}
+		id := cmp.Or(w.id, "new "+w.key) // of a dry run
+		err := s.update(ctx, func(c *change) error {
+			c.releasing = s.options.Force
+			r, err := c.syncContent(TypeGroup, w.id, &w.source.Content)
+			if err != nil {
+				return err
+			}
+			id = r.ID
+			if w.id == "" {
+				return c.putMark(recordSync, id, syncHas)
+			}
+			return nil
+		})
+		var conflict *store.ConflictError
+		if errors.As(err, &conflict) || errors.Is(err, ErrNotFound) {
+			if w.failed = last; last {
+				s.problem(TypeGroup, w.key, "another group has its name, or it was deleted at the same time")
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if w.id == "" {
+			w.id, w.created, w.entry.mark = id, true, syncHas
+		}
+		s.groups.put(id, w.entry)
+		s.groups.keys[w.key] = id
+	}
+	return nil
+}
+
+// planMembers compares the members of a group with those that syncs added before.
+func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
+	want := make(map[string]bool, len(w.source.Members))
+	for _, name := range w.source.Members {
+		id := cmp.Or(s.users.find(name), s.groups.find(name))
+		if id == "" {
+			s.report.MembersUnknown++
+			continue
+		}
+		want[id] = true
+	}
+	var have []store.Membership
+	err := s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+		var err error
+		have, err = r.Memberships(w.id, "", 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range have {
+		if m.Source != store.SourceSync {
+			continue
+		}
+		if !want[m.Member] {
+			w.removed = append(w.removed, m.Member)
+		}
+		delete(want, m.Member)
+	}
+	for id := range want {
+		w.added = append(w.added, id)
+	}
+	slices.Sort(w.added) // a map has no order
+	return nil
+}
+
+// addMembers adds the new members of a group, some in each transaction.
+func (s *syncing) addMembers(ctx context.Context, w *groupWrite) error {
+	for ids := range slices.Chunk(w.added, syncBatch) {
+		err := s.changeMembers(ctx, w, func(c *change, d *Draft) error {
+			for _, id := range ids {
+				_, err := c.member(id)
+				var gone *MemberError
+				if errors.As(err, &gone) {
+					continue // deleted since the sync looked
+				}
+				if err != nil {
+					return err
+				}
+				d.AddMember(id)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		s.report.MembersAdded += len(ids)
+	}
+	return nil
+}
+
+// removeMembers removes the former members of a group, all at once, so that the
+// mass guard sees what they are together.
+func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
+	if len(w.removed) == 0 {
+		return nil
+	}
+	s.report.MembersRemoved += len(w.removed)
+	return s.changeMembers(ctx, w, func(_ *change, d *Draft) error {
+		for _, id := range w.removed {
+			d.RemoveMember(id)
+		}
+		return nil
+	})
+}
+
+// changeMembers is a transaction on the members of source sync of a group.
+func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*change, *Draft) error) error {
+	err := s.update(ctx, func(c *change) error {
+		c.releasing = s.options.Force
+		r, err := c.tx.Resource(TypeGroup, w.id, 0)
+		if err != nil {
+			return err
+		}
+		d := &Draft{change: c, resource: *r, before: r, own: true}
+		if err := fn(c, d); err != nil {
+			return err
+		}
+		return d.apply()
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil // deleted since the sync looked; the next one creates it again
+	}
+	return err
+}
+
+// deleteGroups deletes the groups that a sync created and the source has no
+// longer, one in each transaction: deleting one touches all its members.
+func (s *syncing) deleteGroups(ctx context.Context) error {
+	var ids []string
+	for id, e := range s.groups.entries {
+		if e.mark != "" && !e.seen {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids) // a map has no order
+	for _, id := range ids {
+		err := s.update(ctx, func(c *change) error {
+			c.releasing = s.options.Force
+			if err := c.clearMark(recordSync, id); err != nil {
+				return err
+			}
+			r, err := c.tx.Resource(TypeGroup, id, 0)
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return c.delete(r)
+		})
+		if err != nil {
+			return err
+		}
+		s.report.Groups.Absent++
+		s.progress()
+	}
+	return nil
+}

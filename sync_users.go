@@ -1,0 +1,253 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/scimjit/provision/store"
+)
+
+// userWrite is what a sync writes of one user.
+type userWrite struct {
+	key     string
+	id      string   // empty: create
+	content *Content // nil: it has it already
+	entry   *syncEntry
+	returns bool   // it was absent
+	replace string // the resource of somebody else, who had the name and is gone
+}
+
+// planUser finds out what to write of a user.
+func (s *syncing) planUser(u *SyncUser) {
+	x := s.users
+	e := x.read(u.Content.Document)
+	key := cmp.Or(u.Key, e.external, documentText(u.Content.Document, x.nameKey))
+	if e.name == "" {
+		s.problem(TypeUser, key, "it has no userName")
+		return
+	}
+	w := userWrite{key: key, content: &u.Content, entry: e}
+	id := x.external[e.external]
+	if id == "" {
+		id = x.names[e.name]
+		if old := x.entries[id]; old != nil && e.external != "" && old.external != "" {
+			s.again = append(s.again, w) // perhaps the other one is gone or renamed
+			return
+		}
+	}
+	s.planFound(w, id)
+}
+
+// planFound plans the write of a user whose resource is known; "" is none.
+func (s *syncing) planFound(w userWrite, id string) {
+	old := s.users.entries[id]
+	if old == nil {
+		s.batch = append(s.batch, w)
+		return
+	}
+	if old.seen {
+		s.problem(TypeUser, w.key, "the source has it twice")
+		return
+	}
+	old.seen, w.entry.seen = true, true
+	s.users.keys[w.key] = id
+	w.id, w.returns = id, old.mark == syncAbsent
+	if old.sum == w.entry.sum {
+		w.content = nil
+	}
+	switch {
+	case w.content == nil && old.mark == syncHas:
+		s.report.Users.Unchanged++
+	case w.content != nil && old.active && !w.entry.active:
+		s.leaving = append(s.leaving, w)
+	default:
+		s.batch = append(s.batch, w)
+	}
+}
+
+// flush writes the batch.
+func (s *syncing) flush(ctx context.Context) error {
+	if len(s.batch) == 0 {
+		return nil
+	}
+	err := s.writeUsers(ctx, s.batch, nil)
+	s.batch = s.batch[:0]
+	return err
+}
+
+// writeUsers writes users in one transaction. A user whose name is taken is left
+// for another attempt. prepare, when not nil, comes first.
+func (s *syncing) writeUsers(ctx context.Context, list []userWrite, prepare func(*change)) error {
+	ids, failed := make([]string, len(list)), make([]error, len(list))
+	for i := range list {
+		ids[i] = cmp.Or(list[i].id, "new "+list[i].key) // of a dry run
+	}
+	err := s.update(ctx, func(c *change) error {
+		if prepare != nil {
+			prepare(c)
+		}
+		for i := range list {
+			id, err := c.syncUser(&list[i])
+			var conflict *store.ConflictError
+			if err != nil && !errors.As(err, &conflict) && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+			ids[i], failed[i] = id, err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, w := range list {
+		if failed[i] != nil {
+			s.again = append(s.again, w)
+			continue
+		}
+		s.wrote(w, ids[i])
+	}
+	s.progress()
+	return nil
+}
+
+// wrote counts a user that was written.
+func (s *syncing) wrote(w userWrite, id string) {
+	counts := &s.report.Users
+	switch {
+	case w.id == "":
+		counts.Created++
+	case w.content != nil:
+		counts.Updated++
+	case !w.returns:
+		counts.Unchanged++ // it only got its mark
+	}
+	if w.returns {
+		counts.Returned++
+	}
+	w.entry.seen, w.entry.mark = true, syncHas
+	s.users.put(id, w.entry)
+	s.users.keys[w.key] = id
+}
+
+// syncUser writes one user and returns its id.
+func (c *change) syncUser(w *userWrite) (string, error) {
+	if w.replace != "" {
+		if err := c.syncReplace(w.replace); err != nil {
+			return "", err
+		}
+	}
+	r, err := c.syncContent(TypeUser, w.id, w.content)
+	if err != nil {
+		return "", err
+	}
+	if w.returns {
+		if err := c.syncReturn(r); err != nil {
+			return "", err
+		}
+	}
+	return r.ID, c.putMark(recordSync, r.ID, syncHas)
+}
+
+// syncContent creates a resource, or writes its content where there is some.
+func (c *change) syncContent(typ, id string, content *Content) (*Resource, error) {
+	draft := &Draft{change: c}
+	if id == "" {
+		fresh, err := c.engine.newID()
+		if err != nil {
+			return nil, err
+		}
+		draft.resource = Resource{ID: fresh, Type: typ, Created: c.now}
+	} else {
+		r, err := c.tx.Resource(typ, id, 0)
+		if err != nil {
+			return nil, err
+		}
+		draft.resource, draft.before = *r, r
+	}
+	if content != nil {
+		draft.Write(*content)
+	}
+	err := draft.apply()
+	return &draft.resource, err
+}
+
+// syncReplace removes somebody who is absent and whose name another one has now.
+func (c *change) syncReplace(id string) error {
+	r, err := c.tx.Resource(TypeUser, id, 0)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.delete(r); err != nil {
+		return err
+	}
+	return c.clearMark(recordSync, id)
+}
+
+// syncReturn lifts the block of a user who was absent.
+func (c *change) syncReturn(r *Resource) error {
+	before, err := c.tx.AccountOf(r.ID)
+	if errors.Is(err, ErrNotFound) {
+		return c.userWritten(r, r) // its account was deleted
+	}
+	if err != nil {
+		return err
+	}
+	after := before.Clone()
+	setBlock(&after.Facts.Blocks, store.SourceSync, !isActive(r.Document))
+	return c.settle(before, after, false)
+}
+
+// retryUsers tries again the users whose names others had: first those that are
+// renamed, as long as one of them makes room for the next, then new ones.
+func (s *syncing) retryUsers(ctx context.Context) error {
+	var fresh []userWrite
+	for tried := -1; len(s.again) != tried; {
+		list := s.again
+		s.again, tried = nil, 0
+		for _, w := range list {
+			if w.id == "" {
+				fresh = append(fresh, w)
+				continue
+			}
+			s.batch, tried = append(s.batch, w), tried+1
+		}
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
+	for _, w := range fresh {
+		s.planAgain(w)
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
+	for _, w := range s.again {
+		s.problem(TypeUser, w.key, "another user has its userName, or it was deleted at the same time")
+	}
+	return nil
+}
+
+// planAgain plans the write of a user whose name another one had. Who still has
+// it, is absent and has another externalId is another person: its resource goes,
+// and its account stays deprovisioned.
+func (s *syncing) planAgain(w userWrite) {
+	x := s.users
+	if id := x.external[w.entry.external]; id != "" {
+		s.planFound(w, id)
+		return
+	}
+	holder := x.names[w.entry.name]
+	switch old := x.entries[holder]; {
+	case old == nil:
+	case old.mark == syncAbsent:
+		w.replace = holder
+	default:
+		s.problem(TypeUser, w.key, "another user has its userName")
+		return
+	}
+	s.batch = append(s.batch, w)
+}
