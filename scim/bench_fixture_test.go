@@ -54,7 +54,7 @@ func newServer(tb testing.TB, st store.Store, connections ...string) *server {
 			tb.Fatal(err)
 		}
 	}
-	handler := &scim.Handler{Engine: engine, Logger: logger, BaseURL: func(*http.Request, string) string {
+	handler := &scim.Handler{Engine: engine, Logger: logger, Limits: scim.Limits{Rate: -1}, BaseURL: func(*http.Request, string) string {
 		return "https://app.example/scim/v2"
 	}}
 	return &server{handler: handler, token: benchToken(connections[0]), store: st}

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 
@@ -98,7 +99,12 @@ func (x *exchange) schema(segments []string) (*response, error) {
 }
 
 func (x *exchange) schemaJSON(s schema.NamedJSON) []byte {
-	b := append([]byte(nil), s.JSON[:len(s.JSON)-1]...)
+	text := s.JSON
+	if s.ID == schema.GroupURN && !x.dialect.UniqueGroupNames {
+		// The name is all that a group has to be unique.
+		text = bytes.ReplaceAll(text, []byte(`"uniqueness":"server"`), []byte(`"uniqueness":"none"`))
+	}
+	b := append([]byte(nil), text[:len(text)-1]...)
 	b = append(b, `,"meta":{"resourceType":"Schema","location":`...)
 	b = appendText(b, x.address("Schemas/"+s.ID))
 	return append(b, '}', '}')

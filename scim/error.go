@@ -137,7 +137,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if e.allow != "" {
 		header.Set("Allow", e.allow)
 	}
-	(&response{status: e.Status, body: body}).write(w, r)
+	(&response{status: e.Status, body: body}).write(w, h.contentType())
 }
 
 func badRequest(scimType, format string, args ...any) *Error {

@@ -43,7 +43,7 @@ func (x *exchange) serve() (*response, error) {
 	if tenant := x.request.PathValue("connection"); tenant != "" && tenant != x.principal.Connection {
 		return nil, provision.ErrNotFound
 	}
-	if err := x.handler.limiters.allow(x.principal, x.handler.Limits.Rate, x.handler.now()); err != nil {
+	if err := x.handler.limiters.allow(x.principal, x.handler.Limits.rate(), x.handler.now()); err != nil {
 		return nil, err
 	}
 	if err := x.prepare(); err != nil {

@@ -60,6 +60,11 @@ type Handler struct {
 	// Limits bounds requests and answers.
 	Limits Limits
 
+	// ContentType is what answers are labeled with; empty means
+	// "application/scim+json". OneLogin's documentation asks for
+	// "application/json".
+	ContentType string
+
 	// Logger receives the causes that clients are not told; nil means
 	// slog.Default(). Nothing logged holds a secret or a request body.
 	Logger *slog.Logger
@@ -94,10 +99,17 @@ type Limits struct {
 	Filter filter.Limits
 
 	// Rate is how many requests per second one credential may send; bursts of
-	// five seconds' worth are allowed. 0 is no limit; 200 bounds a runaway
-	// client and disturbs no identity provider, which need 25 at least. Each
-	// process counts for itself.
+	// five seconds' worth are allowed. The default is 200, which bounds a
+	// runaway client and disturbs no identity provider: they need 25. A negative
+	// number is no limit. Each process counts for itself.
 	Rate float64
+}
+
+func (l Limits) rate() float64 {
+	if l.Rate == 0 {
+		return 200
+	}
+	return max(l.Rate, 0)
 }
 
 func (l Limits) body(group bool) int64 {
@@ -150,7 +162,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.writeError(w, r, err)
 		return
 	}
-	resp.write(w, r)
+	resp.write(w, h.contentType())
 }
 
 // recover turns a panic into a 500 with an id that the log line carries too.
@@ -163,6 +175,13 @@ func (h *Handler) recover(w http.ResponseWriter, r *http.Request) {
 		panic(v)
 	}
 	h.writeError(w, r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+}
+
+func (h *Handler) contentType() string {
+	if h.ContentType != "" {
+		return h.ContentType
+	}
+	return defaultContentType
 }
 
 func (h *Handler) logger() *slog.Logger {

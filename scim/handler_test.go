@@ -518,6 +518,49 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// Without a limit of the host, a burst of 1,000 passes and more does not.
+func TestDefaultRateLimit(t *testing.T) {
+	s := newService(t, memory.New(), "")
+	now := time.Now()
+	s.engine.Now = func() time.Time { return now }
+	limited := 0
+	for range 1100 {
+		if a := s.do("GET", "/Users?count=0", acmeToken, ""); a.status == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited != 100 {
+		t.Errorf("%d of 1,100 requests at one moment are refused, want 100", limited)
+	}
+	s.handler.(*scim.Handler).Limits.Rate = -1
+	if a := s.do("GET", "/Users?count=0", acmeToken, ""); a.status != http.StatusOK {
+		t.Errorf("without a limit: %d", a.status)
+	}
+}
+
+func TestContentTypeOfAnswers(t *testing.T) {
+	s := newService(t, memory.New(), "onelogin")
+	for _, want := range []string{"application/scim+json", "application/json"} {
+		for _, path := range []string{"/Users", "/Nothing"} {
+			if got := s.do("GET", path, acmeToken, "").header.Get("Content-Type"); got != want {
+				t.Errorf("GET %s is %q, want %q", path, got, want)
+			}
+		}
+		s.handler.(*scim.Handler).ContentType = "application/json"
+	}
+}
+
+// The schema says what holds: names of groups are not unique in dialect rfc.
+func TestSchemaOfGroupNames(t *testing.T) {
+	for dialect, want := range map[string]bool{"rfc": false, "okta": true} {
+		s := newService(t, memory.New(), dialect)
+		a := s.do("GET", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:Group", acmeToken, "")
+		if got := strings.Contains(a.body, `"uniqueness":"server"`); got != want {
+			t.Errorf("dialect %s: a unique attribute is published: %t, want %t", dialect, got, want)
+		}
+	}
+}
+
 func TestOversizedGroupBody(t *testing.T) {
 	s := newService(t, memory.New(), "")
 	s.handler.(*scim.Handler).Limits.GroupBody = 100

@@ -13,8 +13,9 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// contentType is what every answer with a body has: Entra needs it.
-const contentType = "application/scim+json"
+// defaultContentType is what every answer with a body has (RFC 7644 section
+// 3.1): Entra needs it.
+const defaultContentType = "application/scim+json"
 
 // response is a complete answer. Nothing is written to the client before it is
 // whole.
@@ -50,7 +51,7 @@ func built(status int, buffer *[]byte, body []byte) *response {
 }
 
 // write is the one place that writes an answer.
-func (resp *response) write(w http.ResponseWriter, _ *http.Request) {
+func (resp *response) write(w http.ResponseWriter, contentType string) {
 	header := w.Header()
 	if resp.etag != "" {
 		header.Set("Etag", resp.etag)

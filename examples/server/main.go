@@ -124,7 +124,11 @@ func serve(ctx context.Context, o options, config *config, engine *provision.Eng
 		return errors.Join(err, listener.Close())
 	}
 	base := "http://" + listener.Addr().String()
-	service := &scim.Handler{Engine: engine, Logger: engine.Logger, Limits: scim.Limits{Rate: o.rate}}
+	rate := o.rate
+	if rate == 0 {
+		rate = -1 // the flag's 0 is off, the field's is the default
+	}
+	service := &scim.Handler{Engine: engine, Logger: engine.Logger, Limits: scim.Limits{Rate: rate}}
 	if o.testResource {
 		if service.Schemas, err = withTestResource(); err != nil {
 			return err
