@@ -116,9 +116,9 @@ func (e *Engine) SetCredential(ctx context.Context, connection string, secret Se
 		return Credential{}, err
 	}
 	var revoked []storedCredential
+	same := false
 	err = e.update(ctx, connection, actor, func(c *change) error {
-		cred, revoked = made, nil
-		same := false
+		cred, revoked, same = made, nil, false
 		live, err := liveCredentials(c.tx)
 		if err != nil {
 			return err
@@ -139,10 +139,13 @@ func (e *Engine) SetCredential(ctx context.Context, connection string, secret Se
 	if err != nil {
 		return Credential{}, err
 	}
-	// Another process may have released the reservation before the credential
-	// was listed; from now on it sees the new version and leaves it alone.
-	if err := e.claimSecret(ctx, cred.Hash, connection); err != nil {
-		return Credential{}, err
+	if !same {
+		// Another process may have released the reservation before the
+		// credential was listed; from now on it sees the new version and leaves
+		// it alone.
+		if err := e.claimSecret(ctx, cred.Hash, connection); err != nil {
+			return Credential{}, err
+		}
 	}
 	return cred.Credential, e.releaseSecrets(ctx, connection, revoked, cred.Hash)
 }

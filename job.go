@@ -182,8 +182,9 @@ func (e *Engine) hasJob(ctx context.Context, connection string) bool {
 // work does one batch of the job of a connection and reports whether more is
 // left.
 func (e *Engine) work(ctx context.Context, connection string) (more bool, err error) {
+	var finished *job
 	err = e.update(ctx, connection, Actor{Kind: "system"}, func(c *change) error {
-		more = false
+		more, finished = false, nil
 		j, version, err := readJob(c.tx)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -203,9 +204,12 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 		if err := c.tx.DeleteRecord(recordJob, "derive", version); err != nil {
 			return err
 		}
-		e.logger().Info("job finished", "connection", connection, "accounts", j.Accounts)
+		finished = j
 		return c.append(&store.Event{Type: store.JobFinished})
 	})
+	if err == nil && finished != nil {
+		e.logger().Info("job finished", "connection", connection, "accounts", finished.Accounts)
+	}
 	return more, err
 }
 

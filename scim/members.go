@@ -32,7 +32,7 @@ func namesMembers(body []byte) bool {
 }
 
 // memberIDs returns the ids that the values of members name.
-func (x *exchange) memberIDs(members schema.Value) ([]string, error) {
+func memberIDs(members schema.Value) ([]string, error) {
 	ids := make([]string, 0, len(members.Array))
 	for _, m := range members.Array {
 		id := ""

@@ -37,20 +37,16 @@ func (x *exchange) create(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := x.decoder.Resource(t, body)
+	doc, members, err := x.document(t, &p, body)
 	if err != nil {
 		return nil, err
-	}
-	members := takeMembers(t, &doc)
-	if t.RequestOnly {
-		p.write(nil, doc)
 	}
 	activate(t, &doc)
 	content, err := x.content(t, doc)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := x.memberIDs(members)
+	ids, err := memberIDs(members)
 	if err != nil {
 		return nil, err
 	}
@@ -79,15 +75,11 @@ func (x *exchange) replace(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := x.decoder.Resource(t, body)
+	doc, members, err := x.document(t, &p, body)
 	if err != nil {
 		return nil, err
 	}
-	members := takeMembers(t, &doc)
-	if t.RequestOnly {
-		p.write(nil, doc)
-	}
-	ids, err := x.memberIDs(members)
+	ids, err := memberIDs(members)
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +203,19 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 	}
 	body, err := x.body(x.handler.Limits.body(t.Members != nil))
 	return t, p, body, err
+}
+
+// document decodes the body of POST or PUT, apart from the members, and tells the
+// projection what the request wrote.
+func (x *exchange) document(t *schema.ResourceType, p *projection, body []byte) (doc schema.Object, members schema.Value, err error) {
+	if doc, err = x.decoder.Resource(t, body); err != nil {
+		return nil, members, err
+	}
+	members = takeMembers(t, &doc)
+	if t.RequestOnly {
+		p.write(nil, doc)
+	}
+	return doc, members, nil
 }
 
 // documentSize is room for the document of nearly every user.

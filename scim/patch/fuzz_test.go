@@ -33,7 +33,7 @@ func FuzzApply(f *testing.F) {
 		typ := resourceType(t, name)
 		doc, err := (&schema.Decoder{Allow: everything}).Resource(typ, before)
 		if err != nil {
-			t.Skip() // not a document
+			return // not a document
 		}
 		if a := typ.Root.Lookup("members"); a != nil {
 			doc.Set(a, schema.Value{}) // kept elsewhere
