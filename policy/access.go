@@ -65,6 +65,9 @@ func (d *decider) decideRoles() {
 		}
 		d.explainGrant(role.list, role.effect, role.suffix)
 	}
+	if d.withheld {
+		d.because("roleEvidenceMaxAgeDays", "", "", EffectLapsed)
+	}
 }
 
 func (d *decider) addRole(name string) {

@@ -67,7 +67,7 @@ type accessData struct {
 // Admin is for grants.
 type groupData struct {
 	ID, ExternalID, Name string
-	Admin                bool
+	Admin, Lapsed        bool
 }
 
 func (g *groupData) UnmarshalJSON(data []byte) error {
@@ -81,7 +81,7 @@ func (g *groupData) UnmarshalJSON(data []byte) error {
 }
 
 func (g groupData) group() policy.Group {
-	return policy.Group{ID: g.ID, ExternalID: g.ExternalID, Name: g.Name}
+	return policy.Group{ID: g.ID, ExternalID: g.ExternalID, Name: g.Name, Lapsed: g.Lapsed}
 }
 
 func (f factsData) facts(t *testing.T) policy.Facts {
@@ -207,7 +207,7 @@ func assertTraceExtends(t *testing.T, plain, traced policy.Decision) {
 func TestDecideCoversOptions(t *testing.T) {
 	carried := map[string]bool{ // acted on by the caller
 		"provisionOnFirstLogin": true, "defaultGroups": true, "defaultGroupsAt": true, "allowSSOForPasswordUsers": true,
-		"link": true, "emailDomains": true, "roleEvidenceMaxAgeDays": true, "externalIdImmutable": true,
+		"link": true, "emailDomains": true, "externalIdImmutable": true,
 	}
 	seen := map[string]bool{}
 	eachDecideCase(t, func(t *testing.T, c decideCase) {

@@ -60,6 +60,11 @@ type Group struct {
 	ID         string // SCIM id, or the raw asserted value
 	ExternalID string // the identity provider's own id, or empty
 	Name       string // display name
+
+	// Lapsed says that what tells of the membership is older than
+	// roleEvidenceMaxAgeDays: the group is carried and opens the gate as
+	// before, but grants no admin right and no role.
+	Lapsed bool
 }
 
 // Evidence says what is known of a person's groups. Absent is not empty.

@@ -12,6 +12,11 @@ type matcher struct {
 // place is where a pattern stands: which list, and which pattern of it.
 type place struct{ list, index int32 }
 
+// grants reports whether the list grants a right.
+func (p place) grants() bool {
+	return p.list == groupAdminList || p.list >= siteAdminList && p.list != passwordList
+}
+
 // wildcard is a pattern with wildcards. What stands before the first and after
 // the last wildcard is compared first, which settles nearly all names.
 type wildcard struct {
@@ -88,6 +93,9 @@ type hits struct {
 	anyMore  []hit
 	ownMore  []groupHit
 	count    int // how many hits there are
+
+	lapsed   bool // the group that is being matched grants no right
+	withheld bool // a lapsed group would have granted one
 }
 
 // grow makes room for the given numbers of lists and groups.
@@ -127,6 +135,7 @@ type groupHit [groupLists]int32
 func (m *matcher) match(g *Group, i int, h *hits) {
 	var space [128]byte
 	name := appendFold(space[:0], g.Name)
+	h.lapsed = g.Lapsed
 	h.add(m.names[string(name)], i)
 	if len(m.ids) > 0 {
 		h.add(m.ids[g.ID], i)
@@ -156,6 +165,10 @@ func (h *hits) add(places []place, i int) {
 }
 
 func (h *hits) addPlace(at place, i int) {
+	if h.lapsed && at.grants() {
+		h.withheld = true
+		return
+	}
 	group, pattern := int32(i+1), at.index+1
 	if at.list < groupLists {
 		own := &h.own(i)[at.list]

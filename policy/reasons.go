@@ -19,6 +19,7 @@ const (
 	EffectNotAdded           = "not added"               // provisionGroups: the group is not carried
 	EffectGranted            = "granted"                 // admins and roles
 	EffectPassword           = "password"                // passwordGroups: logs in with a password
+	EffectLapsed             = "rights lapsed"           // roleEvidenceMaxAgeDays: what the groups granted
 	EffectSet                = "set"                     // the value of the option is used
 	EffectForced             = "forced"                  // companyMode: instead of the given one
 	EffectInvalid            = "invalid"                 // timeZone: the given one is not known
