@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Policy is a compiled [Config]. It never changes: any number of goroutines may
@@ -131,6 +132,14 @@ func (p *Policy) ProvisionsOnFirstLogin(scim bool) bool {
 // the identity provider.
 func (p *Policy) AllowsSSO(a Authentication) bool {
 	return a != Password || p.config.AllowSSOForPasswordUsers
+}
+
+// RolesLapsed reports whether evidence of groups that is as old as known has
+// lapsed by now: see [Group.Lapsed]. It lapses as a whole number of days after,
+// option roleEvidenceMaxAgeDays; with 0 it never does.
+func (p *Policy) RolesLapsed(known, now time.Time) bool {
+	days := p.config.RoleEvidenceMaxAgeDays
+	return days > 0 && !now.Before(known.AddDate(0, 0, days))
 }
 
 // TrustsEmail reports whether the domain of an e-mail address is one of

@@ -66,8 +66,8 @@ type accessData struct {
 // groupData is a group as JSON: an object, or only a name, which is the id, too.
 // Admin is for grants.
 type groupData struct {
-	ID, ExternalID, Name string
-	Admin, Lapsed        bool
+	ID, ExternalID, Name  string
+	Admin, Lapsed, ByName bool
 }
 
 func (g *groupData) UnmarshalJSON(data []byte) error {
@@ -81,7 +81,7 @@ func (g *groupData) UnmarshalJSON(data []byte) error {
 }
 
 func (g groupData) group() policy.Group {
-	return policy.Group{ID: g.ID, ExternalID: g.ExternalID, Name: g.Name, Lapsed: g.Lapsed}
+	return policy.Group{ID: g.ID, ExternalID: g.ExternalID, Name: g.Name, Lapsed: g.Lapsed, ByName: g.ByName}
 }
 
 func (f factsData) facts(t *testing.T) policy.Facts {

@@ -61,6 +61,11 @@ type Group struct {
 	ExternalID string // the identity provider's own id, or empty
 	Name       string // display name
 
+	// ByName says that the group was found by its name alone: ExternalID is the
+	// value that was asserted, and ID counts for no pattern, since a name must
+	// not be the key to what a pattern gives to an id.
+	ByName bool
+
 	// Lapsed says that what tells of the membership is older than
 	// roleEvidenceMaxAgeDays: the group is carried and opens the gate as
 	// before, but grants no admin right and no role.

@@ -138,7 +138,9 @@ func (m *matcher) match(g *Group, i int, h *hits) {
 	h.lapsed = g.Lapsed
 	h.add(m.names[string(name)], i)
 	if len(m.ids) > 0 {
-		h.add(m.ids[g.ID], i)
+		if !g.ByName {
+			h.add(m.ids[g.ID], i)
+		}
 		if g.ExternalID != "" {
 			h.add(m.ids[g.ExternalID], i)
 		}

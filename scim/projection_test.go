@@ -116,7 +116,7 @@ func (r countingReader) Memberships(group, after string, limit int) ([]store.Mem
 	return r.Reader.Memberships(group, after, limit)
 }
 
-func (r countingReader) MembershipsOf(member string) ([]store.Membership, error) {
+func (r countingReader) MembershipsOf(members ...string) ([]store.Membership, error) {
 	r.count.lists++
-	return r.Reader.MembershipsOf(member)
+	return r.Reader.MembershipsOf(members...)
 }

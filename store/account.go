@@ -21,6 +21,7 @@ type Account struct {
 	UserName          string                `json:"userName"`
 	ExternalID        string                `json:"externalId"`
 	Email             string                `json:"email"`
+	EmailVerified     bool                  `json:"emailVerified"` // its domain is one of emailDomains
 	Name              string                `json:"name"`
 	DisplayName       string                `json:"displayName"`
 	Status            policy.Status         `json:"status"`
@@ -35,7 +36,8 @@ type Account struct {
 	TimeZone          string                `json:"timeZone"`
 	Attributes        Attributes            `json:"attributes"`
 	Pending           bool                  `json:"pending"`
-	Held              bool                  `json:"held"` // a guard keeps it as it is until an operator decides
+	Held              bool                  `json:"held"`             // a guard keeps it as it is until an operator decides
+	HostID            string                `json:"hostId,omitempty"` // the account of the host's own that it is linked to
 	Version           int64                 `json:"version"`
 	Reasons           []policy.Reason       `json:"reasons"`
 
@@ -82,6 +84,50 @@ type Facts struct {
 	// DefaultGroups are the default groups that were applied, by name; a later
 	// removal is not undone.
 	DefaultGroups []string `json:"defaultGroups,omitempty"`
+
+	// HostGroups are the groups of the host itself that the account got as
+	// default groups, until an operator removes them.
+	HostGroups []AccountGroup `json:"hostGroups,omitempty"`
+
+	// AuthenticationSet says that an operator chose how the person logs in: it
+	// is fixed.
+	AuthenticationSet bool `json:"authenticationSet,omitempty"`
+
+	// Login is what logins through the identity provider told about the person;
+	// nil when there was none.
+	Login *LoginFacts `json:"login,omitempty"`
+}
+
+// LoginFacts are what logins through the identity provider told.
+type LoginFacts struct {
+	// Keys are the ids that the account is bound to: keys of the records by
+	// which a login finds it.
+	Keys []string `json:"keys,omitempty"`
+
+	// Evidence is the best that was ever known of the person's groups, of a
+	// person whom only logins tell about.
+	Evidence policy.Evidence `json:"evidence,omitempty"`
+
+	// Known is when a login told the groups last, to the day in UTC.
+	Known time.Time `json:"known,omitzero"`
+
+	// Groups are the values by which the last such login named the groups that
+	// the person is in by it.
+	Groups []LoginGroup `json:"groups,omitempty"`
+}
+
+// LoginGroup is the value by which a login named a group.
+type LoginGroup struct {
+	ID    string `json:"id"` // of the group resource
+	Value string `json:"value"`
+}
+
+// Evidence returns what is known of the person's groups.
+func (f *Facts) Evidence() policy.Evidence {
+	if f.Login == nil {
+		return policy.Known
+	}
+	return f.Login.Evidence
 }
 
 // Attributes are SCIM attributes that a connection maps for the host, by path.
@@ -110,5 +156,9 @@ func (a *Account) Clone() *Account {
 	c.Facts.Blocks = slices.Clone(a.Facts.Blocks)
 	c.Facts.Suppressed = slices.Clone(a.Facts.Suppressed)
 	c.Facts.DefaultGroups = slices.Clone(a.Facts.DefaultGroups)
+	c.Facts.HostGroups = slices.Clone(a.Facts.HostGroups)
+	if login := a.Facts.Login; login != nil {
+		c.Facts.Login = &LoginFacts{Keys: slices.Clone(login.Keys), Evidence: login.Evidence, Known: login.Known, Groups: slices.Clone(login.Groups)}
+	}
 	return &c
 }

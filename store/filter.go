@@ -46,11 +46,13 @@ type Any struct {
 	Filter Filter
 }
 
-// MemberOf matches the direct members of a group. An empty Group matches those
+// MemberOf matches the direct members of a group that an identity provider
+// reported: what it reads of members and groups is what it may find by them. An empty Group matches those
 // that are in any group.
 type MemberOf struct{ Group string }
 
-// HasMember matches the groups that a user or group is directly in. An empty
+// HasMember matches the groups that an identity provider reported a user or group
+// to be directly in. An empty
 // Member matches groups that have any member.
 type HasMember struct{ Member string }
 

@@ -12,6 +12,11 @@ type Resource struct {
 	Created  time.Time // UTC
 	Modified time.Time // UTC; of the last change of the version
 
+	// Source is the way of provisioning that owns the resource: JIT as long as
+	// nothing else has written it, else the last other one that did. It is empty
+	// for a resource that was stored before sources were kept.
+	Source Source
+
 	// Display is what a reference to the resource shows: its displayName, or
 	// its userName where it has none.
 	Display string
@@ -76,6 +81,12 @@ const (
 	SourceDefault  Source = "default"
 	SourceOperator Source = "operator"
 )
+
+// Reported reports whether facts of the source are what an identity provider
+// said. The others are the application's own.
+func (s Source) Reported() bool {
+	return s == SourceSCIM || s == SourceJIT || s == SourceSync
+}
 
 // Record is a small keyed value with a version and an expiry. Its value is
 // opaque to the store.

@@ -128,13 +128,15 @@ type MemberReader interface {
 	// limit rows (0: all). Direct memberships only.
 	Memberships(group, after string, limit int) ([]Membership, error)
 
-	// MembershipsOf returns the direct memberships of a user or group, in
-	// ascending order of group id, then source.
-	MembershipsOf(member string) ([]Membership, error)
+	// MembershipsOf returns the direct memberships of users and groups, in
+	// ascending order of member id, group id, then source. It returns each once,
+	// however often its member is given.
+	MembershipsOf(members ...string) ([]Membership, error)
 
-	// IsMember reports whether member is directly in group, from any source.
-	// An empty member asks whether the group has any member; an empty group
-	// asks whether the member is in any.
+	// IsMember reports whether member is directly in group, as an identity
+	// provider reported it ([Source.Reported]). An empty member asks whether the
+	// group has any such member; an empty group asks whether the member is in
+	// any.
 	IsMember(group, member string) (bool, error)
 }
 

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/scimjit/provision/store"
 )
@@ -52,12 +51,16 @@ func (r reader) membersOf(group uint32, after string, limit int) []store.Members
 }
 
 // MembershipsOf implements store.MemberReader.
-func (r reader) MembershipsOf(member string) ([]store.Membership, error) {
-	n, ok := r.lookup("", member)
-	if !ok {
-		return nil, nil
+func (r reader) MembershipsOf(members ...string) (list []store.Membership, err error) {
+	if len(members) > 1 {
+		members = slices.Compact(slices.Sorted(slices.Values(members)))
 	}
-	return r.groupsOf(n), nil
+	for _, member := range members {
+		if n, ok := r.lookup("", member); ok {
+			list = append(list, r.groupsOf(n)...)
+		}
+	}
+	return list, nil
 }
 
 func (r reader) groupsOf(member uint32) []store.Membership {
@@ -79,20 +82,20 @@ func (r reader) groupsOf(member uint32) []store.Membership {
 func (r reader) IsMember(group, member string) (bool, error) {
 	if member == "" {
 		g, ok := r.lookup("", group)
-		return ok && r.nodes.at(g).members.size() > 0, nil
-	}
-	m, ok := r.lookup("", member)
-	if !ok {
+		if !ok || r.nodes.at(g).members.size() == 0 {
+			return false, nil
+		}
+		for e := range r.nodes.at(g).members.from(place{}) {
+			if r.sources[e.source].Reported() {
+				return true, nil
+			}
+		}
 		return false, nil
 	}
-	groups := r.nodes.at(m).groups
-	if group == "" {
-		return len(groups) > 0, nil
-	}
-	_, found := slices.BinarySearchFunc(groups, group, func(e edge, id string) int {
-		return strings.Compare(r.nodes.at(e.node).resource.ID, id)
-	})
-	return found, nil
+	m, ok := r.lookup("", member)
+	return ok && slices.ContainsFunc(r.nodes.at(m).groups, func(e edge) bool {
+		return r.sources[e.source].Reported() && (group == "" || r.nodes.at(e.node).resource.ID == group)
+	}), nil
 }
 
 // PutMembership implements store.MemberWriter. A group or member that does not

@@ -55,6 +55,7 @@ func (c *coder) account(a *store.Account) {
 	text(c, &a.UserName)
 	text(c, &a.ExternalID)
 	text(c, &a.Email)
+	flag(c, &a.EmailVerified)
 	text(c, &a.Name)
 	text(c, &a.DisplayName)
 	text(c, &a.Status)
@@ -62,12 +63,7 @@ func (c *coder) account(a *store.Account) {
 	flag(c, &a.SiteAdmin)
 	flag(c, &a.ReadOnlySiteAdmin)
 	list(c, &a.Roles, text)
-	list(c, &a.Groups, func(c *coder, g *store.AccountGroup) {
-		text(c, &g.ID)
-		text(c, &g.Name)
-		flag(c, &g.Admin)
-		text(c, &g.Source)
-	})
+	list(c, &a.Groups, accountGroup)
 	text(c, &a.TwoFactor)
 	dictionary(c, (*map[string]*bool)(&a.Permissions), func(c *coder, allowed **bool) { pointer(c, allowed, flag) })
 	text(c, &a.Company)
@@ -86,6 +82,25 @@ func (c *coder) account(a *store.Account) {
 	flag(c, &a.Facts.WasActive)
 	flag(c, &a.Facts.LoggedIn)
 	list(c, &a.Facts.DefaultGroups, text)
+	list(c, &a.Facts.HostGroups, accountGroup)
+	flag(c, &a.Facts.AuthenticationSet)
+	pointer(c, &a.Facts.Login, func(c *coder, login *store.LoginFacts) {
+		list(c, &login.Keys, text)
+		small(c, &login.Evidence)
+		instant(c, &login.Known)
+		list(c, &login.Groups, func(c *coder, g *store.LoginGroup) {
+			text(c, &g.ID)
+			text(c, &g.Value)
+		})
+	})
+	text(c, &a.HostID)
+}
+
+func accountGroup(c *coder, g *store.AccountGroup) {
+	text(c, &g.ID)
+	text(c, &g.Name)
+	flag(c, &g.Admin)
+	text(c, &g.Source)
 }
 
 func (c *coder) event(e *store.Event) {
@@ -134,6 +149,8 @@ func (c *coder) size(n int) int {
 	n, c.in = cutUvarint(c.in)
 	return n
 }
+
+func small[T ~uint8](c *coder, v *T) { *v = T(c.size(int(*v))) }
 
 func number(c *coder, n *int64) {
 	if !c.reading {

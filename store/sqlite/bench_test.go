@@ -256,12 +256,18 @@ func openFloor(b *testing.B) *floor {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
-	text, err := fs.ReadFile(sqlite.Migrations(), "0001_initial.sql")
+	files, err := fs.Glob(sqlite.Migrations(), "*.sql")
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := conn.ExecContext(b.Context(), string(text)); err != nil {
-		b.Fatal(err)
+	for _, file := range files {
+		text, err := fs.ReadFile(sqlite.Migrations(), file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := conn.ExecContext(b.Context(), string(text)); err != nil {
+			b.Fatal(err)
+		}
 	}
 	prepare := func(query string) *sql.Stmt {
 		stmt, err := conn.PrepareContext(b.Context(), query)
@@ -274,7 +280,7 @@ func openFloor(b *testing.B) *floor {
 	return &floor{
 		begin: prepare(`BEGIN IMMEDIATE`), commit: prepare(`COMMIT`),
 		resource: prepare(`INSERT INTO provision_resources
-			(scope, type, id, version, created, modified, display, keys, document) VALUES (1, 'User', ?, 1, ?, ?, ?, ?, ?)`),
+			(scope, type, id, version, created, modified, display, keys, document, source) VALUES (1, 'User', ?, 1, ?, ?, ?, ?, ?, 'scim')`),
 		key: prepare(`INSERT INTO provision_keys (scope, attribute, value, type, slot, position)
 			VALUES (1, ?, ?, 'User', 0, ?), (1, ?, ?, 'User', ?, ?), (1, ?, ?, 'User', ?, ?), (1, ?, ?, 'User', ?, ?)`),
 		account: prepare(`INSERT INTO provision_accounts

@@ -44,6 +44,8 @@ func filled(v reflect.Value, n int) {
 		v.SetString("<&> ü\u2028\x01")
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(2)
 	default:
 		v.SetInt(int64(n + 1))
 	}

@@ -10,6 +10,7 @@ import (
 func (s *suite) accounts(t *testing.T, st store.Store) {
 	first := s.account("acc-1", "res-1")
 	update(t, st, func(tx store.Tx) error { return tx.PutAccount(first) })
+	same(t, "the account that was written", first, s.account("acc-1", "res-1"))
 	view(t, st, func(r store.Reader) error {
 		got, err := r.Account("acc-1")
 		is(t, "Account", err, nil)

@@ -20,6 +20,7 @@ func (s *suite) basic(t *testing.T) {
 		{"kept keys", s.keptKeys},
 		{"deleted resource", s.deletedResource},
 		{"memberships", s.memberships},
+		{"membership names", s.membershipNames},
 		{"membership pages", s.membershipPages},
 		{"membership sources", s.membershipSources},
 		{"parts", s.parts},
@@ -41,7 +42,7 @@ func (s *suite) unknownScope(t *testing.T, st store.Store) {
 
 func (s *suite) resourceRoundTrip(t *testing.T, st store.Store) {
 	r := s.resource("User", "id-1", `{"userName":"Ann \"A\" 😀\u0001","emails":[{"value":"a@b.c","primary":true}],"x":1.50}`)
-	r.Display = "Ann"
+	r.Display, r.Source = "Ann", store.SourceJIT
 	update(t, st, func(tx store.Tx) error { return tx.PutResource(r) })
 	if r.Position < 1 {
 		t.Errorf("position %d was not assigned", r.Position)
@@ -67,7 +68,7 @@ func (s *suite) resourceVersions(t *testing.T, st store.Store) {
 	update(t, st, func(tx store.Tx) error { return all(tx.PutResource(first), tx.PutResource(s.user("bob"))) })
 
 	second := s.resource("User", "id-ann", `{"userName":"anna"}`)
-	second.Version = 2
+	second.Version, second.Source = 2, store.SourceSCIM
 	update(t, st, func(tx store.Tx) error {
 		is(t, "inserting an id again", tx.PutResource(s.user("ann")), store.ErrVersion)
 		other := s.group("x")

@@ -132,6 +132,19 @@ func (s *suite) eventPrune(t *testing.T, st store.Store) {
 	}
 	s.append(t, st, 1)
 	same(t, "range after pruning all", eventRange(t, st), [2]int64{6, 6})
+	update(t, st, func(tx store.Tx) error {
+		for _, want := range []int64{7, 8} {
+			e := s.event("x")
+			if err := tx.AppendEvent(e); err != nil {
+				return err
+			}
+			if n, err := tx.PruneEvents(99); e.Sequence != want || n == 0 || err != nil {
+				t.Errorf("sequence %d, pruned %d, %v; want %d and some", e.Sequence, n, err, want)
+			}
+		}
+		return nil
+	})
+	same(t, "range after pruning in the same transaction", eventRange(t, st), [2]int64{9, 8})
 }
 
 func (s *suite) eventScopes(t *testing.T, st store.Store) {

@@ -94,6 +94,8 @@ func (s *suite) account(id, resource string) *store.Account {
 		Facts: store.Facts{
 			Company: "ACME", TimeZone: "CET", Blocks: []store.Source{store.SourceSync}, Suppressed: []store.Source{store.SourceSCIM},
 			WasActive: true, LoggedIn: true, DefaultGroups: []string{"Everyone"},
+			HostGroups:        []store.AccountGroup{{ID: "h", Name: "H", Source: store.SourceDefault}},
+			AuthenticationSet: true,
 		},
 	}
 }

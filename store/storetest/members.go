@@ -37,10 +37,19 @@ func (s *suite) memberships(t *testing.T, st store.Store) {
 		is(t, "MembershipsOf", err, nil)
 		staff.Display = "all" // of the other side
 		same(t, "groups of staff", rows, []store.Membership{staff})
+		ann, bob := ann, bob
+		ann.Display, bob.Display = "staff", "staff"
+		rows, err = r.MembershipsOf("id-staff", "id-bob", "nobody", "id-ann", "id-bob", "id-all", "")
+		is(t, "MembershipsOf many", err, nil)
+		same(t, "groups of many", rows, []store.Membership{ann, bob, staff})
+		rows, err = r.MembershipsOf()
+		is(t, "MembershipsOf nobody", err, nil)
+		same(t, "groups of nobody", rows, []store.Membership{})
 		for _, test := range []struct {
 			group, member string
 			want          bool
 		}{
+
 			{"id-staff", "id-ann", true}, {"id-staff", "id-staff", false}, {"id-all", "id-ann", false},
 			{"id-all", "id-staff", true}, {"id-ann", "id-staff", false}, {"nowhere", "id-ann", false}, {"id-staff", "nobody", false},
 			{"id-staff", "", true}, {"id-ann", "", false}, {"", "id-ann", true}, {"", "id-all", false}, {"", "nobody", false},
@@ -50,6 +59,34 @@ func (s *suite) memberships(t *testing.T, st store.Store) {
 				t.Errorf("IsMember(%q, %q) = %t, %v", test.group, test.member, got, err)
 			}
 		}
+		return nil
+	})
+}
+
+// membershipNames changes what memberships show between two reads of one
+// transaction.
+func (s *suite) membershipNames(t *testing.T, st store.Store) {
+	s.fill(t, st, scope)
+	update(t, st, func(tx store.Tx) error {
+		shows := func(want string) {
+			t.Helper()
+			rows, err := tx.MembershipsOf("id-bob", "id-ann", "id-bob")
+			is(t, "MembershipsOf", err, nil)
+			if len(rows) != 2 || rows[0].Member != "id-ann" || rows[0].Display != want || rows[1].Display != want {
+				t.Errorf("the groups are %+v, want two of the name %q", rows, want)
+			}
+		}
+		shows("staff")
+		g, err := tx.Resource("Group", "id-staff", 0)
+		if err != nil {
+			return err
+		}
+		renamed := *g
+		renamed.Display, renamed.Version = "crew", g.Version+1
+		if err := tx.PutResource(&renamed); err != nil {
+			return err
+		}
+		shows("crew")
 		return nil
 	})
 }
@@ -117,6 +154,20 @@ func (s *suite) membershipSources(t *testing.T, st store.Store) {
 	}
 	update(t, st, func(tx store.Tx) error {
 		if err := all(tx.PutResource(s.group("g")), tx.PutResource(s.user("a"))); err != nil {
+			return err
+		}
+		for i, source := range []store.Source{store.SourceDefault, store.SourceOperator, store.SourceSync} {
+			if _, err := tx.PutMembership(store.Membership{Group: "id-g", Member: "id-a", Source: source, Kind: "User"}); err != nil {
+				return err
+			}
+			// What the application adds is nothing that a filter finds.
+			for _, ask := range [][2]string{{"id-g", "id-a"}, {"id-g", ""}, {"", "id-a"}} {
+				if got, err := tx.IsMember(ask[0], ask[1]); got != (i == 2) || err != nil {
+					t.Errorf("IsMember(%q) from %s and before: %t, %v", ask, source, got, err)
+				}
+			}
+		}
+		if _, err := tx.DeleteMembership("id-g", "id-a", ""); err != nil {
 			return err
 		}
 		putAll(tx)

@@ -61,6 +61,9 @@ var mutants = map[string]func(store.Store) store.Store{
 	"keys are not unique":    onTx(func(tx store.Tx) store.Tx { return noUnique{tx} }),
 	"keys are always lost":   onTx(func(tx store.Tx) store.Tx { return losesKeys{tx} }),
 	"every source goes":      onTx(func(tx store.Tx) store.Tx { return everySource{tx} }),
+	"account is changed":     onTx(func(tx store.Tx) store.Tx { return changesAccount{tx} }),
+	"member after member":    onTx(func(tx store.Tx) store.Tx { return oneByOne{tx} }),
+	"names stay":             onTx(func(tx store.Tx) store.Tx { return oldNames{tx, map[string]string{}} }),
 	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
 	"expiry is exclusive":    onTx(func(tx store.Tx) store.Tx { return lateExpiry{tx} }),
@@ -270,4 +273,41 @@ func (r queryReader) Query(q store.Query) (store.Page, error) {
 	page, err := r.Reader.Query(q)
 	r.queries.after(q, &page)
 	return page, err
+}
+
+type changesAccount struct{ store.Tx }
+
+func (t changesAccount) PutAccount(a *store.Account) error {
+	err := t.Tx.PutAccount(a)
+	a.Facts = store.Facts{}
+	return err
+}
+
+type oneByOne struct{ store.Tx }
+
+func (t oneByOne) MembershipsOf(members ...string) (all []store.Membership, err error) {
+	for _, m := range members {
+		rows, err := t.Tx.MembershipsOf(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+type oldNames struct {
+	store.Tx
+	names map[string]string
+}
+
+func (t oldNames) MembershipsOf(members ...string) ([]store.Membership, error) {
+	rows, err := t.Tx.MembershipsOf(members...)
+	for i, m := range rows {
+		if name, known := t.names[m.Group]; known {
+			rows[i].Display = name
+		}
+		t.names[m.Group] = rows[i].Display
+	}
+	return rows, err
 }

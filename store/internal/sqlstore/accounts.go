@@ -66,7 +66,7 @@ func (r *Reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 }
 
 func (r *Reader) accounts(query string, args ...any) (found []*store.Account, err error) {
-	var data []byte
+	var data string
 	err = r.conn.Query(query, func(row Scanner) error {
 		if err := row.Scan(&data); err != nil {
 			return err
@@ -92,6 +92,7 @@ func (t *Tx) PutAccount(a *store.Account) error {
 	if err != nil {
 		return err
 	}
+	t.encoded = encodedAccount{a, data}
 	columns := columnsOf(a)
 	if known, ok := t.memory.accounts[a.ID]; ok && known == columns {
 		_, err := t.conn.Exec(updateAccount, string(a.Status), data, t.scope, a.ID)

@@ -42,10 +42,6 @@ type accountData struct {
 	Facts      store.Facts                `json:"facts"`
 }
 
-func newAccountData(a *store.Account) *accountData {
-	return &accountData{a, a.Attributes, a.ResourceID, a.Created, a.Modified, a.Facts}
-}
-
 // account returns the account that was decoded.
 func (d *accountData) account() *store.Account {
 	a := d.Account
@@ -53,11 +49,23 @@ func (d *accountData) account() *store.Account {
 	return a
 }
 
-func encodeAccount(a *store.Account) (string, error) { return encode("account", newAccountData(a)) }
+func encodeAccount(a *store.Account) (string, error) {
+	c := coder{out: make([]byte, 0, 2048)}
+	c.account(a)
+	if c.err != nil {
+		return "", fmt.Errorf("sqlstore: encode account: %w", c.err)
+	}
+	return string(c.out), nil
+}
 
-func decodeAccount(data []byte) (*store.Account, error) {
+// decodeAccount reads what encodeAccount wrote, in this version or another. The
+// texts of the account share the memory of data.
+func decodeAccount(data string) (*store.Account, error) {
+	if a, known := readAccount(data); known {
+		return a, nil
+	}
 	stored := accountData{Account: new(store.Account)}
-	if err := json.Unmarshal(data, &stored); err != nil {
+	if err := json.Unmarshal([]byte(data), &stored); err != nil {
 		return nil, fmt.Errorf("sqlstore: decode account: %w", err)
 	}
 	return stored.account(), nil
@@ -69,12 +77,22 @@ type eventData struct {
 	Account *accountData `json:"account,omitempty"`
 }
 
-func encodeEvent(e *store.Event) (string, error) {
-	stored := eventData{Event: e}
-	if e.Account != nil {
-		stored.Account = newAccountData(e.Account)
+// encodeEvent returns the stored form of an event. An account that was stored
+// just before is not encoded again.
+func (t *Tx) encodeEvent(e *store.Event) (string, error) {
+	shell := *e
+	shell.Account = nil
+	text, err := encode("event", &shell)
+	if err != nil || e.Account == nil {
+		return text, err
 	}
-	return encode("event", stored)
+	account := t.encoded.text
+	if t.encoded.account != e.Account {
+		if account, err = encodeAccount(e.Account); err != nil {
+			return "", err
+		}
+	}
+	return strings.TrimSuffix(text, "}") + `,"account":` + account + "}", nil
 }
 
 func decodeEvent(data []byte) (*store.Event, error) {

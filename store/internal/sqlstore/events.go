@@ -43,23 +43,36 @@ func (r *Reader) eventRange() (first, last, pruned int64, err error) {
 	return first, last, pruned, err
 }
 
+const appendNextEvent = `INSERT INTO provision_events (scope, sequence, data) VALUES (?, ?, ?)`
+
 // AppendEvent implements [store.EventWriter].
 func (t *Tx) AppendEvent(e *store.Event) error {
-	data, err := encodeEvent(e)
+	data, err := t.encodeEvent(e)
 	if err != nil {
 		return err
 	}
-	var sequence int64
-	err = t.conn.Query(appendEvent, func(row Scanner) error { return row.Scan(&sequence) }, data, t.scope)
+	sequence, err := t.insertEvent(data)
 	if err != nil {
 		return err
-	}
-	if sequence == 0 {
-		return fmt.Errorf("sqlstore: scope %d is gone", t.scope)
 	}
 	e.Sequence = sequence
 	t.appended = append(t.appended, e)
 	return nil
+}
+
+// insertEvent stores an event after the last one. Only the first of a
+// transaction has to find out which that is.
+func (t *Tx) insertEvent(data string) (sequence int64, err error) {
+	if n := len(t.appended); n > 0 {
+		sequence = t.appended[n-1].Sequence + 1
+		_, err = t.conn.Exec(appendNextEvent, t.scope, sequence, data)
+		return sequence, err
+	}
+	err = t.conn.Query(appendEvent, func(row Scanner) error { return row.Scan(&sequence) }, data, t.scope)
+	if err == nil && sequence == 0 {
+		err = fmt.Errorf("sqlstore: scope %d is gone", t.scope)
+	}
+	return sequence, err
 }
 
 // PruneEvents implements [store.EventWriter].

@@ -10,9 +10,66 @@ func (r *Reader) Memberships(group, after string, limit int) (found []store.Memb
 }
 
 // MembershipsOf implements [store.MemberReader].
-func (r *Reader) MembershipsOf(member string) (found []store.Membership, err error) {
-	err = r.memberships(groupsOfMember, func(m store.Membership) { found = append(found, m) }, r.scope, member)
+func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err error) {
+	if len(members) != 1 {
+		return r.membershipsOfMany(members)
+	}
+	err = r.memberships(groupsOfMember, func(m store.Membership) { found = append(found, m) }, r.scope, members[0])
 	return found, err
+}
+
+// Many members are mostly in the same groups, so each group's name is read once.
+const (
+	membershipsOfMany = `SELECT m.group_id, m.member_id, m.source, m.kind FROM provision_members m
+		WHERE m.scope = ? AND m.member_id IN (SELECT value FROM json_each(?)) ORDER BY m.member_id, m.group_id, m.source`
+	displayNames = `SELECT r.id, r.display FROM provision_resources r
+		WHERE r.scope = ? AND r.id IN (SELECT value FROM json_each(?))`
+)
+
+func (r *Reader) membershipsOfMany(members []string) (found []store.Membership, err error) {
+	err = r.conn.Query(membershipsOfMany, func(row Scanner) error {
+		var (
+			m      store.Membership
+			source string
+		)
+		err := row.Scan(&m.Group, &m.Member, &source, &m.Kind)
+		m.Source = knownSource(source)
+		found = append(found, m)
+		return err
+	}, r.scope, jsonTexts(members))
+	if err != nil {
+		return nil, err
+	}
+	names, err := r.displays(found)
+	for i := range found {
+		found[i].Display = names[found[i].Group]
+	}
+	return found, err
+}
+
+// displays returns the names of the groups of memberships. A Tx remembers them.
+func (r *Reader) displays(of []store.Membership) (names map[string]string, err error) {
+	names = map[string]string{}
+	if r.memory != nil {
+		names = r.memory.displays()
+	}
+	var missing []string
+	for _, m := range of {
+		if _, known := names[m.Group]; !known {
+			names[m.Group] = ""
+			missing = append(missing, m.Group)
+		}
+	}
+	if len(missing) == 0 {
+		return names, nil
+	}
+	err = r.conn.Query(displayNames, func(row Scanner) error {
+		var id, display string
+		err := row.Scan(&id, &display)
+		names[id] = display
+		return err
+	}, r.scope, jsonTexts(missing))
+	return names, err
 }
 
 // IsMember implements [store.MemberReader].

@@ -26,7 +26,7 @@ func (t *Tx) insertResource(r *store.Resource, created, modified string) error {
 	keys := sortKeys(r.Keys)
 	row := storedResource{typ: r.Type, version: 1, keys: packKeys(keys)}
 	err := t.conn.Query(insertResource, func(s Scanner) error { return s.Scan(&row.position) },
-		t.scope, r.Type, r.ID, r.Version, created, modified, r.Display, row.keys, string(r.Document))
+		t.scope, r.Type, r.ID, r.Version, created, modified, r.Display, row.keys, string(r.Document), string(r.Source))
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 	if row.version != r.Version-1 {
 		return store.ErrVersion
 	}
-	args := []any{r.Version, created, modified, r.Display, string(r.Document), row.position}
+	args := []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), row.position}
 	query := updateResource
 	if keys := sortKeys(r.Keys); r.Keys != nil && packKeys(keys) != row.keys {
 		if err := t.replaceKeys(row, keys); err != nil {
@@ -62,7 +62,7 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 		}
 		row.keys = packKeys(keys)
 		query = updateResourceAndKeys
-		args = append(args[:5], row.keys, row.position)
+		args = append(args[:6], row.keys, row.position)
 	}
 	n, err := t.conn.Exec(query, args...)
 	if err != nil {

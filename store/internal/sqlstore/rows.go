@@ -77,7 +77,7 @@ var resourceQueries = [2][4]string{
 type resourceScan struct {
 	memory   *memory
 	resource store.Resource
-	text     [3]string // created, modified, keys or source
+	text     [3]string // created, modified, keys
 }
 
 // next reads one row. A row with a negative position is a membership, see
@@ -86,7 +86,7 @@ func (s *resourceScan) next(row Scanner) (*store.Resource, error) {
 	r := &s.resource
 	r.Document = nil
 	err := row.Scan(&r.Position, &r.Type, &r.ID, &r.Version, &s.text[0], &s.text[1], &r.Display,
-		(*[]byte)(&r.Document), &s.text[2])
+		(*[]byte)(&r.Document), &r.Source, &s.text[2])
 	if err != nil || r.Position < 0 {
 		return r, err
 	}
@@ -105,7 +105,7 @@ func (s *resourceScan) next(row Scanner) (*store.Resource, error) {
 func (s *resourceScan) membership(group, member string) store.Membership {
 	return store.Membership{
 		Group: group, Member: member, Kind: s.resource.Type,
-		Display: s.resource.Display, Source: store.Source(s.resource.Document),
+		Display: s.resource.Display, Source: s.resource.Source,
 	}
 }
 

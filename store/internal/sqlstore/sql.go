@@ -15,29 +15,29 @@ const (
 // resourceColumns in that order. A Tx also reads the packed keys, to compare
 // with when it writes.
 const (
-	resourceColumns = `r.position, r.type, r.id, r.version, r.created, r.modified, r.display, r.document`
+	resourceColumns = `r.position, r.type, r.id, r.version, r.created, r.modified, r.display, r.document, r.source`
 
 	resourceByID = `SELECT ` + resourceColumns + `, '' FROM provision_resources r WHERE r.scope = ? AND r.id = ?`
 	resourceInTx = `SELECT ` + resourceColumns + `, r.keys FROM provision_resources r WHERE r.scope = ? AND r.id = ?`
 
 	// The legs that follow a resource in one statement with its memberships.
 	// The sign of the first column tells the rows apart.
-	groupsLeg = ` UNION ALL SELECT -1, m.kind, m.group_id, 0, '', '', coalesce(g.display, ''), m.source, ''
+	groupsLeg = ` UNION ALL SELECT -1, m.kind, m.group_id, 0, '', '', coalesce(g.display, ''), '', m.source, ''
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
 		WHERE m.scope = ? AND m.member_id = ?`
-	membersLeg = ` UNION ALL SELECT -2, m.kind, m.member_id, 0, '', '', coalesce(u.display, ''), m.source, ''
+	membersLeg = ` UNION ALL SELECT -2, m.kind, m.member_id, 0, '', '', coalesce(u.display, ''), '', m.source, ''
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
 		WHERE m.scope = ? AND m.group_id = ?`
 
 	storedResourceByID = `SELECT type, position, version, keys FROM provision_resources WHERE scope = ? AND id = ?`
 
 	insertResource = `INSERT INTO provision_resources
-		(scope, type, id, version, created, modified, display, keys, document)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, id) DO NOTHING RETURNING position`
+		(scope, type, id, version, created, modified, display, keys, document, source)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, id) DO NOTHING RETURNING position`
 	updateResource = `UPDATE provision_resources
-		SET version = ?, created = ?, modified = ?, display = ?, document = ? WHERE position = ?`
+		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ? WHERE position = ?`
 	updateResourceAndKeys = `UPDATE provision_resources
-		SET version = ?, created = ?, modified = ?, display = ?, document = ?, keys = ? WHERE position = ?`
+		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ?, keys = ? WHERE position = ?`
 	deleteResource = `DELETE FROM provision_resources WHERE position = ?`
 )
 
@@ -124,9 +124,11 @@ const (
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
 		WHERE m.scope = ? AND m.group_id IN (SELECT value FROM json_each(?)) ORDER BY m.group_id, m.member_id, m.source`
 
-	isMember   = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ? LIMIT 1`
-	hasMembers = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? LIMIT 1`
-	hasGroups  = `SELECT 1 FROM provision_members WHERE scope = ? AND member_id = ? LIMIT 1`
+	reported = ` AND source IN ('scim', 'jit', 'sync')`
+
+	isMember   = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?` + reported + ` LIMIT 1`
+	hasMembers = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ?` + reported + ` LIMIT 1`
+	hasGroups  = `SELECT 1 FROM provision_members WHERE scope = ? AND member_id = ?` + reported + ` LIMIT 1`
 
 	insertMember = `INSERT INTO provision_members (scope, group_id, member_id, source, kind)
 		VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`

@@ -4,9 +4,9 @@
 //
 // # Dialect
 //
-// Every statement is in sql.go. It is written with ? for parameters and with
-// provision_ before the name of every table; a [Conn] rewrites both before it
-// prepares a statement, see [Rewrite]. No statement relies on an error of the
+// The statements are in sql.go, but for a few beside their only use. Each is
+// written with ? for parameters and with provision_ before the name of every
+// table; a [Conn] rewrites both before it prepares a statement, see [Rewrite]. No statement relies on an error of the
 // database to find a conflict: where rows may clash they say ON CONFLICT, so
 // that a conflict leaves the transaction usable in every database.
 //
@@ -81,6 +81,14 @@ func (ended) Query(string, func(Scanner) error, ...any) error { return errEnded 
 type Tx struct {
 	Reader
 	appended []*store.Event
+	encoded  encodedAccount // the last one that was stored
+}
+
+// encodedAccount is an account, which is not changed after it was stored, and its
+// stored form.
+type encodedAccount struct {
+	account *store.Account
+	text    string
 }
 
 // NewTx returns a transaction on a scope, given by its number.
@@ -96,6 +104,7 @@ func (t *Tx) Appended() []*store.Event { return t.appended }
 type memory struct {
 	resources map[string]storedResource // by id
 	accounts  map[string]accountColumns // by id
+	names     map[string]string         // what resources display, by id
 }
 
 // storedResource is what a write needs to know of the row it replaces.
@@ -114,6 +123,15 @@ func (m *memory) putResource(id string, s storedResource) {
 		m.resources = make(map[string]storedResource)
 	}
 	m.resources[id] = s
+	delete(m.names, id)
+}
+
+// displays returns the map of names, to read from and to add to.
+func (m *memory) displays() map[string]string {
+	if m.names == nil {
+		m.names = make(map[string]string)
+	}
+	return m.names
 }
 
 func (m *memory) putAccount(id string, c accountColumns) {
