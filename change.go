@@ -21,6 +21,9 @@ type change struct {
 	cause      *store.ResourceRef // the resource whose change this is
 	tolerances []string
 
+	local    map[LocalQuery][]LocalAccount // what the host has answered
+	entering string                        // the account of the login that this is
+
 	events   int
 	jobs     int
 	newAdmin bool // an account became site admin
@@ -29,6 +32,7 @@ type change struct {
 	counted   bool       // mass must be stored
 	counting  bool       // decisions are only counted
 	holding   bool       // who would be deprovisioned is held
+	forcing   bool       // the mass guard holds nobody
 	releasing bool       // holds end
 	canceling bool       // holds become permanent
 }
@@ -45,7 +49,7 @@ func (c *change) source() store.Source {
 // mayRemove reports whether the actor may end memberships of a source: an
 // operator all, an identity provider those that identity providers reported.
 func (c *change) mayRemove(s store.Source) bool {
-	return c.source() == store.SourceOperator || byPolicy(s)
+	return c.source() == store.SourceOperator || s.Reported()
 }
 
 // removable lists the sources for which mayRemove is true.
@@ -114,11 +118,15 @@ func (c *change) userWritten(was, r *Resource) error {
 		return err
 	}
 	person.writeTo(after)
+	c.providerWrote(after)
 	if was == nil || isActive(was.Document) != person.active {
 		// A block belongs to who set active, not to who changed something else.
 		setBlock(&after.Facts.Blocks, c.source(), !person.active)
 	}
 	if before == nil {
+		if err := c.linkNew(after, person); err != nil {
+			return err
+		}
 		err = c.owesDefaults(after, policy.AtCreation)
 	} else if before.ResourceID == "" {
 		err = c.retryDefaults(after)

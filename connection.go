@@ -36,6 +36,9 @@ type Connection struct {
 	// policy option provisionOnFirstLogin "auto" means.
 	SCIM bool `json:"scim,omitempty"`
 
+	// SAML is set when people log in by SAML.
+	SAML *SAML `json:"saml,omitempty"`
+
 	// Disabled closes the connection: its credentials stop working at once.
 	// Accounts stay as they are.
 	Disabled bool `json:"disabled,omitempty"`
@@ -135,11 +138,30 @@ func (c Connection) Validate() error {
 // SaveConnection creates or replaces a connection and reports whether anything
 // changed. An unchanged connection gets no new version and no event. A changed
 // policy is applied to all accounts: at once up to [Limits.Inline] accounts, by
-// a job beyond.
+// a job beyond. When too many would lose access by it, their accounts are held:
+// see [Directory.Release] and [Engine.ForceConnection].
 //
 // A wrong setting is a [*ConnectionError] or wraps a [*policy.ConfigError]; the
 // stored connection stays as it was.
 func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) (changed bool, err error) {
+	return e.saveConnection(ctx, c, actor, false)
+}
+
+// ForceConnection is [Engine.SaveConnection] past the mass guard: whoever the
+// policy does not let in loses access, however many they are and whether the
+// change is applied at once or by a job. It does not count for what the guard
+// allows in an hour. Accounts that are held already go too, but not those that
+// an operator has chosen to keep by [Directory.Cancel], nor the last site admin.
+//
+// It applies the policy also when the connection is unchanged, so that it can
+// follow a SaveConnection after which the guard held accounts. A change that
+// comes while a job carries this one out, and that needs the job itself, is
+// guarded, and so is what the job has not done yet.
+func (e *Engine) ForceConnection(ctx context.Context, c Connection, actor Actor) (changed bool, err error) {
+	return e.saveConnection(ctx, c, actor, true)
+}
+
+func (e *Engine) saveConnection(ctx context.Context, c Connection, actor Actor, force bool) (changed bool, err error) {
 	next, err := compile(c)
 	if err != nil {
 		return false, err
@@ -153,37 +175,17 @@ func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) 
 	}
 	wake := false
 	err = e.Store.Update(ctx, c.ID, func(_ context.Context, tx store.Tx) error {
-		wake = false
-		rec, err := tx.Record(recordConnection, "")
-		var before *compiled
-		edited := false
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			rec = &store.Record{Kind: recordConnection}
-		case err != nil:
-			return err
-		case bytes.Equal(rec.Value, value):
-			return nil
-		default:
-			before = readable(rec)
-			edited = before == nil || !samePolicy(before, next)
-		}
-		put := &store.Record{Kind: recordConnection, Value: value, Version: rec.Version}
-		if err := tx.PutRecord(put); err != nil {
+		ch := &change{engine: e, tx: tx, conn: next, actor: actor, now: e.now(), forcing: force}
+		news, edited, err := ch.putConnection(value)
+		if err != nil {
 			return err
 		}
-		saved := *next
-		saved.Version = put.Version
-		ch := &change{engine: e, tx: tx, conn: &saved, actor: actor, now: e.now()}
-		if err := ch.append(&store.Event{Type: store.ConnectionUpdated}); err != nil {
-			return err
-		}
-		if edited {
+		if edited || force {
 			if err := ch.deriveAll(); err != nil {
 				return err
 			}
 		}
-		wake = true
+		changed, wake = news, news || force
 		return ch.finish()
 	})
 	if err != nil {
@@ -193,7 +195,33 @@ func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) 
 		e.credentials.forget(c.ID)
 		e.news.send()
 	}
-	return wake, nil
+	return changed, nil
+}
+
+// putConnection stores the settings that the change is made with, unless they
+// are stored already. It reports whether they are news, and whether accounts may
+// derive differently now.
+func (c *change) putConnection(value []byte) (news, edited bool, err error) {
+	rec, err := c.tx.Record(recordConnection, "")
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		rec = &store.Record{Kind: recordConnection}
+	case err != nil:
+		return false, false, err
+	case bytes.Equal(rec.Value, value):
+		return false, false, nil
+	default:
+		before := readable(rec)
+		edited = before == nil || !samePolicy(before, c.conn)
+	}
+	put := &store.Record{Kind: recordConnection, Value: value, Version: rec.Version}
+	if err := c.tx.PutRecord(put); err != nil {
+		return false, false, err
+	}
+	saved := *c.conn
+	saved.Version = put.Version
+	c.conn = &saved
+	return true, edited, c.append(&store.Event{Type: store.ConnectionUpdated})
 }
 
 // readable returns a stored connection, or nil for one that this version cannot

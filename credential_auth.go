@@ -16,14 +16,22 @@ import (
 // [ErrUnauthenticated] for every kind of refusal, and a store error otherwise.
 //
 // A found credential is remembered for one second, so that a busy identity
-// provider costs no store access for it; a change made through this Engine
-// counts at once.
+// provider is not looked up each time. That the credential and its connection are
+// unchanged is looked at each time nevertheless, so that a revocation counts at
+// once, whichever process made it; [Engine.Exclusive] spares even that.
 func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, Connection, error) {
 	sum := secret.hash()
 	now := e.now()
 	entry, generation := e.credentials.get(sum, now)
 	if entry != nil {
-		return entry.credential, entry.connection.Connection, entry.check(now)
+		same, err := e.unchanged(ctx, entry)
+		if err != nil {
+			return Credential{}, Connection{}, err
+		}
+		if same {
+			return entry.credential, entry.connection.Connection, entry.check(now)
+		}
+		e.credentials.drop(sum, entry)
 	}
 	entry, err := e.findCredential(ctx, sum)
 	if err != nil {
@@ -35,6 +43,31 @@ func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, C
 	e.credentials.put(sum, entry, now, generation)
 	e.credentials.use(entry.credential.Connection, entry.credential.ID, now)
 	return entry.credential, entry.connection.Connection, nil
+}
+
+// unchanged reports whether the credential and the connection of an entry are
+// still those that are stored: two reads by key in one view.
+func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, error) {
+	if e.Exclusive {
+		return true, nil // a change through this Engine drops the entry
+	}
+	same := false
+	err := e.Store.View(ctx, entry.connection.ID, func(_ context.Context, r store.Reader) error {
+		cred, err := r.Record(recordCredential, entry.credential.ID)
+		if err != nil {
+			return err
+		}
+		conn, err := r.Record(recordConnection, "")
+		if err != nil {
+			return err
+		}
+		same = cred.Version == entry.version && conn.Version == entry.connection.Version
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return same, err
 }
 
 func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*credentialEntry, error) {
@@ -68,7 +101,7 @@ func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*cr
 		if i < 0 {
 			return ErrUnauthenticated
 		}
-		entry = &credentialEntry{credential: live[i].Credential, connection: conn}
+		entry = &credentialEntry{credential: live[i].Credential, version: live[i].version, connection: conn}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -91,6 +124,7 @@ type credentialCache struct {
 
 type credentialEntry struct {
 	credential Credential
+	version    int64 // of the record of the credential
 	connection *compiled
 	until      time.Time
 }
@@ -125,6 +159,15 @@ func (cc *credentialCache) put(sum [sha256.Size]byte, entry *credentialEntry, no
 		cc.m = map[[sha256.Size]byte]*credentialEntry{}
 	}
 	cc.m[sum] = entry
+}
+
+// drop removes an entry unless another one is in its place.
+func (cc *credentialCache) drop(sum [sha256.Size]byte, entry *credentialEntry) {
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	if cc.m[sum] == entry {
+		delete(cc.m, sum)
+	}
 }
 
 // forget drops the entries of a connection.

@@ -35,6 +35,15 @@ func BenchmarkAuthenticate(b *testing.B) {
 				}
 			}
 		})
+		b.Run(name+"remembered, exclusive", func(b *testing.B) {
+			e.Exclusive = true
+			defer func() { e.Exclusive = false }()
+			for b.Loop() {
+				if _, _, err := e.Authenticate(b.Context(), secret); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 		b.Run(name+"looked up", func(b *testing.B) {
 			for b.Loop() {
 				c.add(time.Second)

@@ -181,9 +181,9 @@ func (e *Engine) ExtendCredential(ctx context.Context, connection, id string, un
 	return cred.Credential, nil
 }
 
-// RevokeCredential revokes one credential at once; a replica that has just seen
-// it used refuses it within a second. An unknown one, or one of another
-// connection, is [ErrNotFound].
+// RevokeCredential revokes one credential at once, on every replica: see
+// [Engine.Exclusive]. An unknown one, or one of another connection, is
+// [ErrNotFound].
 func (e *Engine) RevokeCredential(ctx context.Context, connection, id string, actor Actor) error {
 	var revoked []storedCredential
 	err := e.update(ctx, connection, actor, func(c *change) error {

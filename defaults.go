@@ -31,8 +31,11 @@ func (c *change) owesDefaults(after *Account, at policy.DefaultGroupsAt) error {
 }
 
 // retryDefaults adds the default groups that an account waits for and that now
-// exist.
+// exist, and gives those of the host their names of now.
 func (c *change) retryDefaults(after *Account) error {
+	if _, err := c.renameHostGroups(after); err != nil {
+		return err
+	}
 	if after.ResourceID == "" {
 		return nil
 	}
@@ -42,8 +45,12 @@ func (c *change) retryDefaults(after *Account) error {
 	})
 }
 
-// waitsForDefaults reports whether an account waits for a default group.
+// waitsForDefaults reports whether an account waits for a default group, or for
+// the name of one.
 func (c *change) waitsForDefaults(a *Account) (bool, error) {
+	if renamed, err := c.renameHostGroups(a.Clone()); err != nil || renamed {
+		return renamed, err
+	}
 	for _, name := range c.conn.Policy.DefaultGroups {
 		mark, err := c.mark(recordDefault, waitsFor(name)+a.ID)
 		if err != nil || mark != "" {
@@ -66,21 +73,16 @@ func (c *change) addDefaults(after *Account, owed func(name string) (bool, error
 		} else if !ok {
 			continue
 		}
-		group, err := c.groupNamed(name)
+		key := waitsFor(name) + after.ID
+		added, err := c.addDefault(after, name)
 		if err != nil {
 			return err
 		}
-		key := waitsFor(name) + after.ID
-		if group == "" {
+		if !added {
 			if err := c.putMark(recordDefault, key, name); err != nil {
 				return err
 			}
 			continue
-		}
-		if _, err := c.tx.PutMembership(store.Membership{
-			Group: group, Member: after.ResourceID, Source: store.SourceDefault, Kind: TypeUser,
-		}); err != nil {
-			return err
 		}
 		after.Facts.DefaultGroups = append(after.Facts.DefaultGroups, name)
 		if err := c.clearMark(recordDefault, key); err != nil {
@@ -88,6 +90,29 @@ func (c *change) addDefaults(after *Account, owed func(name string) (bool, error
 		}
 	}
 	return nil
+}
+
+// addDefault adds the group with a name to an account: the host's, else the
+// connection's. It reports whether there is one.
+func (c *change) addDefault(after *Account, name string) (added bool, err error) {
+	host, err := c.hostGroupNamed(name)
+	if err != nil {
+		return false, err
+	}
+	if host != nil {
+		if !slices.ContainsFunc(after.Facts.HostGroups, func(g store.AccountGroup) bool { return g.ID == host.ID }) {
+			after.Facts.HostGroups = append(after.Facts.HostGroups, *host)
+		}
+		return true, nil
+	}
+	group, err := c.groupNamed(name)
+	if err != nil || group == "" {
+		return false, err
+	}
+	_, err = c.tx.PutMembership(store.Membership{
+		Group: group, Member: after.ResourceID, Source: store.SourceDefault, Kind: TypeUser,
+	})
+	return err == nil, err
 }
 
 // groupNamed returns the id of the group with a name, folded, or "". Where a
@@ -107,9 +132,11 @@ func (c *change) groupNamed(name string) (string, error) {
 }
 
 // groupNameAppeared gives a group to the accounts that wait for its name, or
-// leaves that to a job when they are many.
+// leaves that to a job when they are many. A name that the policy does not have
+// any more is nobody's.
 func (c *change) groupNameAppeared(name string) error {
-	if len(c.conn.Policy.DefaultGroups) == 0 {
+	named := func(option string) bool { return policy.Fold(option) == policy.Fold(name) }
+	if !slices.ContainsFunc(c.conn.Policy.DefaultGroups, named) {
 		return nil
 	}
 	inline, prefix := c.engine.Limits.inline(), waitsFor(name)
@@ -124,6 +151,9 @@ func (c *change) groupNameAppeared(name string) error {
 		account, ok := strings.CutPrefix(mark.Key, prefix)
 		if !ok {
 			break
+		}
+		if account == c.entering {
+			continue // the login gives it by itself
 		}
 		a, err := c.tx.Account(account)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -12,11 +12,11 @@ import (
 // is what is stored, nil for a new one. gone says that the resource was
 // deleted.
 func (c *change) settle(before, after *Account, gone bool) error {
-	notes, err := c.prepare(before, after, gone)
+	p, err := c.prepare(before, after, gone)
 	if err != nil {
 		return err
 	}
-	return c.settlePrepared(before, after, notes)
+	return c.settlePrepared(before, after, p.notes)
 }
 
 // settlePrepared stores what prepare decided.
@@ -30,34 +30,40 @@ func (c *change) settlePrepared(before, after *Account, notes []store.EventType)
 	return c.scheduleDeletion(before, after)
 }
 
+// prepared is what an account gets beside what is written into it.
+type prepared struct {
+	notes    []store.EventType // events that tell of more than the account's own change
+	admitted bool              // as the policy says, whatever a guard does
+}
+
 // prepare decides what an account gets from its facts and writes it into after.
-// It stores nothing. It returns the events that tell of more than the account's
-// own change.
-func (c *change) prepare(before, after *Account, gone bool) ([]store.EventType, error) {
-	facts, groups, err := collect(c.tx, c.conn.policy, before, after, gone)
+// It stores nothing.
+func (c *change) prepare(before, after *Account, gone bool) (p prepared, err error) {
+	facts, groups, err := collect(c.tx, c.conn.policy, c.now, before, after, gone)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	decision := c.conn.policy.Decide(facts)
-	var notes []store.EventType
+	p.admitted = decision.Admitted
 	news, err := c.keepLastAdmin(before, after, facts.Current, &decision)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	if news {
-		notes = append(notes, store.GuardBlocked)
+		p.notes = append(p.notes, store.GuardBlocked)
 	}
 	if news, err = c.holdBack(before, after, facts.Current, &decision); err != nil {
-		return nil, err
+		return p, err
 	}
 	if news {
-		notes = append(notes, store.AccountHeld)
+		p.notes = append(p.notes, store.AccountHeld)
 	}
+	after.EmailVerified = c.conn.policy.TrustsEmail(after.Email)
 	applyDecision(after, decision, groups)
 	if noteSuppressed(&after.Facts, decision, gone) {
-		notes = append(notes, store.AccountDeprovisionSuppressed)
+		p.notes = append(p.notes, store.AccountDeprovisionSuppressed)
 	}
-	return notes, nil
+	return p, nil
 }
 
 // Causes of a suppressed deprovisioning that are no source's block.
@@ -103,6 +109,9 @@ func (c *change) storeAccount(before, after *Account, notes []store.EventType) e
 	if err := c.tx.PutAccount(after); err != nil {
 		return err
 	}
+	if err := c.forgetDeleted(before, after); err != nil {
+		return err
+	}
 	if after.SiteAdmin && (before == nil || !before.SiteAdmin) {
 		c.newAdmin = true
 	}
@@ -146,6 +155,7 @@ func applyDecision(a *Account, d policy.Decision, groups memberships) {
 		a.Reasons = []policy.Reason{}
 	}
 	a.Held = holdOf(a) == store.EffectHeld
+	had := a.Groups
 	a.Roles, a.Groups = []string{}, make([]store.AccountGroup, 0, len(d.Access.Groups)+len(groups.local))
 	if d.Status == policy.Deleted {
 		return
@@ -156,7 +166,7 @@ func applyDecision(a *Account, d policy.Decision, groups memberships) {
 	a.TwoFactor, a.Permissions = d.Access.TwoFactor, d.Access.Permissions
 	a.Company, a.TimeZone = d.Access.Company, d.Access.TimeZone
 	for _, g := range d.Access.Groups {
-		a.Groups = append(a.Groups, store.AccountGroup{ID: g.Group.ID, Name: g.Group.Name, Admin: g.Admin, Source: groups.source(g.Group.ID)})
+		a.Groups = append(a.Groups, store.AccountGroup{ID: g.Group.ID, Name: g.Group.Name, Admin: g.Admin, Source: groups.source(g.Group.ID, had)})
 	}
 	for _, g := range groups.local {
 		if !slices.ContainsFunc(a.Groups, func(have store.AccountGroup) bool { return have.ID == g.ID }) {
@@ -195,8 +205,8 @@ func (c *change) prepareAgain(before *Account) (after *Account, notes []store.Ev
 	if after, err = c.reread(before); err != nil {
 		return nil, nil, err
 	}
-	notes, err = c.prepare(before, after, before.ResourceID == "")
-	return after, notes, err
+	p, err := c.prepare(before, after, before.ResourceID == "")
+	return after, p.notes, err
 }
 
 // reread returns a copy of a stored account with what the connection maps of

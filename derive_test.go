@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -304,6 +305,27 @@ func TestMappedAttributes(t *testing.T) {
 			if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err == nil {
 				t.Errorf("attribute %q was accepted", bad)
 			}
+		}
+	})
+}
+
+// TestInvalidTimeZone expects the option's zone for a name that nobody knows,
+// and an event that says so.
+func TestInvalidTimeZone(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"timeZone":"Europe/Berlin"}`)
+		before := tn.lastEvent()
+		tn.user(`{"userName":"ann","timezone":"Middle/Earth"}`)
+		if got := tn.account("ann").TimeZone; got != "Europe/Berlin" {
+			t.Errorf("time zone %q", got)
+		}
+		list, err := tn.dir.Events(t.Context(), before, 0)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%d events, %v", len(list), err)
+		}
+		want := policy.Reason{Option: "timeZone", Effect: policy.EffectInvalid}
+		if !slices.Contains(list[0].Reasons, want) {
+			t.Errorf("the event has the reasons %v, want %v among them", list[0].Reasons, want)
 		}
 	})
 }

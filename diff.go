@@ -39,10 +39,12 @@ func accountFields() []accountField {
 		field("userName", func(a *Account) string { return a.UserName }),
 		field("externalId", func(a *Account) string { return a.ExternalID }),
 		field("email", func(a *Account) string { return a.Email }),
+		field("emailVerified", func(a *Account) bool { return a.EmailVerified }),
 		field("name", func(a *Account) string { return a.Name }),
 		field("displayName", func(a *Account) string { return a.DisplayName }),
 		field("status", func(a *Account) policy.Status { return a.Status }),
 		field("held", func(a *Account) bool { return a.Held }),
+		field("hostId", func(a *Account) string { return a.HostID }),
 		field("authentication", func(a *Account) policy.Authentication { return a.Authentication }),
 		field("siteAdmin", func(a *Account) bool { return a.SiteAdmin }),
 		field("readOnlySiteAdmin", func(a *Account) bool { return a.ReadOnlySiteAdmin }),
@@ -119,7 +121,15 @@ func sameFacts(a, b *Account) bool {
 		fa.Company == fb.Company && fa.TimeZone == fb.TimeZone &&
 		slices.Equal(fa.Blocks, fb.Blocks) && slices.Equal(fa.Suppressed, fb.Suppressed) &&
 		fa.WasActive == fb.WasActive && fa.LoggedIn == fb.LoggedIn &&
-		slices.Equal(fa.DefaultGroups, fb.DefaultGroups)
+		slices.Equal(fa.DefaultGroups, fb.DefaultGroups) && slices.Equal(fa.HostGroups, fb.HostGroups) &&
+		fa.AuthenticationSet == fb.AuthenticationSet && sameLogin(fa.Login, fb.Login)
+}
+
+func sameLogin(a, b *store.LoginFacts) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.Keys, b.Keys) && a.Evidence == b.Evidence && a.Known.Equal(b.Known) && slices.Equal(a.Groups, b.Groups)
 }
 
 func textChange(attribute, before, after string) store.Change {

@@ -58,18 +58,25 @@ func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error
 // Create makes a resource of a type from what fn writes to the draft, derives
 // the account of a user, and returns the resource with the parts asked for.
 //
+// When SCIM or a sync creates what only logins have written, the resource of the
+// login is changed instead, and keeps its id and its account.
+//
 // fn may run more than once. It must give the draft its content with
 // [Draft.Write]. A taken unique key is a [*store.ConflictError], an unknown
-// member a [*MemberError]; then nothing is stored.
+// member a [*MemberError], a user who may not be linked to an account that the
+// host has a [*DeniedError]; then nothing is stored.
 func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
 	id, err := d.engine.newID()
 	if err != nil {
 		return nil, err
 	}
 	var out *Resource
-	err = d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+	err = d.linkingUpdate(ctx, func(c *change) error {
 		draft := &Draft{change: c, resource: Resource{ID: id, Type: typ, Created: c.now}}
 		if err := fn(draft); err != nil {
+			return err
+		}
+		if err := draft.adopt(); err != nil {
 			return err
 		}
 		if err := draft.apply(); err != nil {
@@ -92,7 +99,7 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 // takes out the last site admin, and otherwise as for Create.
 func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
 	var out *Resource
-	err := d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+	err := d.linkingUpdate(ctx, func(c *change) error {
 		r, err := c.tx.Resource(typ, id, 0)
 		if err != nil {
 			return err
@@ -131,7 +138,9 @@ func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Reso
 	})
 }
 
-// MemberCount returns how many direct members a group has.
+// MemberCount returns how many direct members a group has for the identity
+// provider: as many as a SCIM client reads. Who is in it only by a default or an
+// operator is not among them.
 func (d *Directory) MemberCount(ctx context.Context, group string) (int, error) {
 	n, last := 0, ""
 	for {
@@ -144,16 +153,32 @@ func (d *Directory) MemberCount(ctx context.Context, group string) (int, error) 
 		if err != nil {
 			return 0, err
 		}
-		for _, m := range page {
-			if m.Member != last { // several sources may know the same member
-				n++
-				last = m.Member
-			}
+		more := len(page) == membersPage
+		if more {
+			page = wholeMembers(page)
 		}
-		if len(page) < membersPage {
+		counted := ""
+		for _, m := range page {
+			if m.Source.Reported() && m.Member != counted { // several sources may know the same member
+				n++
+				counted = m.Member
+			}
+			last = m.Member
+		}
+		if !more {
 			return n, nil
 		}
 	}
+}
+
+// wholeMembers returns a page without its last member, of whom more sources may
+// be on the next page.
+func wholeMembers(page []store.Membership) []store.Membership {
+	end := len(page)
+	for last := page[end-1].Member; end > 0 && page[end-1].Member == last; {
+		end--
+	}
+	return page[:end]
 }
 
 // Account returns an account by id, or [ErrNotFound].

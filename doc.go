@@ -24,11 +24,25 @@
 // A [Directory] is the operations of one connection. Everything belongs to one
 // connection, and nothing reaches from one to another.
 //
+// # Logins
+//
+// The second way in is a login that the identity provider vouches for:
+// [Directory.Login] finds the person of an [Identity], or creates them, and
+// returns their account, or a [*DeniedError]. Package jit makes an Identity from
+// the attributes of an assertion, and package jit/saml is the service provider
+// for SAML 2.0. What only logins have written, SCIM takes over when it creates
+// the same person or group; from then on SCIM knows better. A host that had
+// accounts before tells of them through a [Linker].
+//
 // # Operators and guards
 //
 // An operator acts through the same Directory: [Directory.Disable] and
-// [Directory.Enable], [Directory.DeleteAccount], [Directory.MarkLoggedIn]. Two
-// guards stand between facts and accounts. The last site admin of a connection
+// [Directory.Enable], [Directory.Edit], [Directory.RemoveGroup],
+// [Directory.DeleteAccount], [Directory.MarkLoggedIn]. What it decides is a fact
+// like the identity provider's. Requests that are refused are counted by
+// [Engine.CountRefusal], outside the events.
+//
+// Two guards stand between facts and accounts. The last site admin of a connection
 // stays one: a request that takes this very person out is a [*GuardError], any
 // other cause waits until there is another admin. And when one change, or one
 // hour, would deprovision more accounts than [Limits.Deprovision] and a fifth of

@@ -116,7 +116,7 @@ func (d *Draft) Members() ([]store.Membership, error) {
 func (d *Draft) apply() error {
 	d.change.tolerances = d.tolerances
 	d.change.cause = &store.ResourceRef{Type: d.resource.Type, ID: d.resource.ID}
-	content := d.before == nil || (d.wrote && !bytes.Equal(d.before.Document, d.resource.Document))
+	content := d.before == nil || d.claims() || (d.wrote && !bytes.Equal(d.before.Document, d.resource.Document))
 	if d.misused != nil {
 		return d.misused
 	}
@@ -156,6 +156,9 @@ func (d *Draft) apply() error {
 func (d *Draft) put() error {
 	d.resource.Version++
 	d.resource.Modified = d.change.now
+	if d.before == nil || d.change.adopts() {
+		d.resource.Source = d.change.source()
+	}
 	if d.before == nil && d.resource.Keys == nil {
 		d.resource.Keys = []store.Key{}
 	}

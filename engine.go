@@ -40,15 +40,26 @@ type Engine struct {
 	// that it has none.
 	Guard Guard
 
+	// Linker finds the accounts that the host had before; nil means that it had
+	// none.
+	Linker Linker
+
 	// Retention is how long events are kept; 0 keeps them for ever. [Engine.Run]
 	// removes older ones.
 	Retention time.Duration
+
+	// Exclusive says that nobody but this Engine writes the Store while it runs:
+	// there is one process, with one Engine. [Engine.Authenticate] then relies on
+	// what it has read within the last second. With another writer, a credential
+	// revoked there would be accepted here for that second.
+	Exclusive bool
 
 	// Delivery says how [Engine.Deliver] treats a consumer that fails.
 	Delivery DeliveryOptions
 
 	connections connectionCache
 	credentials credentialCache
+	refusals    refusalCounts
 	signing     signingKey
 	news        broadcast
 

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"time"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -42,17 +43,17 @@ func (d *Directory) Explain(ctx context.Context, account string) (Explanation, e
 		if err != nil {
 			return err
 		}
-		out, err = explain(r, conn.policy, list[0])
+		out, err = explain(r, conn.policy, d.engine.now(), list[0])
 		return err
 	})
 	return out, err
 }
 
-func explain(r store.Reader, p *policy.Policy, a *Account) (Explanation, error) {
+func explain(r store.Reader, p *policy.Policy, now time.Time, a *Account) (Explanation, error) {
 	if a.Status == policy.Deleted {
 		return Explanation{Account: a, Status: a.Status, Reasons: a.Reasons}, nil
 	}
-	facts, _, err := collect(r, p, a, a, a.ResourceID == "")
+	facts, _, err := collect(r, p, now, a, a, a.ResourceID == "")
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -16,3 +16,19 @@ func Prune(e *Engine, ctx context.Context, connection string) error {
 func DeleteDue(e *Engine, ctx context.Context, connection string) error {
 	return e.deleteDue(ctx, connection)
 }
+
+// UserContent returns what a login stores of a new person.
+func UserContent(id Identity) Content {
+	u := userDocument{}
+	u.say(&id)
+	u["externalId"] = id.ID
+	return u.content()
+}
+
+// GroupContent returns what a login stores of a group.
+func GroupContent(value, name string) Content { return groupContent(value, name, true) }
+
+// Lapse withdraws the rights that have lapsed.
+func Lapse(e *Engine, ctx context.Context, connection string) error {
+	return e.lapse(ctx, connection)
+}

@@ -60,7 +60,7 @@ func (c *change) holdBack(before, after *Account, current *policy.Current, d *po
 	}
 	effect := holdOf(before)
 	switch {
-	case c.releasing:
+	case c.releasing, c.forcing && effect != effectCanceled:
 		return false, nil
 	case c.canceling:
 		effect = effectCanceled
@@ -172,11 +172,22 @@ func (c *change) tooManyGo(n int) (bool, error) {
 	return n*massShare > m.Active, nil
 }
 
+// tooManyOf reports whether n more accounts are too many for this hour, of as
+// many as are active now.
+func (c *change) tooManyOf(n, active int) (bool, error) {
+	m, err := c.massCount()
+	if err != nil {
+		return false, err
+	}
+	m.Active, m.Counted, c.counted = active+m.Count, c.now, true
+	return c.tooManyGo(n)
+}
+
 // holdMany finds out whether deriving the accounts would deprovision too many
 // at once. If so, holdBack keeps each.
 func (c *change) holdMany(list []*Account) error {
 	most := c.engine.Limits.deprovision()
-	if most < 0 {
+	if most < 0 || c.holding { // held already: the cause is a part of a larger one
 		return nil
 	}
 	m, err := c.massCount()

@@ -258,10 +258,8 @@ func TestMassGuardInRunningJob(t *testing.T) {
 		group := tn.group("Staff", users...)
 		tn.engine.Limits = provision.Limits{Inline: 5, Batch: 20}
 		tn.setPolicy(`{"requiredGroups":"Staff","company":"Acme"}`)
-		for range 3 { // counts everybody, and derives some
-			if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
-				t.Fatal(more, err)
-			}
+		if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
+			t.Fatal(more, err)
 		}
 		tn.rename(group, "Others")
 		tn.runUntilSettled()
@@ -337,4 +335,103 @@ func TestMassGuardInJob(t *testing.T) {
 			t.Errorf("%d accounts are disabled, %d held; want 0, 30", n, held)
 		}
 	})
+}
+
+// A policy edit that is forced holds nobody: at once, by a job, and after an
+// edit that did. It releases who is held, but nobody whom an operator keeps.
+func TestForceConnection(t *testing.T) {
+	const gate, closed = `{"requiredGroups":"Staff"}`, `{"requiredGroups":"Nobody"}`
+	tests := []struct {
+		name   string
+		limits provision.Limits
+		first  bool // the edit is saved without force before
+	}{
+		{name: "at once"},
+		{name: "at once, after it was held", first: true},
+		{name: "by a job", limits: provision.Limits{Inline: 5, Batch: 4}},
+		{name: "by a job, after it was held", limits: provision.Limits{Inline: 5, Batch: 4}, first: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, gate)
+				group := tn.group("Staff", tn.people(30)...)
+				tn.rename(group, "Others") // holds all
+				kept := tn.account("u3").ID
+				if err := tn.operator().Cancel(t.Context(), kept); err != nil {
+					t.Fatal(err)
+				}
+				tn.engine.Limits = test.limits
+				settle := func() {
+					if test.limits.Inline > 0 {
+						tn.runUntilSettled()
+					}
+				}
+				if test.first {
+					tn.setPolicy(closed)
+					settle()
+					if n, held := tn.count(policy.Active), len(tn.held()); n != 30 || held != 29 {
+						t.Errorf("saving leaves %d active, %d of them held; want 30, 29", n, held)
+					}
+				}
+				at := tn.lastEvent()
+				if changed := tn.force(closed); changed == test.first {
+					t.Errorf("forcing reports %t, want %t", changed, !test.first)
+				}
+				settle()
+				if n, held := tn.count(policy.Disabled), len(tn.held()); n != 29 || held != 0 {
+					t.Errorf("%d accounts are disabled, %d held; want 29, none", n, held)
+				}
+				tn.expectStatus("u3", policy.Active)
+				if n := tn.countEvents(at, store.AccountHeld); n != 0 {
+					t.Errorf("%d accounts were held meanwhile", n)
+				}
+				// It was one time: the next edit is guarded again, with the whole
+				// of what an hour allows.
+				tn.engine.Limits = provision.Limits{}
+				tn.setPolicy(`{}`)
+				tn.setPolicy(closed)
+				if n, held := tn.count(policy.Active), len(tn.held()); n != 30 || held != 29+1 {
+					t.Errorf("the next edit leaves %d active, %d held; want 30 and all", n, held)
+				}
+			})
+		})
+	}
+}
+
+// What a forced edit has not taken out yet is guarded when another change needs
+// the job.
+func TestForceEndsWithNextCause(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		group := tn.group("Staff", tn.people(40)...)
+		tn.engine.Limits = provision.Limits{Inline: 5, Batch: 5}
+		tn.force(`{"requiredGroups":"Nobody"}`)
+		if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
+			t.Fatal(more, err)
+		}
+		tn.rename(group, "Others")
+		tn.runUntilSettled()
+		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 5 || held != 35 {
+			t.Errorf("%d accounts are disabled, %d held; want 5, 35", n, held)
+		}
+	})
+}
+
+// force saves a policy past the mass guard.
+func (tn *tenant) force(config string) (changed bool) {
+	tn.t.Helper()
+	p, err := policy.Parse([]byte(config))
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	conn, err := tn.engine.Connection(tn.t.Context(), "acme")
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	conn.Policy = p
+	if changed, err = tn.engine.ForceConnection(tn.t.Context(), conn, tester); err != nil {
+		tn.t.Fatal(err)
+	}
+	return changed
 }

@@ -17,101 +17,54 @@ const recordJob = "job"
 // a change that touches more accounts than one transaction may. A connection
 // has at most one.
 //
-// Revocations come first: a walk over the accounts stores what takes something
-// away or changes nothing of what an account may do, and leaves alone the
-// accounts that would only gain. Another walk, if there are such, derives all. So nobody keeps a right because many others wait for theirs.
-//
-// Before both a walk counts who would be deprovisioned. When these are too many
-// at once, the walks that follow hold them.
+// The first walk meets every account. It leaves those alone that do not change,
+// and stores what takes something away or changes nothing of what an account
+// may do. It leaves to the second walk who would be deprovisioned, since the
+// mass guard must know first how many they are, and to the third who would only
+// gain. So nobody keeps a right because many others wait for theirs.
 type job struct {
-	Counting walk `json:"counting"`
-	Revoking walk `json:"revoking"`
+	Survey   walk `json:"survey"`
+	Removing walk `json:"removing"`
 	Granting walk `json:"granting"`
 
-	// Counted says that the first walk has ended, Gone how many it has found,
-	// and Hold that they are too many.
-	Counted bool `json:"counted,omitempty"`
-	Gone    int  `json:"gone,omitempty"`
-	Hold    bool `json:"hold,omitempty"`
+	// Surveyed says that the first walk has ended, and Removed the second.
+	Surveyed bool `json:"surveyed,omitempty"`
+	Removed  bool `json:"removed,omitempty"`
 
-	// Revoked says that the second walk has ended, and Left that it has left
-	// accounts to the third.
-	Revoked bool `json:"revoked,omitempty"`
-	Left    bool `json:"left,omitempty"`
+	// Active is how many active accounts the first walk has met, Gone how many
+	// of them would be deprovisioned, and Hold that these are too many.
+	Active int  `json:"active,omitempty"`
+	Gone   int  `json:"gone,omitempty"`
+	Hold   bool `json:"hold,omitempty"`
+
+	// Force says that the mass guard holds nobody.
+	Force bool `json:"force,omitempty"`
 
 	Accounts int                `json:"accounts"` // derived so far
 	Actor    Actor              `json:"actor"`
 	Cause    *store.ResourceRef `json:"cause,omitempty"`
 }
 
-// walk goes over the accounts in order of id. A change that comes while it walks
-// makes it walk on, past the end and round again, to where it stood. So every
-// account is met after the last change that needed it.
-type walk struct {
-	// Cursor is the last account that was met in this round.
-	Cursor string `json:"cursor,omitempty"`
-
-	// Again, when not empty, asks for another round up to this account.
-	Again string `json:"again,omitempty"`
-
-	// Until, when not empty, ends this round after this account.
-	Until string `json:"until,omitempty"`
-}
-
-// waits reports whether the walk has not met an account yet.
-func (w *walk) waits(account string) bool {
-	if account > w.Cursor && (w.Until == "" || account <= w.Until) {
-		return true
-	}
-	return account <= w.Again
-}
-
-// renew makes the walk meet every account from now on.
-func (w *walk) renew() { w.Again, w.Until = w.Cursor, "" }
-
-// step calls visit with the next accounts and reports whether the walk is done.
-func (w *walk) step(c *change, visit func(*Account) error) (done bool, err error) {
-	size := c.engine.Limits.batch()
-	list, err := c.tx.Accounts(store.AccountQuery{After: w.Cursor, Limit: size})
-	if err != nil {
-		return false, err
-	}
-	ended := len(list) < size
-	for _, a := range list {
-		if w.Until != "" && a.ID > w.Until {
-			ended = true
-			break
-		}
-		if err := visit(a); err != nil {
-			return false, err
-		}
-		w.Cursor = a.ID
-	}
-	if !ended {
-		return false, nil
-	}
-	done = w.Again == ""
-	w.Cursor, w.Until, w.Again = "", w.Again, ""
-	return done, nil
-}
-
 // waits reports whether an account may not have been derived yet.
 func (j *job) waits(account string) bool {
-	return !j.Revoked && j.Revoking.waits(account) || j.Left && j.Granting.waits(account)
+	return !j.Surveyed && j.Survey.waits(account) ||
+		!j.Removed && j.Removing.left(account) || j.Granting.left(account)
 }
 
 // renew makes the job derive every account from now on.
 func (j *job) renew() {
-	j.Counting, j.Counted, j.Gone, j.Hold = walk{}, false, 0, false
-	if j.Revoked {
-		j.Revoked, j.Revoking = false, walk{}
+	if j.Surveyed {
+		j.Survey = walk{}
 	} else {
-		j.Revoking.renew()
+		j.Survey.renew()
 	}
-	j.Granting.renew()
+	j.Surveyed, j.Active, j.Gone, j.Hold = false, 0, 0, false
+	j.Removed, j.Removing, j.Granting = false, walk{}, walk{}
 }
 
-// startJob asks for all accounts to be derived by [Engine.Run].
+// startJob asks for all accounts to be derived by [Engine.Run]. A job that is
+// under way begins again. It is guarded when this cause is, also if the one
+// before was not: whom that holds, an operator can still release.
 func (c *change) startJob() error {
 	c.jobs++
 	j, version, err := readJob(c.tx)
@@ -123,7 +76,7 @@ func (c *change) startJob() error {
 	default:
 		j.renew()
 	}
-	j.Actor, j.Cause = c.actor, c.cause
+	j.Actor, j.Cause, j.Force = c.actor, c.cause, c.forcing
 	return writeJob(c.tx, j, version)
 }
 
@@ -192,7 +145,7 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 		if err != nil {
 			return err
 		}
-		c.actor, c.cause = j.Actor, j.Cause
+		c.actor, c.cause, c.forcing = j.Actor, j.Cause, j.Force
 		done, err := c.batch(j)
 		if err != nil {
 			return err
@@ -213,65 +166,90 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 	return more, err
 }
 
-// batch derives the next accounts and reports whether the job is done.
+// batch does the next part of a job and reports whether the job is done.
 func (c *change) batch(j *job) (done bool, err error) {
-	if !j.Counted && c.engine.Limits.deprovision() >= 0 {
-		return false, c.countBatch(j)
-	}
-	c.holding = j.Hold
-	if j.Revoked {
-		return j.Granting.step(c, func(a *Account) error {
+	switch {
+	case !j.Surveyed:
+		guarded := c.engine.Limits.deprovision() >= 0 && !j.Force
+		j.Surveyed, err = j.Survey.step(c, func(a *Account) error { return c.survey(j, a, guarded) })
+		if err == nil && j.Surveyed && j.Gone > 0 {
+			err = c.decideHold(j)
+		}
+	case !j.Removed && j.Removing.some():
+		c.holding = j.Hold
+		j.Removed, err = j.Removing.step(c, func(a *Account) error { return c.remove(j, a) })
+	case j.Granting.some():
+		done, err = j.Granting.step(c, func(a *Account) error {
 			j.Accounts++
 			return c.resettle(a)
 		})
 	}
-	j.Revoked, err = j.Revoking.step(c, func(a *Account) error {
-		left, err := c.revokeFirst(a)
-		if left {
-			j.Left = true
-		} else {
-			j.Accounts++
-		}
-		return err
-	})
-	return j.Revoked && !j.Left, err
+	finished := j.Surveyed && (j.Removed || !j.Removing.some()) && (done || !j.Granting.some())
+	return finished, err
 }
 
-// countBatch counts how many of the next accounts would be deprovisioned. It
-// ends when they are too many already.
-func (c *change) countBatch(j *job) (err error) {
-	j.Counted, err = j.Counting.step(c, func(a *Account) error {
-		goes, err := c.wouldGo(a)
-		if goes {
-			j.Gone++
-		}
-		return err
-	})
-	if err != nil || j.Gone == 0 {
+// survey settles a stored account, or leaves it to a later walk: to the second
+// if it would be deprovisioned and that is guarded, to the third if it would
+// only gain.
+func (c *change) survey(j *job, before *Account, guarded bool) error {
+	if before.Status == policy.Deleted {
+		return nil
+	}
+	c.counting = guarded
+	after, notes, err := c.prepareAgain(before)
+	c.counting = false
+	if err != nil {
 		return err
 	}
-	j.Hold, err = c.tooManyGo(j.Gone)
-	j.Counted = j.Counted || j.Hold
+	if before.Status == policy.Active {
+		j.Active++
+		if guarded && after.Status != policy.Active {
+			j.Gone++
+			j.Removing.leave(before.ID)
+			return nil
+		}
+	}
+	return c.settleUnlessGain(j, before, after, notes)
+}
+
+// decideHold decides whether the second walk of a job holds the accounts that
+// it meets.
+func (c *change) decideHold(j *job) (err error) {
+	if j.Removing.Many {
+		j.Granting = walk{} // the second walk meets all, and leaves them again
+	}
+	j.Hold, err = c.tooManyOf(j.Gone, j.Active)
 	return err
 }
 
-// revokeFirst settles a stored account unless it would only gain. It reports
-// whether there is something left to give.
-func (c *change) revokeFirst(before *Account) (left bool, err error) {
+// remove settles a stored account unless it would only gain.
+func (c *change) remove(j *job, before *Account) error {
 	if before.Status == policy.Deleted {
-		return false, nil
+		return nil
 	}
 	after, notes, err := c.prepareAgain(before)
 	if err != nil {
-		return false, err
+		return err
 	}
+	return c.settleUnlessGain(j, before, after, notes)
+}
+
+// settleUnlessGain settles a prepared account, or leaves it to the last walk of
+// a job when there is only something to give.
+func (c *change) settleUnlessGain(j *job, before, after *Account, notes []store.EventType) error {
 	if gains(before, after) && !gains(after, before) {
-		return true, nil
+		j.Granting.leave(before.ID)
+		return nil
 	}
+	j.Accounts++
 	if err := c.settlePrepared(before, after, notes); err != nil {
-		return false, err
+		return err
 	}
-	return c.waitsForDefaults(after)
+	waits, err := c.waitsForDefaults(after)
+	if waits {
+		j.Granting.leave(before.ID)
+	}
+	return err
 }
 
 // gains reports whether an account may do something after that it may not

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,11 +33,15 @@ func markText(rec *store.Record) (string, error) {
 	return text, nil
 }
 
-// putMark sets a mark, whether or not it is there.
+// putMark sets a mark, whether or not it is there. It writes nothing where the
+// mark is the same.
 func (c *change) putMark(kind, key, text string) error {
 	put := &store.Record{Kind: kind, Key: key, Value: mustJSON(text)}
 	old, err := c.tx.Record(kind, key)
 	if err == nil {
+		if bytes.Equal(old.Value, put.Value) {
+			return nil
+		}
 		put.Version = old.Version
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return err

@@ -144,6 +144,10 @@ func TestOperatorUnknownAccount(t *testing.T) {
 		{"Disable", func(d *provision.Directory, id string) error { return d.Disable(t.Context(), id) }},
 		{"Enable", func(d *provision.Directory, id string) error { return d.Enable(t.Context(), id) }},
 		{"MarkLoggedIn", func(d *provision.Directory, id string) error { return d.MarkLoggedIn(t.Context(), id) }},
+		{"RemoveGroup", func(d *provision.Directory, id string) error { return d.RemoveGroup(t.Context(), id, "g") }},
+		{"Edit", func(d *provision.Directory, id string) error {
+			return d.Edit(t.Context(), id, provision.AccountEdit{TwoFactor: policy.NeverTwoFactor})
+		}},
 		{"DeleteAccount", func(d *provision.Directory, id string) error { return d.DeleteAccount(t.Context(), id) }},
 	}
 	for _, action := range actions {

@@ -82,6 +82,13 @@ func (c *change) derive(p *people) error {
 
 // settleAll settles accounts for one cause, by which somebody may be losing.
 func (c *change) settleAll(list []*Account, losing bool, settle func(*Account) error) error {
+	if len(list) > 1 {
+		tx := recall(c.tx)
+		if err := tx.readGroups(list); err != nil {
+			return err
+		}
+		c.tx = tx
+	}
 	if losing {
 		if err := c.holdMany(list); err != nil {
 			return err

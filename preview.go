@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -69,7 +70,7 @@ func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after str
 		}
 		var found []AccountChange
 		for _, a := range list {
-			next, err := redecide(r, p, a)
+			next, err := redecide(r, p, d.engine.now(), a)
 			if err != nil {
 				return err
 			}
@@ -88,15 +89,16 @@ func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after str
 
 // redecide returns what a policy makes of a stored account. A tombstone stays
 // what it is.
-func redecide(r store.Reader, p *policy.Policy, before *Account) (*Account, error) {
+func redecide(r store.Reader, p *policy.Policy, now time.Time, before *Account) (*Account, error) {
 	if before.Status == policy.Deleted {
 		return before, nil
 	}
 	after := before.Clone()
-	facts, groups, err := collect(r, p, before, after, before.ResourceID == "")
+	facts, groups, err := collect(r, p, now, before, after, before.ResourceID == "")
 	if err != nil {
 		return nil, err
 	}
+	after.EmailVerified = p.TrustsEmail(after.Email)
 	applyDecision(after, p.Decide(facts), groups)
 	return after, nil
 }

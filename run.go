@@ -24,8 +24,9 @@ const pruneBatch = 10_000
 
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
-// deleteAfterDays are over, and removes events older than [Engine.Retention].
-// It logs what fails and tries again. It returns ctx.Err().
+// deleteAfterDays are over, removes events older than [Engine.Retention], and
+// stores what [Engine.CountRefusal] counted, also before it ends. It logs what
+// fails and tries again. It returns ctx.Err().
 //
 // A host calls Run once, in a goroutine of its own.
 func (e *Engine) Run(ctx context.Context) error {
@@ -39,7 +40,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		for _, id := range ids {
 			e.runConnection(ctx, id, last)
 		}
+		e.runTasks(ctx, store.Global, last, []task{
+			{"storing refusals", refusalInterval, func() error { return e.flushRefusals(ctx) }},
+			{"pruning refusals", pruneInterval, func() error { return e.pruneRefusals(ctx, store.Global) }},
+		})
 		if err := wait(ctx, news, pollInterval); err != nil {
+			e.flushLast(ctx)
 			return err
 		}
 	}
@@ -56,21 +62,46 @@ func (e *Engine) runConnection(ctx context.Context, id string, last map[string]t
 		}
 	}
 	now := e.now()
-	tasks := []struct {
-		what  string
-		every time.Duration
-		do    func() error
-	}{
+	e.runTasks(ctx, id, last, []task{
 		{"looking after credentials", credentialInterval, func() error { return e.expireCredentials(ctx, id) }},
 		{"deleting accounts", deletionInterval, func() error { return e.deleteDue(ctx, id) }},
+		{"withdrawing lapsed rights", lapseInterval, func() error { return e.lapse(ctx, id) }},
+		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
-	}
+		{"pruning refusals", pruneInterval, func() error { return e.pruneRefusals(ctx, id) }},
+	})
+}
+
+// task is work that Run does again and again.
+type task struct {
+	what  string
+	every time.Duration
+	do    func() error
+}
+
+// runTasks does the tasks of a scope whose time has come.
+func (e *Engine) runTasks(ctx context.Context, scope string, last map[string]time.Time, tasks []task) {
+	now := e.now()
 	for _, task := range tasks {
-		if key := task.what + "/" + id; now.Sub(last[key]) >= task.every {
+		if key := task.what + "/" + scope; now.Sub(last[key]) >= task.every {
 			last[key] = now
 			if err := task.do(); err != nil && ctx.Err() == nil {
-				e.logger().Error(task.what, "connection", id, "error", err)
+				e.logger().Error(task.what, "connection", scope, "error", err)
 			}
+		}
+	}
+}
+
+// flushWait is how long Run takes at most to store the last refusals.
+const flushWait = 5 * time.Second
+
+// flushLast stores the refusals that were counted before Run ends.
+func (e *Engine) flushLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWait)
+	defer cancel()
+	for range 2 { // those of connections that are no more go to the others' the second time
+		if err := e.flushRefusals(ctx); err != nil {
+			e.logger().Error("storing refusals", "error", err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/scimjit/provision/store"
 )
@@ -52,8 +53,7 @@ type SyncOptions struct {
 
 	// Force overrides the mass guard: whoever the sync deprovisions loses
 	// access, those included that an earlier sync deprovisioned and the guard
-	// held. A group so large that its change is left to a job of [Engine.Run]
-	// is guarded by the job all the same.
+	// held. Whom an operator kept by [Directory.Cancel] stays.
 	Force bool
 
 	// Progress, when not nil, is called after each batch with the counts so
@@ -85,7 +85,8 @@ type SyncReport struct {
 	MembersUnknown int `json:"membersUnknown"`
 
 	// Held says that the mass guard holds the accounts of the users that are
-	// absent or no longer active. See [Directory.Release].
+	// absent, no longer active, or in no required group any more. See
+	// [Directory.Release].
 	Held bool `json:"held"`
 
 	// Problems are objects that could not be written, at most 100, and
@@ -130,17 +131,20 @@ const (
 //
 // What takes something away waits until the source was read to its end without
 // an error: users are written as they come, groups are kept in memory. The mass
-// guard counts the users that are absent or became inactive as one cause, and
-// each group's removed members as one.
+// guard takes the whole sync for one cause, and counts before anybody loses
+// access who is going to: users that are absent, that became inactive, and that
+// leave the last required group. The users of a group so large that its change is
+// left to a job of [Engine.Run] are counted by the job once more.
 //
 // The work is done in batches, each a transaction, between which other requests
 // go on. A sync that ended early, for whatever reason, is completed by running it
-// again. Two syncs of one connection should not run at the same time: each undoes
-// in part what the other did.
+// again. A connection has one sync at a time, in all processes together; a dry
+// run may go along. The place of one that was silent for two minutes, such as of
+// a process that ended, can be taken.
 //
 // The error is [ErrEmptySync] when the source has no users, also with Force,
-// [ErrNotFound] for an unknown connection, or the source's own; the report counts
-// what was done until then.
+// [ErrNotFound] for an unknown connection, [ErrSyncRunning] beside another sync,
+// or the source's own; the report counts what was done until then.
 func (d *Directory) Sync(ctx context.Context, src Source, o SyncOptions) (SyncReport, error) {
 	s := &syncing{
 		engine: d.engine, connection: d.connection,
@@ -159,17 +163,29 @@ type syncing struct {
 	options    SyncOptions
 	report     SyncReport
 
+	lease   string    // of this run; empty for a dry run
+	renewed time.Time // when the lease was prolonged
+
 	users, groups *syncIndex
+	knowsGroups   bool        // the source has something to say about groups
 	batch         []userWrite // not written yet
 	leaving       []userWrite // users that become inactive
 	again         []userWrite // users whose name another one had
 	orphans       []string    // marks of what is no more
+	absent        []string    // users that the source has no longer
+	absentBefore  []string    // users that it had no longer before
 }
 
 func (s *syncing) run(ctx context.Context, src Source) error {
 	// An unknown connection must not look like an empty one.
 	if _, err := s.engine.Connection(ctx, s.connection); err != nil {
 		return err
+	}
+	if !s.options.DryRun {
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
+		defer s.end(ctx)
 	}
 	var err error
 	if s.users, err = s.load(ctx, TypeUser); err != nil {
@@ -184,8 +200,13 @@ func (s *syncing) run(ctx context.Context, src Source) error {
 	if err := s.readUsers(ctx, src); err != nil {
 		return err
 	}
-	groups, known, err := s.readGroups(ctx, src)
+	source, err := s.readGroups(ctx, src)
 	if err != nil {
+		return err
+	}
+	groups := s.planGroups(source)
+	s.findAbsent()
+	if err := s.askGuard(ctx, groups); err != nil {
 		return err
 	}
 	if err := s.retire(ctx); err != nil {
@@ -194,10 +215,12 @@ func (s *syncing) run(ctx context.Context, src Source) error {
 	if err := s.retryUsers(ctx); err != nil {
 		return err
 	}
-	if !known {
-		return nil
+	if s.knowsGroups {
+		if err := s.syncGroups(ctx, groups); err != nil {
+			return err
+		}
 	}
-	return s.syncGroups(ctx, groups)
+	return s.letGo(ctx)
 }
 
 // update is a transaction of the sync. A dry run has none.
@@ -205,7 +228,13 @@ func (s *syncing) update(ctx context.Context, fn func(*change) error) error {
 	if s.options.DryRun {
 		return nil
 	}
-	return s.engine.update(ctx, s.connection, s.actor, fn)
+	d := Directory{engine: s.engine, connection: s.connection, actor: s.actor}
+	return d.linkingUpdate(ctx, func(c *change) error {
+		if err := s.renew(c.tx); err != nil {
+			return err
+		}
+		return fn(c)
+	})
 }
 
 func (s *syncing) progress() {
@@ -227,6 +256,9 @@ func (s *syncing) readUsers(ctx context.Context, src Source) error {
 	for u, err := range src.Users(ctx) {
 		if err != nil {
 			return fmt.Errorf("provision: reading the users to sync: %w", err)
+		}
+		if err := s.keep(ctx); err != nil {
+			return err
 		}
 		if s.report.Users.Seen++; s.report.Users.Seen%syncPage == 0 {
 			s.progress()
@@ -250,19 +282,22 @@ func (s *syncing) readUsers(ctx context.Context, src Source) error {
 	return ctx.Err()
 }
 
-// readGroups reads the groups of the source; known says that it has some to say
-// about groups.
-func (s *syncing) readGroups(ctx context.Context, src Source) (list []SyncGroup, known bool, err error) {
+// readGroups reads the groups of the source.
+func (s *syncing) readGroups(ctx context.Context, src Source) (list []SyncGroup, err error) {
 	groups := src.Groups(ctx)
 	if groups == nil {
-		return nil, false, nil
+		return nil, nil
 	}
+	s.knowsGroups = true
 	for g, err := range groups {
 		if err != nil {
-			return nil, false, fmt.Errorf("provision: reading the groups to sync: %w", err)
+			return nil, fmt.Errorf("provision: reading the groups to sync: %w", err)
+		}
+		if err := s.keep(ctx); err != nil {
+			return nil, err
 		}
 		s.report.Groups.Seen++
 		list = append(list, g)
 	}
-	return list, true, ctx.Err()
+	return list, ctx.Err()
 }

@@ -24,8 +24,7 @@ type groupWrite struct {
 
 // syncGroups makes the connection have the groups. Members come before members
 // go and groups are deleted, so that nobody who moves loses access in between.
-func (s *syncing) syncGroups(ctx context.Context, groups []SyncGroup) error {
-	list := s.planGroups(groups)
+func (s *syncing) syncGroups(ctx context.Context, list []groupWrite) error {
 	for attempt := range 2 { // a name may become free
 		for part := range slices.Chunk(list, syncBatch) {
 			if err := s.writeGroups(ctx, part, attempt == 1); err != nil {
@@ -38,6 +37,9 @@ func (s *syncing) syncGroups(ctx context.Context, groups []SyncGroup) error {
 		for i := range list {
 			if list[i].failed {
 				continue
+			}
+			if err := s.keep(ctx); err != nil {
+				return err
 			}
 			if err := step(ctx, &list[i]); err != nil {
 				return err
@@ -109,7 +111,7 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 		}
 		id := cmp.Or(w.id, "new "+w.key) // of a dry run
 		err := s.update(ctx, func(c *change) error {
-			c.releasing = s.options.Force
+			s.guard(c)
 			r, err := c.syncContent(TypeGroup, w.id, &w.source.Content)
 			if err != nil {
 				return err
@@ -150,12 +152,7 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 		}
 		want[id] = true
 	}
-	var have []store.Membership
-	err := s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
-		var err error
-		have, err = r.Memberships(w.id, "", 0)
-		return err
-	})
+	have, err := s.memberships(ctx, w.id)
 	if err != nil {
 		return err
 	}
@@ -218,7 +215,7 @@ func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
 // changeMembers is a transaction on the members of source sync of a group.
 func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*change, *Draft) error) error {
 	err := s.update(ctx, func(c *change) error {
-		c.releasing = s.options.Force
+		s.guard(c)
 		r, err := c.tx.Resource(TypeGroup, w.id, 0)
 		if err != nil {
 			return err
@@ -238,16 +235,9 @@ func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*cha
 // deleteGroups deletes the groups that a sync created and the source has no
 // longer, one in each transaction: deleting one touches all its members.
 func (s *syncing) deleteGroups(ctx context.Context) error {
-	var ids []string
-	for id, e := range s.groups.entries {
-		if e.mark != "" && !e.seen {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids) // a map has no order
-	for _, id := range ids {
+	for _, id := range s.groupsToDelete() {
 		err := s.update(ctx, func(c *change) error {
-			c.releasing = s.options.Force
+			s.guard(c)
 			if err := c.clearMark(recordSync, id); err != nil {
 				return err
 			}
@@ -267,4 +257,17 @@ func (s *syncing) deleteGroups(ctx context.Context) error {
 		s.progress()
 	}
 	return nil
+}
+
+// groupsToDelete returns the groups that a sync created and the source has no
+// longer.
+func (s *syncing) groupsToDelete() []string {
+	var ids []string
+	for id, e := range s.groups.entries {
+		if e.mark != "" && !e.seen {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids) // a map has no order
+	return ids
 }

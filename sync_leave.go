@@ -27,69 +27,47 @@ func (c *change) syncLeave(id string) error {
 	return c.settle(before, after, false)
 }
 
-// syncGoes reports whether a block of the sync takes access from the account of
-// a user, or would if the guard did not hold it.
-func (c *change) syncGoes(id string) (bool, error) {
-	before, err := c.tx.AccountOf(id)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	if err != nil || before.Status != policy.Active {
-		return false, err
-	}
-	after := before.Clone()
-	setBlock(&after.Facts.Blocks, store.SourceSync, true)
-	facts, _, err := collect(c.tx, c.conn.policy, before, after, false)
-	if err != nil {
-		return false, err
-	}
-	return c.conn.policy.Decide(facts).Status != policy.Active, nil
-}
-
-// retire takes access from the users that are absent or no longer active.
-func (s *syncing) retire(ctx context.Context) error {
-	var absent, before []string
+// findAbsent finds the users that the source has no longer.
+func (s *syncing) findAbsent() {
 	for id, e := range s.users.entries {
 		switch {
 		case e.seen || e.mark == "":
 		case e.mark == syncAbsent:
-			before = append(before, id)
+			s.absentBefore = append(s.absentBefore, id)
 		default:
-			absent = append(absent, id)
+			s.absent = append(s.absent, id)
 		}
 	}
-	slices.Sort(absent) // a map has no order
-	slices.Sort(before)
+	slices.Sort(s.absent) // a map has no order
+	slices.Sort(s.absentBefore)
+}
+
+// retire takes access from the users that are absent or no longer active.
+func (s *syncing) retire(ctx context.Context) error {
 	if err := s.dropOrphans(ctx); err != nil {
 		return err
 	}
-	hold, err := s.tooMany(ctx, absent, before)
-	if err != nil {
-		return err
-	}
-	s.report.Held = hold
-	guard := func(c *change) { c.holding, c.releasing = hold, s.options.Force }
 	for list := range slices.Chunk(s.leaving, syncBatch) {
-		if err := s.writeUsers(ctx, list, guard); err != nil {
+		if err := s.writeUsers(ctx, list, s.guard); err != nil {
 			return err
 		}
 	}
-	if err := s.leave(ctx, absent, guard); err != nil {
+	if err := s.leave(ctx, s.absent); err != nil {
 		return err
 	}
-	s.report.Users.Absent = len(absent)
+	s.report.Users.Absent = len(s.absent)
 	s.progress()
 	if s.options.Force { // those that are held go now
-		return s.leave(ctx, before, guard)
+		return s.leave(ctx, s.absentBefore)
 	}
 	return nil
 }
 
 // leave blocks users that are absent.
-func (s *syncing) leave(ctx context.Context, absent []string, guard func(*change)) error {
+func (s *syncing) leave(ctx context.Context, absent []string) error {
 	for ids := range slices.Chunk(absent, syncBatch) {
 		err := s.update(ctx, func(c *change) error {
-			guard(c)
+			s.guard(c)
 			for _, id := range ids {
 				if err := c.syncLeave(id); err != nil {
 					return err
@@ -103,6 +81,51 @@ func (s *syncing) leave(ctx context.Context, absent []string, guard func(*change
 	}
 	for _, id := range absent {
 		s.users.entries[id].mark = syncAbsent
+	}
+	return nil
+}
+
+// letGo takes access, with Force, from the users of the source whom an earlier
+// sync put out of their last required group and the guard holds: nothing of
+// theirs is written by this sync.
+func (s *syncing) letGo(ctx context.Context) error {
+	if !s.options.Force || s.options.DryRun {
+		return nil
+	}
+	d := s.engine.Directory(s.connection)
+	q := store.AccountQuery{Statuses: []string{string(policy.Active)}, Limit: syncPage}
+	for more := true; more; {
+		list, err := d.Accounts(ctx, q)
+		if err != nil {
+			return err
+		}
+		var held []string
+		for _, a := range list {
+			if e := s.users.entries[a.ResourceID]; a.Held && e != nil && e.mark != "" {
+				held = append(held, a.ID)
+			}
+			q.After = a.ID
+		}
+		for ids := range slices.Chunk(held, syncBatch) {
+			if err := s.update(ctx, func(c *change) error { s.guard(c); return c.resettleAll(ids) }); err != nil {
+				return err
+			}
+		}
+		more = len(list) == q.Limit
+	}
+	return nil
+}
+
+// resettleAll settles accounts under the connection as it is now.
+func (c *change) resettleAll(accounts []string) error {
+	for _, id := range accounts {
+		a, err := c.tx.Account(id)
+		if err != nil {
+			return err
+		}
+		if err := c.resettle(a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -123,49 +146,4 @@ func (s *syncing) dropOrphans(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// tooMany asks the mass guard about all that lose access by this sync. Those that
-// an earlier sync took out count while they are held, so that a sync in two parts
-// is no way around the guard.
-func (s *syncing) tooMany(ctx context.Context, absent, before []string) (bool, error) {
-	if s.options.Force || len(absent)+len(s.leaving) == 0 {
-		return false, nil
-	}
-	ids := slices.Concat(absent, before)
-	for i := range s.leaving {
-		ids = append(ids, s.leaving[i].id)
-	}
-	gone := 0
-	for part := range slices.Chunk(ids, syncBatch) {
-		n := 0
-		err := s.engine.update(ctx, s.connection, s.actor, func(c *change) error {
-			n = 0
-			for _, id := range part {
-				goes, err := c.syncGoes(id)
-				if err != nil {
-					return err
-				}
-				if goes {
-					n++
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return false, err
-		}
-		gone += n
-	}
-	if gone == 0 {
-		return false, nil
-	}
-	hold := false
-	err := s.engine.update(ctx, s.connection, s.actor, func(c *change) error {
-		var err error
-		hold, err = c.tooManyGo(gone)
-		c.counted = c.counted && !s.options.DryRun
-		return err
-	})
-	return hold, err
 }

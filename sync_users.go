@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/scimjit/provision/store"
 )
@@ -83,20 +84,27 @@ func (s *syncing) writeUsers(ctx context.Context, list []userWrite, prepare func
 	for i := range list {
 		ids[i] = cmp.Or(list[i].id, "new "+list[i].key) // of a dry run
 	}
+	at := 0
 	err := s.update(ctx, func(c *change) error {
 		if prepare != nil {
 			prepare(c)
 		}
-		for i := range list {
-			id, err := c.syncUser(&list[i])
+		for at = range list {
+			id, err := c.syncUser(&list[at])
 			var conflict *store.ConflictError
 			if err != nil && !errors.As(err, &conflict) && !errors.Is(err, ErrNotFound) {
 				return err
 			}
-			ids[i], failed[i] = id, err
+			ids[at], failed[at] = id, err
 		}
 		return nil
 	})
+	var refused *DeniedError
+	if errors.As(err, &refused) {
+		// What was written of this user went with the transaction.
+		s.problem(TypeUser, list[at].key, "it resembles somebody to whom it may not be linked")
+		return s.writeUsers(ctx, slices.Delete(slices.Clone(list), at, at+1), prepare)
+	}
 	if err != nil {
 		return err
 	}
@@ -167,6 +175,11 @@ func (c *change) syncContent(typ, id string, content *Content) (*Resource, error
 	}
 	if content != nil {
 		draft.Write(*content)
+	}
+	if id == "" {
+		if err := draft.adopt(); err != nil {
+			return nil, err
+		}
 	}
 	err := draft.apply()
 	return &draft.resource, err

@@ -26,11 +26,22 @@ func (h *Handler) principal(r *http.Request) (Principal, error) {
 	if h.Authenticate != nil {
 		return h.Authenticate(r)
 	}
+	return storePrincipal(h.Engine, r)
+}
+
+// Credentials returns what a [Handler] without the field Authenticate does: it
+// finds the bearer token or Basic password of a request among the credentials
+// that the engine keeps. It is for functions that accept something else too.
+func Credentials(engine *provision.Engine) func(*http.Request) (Principal, error) {
+	return func(r *http.Request) (Principal, error) { return storePrincipal(engine, r) }
+}
+
+func storePrincipal(engine *provision.Engine, r *http.Request) (Principal, error) {
 	secret, ok := requestSecret(r)
 	if !ok {
 		return Principal{}, provision.ErrUnauthenticated
 	}
-	cred, conn, err := h.Engine.Authenticate(r.Context(), secret)
+	cred, conn, err := engine.Authenticate(r.Context(), secret)
 	if err != nil {
 		return Principal{}, err
 	}

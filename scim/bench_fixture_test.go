@@ -42,7 +42,7 @@ const benchConnection = "bench"
 func newServer(tb testing.TB, st store.Store, connections ...string) *server {
 	tb.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	engine := &provision.Engine{Store: st, Logger: logger}
+	engine := &provision.Engine{Store: st, Logger: logger, Exclusive: true}
 	ctx, actor := context.Background(), provision.Actor{Kind: "system"}
 	for _, id := range connections {
 		c := provision.Connection{ID: id, SCIM: true, Policy: policy.Default()}

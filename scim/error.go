@@ -26,6 +26,10 @@ type Error struct {
 	Detail string // for the client
 	Err    error  // private cause, or nil
 
+	// Challenge is the WWW-Authenticate header of a 401 (RFC 9110 section
+	// 11.6.1); empty means that a bearer token or a Basic password is asked for.
+	Challenge string
+
 	retryAfter time.Duration
 	allow      string
 }
@@ -65,6 +69,7 @@ func asError(err error) *Error {
 		member      *provision.MemberError
 		limit       *provision.LimitError
 		guard       *provision.GuardError
+		denied      *provision.DeniedError
 		scan        *store.ScanError
 		unavailable *store.UnavailableError
 		tooLarge    *http.MaxBytesError
@@ -84,6 +89,8 @@ func asError(err error) *Error {
 		return &Error{Status: http.StatusPreconditionFailed, Detail: "the resource has another version"}
 	case errors.As(err, &conflict):
 		return &Error{Status: http.StatusConflict, Type: "uniqueness", Detail: conflict.Attribute + " is already in use"}
+	case errors.As(err, &denied):
+		return &Error{Status: http.StatusForbidden, Detail: "the user resembles an account that exists in the application and may not be linked to it", Err: err}
 	case errors.As(err, &guard):
 		return &Error{Status: http.StatusConflict, Detail: "this is the last site admin: make somebody else site admin first"}
 	case errors.As(err, &member):
@@ -108,7 +115,7 @@ func asError(err error) *Error {
 // report finds the answer to an error, and logs what the client is not told.
 func (h *Handler) report(r *http.Request, err error) *Error {
 	e := asError(err)
-	if e.Status < 500 || e.Err == nil {
+	if e.Err == nil || e.Status < 500 && e.Status != http.StatusForbidden {
 		return e
 	}
 	id := rand.Text()
@@ -127,7 +134,11 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		body = nil
 	}
 	header := w.Header()
-	if e.Status == http.StatusUnauthorized {
+	switch {
+	case e.Status != http.StatusUnauthorized:
+	case e.Challenge != "":
+		header.Set("WWW-Authenticate", e.Challenge)
+	default:
 		header.Add("WWW-Authenticate", `Bearer realm="scim"`)
 		header.Add("WWW-Authenticate", `Basic realm="scim", charset="UTF-8"`)
 	}

@@ -32,7 +32,8 @@ type Handler struct {
 	Authenticate func(*http.Request) (Principal, error)
 
 	// Address returns the address of the client that sent a request, which
-	// failed authentications are counted by: from the tenth in a minute they are
+	// refusals ([provision.Engine.CountRefusal]) and failed authentications are
+	// counted by. Of the latter, from the tenth in a minute they are
 	// answered with 429. A request with a valid credential always passes, and one
 	// without an Authorization header does not count. Nil takes
 	// [http.Request.RemoteAddr]. Behind a proxy, return what the proxy says; a
@@ -159,6 +160,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{handler: h, request: r, writer: w, routes: routeTable}
 	resp, err := x.serve()
 	if err != nil {
+		h.countRefusal(x, asError(err))
 		h.writeError(w, r, err)
 		return
 	}

@@ -1,0 +1,127 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// syncAll runs a full sync.
+func syncAll(tn *tenant, src listed) provision.SyncReport {
+	tn.t.Helper()
+	report, err := tn.dir.As(provision.Actor{Kind: "sync"}).Sync(tn.t.Context(), src, provision.SyncOptions{})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return report
+}
+
+// TestSyncAdopts has a sync bring people and groups whom logins have created, by
+// their name, by an address, and with the same content.
+func TestSyncAdopts(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true}`)
+		mustLogin(t, tn, provision.Identity{UserName: "ann", Groups: asserted("Wiki")})
+		mustLogin(t, tn, provision.Identity{UserName: "bob.kim@example.com", Email: "bob.kim@example.com"})
+		mustLogin(t, tn, provision.Identity{UserName: "eve"})
+		src := listed{
+			t: t, users: []string{`{"userName":"ANN","externalId":"1"}`, `{"userName":"bob@corp","emails":[{"value":"bob.kim@example.com"}]}`, `{"userName":"eve","active":true}`},
+			groups: map[string][]string{"WIKI": {"ANN"}},
+		}
+		syncAll(tn, src)
+		list, err := tn.dir.Accounts(t.Context(), store.AccountQuery{})
+		if err != nil || len(list) != 3 {
+			t.Fatalf("%d accounts, error %v", len(list), err)
+		}
+		if a := tn.account("ann"); a.ExternalID != "1" {
+			t.Errorf("ann was not adopted: %+v", a)
+		}
+		for _, name := range []string{"ann", "eve"} {
+			mustLogin(t, tn, provision.Identity{UserName: name, DisplayName: "by a login"})
+			if got := tn.account(name).DisplayName; got != "" {
+				t.Errorf("%s was adopted, and a login still gives the name %q", name, got)
+			}
+		}
+		src.users = src.users[:1]
+		syncAll(tn, src)
+		tn.expectStatus("ann", policy.Active)
+		tn.expectStatus("eve", policy.Disabled)
+		tn.expectStatus("bob@corp", policy.Disabled)
+	})
+}
+
+// TestOperatorTouches has an operator change what only logins have written:
+// logins go on, and SCIM adopts.
+func TestOperatorTouches(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true}`)
+		ann := mustLogin(t, tn, provision.Identity{ID: "1", UserName: "ann", Groups: asserted("Wiki")})
+		bob, carl := tn.user(`{"userName":"bob"}`), tn.user(`{"userName":"carl"}`)
+		operator := *tn
+		operator.dir = tn.engine.Directory("acme").As(tester)
+		operator.join(ann.Groups[0].ID, bob)
+		operator.set(ann.ResourceID, `{"userName":"ann","title":"Lead"}`)
+
+		mustLogin(t, tn, provision.Identity{ID: "3", UserName: "carl", Groups: asserted("Wiki")})
+		if diff := cmp.Diff([]string{"Wiki"}, groupNames(tn.account("carl"))); diff != "" {
+			t.Errorf("groups of carl (-want +got):\n%s", diff)
+		}
+		if a := mustLogin(t, tn, provision.Identity{ID: "1", UserName: "ann", DisplayName: "Annie"}); a.DisplayName != "Annie" {
+			t.Errorf("the name is %q", a.DisplayName)
+		}
+		if got := tn.group("Wiki", carl); got != ann.Groups[0].ID {
+			t.Errorf("SCIM made another group")
+		}
+	})
+}
+
+// answers is a Linker that counts how often it is asked.
+type answers struct {
+	list  []provision.LocalAccount
+	err   error
+	asked int
+}
+
+func (a *answers) LocalAccounts(context.Context, string, provision.LocalQuery) ([]provision.LocalAccount, error) {
+	a.asked++
+	return a.list, a.err
+}
+
+// TestLinker asks the host whenever somebody new is created, by whatever way,
+// and never for people who are known.
+func TestLinker(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"deprovisionMethod":"delete"}`)
+		known, eve := tn.user(`{"userName":"known"}`), tn.user(`{"userName":"eve"}`)
+		tn.set(eve, `{"userName":"eve","active":false}`)
+		host := &answers{err: errors.New("the host is down")}
+		tn.engine.Linker = host
+
+		mustLogin(t, tn, provision.Identity{UserName: "known"})
+		tn.set(known, `{"userName":"known","displayName":"K"}`)
+		if host.asked != 0 {
+			t.Errorf("the host was asked %d times for people who are known", host.asked)
+		}
+		if _, err := loginAs(tn, provision.Identity{UserName: "ann"}); !errors.Is(err, host.err) {
+			t.Errorf("the error of the host is %v", err)
+		}
+		host.err, host.list = nil, []provision.LocalAccount{{ID: "h1", UserName: "EVE", SSO: true}}
+		tn.set(eve, `{"userName":"eve","active":true}`)
+		if got := tn.account("eve").HostID; got != "h1" {
+			t.Errorf("the fresh account is linked to %q", got)
+		}
+		host.list = []provision.LocalAccount{{ID: "h2", UserName: "root", Email: "root@example.com", Admin: true}}
+		report := syncAll(tn, listed{t: t, users: []string{
+			`{"userName":"new1"}`, `{"userName":"x","emails":[{"value":"root@example.com"}]}`, `{"userName":"new2"}`,
+		}})
+		if report.ProblemCount != 1 || report.Users.Created != 2 || len(tn.accounts("x")) != 0 || len(tn.accounts("new2")) != 1 {
+			t.Errorf("the sync reports %+v", report)
+		}
+	})
+}

@@ -1,0 +1,249 @@
+package provision
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/scimjit/provision/policy"
+)
+
+// Identity is what a verified login says about one person. Whoever makes one
+// has checked that the identity provider of the connection said so: nothing in
+// it is checked again but its form.
+//
+// Texts are trimmed and NFC-normalized by [Directory.Login]; each holds at most
+// [MaxIdentityText] bytes and no control characters.
+type Identity struct {
+	// ID is the identity provider's immutable id of the person, such as an
+	// objectidentifier, or empty where none is mapped. It is compared byte for
+	// byte. Without it a person who is renamed cannot be recognized.
+	ID string
+
+	// NameID is the subject of a SAML assertion. Only a persistent one is a
+	// key; a transient one is never compared with anything.
+	NameID NameID
+
+	// UserName and Email are compared folded.
+	UserName string
+	Email    string
+
+	GivenName   string
+	FamilyName  string
+	Name        string // formatted; given and family name where it is empty
+	DisplayName string
+	Company     string
+	TimeZone    string
+
+	// Groups is what was said about groups, of which Evidence says how much it
+	// is worth. The zero Evidence is Known: an empty list is then a person
+	// without groups.
+	Groups   []IdentityGroup
+	Evidence policy.Evidence
+
+	// Attributes are further SCIM attributes of the person, by path, such as
+	// "title" or
+	// "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department".
+	// A path must be a text attribute of the user or of the enterprise
+	// extension, without sub-attributes.
+	Attributes map[string]string
+}
+
+// Limits of an [Identity].
+const (
+	// MaxIdentityText is the most bytes that one text may have.
+	MaxIdentityText = 256
+
+	// MaxIdentityGroups is the most groups that an identity may have.
+	MaxIdentityGroups = 1000
+)
+
+// IdentityGroup is one group of an [Identity].
+type IdentityGroup struct {
+	// Value is the group as it was asserted: a name, a DN or an id. It is the
+	// externalId of the group.
+	Value string
+
+	// Name is the name by which people and policies know the group; Value
+	// where it is empty.
+	Name string
+}
+
+// NameID is the subject of a SAML assertion (SAML core section 2.2.3).
+type NameID struct {
+	Value           string
+	Format          string // URN, or empty
+	NameQualifier   string
+	SPNameQualifier string
+}
+
+// The formats of a NameID that matter here (SAML core section 8.3).
+const (
+	NameIDPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	NameIDTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+)
+
+// DeniedCode says why a login or an adoption was refused.
+type DeniedCode string
+
+// The codes of [DeniedError].
+const (
+	// DeniedNotProvisioned: nobody is known by this identity, and option
+	// provisionOnFirstLogin does not create people.
+	DeniedNotProvisioned DeniedCode = "not_provisioned"
+
+	// DeniedNotAdmitted: requiredGroups or onMissingGroups do not let the
+	// person in.
+	DeniedNotAdmitted DeniedCode = "not_admitted"
+
+	// DeniedDisabled: the account is disabled.
+	DeniedDisabled DeniedCode = "disabled"
+
+	// DeniedPassword: the person logs in with a password of the host.
+	DeniedPassword DeniedCode = "password"
+
+	// DeniedIncomplete: the identity lacks what an account needs, or has a text
+	// of a wrong form.
+	DeniedIncomplete DeniedCode = "incomplete"
+
+	// DeniedConflict: the identity resembles a person to whom it may not be
+	// linked. Creating another would make a duplicate.
+	DeniedConflict DeniedCode = "conflict"
+
+	// DeniedRecycled: the person was found, but is bound to another immutable
+	// id: the name or address has a new owner.
+	DeniedRecycled DeniedCode = "recycled"
+
+	// DeniedConnection: the connection is disabled.
+	DeniedConnection DeniedCode = "connection_disabled"
+)
+
+// DeniedError says that a login or an adoption was refused. Nothing was created
+// or changed.
+//
+// Error is for the log: it may name the values that were compared. Public is
+// for the person in front of the browser.
+type DeniedError struct {
+	Code DeniedCode
+
+	// Cause is for administrators: it names the option and the values that
+	// decided.
+	Cause string
+
+	// Account is the account that the identity resembles or is, if any.
+	Account string
+
+	// Reasons are those of the policy, where it was asked.
+	Reasons []policy.Reason
+}
+
+// Error implements error.
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("provision: denied (%s): %s", e.Code, e.Cause)
+}
+
+// Public returns one text that says nothing about anybody's account.
+func (e *DeniedError) Public() string {
+	return "You cannot be logged in to this application. Please ask your administrator."
+}
+
+func denied(code DeniedCode, format string, args ...any) *DeniedError {
+	return &DeniedError{Code: code, Cause: fmt.Sprintf(format, args...)}
+}
+
+// userName is the name by which the person is known.
+func (id *Identity) userName() string { return cmp.Or(id.UserName, id.Email) }
+
+// key is the persistent NameID as a key, or "".
+func (n NameID) key() string {
+	if n.Format != NameIDPersistent || n.Value == "" {
+		return ""
+	}
+	return n.Value
+}
+
+// normalized returns a copy with trimmed and NFC-normalized texts, or says which
+// text is wrong. Ids are compared byte for byte, so they are only trimmed.
+func (id Identity) normalized() (Identity, *DeniedError) {
+	var wrong *DeniedError
+	check := func(field, text string, id bool) string {
+		text = strings.TrimSpace(text)
+		if reason := textProblem(text); reason != "" && wrong == nil {
+			wrong = denied(DeniedIncomplete, "%s %q %s", field, shorten(text), reason)
+		}
+		if id {
+			return text
+		}
+		return norm.NFC.String(text)
+	}
+	for _, f := range []struct {
+		name string
+		text *string
+		id   bool
+	}{
+		{"the immutable id", &id.ID, true},
+		{"the NameID", &id.NameID.Value, true},
+		{"the NameQualifier", &id.NameID.NameQualifier, true},
+		{"the SPNameQualifier", &id.NameID.SPNameQualifier, true},
+		{"the user name", &id.UserName, false},
+		{"the e-mail", &id.Email, false},
+		{"the given name", &id.GivenName, false},
+		{"the family name", &id.FamilyName, false},
+		{"the name", &id.Name, false},
+		{"the display name", &id.DisplayName, false},
+		{"the company", &id.Company, false},
+		{"the time zone", &id.TimeZone, false},
+	} {
+		*f.text = check(f.name, *f.text, f.id)
+	}
+	id.Attributes = maps.Clone(id.Attributes)
+	for _, path := range slices.Sorted(maps.Keys(id.Attributes)) {
+		if !mappedTexts[path] && wrong == nil {
+			wrong = denied(DeniedIncomplete, "attribute %q is not a text attribute of a user", path)
+		}
+		id.Attributes[path] = check("attribute "+path, id.Attributes[path], false)
+	}
+	if len(id.Groups) > MaxIdentityGroups && wrong == nil {
+		wrong = denied(DeniedIncomplete, "%d groups, and at most %d are allowed", len(id.Groups), MaxIdentityGroups)
+	}
+	groups := make([]IdentityGroup, 0, len(id.Groups))
+	for _, g := range id.Groups {
+		g.Value = check("the group", g.Value, true)
+		g.Name = cmp.Or(check("the group name", g.Name, false), norm.NFC.String(g.Value))
+		if g.Value != "" {
+			groups = append(groups, g)
+		}
+	}
+	id.Groups = groups
+	return id, wrong
+}
+
+// textProblem says what is wrong with the form of a text, or "".
+func textProblem(text string) string {
+	switch {
+	case len(text) > MaxIdentityText:
+		return fmt.Sprintf("has %d bytes, and at most %d are allowed", len(text), MaxIdentityText)
+	case !utf8.ValidString(text):
+		return "is not valid UTF-8"
+	case strings.ContainsFunc(text, isControl):
+		return "has a control character"
+	}
+	return ""
+}
+
+// isControl also finds the line and paragraph separators, which JSON and
+// JavaScript see differently.
+func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+func shorten(text string) string {
+	if len(text) <= 64 {
+		return text
+	}
+	return strings.ToValidUTF8(text[:64], "") + "..."
+}

@@ -1,0 +1,166 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/scimjit/provision/policy"
+)
+
+// Linker tells the Engine about accounts that the host had before, so that a
+// person who comes by SCIM or by a login is linked to theirs instead of getting
+// another. The link is the HostID of the [Account].
+type Linker interface {
+	// LocalAccounts returns the host's own accounts that have the user name or
+	// the e-mail asked for, in any case. It is called outside any transaction,
+	// before somebody new is created; an error fails the request.
+	LocalAccounts(ctx context.Context, connection string, q LocalQuery) ([]LocalAccount, error)
+}
+
+// LocalQuery asks for accounts by any of its values; an empty one matches
+// nothing.
+type LocalQuery struct {
+	UserName string
+	Email    string
+}
+
+// LocalAccount is an account of the host's own.
+type LocalAccount struct {
+	ID       string // as the host knows it
+	UserName string
+	Email    string
+
+	// SSO says that the host has already linked the account: whoever the
+	// identity provider calls by its user name is its owner.
+	SSO bool
+
+	// Admin says that the account has rights that nobody may come to by a name
+	// or an address that matches.
+	Admin bool
+
+	// Connection is the connection that the account belongs to, empty for none.
+	Connection string
+}
+
+func (e *Engine) localAccounts(ctx context.Context, connection string, q LocalQuery) ([]LocalAccount, error) {
+	if e.Linker == nil || q == (LocalQuery{}) {
+		return nil, nil
+	}
+	list, err := e.Linker.LocalAccounts(ctx, connection, q)
+	if err != nil {
+		return nil, fmt.Errorf("provision: asking for the host's accounts: %w", err)
+	}
+	return list, nil
+}
+
+// recordHost says which account is linked to an account of the host, by the
+// host's id.
+const recordHost = "host"
+
+// askLinker is the error by which a transaction ends to ask the host for its
+// accounts: nobody waits for the host inside one.
+type askLinker struct{ query LocalQuery }
+
+func (*askLinker) Error() string { return "provision: the host must be asked" }
+
+// linkingUpdate is [Engine.update] for a change that may create somebody new. It
+// runs fn again with what the host answers, as long as it asks.
+func (d *Directory) linkingUpdate(ctx context.Context, fn func(*change) error) error {
+	asked := map[LocalQuery][]LocalAccount{}
+	for {
+		err := d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+			c.local = asked
+			return fn(c)
+		})
+		var ask *askLinker
+		if !errors.As(err, &ask) {
+			return err
+		}
+		list, err := d.engine.localAccounts(ctx, d.connection, ask.query)
+		if err != nil {
+			return err
+		}
+		asked[ask.query] = list
+	}
+}
+
+// linkNew links the account of somebody new to one that the host had before. Each
+// of those is linked once: whoever has its name later is somebody else.
+func (c *change) linkNew(after *Account, p person) error {
+	if c.engine.Linker == nil {
+		return nil
+	}
+	q := LocalQuery{UserName: p.userName, Email: p.email}
+	local, answered := c.local[q]
+	if !answered {
+		return &askLinker{query: q}
+	}
+	host, refused := linkLocal(c.conn, local, p.userName, p.email)
+	if refused != nil {
+		return refused
+	}
+	if host == "" {
+		return nil
+	}
+	linked, err := c.mark(recordHost, url.QueryEscape(host))
+	if err != nil {
+		return err
+	}
+	if linked != "" {
+		d := denied(DeniedConflict, "the account %q of the host, which %q would be linked to, is linked to the account %q", host, p.userName, linked)
+		d.Account = linked
+		return d
+	}
+	after.HostID = host
+	return c.putMark(recordHost, url.QueryEscape(host), after.ID)
+}
+
+// linkLocal returns the id of the host's account that somebody new is linked to,
+// or "". Pre-linked accounts come first; others are linked only by option link,
+// restricted to emailDomains, never an admin's, and never one of another
+// connection. A match that may not link is refused: another account would be a
+// duplicate.
+func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (string, *DeniedError) {
+	var matches, linked []LocalAccount
+	for _, a := range local {
+		sameName, sameEmail := a.resembles(userName, email)
+		if a.SSO && sameName && (a.Connection == "" || a.Connection == conn.ID) {
+			linked = append(linked, a)
+		}
+		if sameName || sameEmail {
+			matches = append(matches, a)
+		}
+	}
+	if len(linked) == 1 {
+		return linked[0].ID, nil
+	}
+	if len(matches) == 0 {
+		return "", nil
+	}
+	a := matches[0]
+	refuse := func(why string) (string, *DeniedError) {
+		return "", denied(DeniedConflict, "the host has an account with the user name %q and e-mail %q like %q and %q: %s", a.UserName, a.Email, userName, email, why)
+	}
+	sameName, sameEmail := a.resembles(userName, email)
+	switch link := conn.Policy.Link; {
+	case len(matches) > 1:
+		return refuse(fmt.Sprintf("and %d more", len(matches)-1))
+	case a.Connection != "" && a.Connection != conn.ID:
+		return refuse("it belongs to another connection")
+	case a.Admin:
+		return refuse("it is an admin's")
+	case link == policy.LinkEmail && !sameEmail, link == policy.LinkUserName && !sameName,
+		link != policy.LinkEmail && link != policy.LinkUserName:
+		return refuse("option link does not link them")
+	case !conn.policy.TrustsEmail(email):
+		return refuse("the domain of the e-mail is not one of emailDomains")
+	}
+	return a.ID, nil
+}
+
+func (a *LocalAccount) resembles(userName, email string) (byName, byEmail bool) {
+	byName = a.UserName != "" && policy.EqualFold(a.UserName, userName)
+	return byName, a.Email != "" && email != "" && policy.EqualFold(a.Email, email)
+}

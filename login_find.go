@@ -1,0 +1,321 @@
+package provision
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+const (
+	// recordIdentity binds an id that logins assert to an account.
+	recordIdentity = "identity"
+
+	// recordJIT marks a connection in which a login has created a resource, under
+	// the key jitWrote.
+	recordJIT = "jit"
+	jitWrote  = "wrote"
+
+	// recordConflict holds the name or e-mail of which an account was told that
+	// somebody else has it.
+	recordConflict = "conflict"
+
+	effectNotCreated = "nobody is created"
+)
+
+// What keys of recordIdentity begin with.
+const (
+	keyOfID     = "id/"
+	keyOfNameID = "nameid/"
+)
+
+// keys returns the keys of the identity, the immutable id first.
+func (l *login) keys() []string {
+	var keys []string
+	if l.identity.ID != "" {
+		keys = append(keys, idKey(l.identity.ID))
+	}
+	if n := l.identity.NameID; n.key() != "" {
+		keys = append(keys, keyOfNameID+url.QueryEscape(n.NameQualifier)+"/"+url.QueryEscape(n.SPNameQualifier)+"/"+url.QueryEscape(n.key()))
+	}
+	return keys
+}
+
+func idKey(id string) string { return keyOfID + url.QueryEscape(id) }
+
+// sameKind reports whether two keys are ids of the same kind, of which a person
+// has one: both immutable ids, or both NameIDs with the same qualifiers.
+func sameKind(a, b string) bool {
+	return a[:strings.LastIndexByte(a, '/')] == b[:strings.LastIndexByte(b, '/')]
+}
+
+// find returns the person of the identity, or nil for somebody unknown. Whoever
+// resembles a person to whom the identity may not be linked is refused: creating
+// another account would make a duplicate.
+func (l *login) find() (*loginPerson, error) {
+	for _, way := range []func() (*loginPerson, error){l.byID, l.byExternalID, l.byNameID, l.byUserName, l.byLikeness} {
+		p, err := way()
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			return p, l.mayBe(p.account)
+		}
+	}
+	if l.gone != nil {
+		d := denied(DeniedDisabled, "the user resource of the account %q was deleted", l.gone.ID)
+		d.Account = l.gone.ID
+		return nil, d
+	}
+	return nil, nil
+}
+
+// mayBe refuses an account that is bound to another id: a recycled name or
+// address must not inherit. The immutable id decides where there is one.
+func (l *login) mayBe(a *Account) error {
+	refuse := func(other string) error {
+		d := denied(DeniedRecycled, "%q is the account %q, which is bound to another id than %q: %s", l.identity.userName(), a.ID, l.identity.ID+l.identity.NameID.key(), other)
+		d.Account = a.ID
+		return d
+	}
+	var bound []string
+	if a.Facts.Login != nil {
+		bound = a.Facts.Login.Keys
+	}
+	id := l.identity.ID
+	switch {
+	case id == "":
+	case slices.Contains(bound, idKey(id)):
+		return nil
+	case l.conn.externalIDImmutable() && a.ExternalID != "" && a.ExternalID != id:
+		return refuse("the externalId " + strconv.Quote(a.ExternalID))
+	}
+	for _, key := range l.keys() {
+		for _, have := range bound {
+			if have != key && sameKind(have, key) {
+				return refuse(have)
+			}
+		}
+	}
+	return nil
+}
+
+// byID finds the account that is bound to the immutable id.
+func (l *login) byID() (*loginPerson, error) { return l.byKey(keyOfID) }
+
+// byNameID finds the account that is bound to the persistent NameID.
+func (l *login) byNameID() (*loginPerson, error) { return l.byKey(keyOfNameID) }
+
+func (l *login) byKey(kind string) (*loginPerson, error) {
+	for _, key := range l.keys() {
+		if !strings.HasPrefix(key, kind) {
+			continue
+		}
+		if a, err := l.boundTo(key); err != nil || a != nil {
+			if err != nil {
+				return nil, err
+			}
+			return l.person(a)
+		}
+	}
+	return nil, nil
+}
+
+// boundTo returns the account that is bound to a key, or nil. When the account
+// is gone, whoever comes is somebody new.
+func (c *change) boundTo(key string) (*Account, error) {
+	account, err := c.mark(recordIdentity, key)
+	if err != nil || account == "" {
+		return nil, err
+	}
+	a, err := c.tx.Account(account)
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.Status == policy.Deleted {
+		return nil, nil
+	}
+	return a, err
+}
+
+// person returns the person of an account, or nil where the identity provider
+// has deleted the resource: it may have made another for the same person.
+func (l *login) person(a *Account) (*loginPerson, error) {
+	if a.ResourceID == "" {
+		l.gone = a
+		return nil, nil
+	}
+	r, err := l.tx.Resource(TypeUser, a.ResourceID, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &loginPerson{resource: r, account: a}, nil
+}
+
+func (l *login) byExternalID() (*loginPerson, error) {
+	if l.identity.ID == "" || !l.conn.externalIDImmutable() {
+		return nil, nil
+	}
+	found, err := l.users("externalId", l.identity.ID)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	if len(found) > 1 {
+		return nil, denied(DeniedConflict, "%d users have the externalId %q", len(found), l.identity.ID)
+	}
+	return l.personOf(found[0])
+}
+
+func (l *login) byUserName() (*loginPerson, error) {
+	name := l.identity.userName()
+	if name == "" {
+		return nil, nil
+	}
+	found, err := l.users("userName", name)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return l.personOf(found[0])
+}
+
+// personOf returns the person of a resource. One whose account was deleted while
+// the identity provider says that they are not active stays out.
+func (l *login) personOf(r *Resource) (*loginPerson, error) {
+	a, err := l.tx.AccountOf(r.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, denied(DeniedDisabled, "the account of %q was deleted", r.Display)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &loginPerson{resource: r, account: a}, nil
+}
+
+// byLikeness looks for people who have a name or an address that the identity
+// asserts, without being found by it. One of them may be linked by option link;
+// every other one is a refusal.
+func (l *login) byLikeness() (*loginPerson, error) {
+	id := l.identity
+	values := []string{id.UserName, id.Email}
+	if id.NameID.Format != NameIDTransient {
+		values = append(values, id.NameID.Value)
+	}
+	var found []*Resource
+	asserted := ""
+	for i, value := range values {
+		if value == "" || slices.Contains(values[:i], value) {
+			continue
+		}
+		for _, attribute := range []string{"userName", "emails.value"} {
+			list, err := l.users(attribute, value)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range list {
+				if !slices.ContainsFunc(found, func(have *Resource) bool { return have.ID == r.ID }) {
+					found, asserted = append(found, r), value
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, l.likeSomebodyGone(values)
+	}
+	p, err := l.personOf(found[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 1 && l.mayLink(p) {
+		return p, nil
+	}
+	known := documentText(p.resource.Document, "userName")
+	d := denied(DeniedConflict, "%q was asserted, which belongs to the user %q; without a mapped immutable id, or option link, they are not known to be one person", asserted, known)
+	d.Account = p.account.ID
+	return nil, d
+}
+
+// mayLink reports whether option link joins the identity to a person who has its
+// e-mail.
+func (l *login) mayLink(p *loginPerson) bool {
+	a := p.account
+	return l.conn.Policy.Link == policy.LinkEmail &&
+		l.identity.Email != "" && policy.EqualFold(a.Email, l.identity.Email) &&
+		l.conn.policy.TrustsEmail(l.identity.Email) &&
+		!a.SiteAdmin && !a.ReadOnlySiteAdmin
+}
+
+// likeSomebodyGone refuses somebody who resembles an account whose resource was
+// deleted, unless two ids say that they are different people.
+func (l *login) likeSomebodyGone(values []string) error {
+	var queries []store.AccountQuery
+	if l.identity.ID != "" && l.conn.externalIDImmutable() {
+		queries = append(queries, store.AccountQuery{ExternalID: l.identity.ID})
+	}
+	for _, value := range values {
+		if value != "" {
+			queries = append(queries, store.AccountQuery{UserName: policy.Fold(value)}, store.AccountQuery{Email: policy.Fold(value)})
+		}
+	}
+	for _, q := range queries {
+		q.Unlinked = true
+		list, err := l.tx.Accounts(q)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			if a.Status == policy.Deleted || l.mayBe(a) != nil {
+				continue
+			}
+			d := denied(DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)
+			d.Account = a.ID
+			return d
+		}
+	}
+	return nil
+}
+
+// taken reports whether somebody else has a value as user name or e-mail.
+func (l *login) taken(value, resource string) (bool, error) {
+	for _, attribute := range []string{"userName", "emails.value"} {
+		found, err := l.users(attribute, value)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(found, func(r *Resource) bool { return r.ID != resource }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (l *login) users(attribute, value string) ([]*Resource, error) {
+	return l.withKey(TypeUser, attribute, value)
+}
+
+// likenessLimit is how many resources with the same value matter.
+const likenessLimit = 10
+
+// withKey returns resources that have a value of an indexed attribute.
+func (c *change) withKey(typ, attribute, value string) ([]*Resource, error) {
+	compare := store.Compare{
+		Path: store.Path{Keys: strings.Split(attribute, "."), Type: store.String}, Op: store.EQ,
+		Value: value, Key: attribute, Folded: policy.Fold(value),
+	}
+	if attribute == "externalId" {
+		compare.Path.Type, compare.Folded = store.Exact, value
+	}
+	page, err := c.tx.Query(store.Query{Types: []string{typ}, Limit: likenessLimit, NoTotal: true, Filter: compare})
+	return page.Resources, err
+}
+
+// externalIDImmutable reports whether an externalId may identify a person at
+// login. Okta's is the user's own id; other identity providers let an
+// administrator map a name to it.
+func (c *compiled) externalIDImmutable() bool {
+	return c.policy.ExternalIDImmutable(c.Dialect == "okta")
+}
+
+// uniqueGroupNames reports whether two groups of the connection may not have the
+// same name.
+func (c *compiled) uniqueGroupNames() bool { return c.Dialect != "rfc" }

@@ -1,0 +1,172 @@
+package provision
+
+import (
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+	"slices"
+	"strings"
+)
+
+// writeGroups makes the memberships that logins know what the identity says.
+// Nothing is taken away when nothing is known.
+//
+// A group that is not there yet is created, so that it has an id, a name and
+// members like any other; SCIM adopts it when it creates the group. Where SCIM
+// or a sync writes both the person and the group, a login adds nothing: they
+// know better.
+func (l *login) writeGroups(p *loginPerson, after *Account) error {
+	facts := after.Facts.Login
+	owned := p.resource.Source == store.SourceJIT
+	missing := l.conn.Policy.OnMissingGroups
+	evidence := l.identity.Evidence
+	if evidence == policy.Absent && missing == policy.MissingEmpty && owned {
+		evidence = policy.Known
+	}
+	if evidence != policy.Known {
+		if owned && missing == policy.MissingDeny {
+			d := denied(DeniedNotAdmitted, "nothing is known of the groups of %q, and option onMissingGroups denies that", l.identity.userName())
+			d.Account, d.Reasons = accountID(p.account), []policy.Reason{{Option: "onMissingGroups", Effect: policy.EffectDenied}}
+			return d
+		}
+		if p.account == nil {
+			facts.Evidence = evidence // nothing was ever known
+		}
+		return nil
+	}
+	facts.Evidence = policy.Known
+	if err := l.noteEvidence(after); err != nil {
+		return err
+	}
+	return l.setGroups(p, facts)
+}
+
+func accountID(a *Account) string {
+	if a == nil {
+		return ""
+	}
+	return a.ID
+}
+
+// setGroups makes the identity's groups the only ones that logins know of the
+// person.
+func (l *login) setGroups(p *loginPerson, facts *store.LoginFacts) error {
+	rows, err := l.tx.MembershipsOf(p.resource.ID)
+	if err != nil {
+		return err
+	}
+	gone := map[string]store.Membership{}
+	for _, m := range rows {
+		if m.Source == store.SourceJIT {
+			gone[m.Group] = m
+		}
+	}
+	facts.Groups = nil
+	seen := map[string]bool{}
+	for _, asserted := range l.identity.Groups {
+		g, err := l.group(asserted)
+		if err != nil {
+			return err
+		}
+		if seen[g.ID] {
+			continue
+		}
+		seen[g.ID] = true
+		if _, has := gone[g.ID]; has {
+			delete(gone, g.ID)
+			facts.Groups = append(facts.Groups, store.LoginGroup{ID: g.ID, Value: asserted.Value})
+			continue
+		}
+		if knowsBetter(p.resource.Source) && knowsBetter(g.Source) {
+			continue
+		}
+		facts.Groups = append(facts.Groups, store.LoginGroup{ID: g.ID, Value: asserted.Value})
+		m := store.Membership{Group: g.ID, Member: p.resource.ID, Source: store.SourceJIT, Kind: TypeUser}
+		added, err := l.tx.PutMembership(m)
+		if err != nil {
+			return err
+		}
+		if added {
+			if err := l.groupChanged(g, memberDelta{added: []store.Membership{m}}); err != nil {
+				return err
+			}
+		}
+	}
+	slices.SortFunc(facts.Groups, func(a, b store.LoginGroup) int { return strings.Compare(a.ID, b.ID) })
+	for _, m := range rows { // in order of group, unlike gone
+		if _, leaves := gone[m.Group]; !leaves || m.Source != store.SourceJIT {
+			continue
+		}
+		if err := l.leaveGroup(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *login) leaveGroup(m store.Membership) error {
+	if _, err := l.tx.DeleteMembership(m.Group, m.Member, m.Source); err != nil {
+		return err
+	}
+	g, err := l.tx.Resource(TypeGroup, m.Group, 0)
+	if err != nil {
+		return err
+	}
+	return l.groupChanged(g, memberDelta{removed: []store.Membership{m}})
+}
+
+// groupChanged gives a group that gained or lost a member its new version, and
+// its event.
+func (l *login) groupChanged(g *Resource, delta memberDelta) error {
+	next := *g
+	next.Version, next.Modified, next.Keys = g.Version+1, l.now, nil
+	if err := l.tx.PutResource(&next); err != nil {
+		return err
+	}
+	return l.append(&store.Event{
+		Type:     store.GroupUpdated,
+		Resource: &store.ResourceRef{Type: TypeGroup, ID: g.ID},
+		Changes:  memberChanges(delta),
+	})
+}
+
+// group returns the group that is asserted: the one whose externalId is the
+// value, else the one with its name, else a new one. A name is no key to what a
+// pattern gives to an id; see [policy.Group.ByName].
+//
+// Two values with one name, such as those of two directories, are two groups: the
+// second is known by its value.
+func (l *login) group(asserted IdentityGroup) (*Resource, error) {
+	found, err := l.withKey(TypeGroup, "externalId", asserted.Value)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) > 0 {
+		return found[0], nil
+	}
+	for _, name := range []string{asserted.Name, asserted.Value} {
+		if found, err = l.withKey(TypeGroup, "displayName", name); err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return l.createGroup(asserted.Value, name)
+		}
+		if found[0].Source != store.SourceJIT {
+			return found[0], nil
+		}
+	}
+	return found[0], nil
+}
+
+func (l *login) createGroup(value, name string) (*Resource, error) {
+	cause := l.cause
+	g, err := l.createResource(TypeGroup, groupContent(value, name, l.conn.uniqueGroupNames()))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.append(&store.Event{Type: store.GroupCreated}); err != nil {
+		return nil, err
+	}
+	err = l.groupNameAppeared(name)
+	l.cause = cause
+	return g, err
+}

@@ -1,0 +1,137 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// ErrReported says that the identity provider reports that a person is in a
+// group: only it can end that.
+var ErrReported = errors.New("provision: the identity provider reports that the person is in this group")
+
+// RemoveGroup takes a group from an account for an operator: one that the
+// account only carries still, because deprovisionGroups or provisionGroups is
+// off, and one that a default, the host or an operator gave it. A default group
+// does not come back by itself. The identity provider's view of the group stays
+// as it is.
+//
+// The error is [ErrReported] when the identity provider reports the membership,
+// directly or by a group inside the group; then nothing is changed. It is
+// [ErrNotFound] for an unknown or deleted account, and for one that does not
+// carry the group.
+func (d *Directory) RemoveGroup(ctx context.Context, account, group string) error {
+	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
+		reported, err := groupsOf(c.tx, c.conn.policy, before)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(reported.raw, func(g policy.Group) bool { return g.ID == group }) {
+			return ErrReported
+		}
+		has := func(g store.AccountGroup) bool { return g.ID == group }
+		if !slices.ContainsFunc(before.Groups, has) {
+			return ErrNotFound
+		}
+		edited := before.Clone()
+		edited.Groups = slices.DeleteFunc(edited.Groups, has)
+		edited.Facts.HostGroups = slices.DeleteFunc(edited.Facts.HostGroups, has)
+		if before.ResourceID != "" {
+			for _, source := range []store.Source{store.SourceDefault, store.SourceOperator} {
+				if _, err := c.tx.DeleteMembership(group, before.ResourceID, source); err != nil {
+					return err
+				}
+			}
+		}
+		return c.settleEdited(before, edited)
+	})
+}
+
+// AccountEdit is what an operator sets of an account. A zero field stays as it
+// is.
+type AccountEdit struct {
+	// Authentication is how the person logs in. It is fixed from then on,
+	// whatever option passwordGroups says, until the next edit.
+	Authentication policy.Authentication `json:"authentication,omitempty"`
+
+	// TwoFactor is the two-factor setting.
+	TwoFactor policy.TwoFactor `json:"twoFactor,omitempty"`
+
+	// Permissions are those that change, by name; nil means the host's default.
+	// At most 100, whose names have 1 to 64 bytes.
+	Permissions policy.Permissions `json:"permissions,omitempty"`
+}
+
+// The bounds of the permissions of an [AccountEdit].
+const (
+	maxEditPermissions    = 100
+	maxEditPermissionName = 64
+)
+
+// Edit sets what an operator decides about one account. Two-factor and
+// permissions, which the policy sets at creation, stay as edited.
+//
+// An edit that changes nothing appends no event. The error is [ErrNotFound] for
+// an unknown or deleted account, and a [*policy.ConfigError] for a value that
+// does not exist; then nothing is changed.
+func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) error {
+	if err := edit.check(); err != nil {
+		return fmt.Errorf("provision: editing account %q: %w", account, err)
+	}
+	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
+		edited := before.Clone()
+		if edit.Authentication != "" {
+			edited.Authentication, edited.Facts.AuthenticationSet = edit.Authentication, true
+		}
+		if edit.TwoFactor != "" {
+			edited.TwoFactor = edit.TwoFactor
+		}
+		if len(edit.Permissions) > 0 && edited.Permissions == nil {
+			edited.Permissions = policy.Permissions{}
+		}
+		maps.Copy(edited.Permissions, edit.Permissions)
+		return c.settleEdited(before, edited)
+	})
+}
+
+func (e *AccountEdit) check() error {
+	wrong := func(option, value, detail string) error {
+		return &policy.ConfigError{Option: option, Value: value, Detail: detail}
+	}
+	switch e.Authentication {
+	case "", policy.SSO, policy.Password:
+	default:
+		return wrong("authentication", string(e.Authentication), "must be sso or password")
+	}
+	switch e.TwoFactor {
+	case "", policy.SiteTwoFactor, policy.AlwaysTwoFactor, policy.NeverTwoFactor:
+	default:
+		return wrong("twoFactor", string(e.TwoFactor), "must be site, always or never")
+	}
+	if len(e.Permissions) > maxEditPermissions {
+		return wrong("permissions", "", fmt.Sprintf("more than %d", maxEditPermissions))
+	}
+	for name := range e.Permissions {
+		if name == "" || len(name) > maxEditPermissionName {
+			return wrong("permissions", name, fmt.Sprintf("a name must have 1 to %d bytes", maxEditPermissionName))
+		}
+	}
+	return nil
+}
+
+// settleEdited settles an account that an operator edited. What it has by the
+// edit is what the policy takes for its present state; the event tells the
+// difference from before.
+func (c *change) settleEdited(before, edited *Account) error {
+	after := edited.Clone()
+	p, err := c.prepare(edited, after, edited.ResourceID == "")
+	if err != nil {
+		return err
+	}
+	return c.settlePrepared(before, after, p.notes)
+}

@@ -1,0 +1,263 @@
+package provision_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// edit runs Directory.Edit on the account with a user name.
+func (tn *tenant) edit(userName string, e provision.AccountEdit) {
+	tn.t.Helper()
+	tn.operate(userName, func(d *provision.Directory, id string) error { return d.Edit(tn.t.Context(), id, e) })
+}
+
+// takeGroup runs Directory.RemoveGroup on the account with a user name.
+func (tn *tenant) takeGroup(userName, group string) error {
+	tn.t.Helper()
+	return tn.operator().RemoveGroup(tn.t.Context(), tn.account(userName).ID, group)
+}
+
+// groupOf returns the id of a group that an account carries.
+func (tn *tenant) groupOf(userName, name string) string {
+	tn.t.Helper()
+	for _, g := range tn.account(userName).Groups {
+		if g.Name == name {
+			return g.ID
+		}
+	}
+	tn.t.Fatalf("account %q does not carry %q", userName, name)
+	return ""
+}
+
+// An operator takes what only the account still carries, and it does not come
+// back; what the identity provider reports is refused.
+func TestRemoveGroup(t *testing.T) {
+	tests := []struct {
+		name   string
+		policy string
+		do     func(tn *tenant, group, id string) // makes the account carry "G", or the host's "H"
+		err    error
+	}{
+		{"kept after the membership", `{"deprovisionGroups":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.leave(group, id)
+		}, nil},
+		{"kept after the group", `{"deprovisionGroups":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.remove("Group", group)
+		}, nil},
+		{"kept after the resource", `{"deprovisionGroups":false,"deprovisionUsers":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.remove("User", id)
+		}, nil},
+		{"default", `{"defaultGroups":["G"]}`, func(*tenant, string, string) {}, nil},
+		{"default, after the resource", `{"defaultGroups":["G"]}`, func(tn *tenant, _, id string) { tn.remove("User", id) }, nil},
+		{"the host's", `{"defaultGroups":["h"]}`, func(*tenant, string, string) {}, nil},
+		{"the host's, after the resource", `{"defaultGroups":["h"]}`, func(tn *tenant, _, id string) { tn.remove("User", id) }, nil},
+		{"an operator's", `{}`, func(tn *tenant, group, id string) { tn.as("operator").join(group, id) }, nil},
+		{"reported", `{}`, func(tn *tenant, group, id string) { tn.join(group, id) }, provision.ErrReported},
+		{"reported as a group", `{}`, func(tn *tenant, group, id string) { tn.join(group, tn.group("Inner", id)) }, provision.ErrReported},
+		{"reported, and a default", `{"defaultGroups":["G"]}`, func(tn *tenant, group, id string) { tn.join(group, id) }, provision.ErrReported},
+		{"reported, not carried any more", `{"deprovisionGroups":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.setPolicy(`{"deprovisionGroups":false,"excludedGroups":"G"}`)
+		}, provision.ErrReported},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, test.policy)
+				tn.register("17 H")
+				group := tn.group("G")
+				id := tn.user(ada)
+				test.do(tn, group, id)
+				name := "G"
+				if strings.Contains(test.policy, `"h"`) {
+					name = "H"
+				}
+				carried := tn.groupOf("ada@example.com", name)
+				at := tn.lastEvent()
+				if err := tn.takeGroup("ada@example.com", carried); !errors.Is(err, test.err) {
+					t.Fatalf("error %v, want %v", err, test.err)
+				}
+				if test.err != nil {
+					tn.groupOf("ada@example.com", "G")
+					if got := tn.events(at); len(got) != 0 {
+						t.Errorf("the refusal left events %v", got)
+					}
+					return
+				}
+				list, err := tn.dir.Events(t.Context(), at, 0)
+				if err != nil || len(list) != 1 || list[0].Type != store.AccountUpdated || list[0].Actor != tester ||
+					len(list[0].Changes) != 1 || list[0].Changes[0].Attribute != "groups" {
+					t.Errorf("events %v, %v; want one, account.updated, of groups", list, err)
+				}
+				if err := tn.takeGroup("ada@example.com", carried); !errors.Is(err, provision.ErrNotFound) {
+					t.Errorf("a second time: %v, want ErrNotFound", err)
+				}
+				tn.engine.Limits.Deprovision = -1
+				tn.setPolicy(`{"company":"Acme",` + test.policy[1:len(test.policy)-1] + comma(test.policy) + `"timeZone":"UTC"}`)
+				if got := groupNames(tn.account("ada@example.com")); len(got) != 0 {
+					t.Errorf("deriving again brought back %v", got)
+				}
+			})
+		})
+	}
+}
+
+// comma separates what is added to a policy from what it has.
+func comma(policyJSON string) string {
+	if policyJSON == "{}" {
+		return ""
+	}
+	return ","
+}
+
+// What an operator edits stays as it is when the account is derived again.
+func TestEdit(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"twoFactor":"always","permissions":{"ftp":true},"passwordGroups":"Guests"}`)
+		id := tn.user(ada)
+		yes, no := true, false
+		steps := []struct {
+			name  string
+			do    func()
+			login policy.Authentication
+			two   policy.TwoFactor
+			perms string
+			event string // attributes of the event, "" for none
+		}{
+			{"as created", func() {}, policy.SSO, policy.AlwaysTwoFactor, `{"ftp":true,"sftp":null,"webdav":null}`, ""},
+			{"two-factor", func() { tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.NeverTwoFactor}) },
+				policy.SSO, policy.NeverTwoFactor, `{"ftp":true,"sftp":null,"webdav":null}`, "twoFactor"},
+			{"permissions", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"ftp": &no, "sftp": &yes, "webdav": nil}})
+			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":false,"sftp":true,"webdav":null}`, "permissions"},
+			{"one permission", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"ftp": nil}})
+			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "permissions"},
+			{"the same", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.NeverTwoFactor, Permissions: policy.Permissions{"ftp": nil}})
+			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
+			{"the policy decides how to log in", func() { tn.group("Guests", id) },
+				policy.Password, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"an operator does", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.SSO}) },
+				policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"derived again", func() {
+				tn.setPolicy(`{"twoFactor":"site","permissions":{"ftp":true},"passwordGroups":"Guest?","company":"Acme"}`)
+			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "company"},
+			{"logged in", func() { tn.markLoggedIn("ada@example.com") },
+				policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
+			{"an operator again", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.Password}) },
+				policy.Password, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"no longer in the group", func() { tn.rename(tn.groupOf("ada@example.com", "Guests"), "Others") },
+				policy.Password, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "groups"},
+		}
+		for _, step := range steps {
+			at := tn.lastEvent()
+			step.do()
+			a := tn.account("ada@example.com")
+			if perms := asJSON(t, a.Permissions); a.Authentication != step.login || a.TwoFactor != step.two || perms != step.perms {
+				t.Errorf("%s: %s, %s, %s; want %s, %s, %s", step.name, a.Authentication, a.TwoFactor, perms, step.login, step.two, step.perms)
+			}
+			list, err := tn.dir.Events(t.Context(), at, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, ev := range list {
+				if ev.AccountID != "" {
+					got += ev.Changes[0].Attribute
+				}
+			}
+			if got != step.event {
+				t.Errorf("%s: the account's events are of %q, want %q", step.name, got, step.event)
+			}
+		}
+	})
+}
+
+// An edit of a disabled account and of one whose resource is deleted counts too.
+func TestEditInactive(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		id := tn.user(ada)
+		tn.remove("User", id)
+		tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.AlwaysTwoFactor, Authentication: policy.Password})
+		tn.user(ada)
+		if a := tn.account("ada@example.com"); a.Status != policy.Active || a.TwoFactor != policy.AlwaysTwoFactor || a.Authentication != policy.Password {
+			t.Errorf("the account is %s, %s, %s", a.Status, a.TwoFactor, a.Authentication)
+		}
+	})
+}
+
+func TestEditRefusals(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		account, at := tn.account("ada@example.com").ID, tn.lastEvent()
+		edits := map[string]provision.AccountEdit{
+			"authentication": {Authentication: "none"},
+			"twoFactor":      {TwoFactor: "sometimes"},
+			"permissions":    {Permissions: policy.Permissions{"": nil}},
+		}
+		for option, edit := range edits {
+			var wrong *policy.ConfigError
+			if err := tn.operator().Edit(t.Context(), account, edit); !errors.As(err, &wrong) || wrong.Option != option {
+				t.Errorf("%s: %v, want a ConfigError of it", option, err)
+			}
+		}
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("refused edits left events %v", got)
+		}
+	})
+}
+
+// An edit keeps a held account held.
+func TestEditHeld(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		tn.rename(tn.group("Staff", tn.people(12)...), "Others")
+		tn.edit("u0", provision.AccountEdit{TwoFactor: policy.AlwaysTwoFactor})
+		if a := tn.account("u0"); !a.Held || a.Status != policy.Active || a.TwoFactor != policy.AlwaysTwoFactor {
+			t.Errorf("the account is %s, held %t, %s", a.Status, a.Held, a.TwoFactor)
+		}
+		if diff := cmp.Diff(12, len(tn.held())); diff != "" {
+			t.Errorf("held (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// To choose what the policy had chosen is a choice too: it is fixed.
+func TestEditConfirms(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"passwordGroups":"Guests"}`)
+		id := tn.user(ada)
+		at := tn.lastEvent()
+		tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.SSO})
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("what changes nothing made events %v", got)
+		}
+		tn.group("Guests", id)
+		if a := tn.account("ada@example.com"); a.Authentication != policy.SSO {
+			t.Errorf("authentication %s, want sso", a.Authentication)
+		}
+	})
+}

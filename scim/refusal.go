@@ -1,0 +1,62 @@
+package scim
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// The causes by which refusals are counted, beside the scimTypes and the status
+// codes; see [provision.Engine.CountRefusal].
+const (
+	causeUnauthenticated   = "unauthenticated"   // 401
+	causeForbidden         = "forbidden"         // 403
+	causeForeignConnection = "foreignConnection" // the credential of one connection at the address of another
+	causeTooManyFailures   = "tooManyFailures"   // 429, of failed authentications
+	causeTooManyRequests   = "tooManyRequests"   // 429, of a credential
+)
+
+// countedTypes are the scimTypes by which refusals are counted (RFC 7644 section
+// 3.12, RFC 9865 section 3). What a host's own error has as its type is not.
+var countedTypes = map[string]bool{
+	"invalidFilter": true, "tooMany": true, "uniqueness": true, "mutability": true, "invalidSyntax": true,
+	"invalidPath": true, "noTarget": true, "invalidValue": true, "invalidVers": true, "sensitive": true,
+	"invalidCursor": true, "expiredCursor": true, "invalidCount": true,
+}
+
+// countRefusal counts a request that is refused with an error. Not counted are
+// errors of the server, and what identity providers meet in their daily work: a
+// resource that is not there, and a version that has changed.
+func (h *Handler) countRefusal(x *exchange, e *Error) {
+	tenant := x.request.PathValue("connection")
+	connection := x.principal.Connection
+	if connection == "" {
+		connection = tenant // as far as the client says; nobody has checked it
+	}
+	foreign := tenant != "" && tenant != connection
+	if cause := refusalCause(e, x.principal.Connection != "", foreign); cause != "" {
+		h.Engine.CountRefusal(connection, h.address(x.request), cause)
+	}
+}
+
+// refusalCause returns the cause that a refusal is counted by, or "".
+func refusalCause(e *Error, known, foreign bool) string {
+	switch {
+	case e.Status < 400 || e.Status >= 500 || e.Status == http.StatusPreconditionFailed:
+		return ""
+	case foreign:
+		return causeForeignConnection
+	case e.Status == http.StatusNotFound:
+		return ""
+	case e.Status == http.StatusUnauthorized:
+		return causeUnauthenticated
+	case e.Status == http.StatusForbidden:
+		return causeForbidden
+	case e.Status == http.StatusTooManyRequests && !known:
+		return causeTooManyFailures
+	case e.Status == http.StatusTooManyRequests:
+		return causeTooManyRequests
+	case countedTypes[e.Type]:
+		return e.Type
+	}
+	return strconv.Itoa(e.Status)
+}

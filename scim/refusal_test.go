@@ -1,0 +1,87 @@
+package scim_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision/scim"
+)
+
+// refusals returns what is counted for a connection, as "address cause count".
+func (s *service) refusals(connection string) []string {
+	s.t.Helper()
+	list, err := s.engine.Refusals(s.t.Context(), connection, time.Time{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rows := []string{}
+	for _, r := range list {
+		rows = append(rows, fmt.Sprintf("%s %s %d", r.Address, r.Cause, r.Count))
+	}
+	return rows
+}
+
+// Refused requests are counted by the connection, the address and the cause, and
+// no text of the client is kept. What is not refused is not counted.
+func TestRefusalsAreCounted(t *testing.T) {
+	s, _ := timedService(t)
+	handler := s.handler.(*scim.Handler)
+	mux := http.NewServeMux()
+	mux.Handle("/{connection}/v2/{resource...}", handler)
+	mux.Handle("/{resource...}", handler)
+	send := func(address, method, path, token, body string) {
+		r := httptest.NewRequest(method, "https://sp.example"+path, strings.NewReader(body))
+		r.RemoteAddr = address + ":1000"
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		mux.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	const patch = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"x y","value":1}]}`
+	user := `{` + coreUser + `"userName":"ada"}`
+	send("192.0.2.1", "POST", "/acme/v2/Users", acmeToken, user)
+	send("192.0.2.1", "POST", "/Users", acmeToken, user) // 409
+	send("192.0.2.1", "GET", "/Users/nobody", acmeToken, "")
+	send("192.0.2.1", "POST", "/Users", acmeToken, `{"userName":`)
+	send("192.0.2.1", "GET", "/Users?filter=secret+eq", acmeToken, "")
+	send("192.0.2.1", "POST", "/Users", acmeToken, strings.Repeat(" ", 2<<20)) // 413
+	send("192.0.2.1", "GET", "/other/v2/Users", acmeToken, "")
+	send("192.0.2.1", "PATCH", "/Users/x", acmeToken, patch)
+	for range 11 {
+		send("192.0.2.2", "GET", "/acme/v2/Users", "wrong", "")
+	}
+	send("192.0.2.2", "GET", "/other/v2/Users", "", "")
+	send("192.0.2.3", "GET", "/Users", "wrong", "")
+	send("192.0.2.3", "GET", "/made%20up/v2/Users", "wrong", "")
+	for _, status := range []int{403, 409} {
+		handler.Before = func(context.Context, scim.Operation) error {
+			return &scim.Error{Status: status, Type: "madeUp", Detail: "no"}
+		}
+		send("192.0.2.1", "POST", "/Users", acmeToken, user)
+	}
+	handler.Limits.Rate = 0.1
+	for range 2 {
+		send("192.0.2.4", "GET", "/Users", otherToken, "")
+	}
+
+	want := map[string][]string{
+		"acme": {
+			"192.0.2.1 409 1", "192.0.2.1 413 1", "192.0.2.1 forbidden 1", "192.0.2.1 foreignConnection 1", "192.0.2.1 invalidFilter 1",
+			"192.0.2.1 invalidSyntax 1", "192.0.2.1 uniqueness 1", "192.0.2.2 tooManyFailures 2", "192.0.2.2 unauthenticated 9",
+		},
+		"other": {"192.0.2.2 unauthenticated 1", "192.0.2.4 tooManyRequests 1"},
+		"":      {"192.0.2.3 unauthenticated 2"},
+	}
+	for connection, rows := range want {
+		if diff := cmp.Diff(rows, s.refusals(connection)); diff != "" {
+			t.Errorf("of %q (-want +got):\n%s", connection, diff)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// guard prepares a transaction of the sync for the mass guard.
+func (s *syncing) guard(c *change) {
+	c.holding, c.forcing = s.report.Held, s.options.Force
+}
+
+// askGuard asks the mass guard about all that lose access by this sync: users
+// who are absent, who became inactive, and who leave the last group that admits
+// them. Of the absent, those that an earlier sync took out count while they are
+// held, so that a sync in two parts is no way around the guard.
+func (s *syncing) askGuard(ctx context.Context, groups []groupWrite) error {
+	if s.options.Force || s.engine.Limits.deprovision() < 0 {
+		return nil
+	}
+	blocked := map[string]bool{} // by user
+	for _, id := range s.absent {
+		blocked[id] = true
+	}
+	for i := range s.leaving {
+		blocked[s.leaving[i].id] = true
+	}
+	future, leave, err := s.foresee(ctx, groups)
+	if err != nil || len(blocked)+len(leave) == 0 {
+		return err
+	}
+	for _, id := range s.absentBefore {
+		blocked[id] = true
+	}
+	for id := range blocked {
+		leave[id] = true
+	}
+	gone := 0
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(leave)), syncBatch) {
+		n, err := s.countGone(ctx, future, ids, blocked)
+		if err != nil {
+			return err
+		}
+		gone += n
+	}
+	if gone == 0 {
+		return nil
+	}
+	hold := false
+	err = s.engine.update(ctx, s.connection, s.actor, func(c *change) error {
+		var err error
+		hold, err = c.tooManyGo(gone)
+		c.counted = c.counted && !s.options.DryRun
+		return err
+	})
+	s.report.Held = hold
+	return err
+}
+
+// countGone counts the users whose accounts lose access.
+func (s *syncing) countGone(ctx context.Context, future *future, ids []string, blocked map[string]bool) (gone int, err error) {
+	if err := s.keep(ctx); err != nil {
+		return 0, err
+	}
+	err = s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+		gone = 0
+		conn, err := s.engine.connections.load(s.connection, r)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			goes, err := syncGoes(foreseen{Reader: r, future: future}, conn.policy, s.engine.now(), id, blocked[id])
+			if err != nil {
+				return err
+			}
+			if goes {
+				gone++
+			}
+		}
+		return nil
+	})
+	return gone, err
+}
+
+// syncGoes reports whether the account of a user loses access, or would if the
+// guard did not hold it.
+func syncGoes(r store.Reader, p *policy.Policy, now time.Time, id string, blocked bool) (bool, error) {
+	before, err := r.AccountOf(id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || before.Status != policy.Active {
+		return false, err
+	}
+	after := before.Clone()
+	if blocked {
+		setBlock(&after.Facts.Blocks, store.SourceSync, true)
+	}
+	facts, _, err := collect(r, p, now, before, after, false)
+	if err != nil {
+		return false, err
+	}
+	return p.Decide(facts).Status != policy.Active, nil
+}
+
+// future is what a sync will do to the groups of a connection.
+type future struct {
+	groups  map[string]*groupWrite        // those that are new or differ, by id
+	deleted map[string]bool               // groups
+	added   map[string][]store.Membership // by member
+	removed map[store.Membership]bool     // with group and member only
+	fresh   map[string]string             // made-up ids of new groups, by their names
+}
+
+// foresee compares the groups of the source with those of the connection, and
+// returns the users who may lose a group. Both are empty where leaving a group
+// takes access from nobody.
+func (s *syncing) foresee(ctx context.Context, groups []groupWrite) (*future, map[string]bool, error) {
+	f := &future{
+		groups: map[string]*groupWrite{}, deleted: map[string]bool{}, fresh: map[string]string{},
+		added: map[string][]store.Membership{}, removed: map[store.Membership]bool{},
+	}
+	leave := map[string]bool{}
+	conn, err := s.engine.connection(ctx, s.connection)
+	if err != nil {
+		return f, leave, err
+	}
+	if !s.knowsGroups || len(conn.Policy.RequiredGroups) == 0 || !conn.Policy.DeprovisionUsers {
+		return f, leave, nil
+	}
+	for i := range groups {
+		w := &groups[i]
+		if w.id == "" {
+			for _, name := range []string{w.entry.name, w.entry.external, w.key} {
+				f.fresh[name] = freshGroup(w)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for i := range groups {
+		if err := s.foreseeGroup(ctx, f, &groups[i], leave, seen); err != nil {
+			return f, leave, err
+		}
+	}
+	for _, id := range s.groupsToDelete() {
+		f.deleted[id] = true
+		if err := s.below(ctx, id, TypeGroup, leave, seen); err != nil {
+			return f, leave, err
+		}
+	}
+	return f, leave, nil
+}
+
+// freshGroup returns the made-up id of a group that does not exist yet.
+func freshGroup(w *groupWrite) string { return "new " + w.key }
+
+// foreseeGroup notes what becomes of one group and its members.
+func (s *syncing) foreseeGroup(ctx context.Context, f *future, w *groupWrite, leave, seen map[string]bool) error {
+	if err := s.keep(ctx); err != nil {
+		return err
+	}
+	id := cmp.Or(w.id, freshGroup(w))
+	if w.content || w.id == "" {
+		f.groups[id] = w
+	}
+	want := make(map[string]string, len(w.source.Members)) // their types
+	for _, name := range w.source.Members {
+		if user := s.users.find(name); user != "" {
+			want[user] = TypeUser
+		} else if group := cmp.Or(s.groups.find(name), f.fresh[name], f.fresh[policy.Fold(name)]); group != "" {
+			want[group] = TypeGroup
+		}
+	}
+	have, err := s.memberships(ctx, w.id)
+	if err != nil {
+		return err
+	}
+	for _, m := range have {
+		_, stays := want[m.Member]
+		if m.Source == store.SourceSync && !stays {
+			f.removed[store.Membership{Group: id, Member: m.Member}] = true
+		}
+		if m.Source == store.SourceSync {
+			delete(want, m.Member)
+		}
+		if w.content || m.Source == store.SourceSync && !stays {
+			if err := s.below(ctx, m.Member, m.Kind, leave, seen); err != nil {
+				return err
+			}
+		}
+	}
+	for member, kind := range want {
+		m := store.Membership{Group: id, Member: member, Source: store.SourceSync, Kind: kind, Display: w.source.Content.Display}
+		f.added[member] = append(f.added[member], m)
+	}
+	return nil
+}
+
+// memberships returns those in a group; there are none where it is new.
+func (s *syncing) memberships(ctx context.Context, group string) (list []store.Membership, err error) {
+	if group == "" {
+		return nil, nil
+	}
+	err = s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+		var err error
+		list, err = r.Memberships(group, "", 0)
+		return err
+	})
+	return list, err
+}
+
+// below adds a user, or everyone who is in a group, transitively.
+func (s *syncing) below(ctx context.Context, member, kind string, users, seen map[string]bool) error {
+	if kind != TypeGroup {
+		users[member] = true
+		return nil
+	}
+	if seen[member] {
+		return nil
+	}
+	seen[member] = true
+	list, err := s.memberships(ctx, member)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		if err := s.below(ctx, m.Member, m.Kind, users, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foreseen reads a connection as it will be when a sync has written its groups.
+type foreseen struct {
+	store.Reader
+	*future
+}
+
+// MembershipsOf implements [store.MemberReader].
+func (f foreseen) MembershipsOf(members ...string) ([]store.Membership, error) {
+	list, err := f.Reader.MembershipsOf(members...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]store.Membership, 0, len(list))
+	for _, m := range list {
+		if f.deleted[m.Group] || m.Source == store.SourceSync && f.removed[store.Membership{Group: m.Group, Member: m.Member}] {
+			continue
+		}
+		if w := f.groups[m.Group]; w != nil {
+			m.Display = w.source.Content.Display
+		}
+		out = append(out, m)
+	}
+	for _, member := range members {
+		out = append(out, f.added[member]...)
+	}
+	return out, nil
+}
+
+// Resource implements [store.ResourceReader].
+func (f foreseen) Resource(typ, id string, with store.Parts) (*store.Resource, error) {
+	if w := f.groups[id]; w != nil {
+		return &store.Resource{ID: id, Type: TypeGroup, Display: w.source.Content.Display, Document: w.source.Content.Document}, nil
+	}
+	return f.Reader.Resource(typ, id, with)
+}

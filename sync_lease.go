@@ -1,0 +1,96 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/scimjit/provision/store"
+)
+
+// ErrSyncRunning says that another sync of the connection is running, or has
+// taken the place of one that was silent for too long.
+var ErrSyncRunning = errors.New("provision: another sync of this connection is running")
+
+const (
+	// recordSyncLease is the kind of the record that the running sync of a
+	// connection holds. Its value names the run.
+	recordSyncLease = "syncLease"
+	syncLeaseKey    = "running"
+
+	// syncLease is how long a sync may be silent, for its source or because its
+	// process ended, until another may begin.
+	syncLease = 2 * time.Minute
+)
+
+// begin takes the lease. Each write of the sync looks whether it is still its
+// own, so that of two syncs that both believe to hold it only one writes.
+func (s *syncing) begin(ctx context.Context) error {
+	id, err := s.engine.newID()
+	if err != nil {
+		return err
+	}
+	return s.engine.Store.Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+		now := s.engine.now()
+		rec, err := recordOrNew(tx, recordSyncLease, syncLeaseKey, time.Time{})
+		if err != nil {
+			return err
+		}
+		if rec.Version > 0 && now.Before(rec.Expires) {
+			return ErrSyncRunning
+		}
+		rec.Value, rec.Expires = []byte(id), now.Add(syncLease)
+		if err := tx.PutRecord(rec); err != nil {
+			return err
+		}
+		s.lease, s.renewed = id, now
+		return nil
+	})
+}
+
+// renew checks the lease in a transaction of the sync, and prolongs it when a
+// part of it is over.
+func (s *syncing) renew(tx store.Tx) error {
+	rec, err := recordOrNew(tx, recordSyncLease, syncLeaseKey, time.Time{})
+	if err != nil {
+		return err
+	}
+	if rec.Version == 0 || string(rec.Value) != s.lease {
+		return ErrSyncRunning
+	}
+	now := s.engine.now()
+	if rec.Expires.Sub(now) > syncLease*3/4 {
+		return nil
+	}
+	rec.Expires = now.Add(syncLease)
+	if err := tx.PutRecord(rec); err != nil {
+		return err
+	}
+	s.renewed = now
+	return nil
+}
+
+// keep prolongs the lease of a sync that reads for long without writing.
+func (s *syncing) keep(ctx context.Context) error {
+	if s.lease == "" || s.engine.now().Sub(s.renewed) < syncLease/4 {
+		return nil
+	}
+	err := s.engine.Store.Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error { return s.renew(tx) })
+	if err == nil {
+		s.renewed = s.engine.now()
+	}
+	return err
+}
+
+// end gives the lease back. Where that fails it ends by itself.
+func (s *syncing) end(ctx context.Context) {
+	err := s.engine.Store.Update(context.WithoutCancel(ctx), s.connection, func(_ context.Context, tx store.Tx) error {
+		if err := s.renew(tx); err != nil {
+			return err
+		}
+		return tx.DeleteRecord(recordSyncLease, syncLeaseKey, 0)
+	})
+	if err != nil && !errors.Is(err, ErrSyncRunning) {
+		s.engine.logger().Warn("giving back the lease of a sync", "connection", s.connection, "error", err)
+	}
+}
