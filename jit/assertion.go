@@ -1,0 +1,24 @@
+package jit
+
+import "github.com/scimjit/provision"
+
+// Assertion is what a verified SAML assertion says, before a [Mapping] gives
+// its attributes a meaning. Whoever makes one has checked the signature,
+// issuer, audience and time of it.
+type Assertion struct {
+	// Issuer is the entity id of the identity provider.
+	Issuer string
+
+	NameID provision.NameID
+
+	// Attributes are those of all attribute statements, in their order. The
+	// same name may come several times: the values count together.
+	Attributes []Attribute
+}
+
+// Attribute is one attribute of an [Assertion].
+type Attribute struct {
+	Name         string
+	FriendlyName string
+	Values       []string
+}

@@ -1,0 +1,139 @@
+package jit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/scimjit/provision"
+)
+
+// LoginHandler ends a login: it asks the Engine who the person is and hands the
+// answer to the host, where the session begins.
+//
+// Set the fields before the first login and do not change them after. It is
+// safe for concurrent use.
+type LoginHandler struct {
+	// Engine decides. It is required.
+	Engine *provision.Engine
+
+	// OnLogin is called with the account of a person who may log in. It is
+	// required. returnTo is where the person wanted to go: a path of this
+	// origin, of which [LocalPath] is true, or empty.
+	//
+	// A session must end when the account stops being active, which the events
+	// of [provision.Engine.Deliver] tell.
+	OnLogin func(w http.ResponseWriter, r *http.Request, account *provision.Account, returnTo string)
+
+	// OnDenied is called with a refusal; nil answers Denial.Status with a plain
+	// page that shows Denial.Public and Denial.ID. The headers Cache-Control
+	// and, where it helps, Retry-After are set when it is called. It must not
+	// show Code or Cause.
+	OnDenied func(w http.ResponseWriter, r *http.Request, denial *Denial)
+
+	// Address returns the IP address of a client, by which refusals are counted
+	// ([provision.Engine.CountRefusal]); nil takes that of the connection. Set
+	// it behind a proxy.
+	Address func(*http.Request) string
+
+	// Logger gets the cause of every refusal; nil means slog.Default(). A cause
+	// may name the user name and e-mail address that were asserted.
+	Logger *slog.Logger
+}
+
+// Login logs an identity of a connection in and answers the request, with
+// OnLogin or OnDenied. Whoever calls it has verified that the identity provider
+// of the connection asserts the identity, just now and for this browser.
+//
+// A returnTo that is no [LocalPath] is dropped. What OnLogin and OnDenied panic
+// with is left to the server.
+func (h *LoginHandler) Login(w http.ResponseWriter, r *http.Request, connection string, id provision.Identity, returnTo string) {
+	account, err := h.login(r.Context(), connection, id)
+	if err != nil {
+		h.Fail(w, r, connection, err)
+		return
+	}
+	if !LocalPath(returnTo) {
+		returnTo = ""
+	}
+	h.OnLogin(w, r, account, returnTo)
+}
+
+// login turns a panic of the Engine or its store into an error, so that it has
+// an id and says nothing to the browser. A request that is being aborted stays
+// aborted.
+func (h *LoginHandler) login(ctx context.Context, connection string, id provision.Identity) (account *provision.Account, err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler { //nolint:errorlint // the value net/http documents for panic
+			panic(v)
+		}
+		err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	}()
+	if h.OnLogin == nil {
+		return nil, errors.New("jit: LoginHandler.OnLogin is not set")
+	}
+	return h.Engine.Directory(connection).Login(ctx, id)
+}
+
+// Fail answers the request with the refusal that an error means:
+//
+//   - a [*provision.DeniedError]: 403
+//   - an [*AttributeError]: 403, as the message was valid
+//   - [provision.ErrNotFound], which is an unknown connection: 404
+//   - a [*store.UnavailableError] or a canceled request: 503 with Retry-After
+//   - anything else: 500
+func (h *LoginHandler) Fail(w http.ResponseWriter, r *http.Request, connection string, err error) {
+	status, code := classify(err)
+	h.Deny(w, r, connection, status, code, err)
+}
+
+// Deny answers the request with a refusal that has been found before anybody
+// was recognized, such as a message that is not valid. The code and the cause
+// are logged; the browser gets the text that the status has. A cause that says
+// when to try again sets Retry-After.
+func (h *LoginHandler) Deny(w http.ResponseWriter, r *http.Request, connection string, status int, code string, cause error) {
+	denial := newDenial(status, code, cause)
+	h.log(r.Context(), connection, denial)
+	h.count(r, connection, denial)
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	if seconds := retryAfter(denial); seconds != "" {
+		header.Set("Retry-After", seconds)
+	}
+	if h.OnDenied != nil {
+		h.OnDenied(w, r, denial)
+		return
+	}
+	denial.writePage(w)
+}
+
+func (h *LoginHandler) count(r *http.Request, connection string, d *Denial) {
+	if h.Engine == nil {
+		return
+	}
+	address := r.RemoteAddr
+	if h.Address != nil {
+		address = h.Address(r)
+	}
+	h.Engine.CountRefusal(connection, address, "login."+d.Code)
+}
+
+func (h *LoginHandler) log(ctx context.Context, connection string, d *Denial) {
+	logger := h.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	level := slog.LevelWarn
+	if d.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	logger.Log(ctx, level, "login denied", "id", d.ID, "connection", connection,
+		"status", d.Status, "code", d.Code, "cause", d.Cause)
+}

@@ -1,0 +1,87 @@
+package jit
+
+import (
+	"iter"
+
+	"github.com/scimjit/provision/policy"
+)
+
+// lookup finds attributes by name. The values of attributes with the same name
+// are one list, in the order of the assertion.
+type lookup struct {
+	byName, byFriendlyName, byFoldedName map[string][]string
+}
+
+func newLookup(attributes []Attribute) *lookup {
+	l := &lookup{byName: map[string][]string{}, byFriendlyName: map[string][]string{}, byFoldedName: map[string][]string{}}
+	for _, a := range attributes {
+		collect(l.byName, a.Name, a.Values)
+		collect(l.byFriendlyName, a.FriendlyName, a.Values)
+		collect(l.byFoldedName, policy.Fold(a.Name), a.Values)
+	}
+	return l
+}
+
+// collect makes the attribute present even if it has no values.
+func collect(to map[string][]string, name string, values []string) {
+	to[name] = append(to[name], values...)
+}
+
+// all yields the attributes that are present of a list of names, with the name
+// of the list: first those whose Name it is, then the others.
+func (l *lookup) all(names []string) iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		for _, by := range []map[string][]string{l.byName, l.byFriendlyName} {
+			for _, name := range names {
+				if values, ok := by[name]; ok && !yield(name, values) {
+					return
+				}
+			}
+		}
+		for _, name := range names {
+			if values, ok := l.byFoldedName[policy.Fold(name)]; ok && !yield(name, values) {
+				return
+			}
+		}
+	}
+}
+
+// has reports whether any of the attributes is present.
+func (l *lookup) has(names []string) bool {
+	for range l.all(names) {
+		return true
+	}
+	return false
+}
+
+// text returns the value of a field, or "" where no attribute has one.
+func (l *lookup) text(f field, names []string) (string, error) {
+	for name, values := range l.all(names) {
+		text, err := oneText(f, name, values)
+		if err != nil || text != "" {
+			return text, err
+		}
+	}
+	return "", nil
+}
+
+// oneText chooses among the values of one attribute.
+func oneText(f field, attribute string, values []string) (string, error) {
+	chosen := ""
+	for _, value := range values {
+		text, problem := f.clean(value)
+		if problem != "" {
+			return "", &AttributeError{Field: f.name, Attribute: attribute, Problem: problem}
+		}
+		switch {
+		case text == "", f.fits != nil && !f.fits(text):
+		case f.same == nil:
+			return text, nil
+		case chosen == "":
+			chosen = text
+		case !f.same(chosen, text):
+			return "", &AttributeError{Field: f.name, Attribute: attribute, Problem: Ambiguous}
+		}
+	}
+	return chosen, nil
+}

@@ -1,0 +1,165 @@
+package jit
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/scimjit/provision"
+)
+
+// Mapping turns an assertion into an identity by the attribute names of one
+// identity provider. Make one with [NewMapping]. It does not change and is safe
+// for concurrent use.
+type Mapping struct {
+	preset     Preset
+	overridden map[string]bool
+	paths      []pathSource
+}
+
+// pathSource is a SCIM attribute and where it comes from.
+type pathSource struct{ path, attribute string }
+
+// Overrides are names of attributes that replace those of a preset, by field:
+// "id", "userName", "email", "givenName", "familyName", "name", "displayName",
+// "company", "timeZone", "groups", or a SCIM path such as "title".
+//
+// The paths are those of RFC 7643 that hold one text: nickName, title,
+// userType, preferredLanguage, locale, and of the enterprise extension
+// employeeNumber, costCenter, division and department, with their full URN.
+// They go to the Attributes of the identity. Fields and paths match in any case.
+//
+// An override replaces all names of the preset for its field, and for
+// "userName" the NameID too. An empty name means that the field is not mapped.
+type Overrides map[string]string
+
+// NewMapping returns the mapping of a preset with the overrides of a
+// connection. An empty preset is "generic".
+//
+// A wrong setting is a [*MappingError] that names it: an unknown preset, a key
+// that is neither a field nor a usable path, two keys for the same thing, or a
+// name of an attribute that cannot be one.
+func NewMapping(preset string, overrides Overrides) (*Mapping, error) {
+	p, ok := presetNamed(preset)
+	if !ok {
+		return nil, &MappingError{Setting: "preset", Value: preset, Reason: "there is no such preset"}
+	}
+	m := &Mapping{preset: p, overridden: map[string]bool{}}
+	for _, key := range slices.Sorted(maps.Keys(overrides)) {
+		if err := m.override(key, overrides[key]); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Mapping) override(key, attribute string) error {
+	name, isField, reason := target(key)
+	if reason != "" {
+		return &MappingError{Setting: "mapping", Value: key, Reason: reason}
+	}
+	if m.overridden[name] {
+		return &MappingError{Setting: "mapping", Value: key, Reason: "given twice"}
+	}
+	if clean, problem := cleanText(attribute); problem != "" || clean != attribute {
+		return &MappingError{Setting: "mapping", Value: key, Reason: "the name of the attribute has spaces around it, control characters, or is too long"}
+	}
+	m.overridden[name] = true
+	switch {
+	case isField && attribute == "":
+		delete(m.preset.Attributes, name)
+	case isField:
+		m.preset.Attributes[name] = []string{attribute}
+	case attribute != "":
+		m.paths = append(m.paths, pathSource{path: name, attribute: attribute})
+	}
+	return nil
+}
+
+// Identity returns what an assertion says about a person.
+//
+// Attributes are found by Name, then by FriendlyName, then by Name in another
+// case; within each of these the order of the preset decides. One without a
+// value does not count, but for groups. The values of attributes with the same
+// name count together. Texts are trimmed, and those that are no ids NFC-normalized.
+//
+// Two different values of "id", "userName" or "email" are refused, since either
+// could be the person's; "email" passes over what has no "@". Of the other
+// fields the first value counts.
+//
+// Groups are [policy.Known] when the attribute is there, with or without
+// values, [policy.Absent] when not, and [policy.Overage] when the identity
+// provider says that there are too many, whatever else it asserts.
+//
+// The error is an [*AttributeError]: a text of a wrong form in an attribute that
+// is mapped refuses the whole login, rather than leave out a part of it.
+func (m *Mapping) Identity(a Assertion) (provision.Identity, error) {
+	id, err := m.identity(a)
+	if err != nil {
+		return provision.Identity{}, err
+	}
+	return id, nil
+}
+
+func (m *Mapping) identity(a Assertion) (id provision.Identity, err error) {
+	if id.NameID, err = cleanNameID(a.NameID); err != nil {
+		return id, err
+	}
+	found := newLookup(a.Attributes)
+	for _, f := range fields {
+		if *f.text(&id), err = found.text(f, m.preset.Attributes[f.name]); err != nil {
+			return id, err
+		}
+	}
+	if id.UserName == "" && m.isUserName(id.NameID) {
+		name, problem := cleanText(id.NameID.Value)
+		if problem != "" {
+			return id, &AttributeError{Field: fieldUserName, Attribute: fieldNameID, Problem: problem}
+		}
+		id.UserName = name
+	}
+	for _, p := range m.paths {
+		text, err := found.text(field{name: p.path, clean: cleanText}, []string{p.attribute})
+		if err != nil {
+			return id, err
+		}
+		if text == "" {
+			continue
+		}
+		if id.Attributes == nil {
+			id.Attributes = map[string]string{}
+		}
+		id.Attributes[p.path] = text
+	}
+	id.Groups, id.Evidence, err = found.groups(m.preset)
+	return id, err
+}
+
+// isUserName reports whether the preset takes a NameID for the user name.
+func (m *Mapping) isUserName(n provision.NameID) bool {
+	format := n.Format
+	if format == "" {
+		format = unspecified
+	}
+	return !m.overridden[fieldUserName] && slices.Contains(m.preset.UserNameFormats, format)
+}
+
+// Warnings returns what an administrator should know about the mapping before
+// people log in with it, one sentence each, in a fixed order.
+func (m *Mapping) Warnings() []string {
+	var out []string
+	if len(m.preset.Attributes[fieldID]) == 0 {
+		out = append(out, "id: without an immutable id, renames cannot be seen, unless the NameID is persistent")
+	}
+	if len(m.preset.Attributes[fieldUserName])+len(m.preset.UserNameFormats) == 0 {
+		out = append(out, "userName: nothing gives it")
+	}
+	if len(m.preset.Attributes[fieldGroups]) == 0 {
+		out = append(out, "groups: not mapped, so that nothing is known of anybody's groups")
+	}
+	for _, name := range []string{fieldID, fieldNameID, fieldGroups} {
+		if note := m.preset.Notes[name]; note != "" && !m.overridden[name] {
+			out = append(out, name+": "+note)
+		}
+	}
+	return out
+}

@@ -1,0 +1,255 @@
+package jit_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
+	"github.com/scimjit/provision/policy"
+)
+
+const (
+	enterprise   = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:"
+	core         = "urn:ietf:params:scim:schemas:core:2.0:User:"
+	unspecified  = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+	emailAddress = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+)
+
+func attribute(name string, values ...string) jit.Attribute {
+	return jit.Attribute{Name: name, Values: values}
+}
+
+func friendly(name, friendlyName string, values ...string) jit.Attribute {
+	return jit.Attribute{Name: name, FriendlyName: friendlyName, Values: values}
+}
+
+func TestNewMappingErrors(t *testing.T) {
+	tests := []struct {
+		name      string
+		preset    string
+		overrides jit.Overrides
+		want      jit.MappingError
+	}{
+		{"unknown preset", "Okta", nil, jit.MappingError{Setting: "preset", Value: "Okta", Reason: "there is no such preset"}},
+		{"unknown field", "okta", jit.Overrides{"mail": "mail"}, jit.MappingError{Setting: "mapping", Value: "mail", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"empty key", "", jit.Overrides{"": "mail"}, jit.MappingError{Setting: "mapping", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"password", "", jit.Overrides{"password": "p"}, jit.MappingError{Setting: "mapping", Value: "password", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"NameID", "", jit.Overrides{"NameID": "p"}, jit.MappingError{Setting: "mapping", Value: "NameID", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"a reference", "", jit.Overrides{"profileUrl": "p"}, jit.MappingError{Setting: "mapping", Value: "profileUrl", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"a path with sub-attributes", "", jit.Overrides{enterprise + "manager": "m"}, jit.MappingError{Setting: "mapping", Value: enterprise + "manager", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"enterprise attribute without URN", "", jit.Overrides{"department": "m"}, jit.MappingError{Setting: "mapping", Value: "department", Reason: "not a field, nor a text attribute of a SCIM user"}},
+		{"a path that is a field", "", jit.Overrides{"name.givenName": "g"}, jit.MappingError{Setting: "mapping", Value: "name.givenName", Reason: "this is field givenName"}},
+		{"organization", "", jit.Overrides{enterprise + "organization": "o"}, jit.MappingError{Setting: "mapping", Value: enterprise + "organization", Reason: "this is field company"}},
+		{"one field twice", "", jit.Overrides{"userName": "a", core + "username": "b"}, jit.MappingError{Setting: "mapping", Value: "userName", Reason: "given twice"}},
+		{"one path twice", "", jit.Overrides{"Title": "a", "title": "b"}, jit.MappingError{Setting: "mapping", Value: "title", Reason: "given twice"}},
+		{"space around an attribute", "", jit.Overrides{"title": "a "}, jit.MappingError{Setting: "mapping", Value: "title", Reason: badName}},
+		{"line break in an attribute", "", jit.Overrides{"groups": "a\nb"}, jit.MappingError{Setting: "mapping", Value: "groups", Reason: badName}},
+		{"attribute too long", "", jit.Overrides{"groups": strings.Repeat("a", 1025)}, jit.MappingError{Setting: "mapping", Value: "groups", Reason: badName}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := jit.NewMapping(test.preset, test.overrides)
+			var got *jit.MappingError
+			if !errors.As(err, &got) {
+				t.Fatalf("error is %v", err)
+			}
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+const badName = "the name of the attribute has spaces around it, control characters, or is too long"
+
+func TestIdentity(t *testing.T) {
+	tests := []struct {
+		name       string
+		preset     string
+		overrides  jit.Overrides
+		nameID     provision.NameID
+		attributes []jit.Attribute
+		want       provision.Identity
+	}{
+		{
+			name: "Name before FriendlyName, both before another case", preset: "okta",
+			attributes: []jit.Attribute{
+				attribute("EMAIL", "case@example.com"), friendly("urn:x", "email", "friendly@example.com"),
+				attribute("mail", "second@example.com"), attribute("email", "first@example.com"),
+				friendly("urn:y", "firstName", "Friendly"), attribute("FIRSTNAME", "Case"),
+				attribute("LASTNAME", "Case"),
+			},
+			want: provision.Identity{Email: "first@example.com", GivenName: "Friendly", FamilyName: "Case", Evidence: policy.Absent},
+		},
+		{
+			name: "an attribute without a value does not count", preset: "okta",
+			attributes: []jit.Attribute{attribute("email", "", " \n"), attribute("mail", "ada@example.com"), attribute("firstName")},
+			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.Absent},
+		},
+		{
+			name: "an e-mail has an @", preset: "entra",
+			attributes: []jit.Attribute{attribute("emailaddress", "ada", "@", "ada@", "@ada", "ada @example.com"), attribute("name", "ada@example.com")},
+			want:       provision.Identity{UserName: "ada@example.com", Email: "ada@example.com", Evidence: policy.Absent},
+		},
+		{
+			name: "the same key twice", preset: "entra",
+			attributes: []jit.Attribute{attribute("emailaddress", "Ada@Example.com", "ada@example.com"), attribute("objectidentifier", "a"), attribute("objectidentifier", "a")},
+			want:       provision.Identity{ID: "a", Email: "Ada@Example.com", Evidence: policy.Absent},
+		},
+		{
+			name: "the first of several names", preset: "okta",
+			attributes: []jit.Attribute{attribute("displayName", "", "Ada", "Augusta"), attribute("displayName", "bad\x00")},
+			want:       provision.Identity{DisplayName: "Ada", Evidence: policy.Absent},
+		},
+		{
+			name: "trimmed and normalized, ids only trimmed", preset: "onelogin",
+			nameID: provision.NameID{Value: " Jose\u0301 ", Format: "\n" + emailAddress},
+			attributes: []jit.Attribute{
+				attribute("PersonImmutableID", "\te\u0301 "), attribute("User.FirstName", "\u00a0Jose\u0301\n"), attribute("memberOf", " Cafe\u0301 ; "),
+			},
+			want: provision.Identity{
+				ID: "e\u0301", NameID: provision.NameID{Value: "Jose\u0301", Format: emailAddress}, UserName: "Jos\u00e9", GivenName: "Jos\u00e9",
+				Groups: []provision.IdentityGroup{{Value: "Cafe\u0301", Name: "Caf\u00e9"}},
+			},
+		},
+		{
+			name: "an override replaces the names of the preset", preset: "okta",
+			overrides:  jit.Overrides{"email": "workMail", "groups": "teams", "id": "oktaId"},
+			attributes: []jit.Attribute{attribute("email", "old@example.com"), attribute("workMail", "new@example.com"), attribute("groups", "Old"), attribute("oktaId", "00u1")},
+			want:       provision.Identity{ID: "00u1", Email: "new@example.com", Evidence: policy.Absent},
+		},
+		{
+			name: "an empty override maps nothing", preset: "simplesamlphp", overrides: jit.Overrides{"id": "", "groups": "", "title": ""},
+			attributes: []jit.Attribute{attribute("uid", "ada"), attribute("groups", "A"), attribute("title", "Countess"), attribute("", "x")},
+			want:       provision.Identity{UserName: "ada", Evidence: policy.Absent},
+		},
+		{
+			name: "an overridden user name is never the NameID", preset: "okta", overrides: jit.Overrides{"userName": "login"},
+			nameID: provision.NameID{Value: "ada@example.com", Format: unspecified},
+			want:   provision.Identity{NameID: provision.NameID{Value: "ada@example.com", Format: unspecified}, Evidence: policy.Absent},
+		},
+		{
+			name: "a NameID without a format is unspecified", preset: "okta", nameID: provision.NameID{Value: "ada"},
+			want: provision.Identity{NameID: provision.NameID{Value: "ada"}, UserName: "ada", Evidence: policy.Absent},
+		},
+		{
+			name: "a NameID without a value is none", preset: "okta", nameID: provision.NameID{Value: " ", Format: unspecified, NameQualifier: "q"},
+			want: provision.Identity{Evidence: policy.Absent},
+		},
+		{
+			name: "SCIM paths in any case", overrides: jit.Overrides{
+				"TITLE": "jobTitle", core + "nickName": "nick", strings.ToUpper(enterprise) + "DEPARTMENT": "dept", "locale": "lang",
+			},
+			attributes: []jit.Attribute{attribute("jobTitle", " Countess ", "Analyst"), attribute("nick", "AAL"), attribute("dept", "Engines")},
+			want: provision.Identity{Evidence: policy.Absent, Attributes: map[string]string{
+				"title": "Countess", "nickName": "AAL", enterprise + "department": "Engines",
+			}},
+		},
+		{
+			name: "groups of several attributes are one list", preset: "keycloak",
+			attributes: []jit.Attribute{attribute("groups", "/A"), attribute("member"), attribute("member", "/B"), attribute("member", "/b", "/C")},
+			want: provision.Identity{Groups: []provision.IdentityGroup{
+				{Value: "/B", Name: "B"}, {Value: "/C", Name: "C"},
+			}},
+		},
+		{
+			name: "a groups attribute without values is a known empty list", preset: "okta",
+			attributes: []jit.Attribute{attribute("groups")},
+			want:       provision.Identity{Evidence: policy.Known},
+		},
+		{
+			name: "an overage marker wins", preset: "entra", overrides: jit.Overrides{"groups": "teams"},
+			attributes: []jit.Attribute{attribute("teams", "A"), attribute("http://schemas.microsoft.com/claims/groups.link")},
+			want:       provision.Identity{Evidence: policy.Overage},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := newMapping(t, test.preset, test.overrides)
+			got, err := m.Identity(jit.Assertion{NameID: test.nameID, Attributes: test.attributes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("identity (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAttributeErrors(t *testing.T) {
+	long := strings.Repeat("x", provision.MaxIdentityText)
+	tests := []struct {
+		name      string
+		nameID    provision.NameID
+		attribute jit.Attribute
+		want      jit.AttributeError
+	}{
+		{name: "two ids", attribute: attribute("objectidentifier", "a", "A"), want: jit.AttributeError{Field: "id", Attribute: "objectidentifier", Problem: jit.Ambiguous}},
+		{name: "two user names", attribute: attribute("userName", "ada", "bob"), want: jit.AttributeError{Field: "userName", Attribute: "userName", Problem: jit.Ambiguous}},
+		{name: "two e-mails", attribute: attribute("mail", "ada@example.com", "", "bob@example.com"), want: jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.Ambiguous}},
+		{name: "control character", attribute: attribute("displayName", "Ada\x1bL"), want: jit.AttributeError{Field: "displayName", Attribute: "displayName", Problem: jit.ControlCharacter}},
+		{name: "line break", attribute: attribute("mail", "ada@example.com\r\nbob@example.com"), want: jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.ControlCharacter}},
+		{name: "line separator", attribute: attribute("company", "a\u2028b"), want: jit.AttributeError{Field: "company", Attribute: "company", Problem: jit.ControlCharacter}},
+		{name: "invalid UTF-8", attribute: attribute("timeZone", "a\xff"), want: jit.AttributeError{Field: "timeZone", Attribute: "timeZone", Problem: jit.InvalidUTF8}},
+		{name: "text too long", attribute: attribute("givenName", long+"x"), want: jit.AttributeError{Field: "givenName", Attribute: "givenName", Problem: jit.TooLong}},
+		{name: "too long when normalized", attribute: attribute("familyName", strings.Repeat("\u0958", 64)), want: jit.AttributeError{Field: "familyName", Attribute: "familyName", Problem: jit.TooLong}},
+		{name: "group too long", attribute: attribute("groups", "a", long+"x"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.TooLong}},
+		{name: "group with a control character", attribute: attribute("groups", "a\x00b"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.ControlCharacter}},
+		{name: "NameID too long", nameID: provision.NameID{Value: long + "x"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.TooLong}},
+		{name: "NameID with a control character", nameID: provision.NameID{Value: "a\x7fb", Format: provision.NameIDPersistent}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.ControlCharacter}},
+		{name: "qualifier", nameID: provision.NameID{Value: "a", SPNameQualifier: "\xff"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.InvalidUTF8}},
+		{name: "a title", attribute: attribute("jobTitle", "a\nb"), want: jit.AttributeError{Field: "title", Attribute: "jobTitle", Problem: jit.ControlCharacter}},
+	}
+	m := newMapping(t, "generic", jit.Overrides{"title": "jobTitle"})
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			id, err := m.Identity(jit.Assertion{NameID: test.nameID, Attributes: []jit.Attribute{test.attribute}})
+			checkAttributeError(t, err, test.want)
+			if diff := cmp.Diff(provision.Identity{}, id); diff != "" {
+				t.Errorf("the identity is not empty:\n%s", diff)
+			}
+			for _, value := range test.attribute.Values {
+				if value != "" && strings.Contains(err.Error(), "\""+value+"\"") {
+					t.Errorf("the error shows a value: %v", err)
+				}
+			}
+		})
+	}
+	if _, err := m.Identity(jit.Assertion{Attributes: []jit.Attribute{attribute("givenName", " "+long+" ")}}); err != nil {
+		t.Errorf("%d bytes are allowed: %v", provision.MaxIdentityText, err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	tests := []struct {
+		name      string
+		preset    string
+		overrides jit.Overrides
+		want      []string
+	}{
+		{"an id is mapped", "jumpcloud", jit.Overrides{"id": "employeeId"}, nil},
+		{"the id is unmapped", "onelogin", jit.Overrides{"id": ""}, []string{
+			"id: without an immutable id, renames cannot be seen, unless the NameID is persistent",
+		}},
+		{"no groups", "onelogin", jit.Overrides{"groups": ""}, []string{
+			"groups: not mapped, so that nothing is known of anybody's groups",
+		}},
+		{"a note on what is overridden is left out", "entra", jit.Overrides{"groups": "teams"}, nil},
+		{"nothing gives a user name", "samlidp", jit.Overrides{"userName": "", "id": "x"}, []string{
+			"userName: nothing gives it",
+			"NameID: transient by default, which recognizes nobody",
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, newMapping(t, test.preset, test.overrides).Warnings()); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
