@@ -1,0 +1,110 @@
+package saml
+
+import (
+	"encoding/base64"
+	"errors"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
+)
+
+// acs takes a response by the HTTP-POST binding (SAML bindings section 3.5).
+func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvider) {
+	response, relayState, err := h.readForm(w, r)
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
+	open, _, err := h.pendingOf(r, sp)
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
+	request, asked := findPending(open, relayState)
+	identity, err := h.consume(r, sp, response, request.RequestID)
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	returnTo := request.ReturnTo
+	if asked {
+		sp.drop(w, cookiePrefix+request.Nonce)
+	} else if jit.LocalPath(relayState) {
+		returnTo = relayState // a deep link, of a login that the identity provider began
+	}
+	h.Login.Login(w, r, sp.connection, identity, returnTo)
+}
+
+// readForm returns the response, without its base64, and the RelayState.
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (response []byte, relayState string, err error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return nil, "", refuse(CodeRequest, "content type %q", media)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, h.Limits.body())
+	if err := r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return nil, "", &Error{Code: CodeTooLarge, Err: err}
+		}
+		return nil, "", &Error{Code: CodeRequest, Err: err}
+	}
+	responses, states := r.PostForm["SAMLResponse"], r.PostForm["RelayState"]
+	if len(responses) != 1 || len(states) > 1 {
+		return nil, "", refuse(CodeRequest, "%d SAMLResponse and %d RelayState", len(responses), len(states))
+	}
+	if len(states) == 1 {
+		relayState = states[0]
+	}
+	response, err = base64.StdEncoding.DecodeString(responses[0])
+	if err != nil {
+		return nil, "", &Error{Code: CodeRequest, Reason: "SAMLResponse", Err: err}
+	}
+	return response, relayState, nil
+}
+
+func findPending(open []pending, relayState string) (p pending, ok bool) {
+	for _, p := range open {
+		if p.Nonce == relayState {
+			return p, true
+		}
+	}
+	return pending{}, false
+}
+
+// consume verifies a response and uses it up, and the request that it answers
+// too. Nothing is written before everything else is known to be right, so that
+// nobody can use up what is not theirs.
+func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte, requestID string) (provision.Identity, error) {
+	now := h.now()
+	verified, err := sp.Verify(response, requestID, now)
+	if err != nil {
+		return provision.Identity{}, err
+	}
+	identity, err := sp.mapping.Identity(verified.Assertion)
+	if err != nil {
+		return provision.Identity{}, err
+	}
+	// The assertion is refused for its age from Until on; the second keeps the
+	// key a little longer than that, whatever is rounded.
+	err = h.once(r, sp, "saml assertion\x00"+verified.Assertion.Issuer+"\x00"+verified.ID, verified.Until.Add(time.Second))
+	if err != nil || requestID == "" {
+		return identity, err
+	}
+	return identity, h.once(r, sp, "saml request\x00"+requestID, now.Add(pendingFor+time.Second))
+}
+
+func (h *Handler) once(r *http.Request, sp *ServiceProvider, key string, until time.Time) error {
+	first, err := h.Engine.Once(r.Context(), sp.connection, key, until)
+	if err != nil {
+		return err
+	}
+	if !first {
+		return refuse(CodeReplay, "used before: %q", key)
+	}
+	return nil
+}

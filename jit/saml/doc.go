@@ -1,0 +1,60 @@
+// Package saml is a SAML 2.0 service provider (the Web Browser SSO profile, SAML
+// profiles section 4.1) on a provision.Engine. It logs people in by the identity
+// provider of a connection, and nothing else: sessions, and what follows from a
+// login, are left to the host. It needs three lines of one:
+//
+//	login := &jit.LoginHandler{Engine: engine, OnLogin: beginSession}
+//	base := func(connection string) string { return "https://app.example.com/saml/" + connection }
+//	mux.Handle("/saml/{connection}/", &saml.Handler{Engine: engine, Login: login, BaseURL: base})
+//
+// The identity provider gets the address ".../metadata" of its connection, or
+// the entity id (the same address, unless it is set) and ".../acs". The
+// connection gets the metadata of the identity provider in its setting
+// [provision.SAML.Metadata]. A link to ".../login?return=/path" begins a login.
+//
+// # What is accepted
+//
+// A response counts when everything below holds. Each refusal has a [Code] in
+// the log of jit.LoginHandler; the browser sees the same page for all of them.
+//
+//   - It comes by the HTTP-POST binding, not compressed, in at most
+//     [Limits.Body] bytes, as UTF-8 without a document type or processing
+//     instructions, and has exactly one assertion.
+//   - The response or the assertion is signed with a key from the metadata, by
+//     RSA or ECDSA with SHA-256 or better, as a whole: one signature, one
+//     reference, the elements where SAML has them. SHA-1 is an opt-in of the
+//     connection. An expired certificate does not count. With several, each is
+//     tried, so that a rollover needs no coordination.
+//   - An encrypted assertion uses RSA-OAEP, with SHA-1 or no digest method, and
+//     AES-GCM. AES-CBC is accepted only in a signed response: otherwise whoever
+//     holds the ciphertext could decrypt it by trial. What is inside obeys the
+//     same rules.
+//   - It is from the one issuer of the metadata, for the one entity id of this
+//     service provider, confirmed for this ACS address, sent to it, and valid
+//     now, give or take [provision.SAML.ClockSkew]. An end is exclusive.
+//   - It answers a request that this browser was sent away with in the last ten
+//     minutes, which a signed cookie of the browser tells. Without one it is
+//     accepted only if the connection allows logins that the identity provider
+//     begins; those cannot be bound to a browser, so that somebody can be logged
+//     in as somebody else without noticing.
+//   - Neither the assertion nor the request was used before, on any replica.
+//   - It has a NameID that is text. EncryptedID is not supported.
+//
+// A bearer's IP address, the authentication context and proxy restrictions are
+// not looked at.
+//
+// # What is read
+//
+// Only signed bytes are read. Attributes of one name, and of several statements,
+// stay side by side for the [jit.Mapping]. A value with elements inside is
+// dropped, but for the NameID of eduPersonTargetedID.
+//
+// The signature library refuses assertions with more than about 470 attribute
+// values; see [ErrAssertionTooLarge].
+//
+// # Certificates
+//
+// [Handler.Check] tells what will go wrong soon, such as a certificate that
+// expires within 30 days, before a connection is saved. The same warnings are
+// logged once a day while the connection is in use.
+package saml

@@ -1,0 +1,146 @@
+package saml
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	saml2 "github.com/russellhaering/gosaml2"
+	"github.com/russellhaering/goxmldsig/etreeutils"
+)
+
+// Code says which rule refused a response. It is for logs and metrics; a
+// browser never sees it.
+type Code string
+
+// The codes of [Error]. What package jit or the store refuses has their codes.
+const (
+	CodeRequest           Code = "request"             // the HTTP request is not a SAML response
+	CodeTooLarge          Code = "too_large"           // more than Limits.Body
+	CodeDocument          Code = "document"            // not a Response, or XML that SAML has no use for
+	CodeVersion           Code = "version"             // not SAML 2.0
+	CodeStatus            Code = "status"              // the identity provider reports a failure
+	CodeAssertions        Code = "assertions"          // not exactly one assertion
+	CodeShape             Code = "shape"               // something in an unexpected place, as when a signature is wrapped
+	CodeAlgorithm         Code = "algorithm"           // an algorithm that is not allowed
+	CodeSignature         Code = "signature"           // not signed by the identity provider
+	CodeDecryption        Code = "decryption"          // cannot be decrypted
+	CodeCertificate       Code = "certificate"         // no certificate of the identity provider is valid now
+	CodeAssertionTooLarge Code = "assertion_too_large" // see ErrAssertionTooLarge
+	CodeIssuer            Code = "issuer"              // of another identity provider
+	CodeDestination       Code = "destination"         // sent to another address
+	CodeRecipient         Code = "recipient"           // confirmed for another address
+	CodeAudience          Code = "audience"            // for another service provider
+	CodeExpired           Code = "expired"             // too late
+	CodeNotYetValid       Code = "not_yet_valid"       // too early
+	CodeConfirmation      Code = "confirmation"        // the subject is not confirmed as a bearer
+	CodeConditions        Code = "conditions"          // a condition that is not understood
+	CodeInResponseTo      Code = "in_response_to"      // not the answer to a request of this browser
+	CodeUnsolicited       Code = "unsolicited"         // nobody asked, and the connection does not allow that
+	CodeReplay            Code = "replay"              // used before
+	CodeNameID            Code = "name_id"             // no usable subject
+	CodeConnection        Code = "connection"          // unknown, disabled or without SAML
+	CodeConfiguration     Code = "configuration"       // settings that do not work
+	CodeInternal          Code = "internal"            // a fault of this package or of a library
+)
+
+// ErrAssertionTooLarge says that an assertion has more elements than the
+// signature library traverses: more than about 470 attribute values. It cannot
+// be raised by a setting. Let the identity provider send fewer groups (a filter
+// on the group attribute, or only the groups assigned to the application), or
+// provision groups by SCIM and leave them out of the assertion.
+var ErrAssertionTooLarge = errors.New("the assertion has too many attribute values (the ceiling is about 470): " +
+	"filter the groups that the identity provider sends, or provision groups by SCIM instead")
+
+// Error is a response that was refused. Its text is for the log: it may hold
+// values from the response, which anybody can have written.
+type Error struct {
+	Code   Code
+	Reason string
+	Err    error // the cause, if another package found it
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	return fmt.Sprintf("saml: %s: %s", e.Code, e.detail())
+}
+
+// detail is the text without the package and the code.
+func (e *Error) detail() string {
+	switch {
+	case e.Err == nil:
+		return e.Reason
+	case e.Reason == "":
+		return e.Err.Error()
+	}
+	return e.Reason + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+func refuse(code Code, format string, args ...any) error {
+	return &Error{Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// codeOf returns the code of a refusal; an error of unknown origin is internal.
+func codeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// fromLibrary gives an error of the libraries a code. What they find after the
+// signature has typed errors; everything else is about signature or decryption.
+func fromLibrary(err error, otherwise Code) error {
+	if tooLarge(err) {
+		return &Error{Code: CodeAssertionTooLarge, Err: ErrAssertionTooLarge}
+	}
+	code := otherwise
+	var value saml2.ErrInvalidValue
+	var missing saml2.ErrMissingElement
+	switch {
+	case errors.As(err, &value):
+		code = codeOfElement(value.Key)
+	case errors.As(err, &missing):
+		code = codeOfElement(missing.Tag)
+	case strings.HasPrefix(err.Error(), "unable to decrypt"):
+		code = CodeDecryption
+	}
+	return &Error{Code: code, Err: err}
+}
+
+// tooLarge recognizes the traversal limit, which the libraries do not wrap
+// everywhere.
+func tooLarge(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if errors.Is(err, etreeutils.ErrTraversalLimit) || strings.HasSuffix(err.Error(), etreeutils.ErrTraversalLimit.Error()) {
+			return true
+		}
+	}
+	return false
+}
+
+// codeOfElement says which rule an element or attribute belongs to, by the
+// names that gosaml2 uses in its errors.
+func codeOfElement(name string) Code {
+	codes := map[string]Code{
+		saml2.IssuerTag:                  CodeIssuer,
+		saml2.DestinationAttr:            CodeDestination,
+		saml2.RecipientAttr:              CodeRecipient,
+		saml2.StatusTag:                  CodeStatus,
+		saml2.StatusCodeTag:              CodeStatus,
+		saml2.NotOnOrAfterAttr:           CodeExpired,
+		"SAML version":                   CodeVersion,
+		saml2.AssertionTag:               CodeAssertions,
+		saml2.SubjectTag:                 CodeConfirmation,
+		saml2.SubjectConfirmationTag:     CodeConfirmation,
+		saml2.SubjectConfirmationDataTag: CodeConfirmation,
+	}
+	if code, ok := codes[name]; ok {
+		return code
+	}
+	return CodeShape
+}

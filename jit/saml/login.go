@@ -1,0 +1,155 @@
+package saml
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/beevik/etree"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
+)
+
+const (
+	requestIDBytes = 20
+	nonceBytes     = 16
+)
+
+// login sends the browser to the identity provider. The query parameter
+// "return" is where the person wants to go afterwards; what is no
+// [jit.LocalPath] is dropped.
+func (h *Handler) login(w http.ResponseWriter, r *http.Request, sp *ServiceProvider) {
+	p, err := h.newPending(r)
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
+	open, stale, err := h.pendingOf(r, sp)
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
+	for ; len(open) >= maxPending; open = open[1:] {
+		stale = append(stale, cookiePrefix+open[0].Nonce)
+	}
+	cookie, err := h.cookie(r.Context(), sp, p)
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
+	answer, err := sp.authnRequest(p.RequestID, p.Nonce, h.now())
+	if err != nil {
+		h.fail(w, r, sp.connection, &Error{Code: CodeInternal, Err: err})
+		return
+	}
+	sp.drop(w, stale...)
+	http.SetCookie(w, cookie)
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	if answer.redirect != "" {
+		http.Redirect(w, r, answer.redirect, http.StatusFound)
+		return
+	}
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src '"+scriptHash()+"'")
+	_, _ = w.Write(answer.page) // the client may be gone
+}
+
+func (h *Handler) newPending(r *http.Request) (pending, error) {
+	nonce, err := h.random(nonceBytes)
+	if err != nil {
+		return pending{}, err
+	}
+	id, err := h.random(requestIDBytes)
+	p := pending{Nonce: nonce, RequestID: "_" + id, Expires: h.now().Add(pendingFor).Unix()}
+	if to := r.URL.Query().Get("return"); len(to) <= maxCookieSize/4 && jit.LocalPath(to) {
+		p.ReturnTo = to
+	}
+	return p, err
+}
+
+// outgoing is an AuthnRequest on its way: a redirect or a page that posts it.
+type outgoing struct {
+	redirect string
+	page     []byte
+}
+
+// authnRequest makes a request for authentication (SAML core section 3.4.1), by
+// the HTTP-Redirect binding where the identity provider has it.
+func (sp *ServiceProvider) authnRequest(id, relayState string, now time.Time) (outgoing, error) {
+	lib := sp.library(nil, now)
+	lib.IdentityProviderSSOURL = sp.idp.Redirect
+	if sp.idp.Redirect == "" {
+		lib.IdentityProviderSSOURL = sp.idp.POST
+	}
+	doc, err := lib.BuildAuthRequestDocumentNoSig()
+	if err != nil {
+		return outgoing{}, err
+	}
+	doc.Root().CreateAttr("ID", id) // in the place of the library's own
+	if sp.idp.Redirect != "" {
+		to, err := lib.BuildAuthURLRedirect(relayState, doc)
+		return outgoing{redirect: to}, err
+	}
+	if sp.sign {
+		signed, err := lib.SignAuthnRequest(doc.Root())
+		if err != nil {
+			return outgoing{}, err
+		}
+		doc.SetRoot(signed)
+	}
+	page, err := postPage(sp.idp.POST, relayState, doc)
+	return outgoing{page: page}, err
+}
+
+const submitScript = "document.forms[0].submit()"
+
+const postTemplate = `<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Login</title></head>
+<body>
+<form method="post" action="{{.To}}">
+<input type="hidden" name="SAMLRequest" value="{{.Request}}">
+<input type="hidden" name="RelayState" value="{{.RelayState}}">
+<button>Continue to the login</button>
+</form>
+<script>` + submitScript + `</script>
+</body>
+</html>
+`
+
+// scriptHash allows the one script of the page by its content.
+func scriptHash() string {
+	sum := sha256.Sum256([]byte(submitScript))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// postPage returns a page that posts a request by itself, or by a click where
+// scripts are off.
+func postPage(to, relayState string, doc *etree.Document) ([]byte, error) {
+	request, err := doc.WriteToBytes()
+	if err != nil {
+		return nil, err
+	}
+	page, err := template.New("post").Parse(postTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = page.Execute(&out, map[string]string{
+		"To":         to,
+		"Request":    base64.StdEncoding.EncodeToString(request),
+		"RelayState": relayState,
+	})
+	return out.Bytes(), err
+}
+
+// isUnsigned reports whether a cookie is not ours.
+func isUnsigned(err error) bool { return errors.Is(err, provision.ErrSignature) }

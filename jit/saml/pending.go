@@ -1,0 +1,97 @@
+package saml
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	cookiePrefix  = "saml_login_"
+	pendingFor    = 10 * time.Minute
+	maxPending    = 5
+	maxCookieSize = 4096
+)
+
+// pending is a login that a browser was sent away for. It is kept in a cookie of
+// that browser, signed, so that a response counts only in the browser that asked
+// for it, and on every replica.
+type pending struct {
+	Nonce     string `json:"n"` // names the cookie; also the RelayState
+	RequestID string `json:"i"` // of the AuthnRequest
+	ReturnTo  string `json:"r,omitempty"`
+	Expires   int64  `json:"e"` // Unix time
+}
+
+// purpose keeps the cookies of one connection from counting for another.
+func (sp *ServiceProvider) purpose() string { return "jit/saml login " + sp.connection }
+
+// cookie returns the cookie of a pending login. Each has a name of its own, so
+// that two tabs do not disturb each other.
+//
+// The response comes as a POST from another site, for which SameSite must be
+// None; without TLS, on a loopback address, browsers do not keep such a cookie.
+func (h *Handler) cookie(ctx context.Context, sp *ServiceProvider, p pending) (*http.Cookie, error) {
+	payload, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := h.Engine.Sign(ctx, sp.purpose(), payload)
+	if err != nil {
+		return nil, err
+	}
+	c := sp.bareCookie(cookiePrefix + p.Nonce)
+	c.Value = base64.RawURLEncoding.EncodeToString(signed)
+	c.MaxAge = int(pendingFor / time.Second)
+	return c, nil
+}
+
+func (sp *ServiceProvider) bareCookie(name string) *http.Cookie {
+	c := &http.Cookie{Name: name, Path: sp.path, HttpOnly: true, Secure: sp.secure, SameSite: http.SameSiteLaxMode, MaxAge: -1}
+	if sp.secure {
+		c.SameSite = http.SameSiteNoneMode
+	}
+	return c
+}
+
+// pendingOf returns the pending logins of a browser, the oldest first, and the
+// names of cookies that are of no use.
+func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider) (open []pending, stale []string, err error) {
+	now := h.now().Unix()
+	for _, c := range r.Cookies() {
+		nonce, ok := strings.CutPrefix(c.Name, cookiePrefix)
+		if !ok {
+			continue
+		}
+		signed, decodeErr := base64.RawURLEncoding.DecodeString(c.Value)
+		if decodeErr != nil || len(c.Value) > maxCookieSize {
+			stale = append(stale, c.Name)
+			continue
+		}
+		payload, err := h.Engine.Verify(r.Context(), sp.purpose(), signed)
+		var p pending
+		switch {
+		case isUnsigned(err):
+			stale = append(stale, c.Name)
+		case err != nil:
+			return nil, nil, err
+		case json.Unmarshal(payload, &p) != nil || p.Nonce != nonce || p.Expires <= now:
+			stale = append(stale, c.Name)
+		default:
+			open = append(open, p)
+		}
+	}
+	slices.SortStableFunc(open, func(a, b pending) int { return int(a.Expires - b.Expires) })
+	return open, stale, nil
+}
+
+// drop tells the browser to forget cookies.
+func (sp *ServiceProvider) drop(w http.ResponseWriter, names ...string) {
+	for _, name := range names {
+		http.SetCookie(w, sp.bareCookie(name))
+	}
+}

@@ -1,0 +1,242 @@
+package saml_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	dsig "github.com/russellhaering/goxmldsig"
+
+	"github.com/scimjit/provision/jit/saml"
+)
+
+func codeOf(err error) saml.Code {
+	var e *saml.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	if err != nil {
+		return "?"
+	}
+	return ""
+}
+
+func allowUnsolicited(o *saml.Options) { o.Settings.AllowIDPInitiated = true }
+func allowSHA1(o *saml.Options)        { o.Settings.AllowSHA1 = true }
+func withoutKey(o *saml.Options)       { o.Key, o.Certificate = nil, nil }
+
+func trust(pairs ...*keyPair) func(*saml.Options) {
+	return func(o *saml.Options) {
+		var certs []*x509.Certificate
+		for _, p := range pairs {
+			certs = append(certs, p.cert)
+		}
+		o.Settings.Metadata = idpMetadata(certs...)
+	}
+}
+
+var unanswered = all(sub(` InResponseTo="`+requestID+`"`, ""))
+
+// The rules of this package. Each refused row differs from an accepted one in
+// what its name says.
+func TestRules(t *testing.T) {
+	longID := strings.Repeat("x", 257)
+	tests := []struct {
+		name    string
+		shape   shape
+		options func(*saml.Options)
+		request string        // "" means requestID, "-" means none
+		after   time.Duration // after noon
+		want    saml.Code     // "" means accepted
+	}{
+		{name: "assertion signed"},
+		{name: "response signed", shape: shape{unsigned: true, signResponse: true}},
+		{name: "both signed", shape: shape{signResponse: true}},
+		{name: "signed without KeyInfo", shape: shape{noKeyInfo: true}},
+		{name: "ECDSA", shape: shape{key: ecPair(), method: dsig.ECDSASHA256SignatureMethod}, options: trust(ecPair())},
+		{name: "SHA-512", shape: shape{method: dsig.RSASHA512SignatureMethod}},
+
+		// What the libraries refuse by themselves.
+		{name: "stranger's key", shape: shape{key: strangerKey()}, want: saml.CodeSignature},
+		{name: "stranger's key in a signed response", shape: shape{key: strangerKey(), unsigned: true, signResponse: true}, want: saml.CodeSignature},
+		{name: "nothing signed", shape: shape{unsigned: true}, want: saml.CodeSignature},
+		{name: "changed after signing", shape: shape{after: sub(">jane<", ">admin<")}, want: saml.CodeSignature},
+		{name: "response changed after signing", shape: shape{signResponse: true, after: sub(`IssueInstant="2026-03-04T12:00:00Z"`, `IssueInstant="2026-03-04T12:00:01Z"`)}, want: saml.CodeSignature},
+		{name: "other issuer", shape: shape{assertion: sub(idpEntity, "https://other.example.com")}, want: saml.CodeIssuer},
+		{name: "other issuer of the response", shape: shape{response: sub(idpEntity, "https://other.example.com")}, want: saml.CodeIssuer},
+		{name: "other recipient", shape: shape{assertion: sub(spACS, "https://other.example.com/acs")}, want: saml.CodeRecipient},
+		{name: "other destination", shape: shape{response: sub(spACS, "https://other.example.com/acs")}, want: saml.CodeDestination},
+		{name: "not a bearer", shape: shape{assertion: sub("cm:bearer", "cm:holder-of-key")}, want: saml.CodeConfirmation},
+		{name: "no confirmation", shape: shape{assertion: sub(confirmation, "")}, want: saml.CodeConfirmation},
+		{name: "confirmation without an end", shape: shape{assertion: sub(`NotOnOrAfter="2026-03-04T12:05:00Z" `, "")}, want: saml.CodeConfirmation},
+		{name: "status failure", shape: shape{response: sub("status:Success", "status:Responder")}, want: saml.CodeStatus},
+		{name: "failure without an assertion", shape: shape{response: all(sub("status:Success", "status:Responder"), sub(placeholder, ""))}, want: saml.CodeStatus},
+		{name: "success without an assertion", shape: shape{response: sub(placeholder, "")}, want: saml.CodeAssertions},
+		{name: "comment in the NameID", shape: shape{after: sub(">jane<", "><!-- a -->jane<!-- b --><")}},
+
+		{name: "rollover: first of two certificates", options: trust(idpPair(), nextPair())},
+		{name: "rollover: second of two certificates", options: trust(nextPair(), idpPair())},
+		{name: "rollover: second, without KeyInfo", shape: shape{noKeyInfo: true}, options: trust(nextPair(), idpPair())},
+		{name: "certificate has expired", after: 400 * 24 * time.Hour, want: saml.CodeCertificate},
+
+		{name: "other audience", shape: shape{assertion: sub(spEntity, "https://other.example.com")}, want: saml.CodeAudience},
+		{name: "no audience restriction", shape: shape{assertion: sub(audience, "")}, want: saml.CodeAudience},
+		{name: "empty audience", shape: shape{assertion: sub(spEntity, "")}, want: saml.CodeAudience},
+		{name: "one of several audiences", shape: shape{assertion: sub(audience, sub("<saml:Audience>", "<saml:Audience>https://other.example.com</saml:Audience><saml:Audience>")(audience))}},
+		{name: "one of two restrictions is for another", shape: shape{assertion: sub(audience, audience+sub(spEntity, "https://other.example.com")(audience))}, want: saml.CodeAudience},
+		{name: "no Conditions", shape: shape{assertion: sub(conditions, "")}, want: saml.CodeShape},
+		{name: "two Conditions", shape: shape{assertion: sub(conditions, conditions+conditions)}, want: saml.CodeShape},
+		{name: "unknown condition", shape: shape{assertion: sub(audience, audience+"<saml:Condition></saml:Condition>")}, want: saml.CodeConditions},
+		{name: "OneTimeUse is understood", shape: shape{assertion: sub(audience, audience+"<saml:OneTimeUse></saml:OneTimeUse>")}},
+
+		{name: "not yet valid, within the skew", after: -2 * time.Minute},
+		{name: "not yet valid, one second beyond", after: -2*time.Minute - time.Second, want: saml.CodeNotYetValid},
+		{name: "last second of the skew", after: 6*time.Minute - time.Second},
+		{name: "expired, as the end is exclusive", after: 6 * time.Minute, want: saml.CodeExpired},
+		{name: "Conditions expired", shape: shape{assertion: sub("12:10:00Z", "11:59:00Z")}, want: saml.CodeExpired},
+		{name: "Conditions not yet valid", shape: shape{assertion: sub("11:59:00Z", "12:01:01Z")}, want: saml.CodeNotYetValid},
+		{name: "Conditions without times", shape: shape{assertion: sub(` NotBefore="2026-03-04T11:59:00Z" NotOnOrAfter="2026-03-04T12:10:00Z"`, "")}},
+		{name: "no time", shape: shape{assertion: sub("2026-03-04T11:59:00Z", "yesterday")}, want: saml.CodeShape},
+		{name: "confirmation not yet valid", shape: shape{assertion: sub("<saml:SubjectConfirmationData ", `<saml:SubjectConfirmationData NotBefore="2026-03-04T12:01:01Z" `)}, want: saml.CodeNotYetValid},
+		{name: "session has ended", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T11:59:00Z" `)}, want: saml.CodeExpired},
+		{name: "session goes on", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T20:00:00Z" `)}},
+		{name: "no AuthnStatement", shape: shape{assertion: sub(authn, "")}, want: saml.CodeShape},
+		{name: "larger skew", options: func(o *saml.Options) { o.Settings.ClockSkew = 300 }, after: 10*time.Minute - time.Second},
+		{name: "larger skew, exclusive end", options: func(o *saml.Options) { o.Settings.ClockSkew = 300 }, after: 10 * time.Minute, want: saml.CodeExpired},
+
+		{name: "answer to another request", request: "_request-2", want: saml.CodeInResponseTo},
+		{name: "no InResponseTo in the confirmation", shape: shape{assertion: unanswered}, want: saml.CodeInResponseTo},
+		{name: "other InResponseTo in the confirmation", shape: shape{assertion: sub(requestID, "_request-2")}, want: saml.CodeInResponseTo},
+		{name: "other InResponseTo in the response", shape: shape{response: sub(requestID, "_request-2")}, want: saml.CodeInResponseTo},
+		{name: "no InResponseTo in the response", shape: shape{response: unanswered}},
+		{name: "nobody asked", shape: shape{assertion: unanswered, response: unanswered}, request: "-", want: saml.CodeUnsolicited},
+		{name: "nobody asked, allowed", shape: shape{assertion: unanswered, response: unanswered}, request: "-", options: allowUnsolicited},
+		{name: "answer without a request, unsolicited allowed", request: "-", options: allowUnsolicited, want: saml.CodeInResponseTo},
+		{name: "forged InResponseTo, unsolicited allowed", shape: shape{assertion: unanswered}, request: "-", options: allowUnsolicited, want: saml.CodeInResponseTo},
+		{name: "unsolicited for an open request", shape: shape{assertion: unanswered, response: unanswered}, options: allowUnsolicited, want: saml.CodeInResponseTo},
+
+		{name: "signed response without Destination", shape: shape{signResponse: true, response: sub(` Destination="`+spACS+`"`, "")}, want: saml.CodeDestination},
+		{name: "unsigned response without Destination", shape: shape{response: sub(` Destination="`+spACS+`"`, "")}},
+		{name: "second confirmation for another", shape: shape{assertion: sub(confirmation, sub(spACS, "https://other.example.com/acs")(confirmation)+confirmation)}, want: saml.CodeRecipient},
+		{name: "second issuer", shape: shape{assertion: sub(issuer, issuer+issuer)}, want: saml.CodeIssuer},
+		{name: "no ID", shape: shape{unsigned: true, signResponse: true, assertion: sub(` ID="_a1"`, "")}, want: saml.CodeShape},
+		{name: "other version", shape: shape{assertion: sub(`Version="2.0"`, `Version="1.1"`)}, want: saml.CodeVersion},
+
+		{name: "SHA-1 signature", shape: shape{method: dsig.RSASHA1SignatureMethod}, want: saml.CodeAlgorithm},
+		{name: "SHA-1 signature method alone", shape: shape{after: sub("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", dsig.RSASHA1SignatureMethod)}, want: saml.CodeAlgorithm},
+		{name: "SHA-1 digest alone", shape: shape{after: sub("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2000/09/xmldsig#sha1")}, want: saml.CodeAlgorithm},
+		{name: "XPath transform", shape: shape{after: sub("http://www.w3.org/2000/09/xmldsig#enveloped-signature", "http://www.w3.org/TR/1999/REC-xpath-19991116")}, want: saml.CodeAlgorithm},
+		{name: "SHA-1 signature, allowed", shape: shape{method: dsig.RSASHA1SignatureMethod}, options: allowSHA1},
+		{name: "SHA-1 inside of the ciphertext", shape: shape{method: dsig.RSASHA1SignatureMethod, encrypt: aesGCM}, want: saml.CodeAlgorithm},
+
+		{name: "two signed assertions", shape: shape{second: all()}, want: saml.CodeAssertions},
+		{name: "two signed assertions, the second for another", shape: shape{second: sub(spEntity, "https://other.example.com")}, want: saml.CodeAssertions},
+		{name: "two assertions in a signed response", shape: shape{unsigned: true, signResponse: true, second: all()}, want: saml.CodeAssertions},
+
+		{name: "padded NameID", shape: shape{assertion: sub(">jane<", ">\n  jane\t<")}},
+		{name: "empty NameID", shape: shape{assertion: sub(">jane<", "><")}, want: saml.CodeNameID},
+		{name: "blank NameID", shape: shape{assertion: sub(">jane<", "> \n <")}, want: saml.CodeNameID},
+		{name: "long NameID", shape: shape{assertion: sub(">jane<", ">"+longID+"<")}, want: saml.CodeNameID},
+		{name: "longest NameID", shape: shape{assertion: sub(">jane<", ">"+longID[1:]+"<")}},
+		{name: "control character in the NameID", shape: shape{assertion: sub(">jane<", ">ja\nne<")}, want: saml.CodeNameID},
+		{name: "element in the NameID", shape: shape{assertion: sub(">jane<", ">ja<saml:b></saml:b>ne<")}, want: saml.CodeNameID},
+		{name: "no NameID", shape: shape{assertion: sub(nameID, "")}, want: saml.CodeNameID},
+		{name: "EncryptedID", shape: shape{assertion: sub(nameID, "<saml:EncryptedID></saml:EncryptedID>")}, want: saml.CodeNameID},
+
+		{name: "document type", shape: shape{after: func(s string) string { return "<!DOCTYPE a>" + s }}, want: saml.CodeDocument},
+		{name: "document type with a system id", shape: shape{after: func(s string) string { return `<!DOCTYPE a SYSTEM "http://example.com/a">` + s }}, want: saml.CodeDocument},
+		{name: "second root", shape: shape{after: func(s string) string { return s + "<a/>" }}, want: saml.CodeDocument},
+		{name: "text after the root", shape: shape{after: func(s string) string { return s + "a" }}, want: saml.CodeDocument},
+		{name: "processing instruction", shape: shape{after: func(s string) string { return "<?a b?>" + s }}, want: saml.CodeDocument},
+		{name: "declaration", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + s }}},
+		{name: "other encoding", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="utf-16"?>` + s }}, want: saml.CodeDocument},
+		{name: "too deep", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+nested(63)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeDocument},
+		{name: "deepest", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+nested(62)+"</samlp:Extensions>"+placeholder)}},
+		{name: "attribute name that begins with a colon", shape: shape{after: sub(" ID=", ` :a="" ID=`)}, want: saml.CodeDocument},
+		{name: "relative namespace", shape: shape{after: sub(" ID=", ` xmlns:a="b" ID=`)}, want: saml.CodeDocument},
+
+		{name: "ID there twice", shape: shape{response: sub(placeholder, `<samlp:Extensions ID="_a1"></samlp:Extensions>`+placeholder)}, want: saml.CodeShape},
+		{name: "second Signature", shape: shape{after: sub("<ds:Signature ", emptySignature+"<ds:Signature ")}, want: saml.CodeShape},
+		{name: "Signature elsewhere", shape: shape{response: sub(statusSuccess, emptySignature+statusSuccess), after: all(sub(emptySignature, ""), sub("<samlp:Status>", "<samlp:Status>"+emptySignature))}, want: saml.CodeShape},
+		{name: "Signature of another namespace", shape: shape{after: sub("<samlp:Status>", `<samlp:Signature></samlp:Signature><samlp:Status>`)}, want: saml.CodeShape},
+		{name: "second SignedInfo", shape: shape{after: sub("<ds:SignedInfo>", "<ds:SignedInfo></ds:SignedInfo><ds:SignedInfo>")}, want: saml.CodeShape},
+		{name: "second Reference", shape: shape{after: sub("<ds:Reference ", `<ds:Reference URI="#_a1"></ds:Reference><ds:Reference `)}, want: saml.CodeShape},
+		{name: "Reference to the document", shape: shape{after: sub(`URI="#_a1"`, `URI=""`)}, want: saml.CodeShape},
+		{name: "Reference to something else", shape: shape{after: sub(`URI="#_a1"`, `URI="#_r1"`)}, want: saml.CodeShape},
+		{name: "Object in the Signature", shape: shape{after: sub("</ds:Signature>", "<ds:Object></ds:Object></ds:Signature>")}, want: saml.CodeShape},
+		{name: "assertion further down", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+placeholder+"</samlp:Extensions>")}, want: saml.CodeShape},
+		{name: "assertion of another namespace beside it", shape: shape{response: sub(placeholder, "<samlp:Assertion></samlp:Assertion>"+placeholder)}, want: saml.CodeShape},
+		{name: "Response in the response", shape: shape{response: sub(placeholder, "<samlp:Extensions><samlp:Response></samlp:Response></samlp:Extensions>"+placeholder)}, want: saml.CodeShape},
+		{name: "second Status", shape: shape{response: sub(statusSuccess, statusSuccess+statusSuccess)}, want: saml.CodeShape},
+		{name: "second StatusCode", shape: shape{response: sub("</samlp:Status>", `<samlp:StatusCode Value=""></samlp:StatusCode></samlp:Status>`)}, want: saml.CodeShape},
+		{name: "second EncryptedKey", shape: shape{encrypt: aesGCM, after: sub("</ds:KeyInfo>", `<xenc:EncryptedKey></xenc:EncryptedKey></ds:KeyInfo>`)}, want: saml.CodeShape},
+		{name: "EncryptedData without an EncryptedAssertion", shape: shape{after: sub("<samlp:Status>", `<samlp:EncryptedData></samlp:EncryptedData><samlp:Status>`)}, want: saml.CodeShape},
+		{name: "EncryptedAttribute", shape: shape{assertion: sub("<saml:Attribute ", "<saml:EncryptedAttribute></saml:EncryptedAttribute><saml:Attribute ")}, want: saml.CodeShape},
+		{name: "unknown cipher", shape: shape{encrypt: aesGCM, after: sub(aesGCM, "http://www.w3.org/2001/04/xmlenc#tripledes-cbc")}, want: saml.CodeAlgorithm},
+		{name: "no cipher", shape: shape{encrypt: aesGCM, after: sub(`<xenc:EncryptionMethod Algorithm="`+aesGCM+`"></xenc:EncryptionMethod>`, "")}, want: saml.CodeDecryption},
+		{name: "something else inside of the ciphertext", shape: shape{encrypt: aesGCM, signResponse: true, signed: func(string) string { return "<a/>" }}, want: saml.CodeAssertions},
+		{name: "LogoutResponse", shape: shape{after: all(sub("<samlp:Response ", "<samlp:LogoutResponse "), sub("</samlp:Response>", "</samlp:LogoutResponse>"))}, want: saml.CodeDocument},
+
+		{name: "encrypted", shape: shape{encrypt: aesGCM}},
+		{name: "encrypted, response signed", shape: shape{encrypt: aesGCM, unsigned: true, signResponse: true}},
+		{name: "encrypted and nothing signed", shape: shape{encrypt: aesGCM, unsigned: true}, want: saml.CodeSignature},
+		{name: "CBC in a signed response", shape: shape{encrypt: aesCBC, signResponse: true}},
+		{name: "CBC that anybody can change", shape: shape{encrypt: aesCBC}, want: saml.CodeAlgorithm},
+		{name: "PKCS #1 v1.5", shape: shape{encrypt: aesGCM, keyTransport: rsaPKCS15}, want: saml.CodeAlgorithm},
+		{name: "encrypted without a key", shape: shape{encrypt: aesGCM}, options: withoutKey, want: saml.CodeDecryption},
+		{name: "encrypted and plain", shape: shape{encrypt: aesGCM, response: sub(placeholder, placeholder+goodAssertion)}, want: saml.CodeAssertions},
+		{name: "document type inside of the ciphertext", shape: shape{encrypt: aesGCM, signed: func(s string) string { return "<!DOCTYPE a>" + s }}, want: saml.CodeDocument},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			options := []func(*saml.Options){}
+			if tt.options != nil {
+				options = append(options, tt.options)
+			}
+			request := requestID
+			if tt.request != "" {
+				request = strings.TrimPrefix(tt.request, "-")
+			}
+			got, err := provider(t, options...).Verify([]byte(tt.shape.make(t)), request, noon.Add(tt.after))
+			if codeOf(err) != tt.want {
+				t.Fatalf("got %v, want code %q", err, tt.want)
+			}
+			if (got == nil) != (err != nil) {
+				t.Fatalf("got %v with %v", got, err)
+			}
+		})
+	}
+}
+
+const emptySignature = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"></ds:Signature>`
+
+// What is kept against replay is kept until the message is refused for its age.
+func TestUntil(t *testing.T) {
+	for end, want := range map[string]string{"12:10:00Z": "12:06:00", "12:03:00Z": "12:04:00"} {
+		got, err := provider(t).Verify([]byte(shape{assertion: sub("12:10:00Z", end)}.make(t)), requestID, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.ID != "_a1" || got.Until.Format(time.TimeOnly) != want {
+			t.Errorf("%s: %q until %v", end, got.ID, got.Until)
+		}
+	}
+}
+
+// A certificate may be younger than the clock skew.
+func TestYoungCertificate(t *testing.T) {
+	young := newPair(idpPair().signer, 6, noon.Add(-time.Second), noon.AddDate(1, 0, 0))
+	message := []byte(shape{key: young}.make(t))
+	if _, err := provider(t, trust(young)).Verify(message, requestID, noon); err != nil {
+		t.Error(err)
+	}
+	if _, err := provider(t, trust(young)).Verify(message, requestID, noon.Add(-2*time.Second)); codeOf(err) != saml.CodeCertificate {
+		t.Errorf("got %v", err)
+	}
+}
+
+func nested(depth int) string {
+	return strings.Repeat("<samlp:a>", depth) + strings.Repeat("</samlp:a>", depth)
+}
