@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +25,8 @@ const demoConnection = "demo"
 type config struct {
 	Connections []connectionConfig `json:"connections"`
 
-	file string // empty for the built-in demo
+	file string                // empty without -config
+	demo *provision.Connection // instead of them; nil with -config
 }
 
 type connectionConfig struct {
@@ -31,6 +34,7 @@ type connectionConfig struct {
 	Name       string         `json:"name"`
 	Dialect    string         `json:"dialect"`
 	SCIM       *scimConfig    `json:"scim"`
+	SAML       *samlConfig    `json:"saml"`
 	Attributes []string       `json:"attributes"`
 	Policy     *policy.Config `json:"policy"`
 }
@@ -50,7 +54,8 @@ type basicConfig struct {
 // reason, and never quote a secret.
 func loadConfig(file string) (*config, error) {
 	if file == "" {
-		return &config{}, nil
+		demo := &provision.Connection{ID: demoConnection, Name: "Demo", SCIM: true, Policy: policy.Default()}
+		return &config{demo: demo}, nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -67,6 +72,12 @@ func loadConfig(file string) (*config, error) {
 	for i, conn := range c.Connections {
 		if err := conn.check(seen); err != nil {
 			return nil, fmt.Errorf("%s: connections[%d].%w", file, i, err)
+		}
+		if conn.SAML == nil {
+			continue
+		}
+		if err := conn.SAML.load(filepath.Dir(file)); err != nil {
+			return nil, fmt.Errorf("%s: connections[%d].saml.%w", file, i, err)
 		}
 	}
 	return c, nil
@@ -158,7 +169,7 @@ func settingError(err error) error {
 func (c connectionConfig) connection() provision.Connection {
 	conn := provision.Connection{
 		ID: c.ID, Name: c.Name, Dialect: c.Dialect, Attributes: c.Attributes,
-		SCIM: c.SCIM != nil, Policy: policy.Default(),
+		SCIM: c.SCIM != nil, SAML: c.SAML.settings(), Policy: policy.Default(),
 	}
 	if c.Policy != nil {
 		conn.Policy = *c.Policy
@@ -173,20 +184,29 @@ func (s scimConfig) secret() provision.Secret {
 	return provision.Secret{Token: s.Token}
 }
 
+// connections returns all connections, the demo connection first.
+func (c *config) connections() []provision.Connection {
+	var out []provision.Connection
+	if c.demo != nil {
+		out = append(out, *c.demo)
+	}
+	for _, conn := range c.Connections {
+		out = append(out, conn.connection())
+	}
+	return out
+}
+
+// hasSAML reports whether people of any connection log in by SAML.
+func (c *config) hasSAML() bool {
+	return slices.ContainsFunc(c.connections(), func(conn provision.Connection) bool { return conn.SAML != nil })
+}
+
 // apply brings the connections of the store in line with the configuration. It
 // returns the fresh token of the demo connection, empty where there is none.
 func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken string, err error) {
 	actor := provision.Actor{Kind: "operator", ID: "config"}
 	if c.file == "" {
-		if demoToken, err = engine.NewToken(); err != nil {
-			return "", err
-		}
-		conn := provision.Connection{ID: demoConnection, Name: "Demo", SCIM: true, Policy: policy.Default()}
-		if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
-			return "", err
-		}
-		_, err = engine.SetCredential(ctx, demoConnection, provision.Secret{Token: demoToken}, time.Time{}, actor)
-		return demoToken, err
+		return c.applyDemo(ctx, engine, actor)
 	}
 	listed := map[string]bool{}
 	for _, conn := range c.Connections {
@@ -202,6 +222,17 @@ func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken
 		}
 	}
 	return "", nil
+}
+
+func (c *config) applyDemo(ctx context.Context, engine *provision.Engine, actor provision.Actor) (token string, err error) {
+	if token, err = engine.NewToken(); err != nil {
+		return "", err
+	}
+	if _, err := engine.SaveConnection(ctx, *c.demo, actor); err != nil {
+		return "", err
+	}
+	_, err = engine.SetCredential(ctx, c.demo.ID, provision.Secret{Token: token}, time.Time{}, actor)
+	return token, err
 }
 
 func (c connectionConfig) apply(ctx context.Context, engine *provision.Engine, actor provision.Actor) error {

@@ -28,11 +28,19 @@ func newHandler(service *scim.Handler, base, operatorToken string) http.Handler 
 	mux := http.NewServeMux()
 	mux.Handle("/scim/", mountSCIM(service))
 	mux.HandleFunc("GET /accounts", op.guard(op.accounts))
+	mux.HandleFunc("POST /accounts/{id}/{action}", op.guard(op.act))
+	mux.HandleFunc("GET /held", op.guard(op.held))
+	mux.HandleFunc("POST /held/{decision}", op.guard(op.decide))
 	mux.HandleFunc("GET /groups", op.guard(op.groups))
 	mux.HandleFunc("GET /events", op.guard(op.events))
 	mux.HandleFunc("GET /explain", op.guard(op.explain))
 	mux.HandleFunc("POST /preview", op.guard(op.preview))
 	mux.HandleFunc("POST /sync", op.guard(op.sync))
+	mux.HandleFunc("GET /parked", op.guard(op.parked))
+	mux.HandleFunc("POST /redrive", op.guard(op.redrive))
+	mux.HandleFunc("GET /refusals", op.guard(op.refusals))
+	mux.HandleFunc("GET /host-groups", op.guard(op.hostGroups))
+	mux.HandleFunc("POST /host-groups", op.guard(op.hostGroups))
 	mux.HandleFunc("GET /healthz", op.health)
 	return mux
 }
@@ -82,6 +90,7 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		sum := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(sum[:], o.token[:]) != 1 {
+			o.engine.CountRefusal("", r.RemoteAddr, "operatorToken")
 			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
 			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong"})
 			return

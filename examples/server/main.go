@@ -1,10 +1,12 @@
-// Command server runs the whole library on one machine: SCIM for identity
-// providers, and the operator's view of accounts, groups and events.
+// Command server runs the whole library on one machine: SCIM and SAML logins for
+// identity providers, and the operator's view of accounts, groups and events.
 //
 //	go run ./examples/server
+//	go run ./examples/server -demo-idp
 //
 // It starts with an embedded SQLite file, one demo connection and a fresh
-// token, and prints a curl line that works. See the flags with -help.
+// token, and prints a curl line that works. With -demo-idp it prints an address
+// to log in at, too. See the flags with -help.
 package main
 
 import (
@@ -47,6 +49,16 @@ type options struct {
 	operatorToken string
 	rate          float64
 	testResource  bool
+	baseURL       string
+	samlKey       string
+	demoLogin     bool
+}
+
+// sqliteFile reports whether the store is a file of this machine.
+func (o options) sqliteFile() bool { return o.db != ":memory:" && !isPostgres(o.db) }
+
+func isPostgres(db string) bool {
+	return strings.HasPrefix(db, "postgres://") || strings.HasPrefix(db, "postgresql://")
 }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
@@ -59,6 +71,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.operatorToken, "operator-token", "", "token for /accounts, /events and the other operator endpoints; random and printed when empty")
 	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
 	fs.BoolVar(&o.testResource, "test-resource", false, "serve a resource type with an attribute of every kind at /TestResources")
+	fs.StringVar(&o.baseURL, "base-url", "", "public address of the server where a proxy is in front of it, such as https://app.example.com")
+	fs.StringVar(&o.samlKey, "saml-key", "", "PEM file with the RSA key and the certificate of the SAML service providers; made beside the -db file when empty")
+	fs.BoolVar(&o.demoLogin, "demo-idp", false, "run a SAML identity provider with three people, to log in to the demo connection; not with -config")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -67,6 +82,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.rate < 0 {
 		return o, errors.New("flag -rate must not be negative")
+	}
+	if o.demoLogin && o.config != "" {
+		return o, errors.New("flag -demo-idp is for the demo connection, which is not there with -config")
+	}
+	if o.baseURL != "" {
+		var err error
+		o.baseURL, err = checkBaseURL(o.baseURL)
+		return o, err
 	}
 	return o, nil
 }
@@ -86,7 +109,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	engine := &provision.Engine{Store: st, Logger: logger}
+	// A database server is shared with other processes, a file is not.
+	exclusive := !isPostgres(o.db)
+	engine := &provision.Engine{Store: st, Logger: logger, Exclusive: exclusive}
 	err = serve(ctx, o, config, engine, stdout)
 	return errors.Join(err, st.Close())
 }
@@ -95,7 +120,7 @@ func openStore(ctx context.Context, db string) (store.Store, error) {
 	switch {
 	case db == ":memory:":
 		return memory.New(), nil
-	case strings.HasPrefix(db, "postgres://"), strings.HasPrefix(db, "postgresql://"):
+	case isPostgres(db):
 		return nil, errors.New("flag -db: no PostgreSQL store in this version, use a SQLite file or in-memory :memory: instead")
 	}
 	st, err := sqlite.Open(ctx, sqlite.Config{Path: db})
@@ -105,25 +130,76 @@ func openStore(ctx context.Context, db string) (store.Store, error) {
 	return st, nil
 }
 
+// site is what the server answers with, and what it tells about itself.
+type site struct {
+	handler       http.Handler
+	idp           *demoProvider // nil without -demo-idp
+	base          string
+	demoToken     string
+	operatorToken string
+	announceToken bool
+}
+
 func serve(ctx context.Context, o options, config *config, engine *provision.Engine, stdout io.Writer) error {
-	operatorToken := o.operatorToken
-	if operatorToken == "" {
-		var err error
-		if operatorToken, err = engine.NewToken(); err != nil {
-			return err
-		}
-	}
 	// A server that cannot listen must not have revoked the token of another
 	// one that runs on the same file.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
 	if err != nil {
 		return err
 	}
-	demoToken, err := config.apply(ctx, engine)
-	if err != nil {
+	s := &site{operatorToken: o.operatorToken, announceToken: o.operatorToken == ""}
+	if err := s.prepare(ctx, o, config, engine, listener.Addr().String()); err != nil {
+		s.close()
 		return errors.Join(err, listener.Close())
 	}
-	base := "http://" + listener.Addr().String()
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
+	s.announce(stdout)
+
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.close()
+	defer cancel()
+	wg.Go(func() { _ = engine.Run(background) }) // it ends with background, and only then
+	wg.Go(func() { _ = engine.Deliver(background, logConsumer, logEvent(engine.Logger)) })
+
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(listener) }()
+	if s.idp != nil {
+		wg.Go(func() {
+			if err := s.idp.serve(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	select {
+	case err := <-failed:
+		return errors.Join(err, server.Close())
+	case <-ctx.Done():
+	}
+	drain, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer done()
+	return server.Shutdown(drain)
+}
+
+// prepare brings the store in line with the configuration, after everything
+// else that may fail.
+func (s *site) prepare(ctx context.Context, o options, config *config, engine *provision.Engine, address string) (err error) {
+	if s.operatorToken == "" {
+		if s.operatorToken, err = engine.NewToken(); err != nil {
+			return err
+		}
+	}
+	s.base = o.baseURL
+	host := ""
+	if s.base == "" {
+		s.base, host = "http://"+address, address
+	}
 	rate := o.rate
 	if rate == 0 {
 		rate = -1 // the flag's 0 is off, the field's is the default
@@ -134,51 +210,45 @@ func serve(ctx context.Context, o options, config *config, engine *provision.Eng
 			return err
 		}
 	}
-	server := &http.Server{
-		Handler:           newHandler(service, base, operatorToken),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       2 * time.Minute,
-	}
-	announce(stdout, base, demoToken, operatorToken, o.operatorToken == "")
-
-	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() { _ = engine.Run(background) }) // it ends with background, and only then
-	wg.Go(func() { _ = engine.Deliver(background, "log", logEvent(engine.Logger)) })
-
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
+	logins, err := s.prepareSAML(ctx, o, config, engine)
+	if err != nil {
 		return err
-	case <-ctx.Done():
 	}
-	drain, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer done()
-	return server.Shutdown(drain)
+	s.handler = withSAML(newHandler(service, s.base, s.operatorToken), logins, s.base, host)
+	s.demoToken, err = config.apply(ctx, engine)
+	return err
+}
+
+func (s *site) close() {
+	if s.idp != nil {
+		s.idp.close()
+	}
 }
 
 // announce prints, in one write, what a person or script needs to go on.
-func announce(w io.Writer, base, demoToken, operatorToken string, printOperator bool) {
+func (s *site) announce(w io.Writer) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "SCIM base URL: %s/scim/v2\n", base)
-	if demoToken != "" {
-		fmt.Fprintf(&b, "Token: %s\n", demoToken)
+	fmt.Fprintf(&b, "SCIM base URL: %s/scim/v2\n", s.base)
+	if s.demoToken != "" {
+		fmt.Fprintf(&b, "Token: %s\n", s.demoToken)
 	}
-	if printOperator {
-		fmt.Fprintf(&b, "Operator token: %s\n", operatorToken)
+	if s.announceToken {
+		fmt.Fprintf(&b, "Operator token: %s\n", s.operatorToken)
 	}
-	if demoToken != "" {
-		fmt.Fprintf(&b, "\nTry it in another terminal:\n  curl -H 'Authorization: Bearer %s' '%s/scim/v2/Users'\n", demoToken, base)
+	if s.demoToken != "" {
+		fmt.Fprintf(&b, "\nTry it in another terminal:\n  curl -H 'Authorization: Bearer %s' '%s/scim/v2/Users'\n", s.demoToken, s.base)
 	}
-	if demoToken != "" && printOperator {
-		fmt.Fprintf(&b, "\nFor the lines in README.md:\n  export ADMIN=%s SCIM=%s/scim/v2 TOKEN=%s OPERATOR=%s\n", base, base, demoToken, operatorToken)
+	if s.demoToken != "" && s.announceToken {
+		fmt.Fprintf(&b, "\nFor the lines in README.md:\n  export ADMIN=%s SCIM=%s/scim/v2 TOKEN=%s OPERATOR=%s\n", s.base, s.base, s.demoToken, s.operatorToken)
+	}
+	if s.idp != nil {
+		fmt.Fprintf(&b, "\nDemo login: %s/saml/%s/login\n%s", s.base, demoConnection, demoNotice)
 	}
 	_, _ = io.WriteString(w, b.String()) // nobody reads a closed stdout
 }
+
+// logConsumer is the consumer of the events of [logEvent].
+const logConsumer = "log"
 
 // logEvent is where a host would keep its own tables right: here it logs.
 func logEvent(logger *slog.Logger) func(context.Context, provision.Delivery) error {

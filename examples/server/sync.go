@@ -43,6 +43,8 @@ func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 	report, err := d.Sync(r.Context(), scimsync.JSONLines(r.Body), options)
 	var input *scimsync.Error
 	switch {
+	case errors.Is(err, provision.ErrSyncRunning):
+		return &statusError{http.StatusConflict, "another sync of this connection is running"}
 	case errors.Is(err, provision.ErrEmptySync), errors.As(err, &input):
 		return &statusError{http.StatusBadRequest, err.Error()}
 	case err != nil:
