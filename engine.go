@@ -73,7 +73,7 @@ type Limits struct {
 	// default is 1,000.
 	Inline int
 
-	// Batch is how many accounts a job derives in one transaction. The default
+	// Batch is how many accounts at most a job derives in one transaction. The default
 	// is 500.
 	Batch int
 
