@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -147,12 +146,7 @@ func (c *change) boundToOther(r *Resource, externalID string) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if err != nil || a.Facts.Login == nil {
-		return false, err
-	}
-	return slices.ContainsFunc(a.Facts.Login.Keys, func(key string) bool {
-		return strings.HasPrefix(key, keyOfID) && key != idKey(externalID)
-	}), nil
+	return err == nil && bound(a, keyOfID) && !slices.Contains(keysOf(a), idKey(externalID)), err
 }
 
 // mayAdoptByAddress refuses an admin: an address is too little to inherit such

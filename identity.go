@@ -168,13 +168,23 @@ func (n NameID) key() string {
 	return n.Value
 }
 
+// What the causes of refusals call two fields.
+const (
+	fieldUserName = "the user name"
+	fieldEmail    = "the e-mail"
+)
+
 // normalized returns a copy with trimmed and NFC-normalized texts, or says which
 // text is wrong. Ids are compared byte for byte, so they are only trimmed.
 func (id Identity) normalized() (Identity, *DeniedError) {
 	var wrong *DeniedError
 	check := func(field, text string, id bool) string {
 		text = strings.TrimSpace(text)
-		if reason := textProblem(text); reason != "" && wrong == nil {
+		reason := textProblem(text)
+		if reason == "" && (field == fieldUserName || field == fieldEmail) && strings.ContainsFunc(text, isInvisible) {
+			reason = "has an invisible character"
+		}
+		if reason != "" && wrong == nil {
 			wrong = denied(DeniedIncomplete, "%s %q %s", field, shorten(text), reason)
 		}
 		if id {
@@ -191,8 +201,8 @@ func (id Identity) normalized() (Identity, *DeniedError) {
 		{"the NameID", &id.NameID.Value, true},
 		{"the NameQualifier", &id.NameID.NameQualifier, true},
 		{"the SPNameQualifier", &id.NameID.SPNameQualifier, true},
-		{"the user name", &id.UserName, false},
-		{"the e-mail", &id.Email, false},
+		{fieldUserName, &id.UserName, false},
+		{fieldEmail, &id.Email, false},
 		{"the given name", &id.GivenName, false},
 		{"the family name", &id.FamilyName, false},
 		{"the name", &id.Name, false},
@@ -240,6 +250,10 @@ func textProblem(text string) string {
 // isControl also finds the line and paragraph separators, which JSON and
 // JavaScript see differently.
 func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+// isInvisible finds what makes two names that look alike differ: zero-width and
+// bidirectional controls.
+func isInvisible(r rune) bool { return unicode.Is(unicode.Cf, r) }
 
 func shorten(text string) string {
 	if len(text) <= 64 {

@@ -2,9 +2,9 @@ package provision
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/scimjit/provision/policy"
@@ -75,33 +75,60 @@ func (l *login) find() (*loginPerson, error) {
 }
 
 // mayBe refuses an account that is bound to another id: a recycled name or
-// address must not inherit. The immutable id decides where there is one.
+// address must not inherit. The immutable id decides where there is one; where
+// the account has one and the identity has none, a name says too little.
 func (l *login) mayBe(a *Account) error {
-	refuse := func(other string) error {
-		d := denied(DeniedRecycled, "%q is the account %q, which is bound to another id than %q: %s", l.identity.userName(), a.ID, l.identity.ID+l.identity.NameID.key(), other)
-		d.Account = a.ID
-		return d
+	why := l.differs(a)
+	if why == "" && l.identity.ID == "" && bound(a, keyOfID) && !l.boundBy(a, keyOfNameID) {
+		why = "the account is bound to an immutable id, and none was asserted"
 	}
-	var bound []string
-	if a.Facts.Login != nil {
-		bound = a.Facts.Login.Keys
+	if why == "" {
+		return nil
 	}
+	d := denied(DeniedRecycled, "%q was asserted, which is the account %q of somebody else: %s", l.identity.userName(), a.ID, why)
+	d.Account = a.ID
+	return d
+}
+
+// differs says by which two ids the person of an account is somebody else, or
+// "".
+func (l *login) differs(a *Account) string {
 	id := l.identity.ID
 	switch {
 	case id == "":
-	case slices.Contains(bound, idKey(id)):
-		return nil
+	case l.boundBy(a, keyOfID):
+		return ""
 	case l.conn.externalIDImmutable() && a.ExternalID != "" && a.ExternalID != id:
-		return refuse("the externalId " + strconv.Quote(a.ExternalID))
+		return fmt.Sprintf("its externalId is %q, and the asserted id is %q", a.ExternalID, id)
 	}
 	for _, key := range l.keys() {
-		for _, have := range bound {
+		for _, have := range keysOf(a) {
 			if have != key && sameKind(have, key) {
-				return refuse(have)
+				return fmt.Sprintf("it is bound to %q, and %q was asserted", have, key)
 			}
 		}
 	}
-	return nil
+	return ""
+}
+
+// boundBy reports whether an account is bound to the identity's key of a kind.
+func (l *login) boundBy(a *Account, kind string) bool {
+	return slices.ContainsFunc(l.keys(), func(key string) bool {
+		return strings.HasPrefix(key, kind) && slices.Contains(keysOf(a), key)
+	})
+}
+
+// bound reports whether an account is bound to any key of a kind.
+func bound(a *Account, kind string) bool {
+	return slices.ContainsFunc(keysOf(a), func(key string) bool { return strings.HasPrefix(key, kind) })
+}
+
+// keysOf returns the keys that an account is bound to.
+func keysOf(a *Account) []string {
+	if a.Facts.Login == nil {
+		return nil
+	}
+	return a.Facts.Login.Keys
 }
 
 // byID finds the account that is bound to the immutable id.
@@ -264,7 +291,7 @@ func (l *login) likeSomebodyGone(values []string) error {
 			return err
 		}
 		for _, a := range list {
-			if a.Status == policy.Deleted || l.mayBe(a) != nil {
+			if a.Status == policy.Deleted || l.differs(a) != "" {
 				continue
 			}
 			d := denied(DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)

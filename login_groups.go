@@ -133,8 +133,10 @@ func (l *login) groupChanged(g *Resource, delta memberDelta) error {
 // value, else the one with its name, else a new one. A name is no key to what a
 // pattern gives to an id; see [policy.Group.ByName].
 //
-// Two values with one name, such as those of two directories, are two groups: the
-// second is known by its value.
+// Two values with one name, such as CN=Admins of two directories, are two groups.
+// The first that a login asserts has the name, for good; every other one is known
+// by its whole value, so that a group that somebody makes later is not taken for
+// it. Where it matters which is meant, patterns name the value: id:VALUE.
 func (l *login) group(asserted IdentityGroup) (*Resource, error) {
 	found, err := l.withKey(TypeGroup, "externalId", asserted.Value)
 	if err != nil {

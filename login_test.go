@@ -274,6 +274,8 @@ func (r *loginRun) do(s loginStep) {
 		err = operator.Enable(r.t.Context(), r.accounts[s.Of])
 	case "deleteAccount":
 		err = operator.DeleteAccount(r.t.Context(), r.accounts[s.Of])
+	case "unbind":
+		err = operator.Unbind(r.t.Context(), r.accounts[s.Of])
 	case "close":
 		r.conn.Disabled = true
 		r.save(nil)

@@ -32,6 +32,27 @@ func (d *Directory) setOperatorBlock(ctx context.Context, account string, blocke
 	})
 }
 
+// Unbind makes an account forget the ids by which logins find it: the immutable id
+// and the NameID. The next login that finds it by the user name binds it anew. It
+// is for a person whose identity provider gave them another id, after an operator
+// has made sure that it is the same person. The error is [ErrNotFound] for an
+// unknown or deleted account.
+func (d *Directory) Unbind(ctx context.Context, account string) error {
+	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
+		if len(keysOf(before)) == 0 {
+			return nil
+		}
+		for _, key := range keysOf(before) {
+			if err := c.clearMark(recordIdentity, key); err != nil {
+				return err
+			}
+		}
+		after := before.Clone()
+		after.Facts.Login.Keys = nil
+		return c.storeAccount(before, after, []store.EventType{store.AccountUpdated})
+	})
+}
+
 // MarkLoggedIn records that a person has logged in to the host by other means
 // than this library. From then on the policy does not change how they
 // authenticate. Default groups that wait for the first login are added.

@@ -81,6 +81,8 @@ func (o operator) act(w http.ResponseWriter, r *http.Request) error {
 		err = d.DeleteAccount(ctx, id)
 	case "logged-in":
 		err = d.MarkLoggedIn(ctx, id)
+	case "unbind":
+		err = d.Unbind(ctx, id)
 	case "edit":
 		var edit provision.AccountEdit
 		if err = readBody(w, r, &edit); err == nil {

@@ -90,6 +90,7 @@ func TestAccountActions(t *testing.T) {
 	s.operate("POST", account+"/edit"+at, `{"siteAdmin":true}`, 400, "siteAdmin")
 	s.operate("POST", account+"/edit"+at, `{} {}`, 400, "after its end")
 	s.operate("POST", account+"/edit"+at, strings.Repeat(" ", bodySize+1), 413, "larger")
+	s.operate("POST", account+"/unbind"+at, "", 200, `"userName"`)
 	s.operate("POST", account+"/logged-in"+at, "", 200, `"twoFactor":"always"`)
 	s.operate("POST", account+"/delete"+at, "", 200, `"status":"deleted"`)
 	s.operate("POST", account+"/enable"+at, "", 404, "no account")
