@@ -21,16 +21,16 @@ func (c *change) deletesLater() bool {
 	return !c.conn.Disabled && config.DeprovisionUsers && config.DeprovisionMethod == policy.Delete && config.DeleteAfterDays > 0
 }
 
-// scheduleDeletion marks an account that has just been deprovisioned, and takes
-// the mark from one that came back. Somebody who came with active=false and was
-// never in is not deleted.
+// scheduleDeletion marks an account that has just been deprovisioned, or was when
+// the policy did not delete yet, and takes the mark from one that came back.
+// Somebody who came with active=false and was never in is not deleted.
 func (c *change) scheduleDeletion(before, after *Account) error {
 	if before == nil {
 		return nil
 	}
 	was, is := deprovisioned(before), deprovisioned(after)
 	switch {
-	case is && c.deletesLater() && (!was || before.ResourceID != "" && after.ResourceID == ""):
+	case is && c.deletesLater() && (!was || after.Facts.WasActive || before.ResourceID != "" && after.ResourceID == ""):
 		since, err := c.mark(recordDeletion, after.ID)
 		if err != nil || since != "" {
 			return err // a DELETE after active=false does not begin again

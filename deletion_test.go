@@ -223,3 +223,30 @@ func TestDeletionWaitsNoMore(t *testing.T) {
 		}
 	})
 }
+
+// TestDeletionOfThoseWhoAreOut edits the policy to delete: those who are out
+// already go, too, at once or after the days.
+func TestDeletionOfThoseWhoAreOut(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		id, never := tn.user(ada), ""
+		tn.set(id, `{"userName":"ada@example.com","externalId":"1","active":false}`)
+		never = tn.user(`{"userName":"never","active":false}`)
+		tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":10}`)
+		due := func(days int, want int) {
+			t.Helper()
+			tn.clock.add(time.Duration(days) * 24 * time.Hour)
+			if err := provision.DeleteDue(tn.engine, t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(tn.accounts("ada@example.com")); got != want {
+				t.Errorf("%d accounts, want %d", got, want)
+			}
+		}
+		due(9, 1)
+		due(1, 0)
+		if len(tn.accounts("never")) != 1 || never == "" {
+			t.Error("somebody who was never in was deleted")
+		}
+	})
+}

@@ -36,8 +36,8 @@ type prepared struct {
 	admitted bool              // as the policy says, whatever a guard does
 }
 
-// prepare decides what an account gets from its facts and writes it into after.
-// It stores nothing.
+// prepare decides what an account gets from its facts and writes it into after,
+// which it does not store.
 func (c *change) prepare(before, after *Account, gone bool) (p prepared, err error) {
 	facts, groups, err := collect(c.tx, c.conn.policy, c.now, before, after, gone)
 	if err != nil {

@@ -114,7 +114,7 @@ func (c *change) lapse() (more bool, err error) {
 	}
 	// The first day whose evidence still counts.
 	days := c.conn.Policy.RoleEvidenceMaxAgeDays
-	end := evidenceKey(c.now.AddDate(0, 0, -days).Truncate(24*time.Hour).AddDate(0, 0, 1), "")
+	end := evidenceKey(c.now.AddDate(0, 0, -days).Truncate(24*time.Hour), "")
 	if days == 0 {
 		end = ""
 	}

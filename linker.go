@@ -32,15 +32,19 @@ type LocalAccount struct {
 	UserName string
 	Email    string
 
-	// SSO says that the host has already linked the account: whoever the
-	// identity provider calls by its user name is its owner.
+	// SSO says that the host has already linked the account to the connection
+	// that asks: whoever its identity provider calls by the user name is the
+	// owner.
 	SSO bool
 
 	// Admin says that the account has rights that nobody may come to by a name
 	// or an address that matches.
 	Admin bool
 
-	// Connection is the connection that the account belongs to, empty for none.
+	// Connection is the connection that the account belongs to; empty for none
+	// yet. A host that serves several tenants names it, or leaves out the
+	// accounts of other tenants: that an account is linked once is known within
+	// a connection only.
 	Connection string
 }
 

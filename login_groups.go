@@ -1,10 +1,11 @@
 package provision
 
 import (
-	"github.com/scimjit/provision/policy"
-	"github.com/scimjit/provision/store"
 	"slices"
 	"strings"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
 )
 
 // writeGroups makes the memberships that logins know what the identity says.

@@ -1,7 +1,10 @@
 package provision_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -116,8 +119,10 @@ func TestSuppressedOncePerCause(t *testing.T) {
 			{"the policy is edited", func() { tn.setPolicy(`{"deprovisionUsers":false,"requiredGroups":"IT","company":"A"}`) }, 1},
 			{"the person is edited", func() { tn.set(id, `{"userName":"ada","active":true,"title":"T"}`) }, 1},
 			{"the person is deactivated", func() { tn.set(id, `{"userName":"ada","active":false,"title":"T"}`) }, 2},
-			{"the resource is deleted", func() { tn.remove("User", id) }, 3},
-			{"the policy is edited again", func() { tn.setPolicy(`{"deprovisionUsers":false,"requiredGroups":"IT","company":"B"}`) }, 3},
+			{"all is well again", func() { tn.join(group, id); tn.set(id, `{"userName":"ada","active":true,"title":"T"}`) }, 2},
+			{"the person is deactivated again", func() { tn.set(id, `{"userName":"ada","active":false,"title":"T"}`) }, 3},
+			{"the resource is deleted", func() { tn.remove("User", id) }, 4},
+			{"the policy is edited again", func() { tn.setPolicy(`{"deprovisionUsers":false,"requiredGroups":"IT","company":"B"}`) }, 4},
 		}
 		for _, s := range steps {
 			s.do()
@@ -125,7 +130,7 @@ func TestSuppressedOncePerCause(t *testing.T) {
 				t.Errorf("%s: %d events, want %d", s.name, got, s.want)
 			}
 		}
-		if diff := cmp.Diff([]string{"Ops"}, groupNames(tn.account("ada"))); diff != "" {
+		if diff := cmp.Diff([]string{"IT", "Ops"}, groupNames(tn.account("ada"))); diff != "" {
 			t.Errorf("groups of the surviving account (-want +got):\n%s", diff)
 		}
 	})
@@ -140,6 +145,44 @@ func TestDeletedStaysDeleted(t *testing.T) {
 		tn.set(id, `{"userName":"ada","active":false,"title":"T"}`)
 		if got := tn.accounts("ada"); len(got) != 0 {
 			t.Errorf("an edit of an inactive person brought back %v", got)
+		}
+	})
+}
+
+// A group that an operator put into another is no evidence for the other.
+func TestOperatorNestsGroups(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"siteAdminGroups":"Admins","roles":[{"groups":"Outer","role":"editor"}]}`)
+		id := tn.user(`{"userName":"ada"}`)
+		staff := tn.group("Staff", id)
+		tn.group("Outer", staff)
+		tn.as("operator").join(tn.group("Admins"), staff)
+		tn.set(id, `{"userName":"ada","title":"T"}`)
+		if a := tn.account("ada"); a.SiteAdmin || !slices.Equal(a.Roles, []string{"editor"}) {
+			t.Errorf("site admin %t, roles %v", a.SiteAdmin, a.Roles)
+		}
+	})
+}
+
+// Of several accounts that one name has left, the last is taken over.
+func TestRelinkTakesTheLast(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		last := ""
+		for i := range 4 {
+			id := tn.user(fmt.Sprintf(`{"userName":"ada","externalId":"%d"}`, i))
+			for _, a := range tn.accounts("ada") {
+				if a.ResourceID == id {
+					last = a.ID
+				}
+			}
+			tn.remove("User", id)
+			tn.clock.add(time.Minute)
+		}
+		id := tn.user(`{"userName":"ada"}`)
+		a, err := tn.dir.Account(t.Context(), last)
+		if err != nil || a.ResourceID != id {
+			t.Errorf("the last account has the resource %q, want %q (%v)", a.ResourceID, id, err)
 		}
 	})
 }

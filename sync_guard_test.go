@@ -265,3 +265,26 @@ func TestSyncForceAfterCancel(t *testing.T) {
 		expectSame(t, "active", []string{all[0], all[11]}, tn.withStatus(policy.Active))
 	})
 }
+
+// TestHeldSyncHoldsRetries holds a sync of users who take each other's names: they
+// are written in later attempts, and held there, too.
+func TestHeldSyncHoldsRetries(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.engine.Limits.Deprovision = 2
+		var before, after []string
+		for i := range 6 {
+			before = append(before, fmt.Sprintf(`{"userName":"n%d","externalId":"e%d","active":true}`, i, i))
+			after = append(after, fmt.Sprintf(`{"userName":"n%d","externalId":"e%d","active":false}`, i+1, i))
+		}
+		syncAll(tn, listed{t: t, users: before})
+		if report := syncAll(tn, listed{t: t, users: after}); !report.Held {
+			t.Errorf("the sync was not held: %+v", report)
+		}
+		for i := range 6 {
+			if a := tn.account(fmt.Sprint("n", i+1)); !a.Held || a.Status != policy.Active {
+				t.Errorf("%s is %s, held %t", a.UserName, a.Status, a.Held)
+			}
+		}
+	})
+}

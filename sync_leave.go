@@ -48,7 +48,7 @@ func (s *syncing) retire(ctx context.Context) error {
 		return err
 	}
 	for list := range slices.Chunk(s.leaving, syncBatch) {
-		if err := s.writeUsers(ctx, list, s.guard); err != nil {
+		if err := s.writeUsers(ctx, list); err != nil {
 			return err
 		}
 	}

@@ -72,23 +72,21 @@ func (s *syncing) flush(ctx context.Context) error {
 	if len(s.batch) == 0 {
 		return nil
 	}
-	err := s.writeUsers(ctx, s.batch, nil)
+	err := s.writeUsers(ctx, s.batch)
 	s.batch = s.batch[:0]
 	return err
 }
 
 // writeUsers writes users in one transaction. A user whose name is taken is left
-// for another attempt. prepare, when not nil, comes first.
-func (s *syncing) writeUsers(ctx context.Context, list []userWrite, prepare func(*change)) error {
+// for another attempt.
+func (s *syncing) writeUsers(ctx context.Context, list []userWrite) error {
 	ids, failed := make([]string, len(list)), make([]error, len(list))
 	for i := range list {
 		ids[i] = cmp.Or(list[i].id, "new "+list[i].key) // of a dry run
 	}
 	at := 0
 	err := s.update(ctx, func(c *change) error {
-		if prepare != nil {
-			prepare(c)
-		}
+		s.guard(c)
 		for at = range list {
 			id, err := c.syncUser(&list[at])
 			var conflict *store.ConflictError
@@ -103,7 +101,7 @@ func (s *syncing) writeUsers(ctx context.Context, list []userWrite, prepare func
 	if errors.As(err, &refused) {
 		// What was written of this user went with the transaction.
 		s.problem(TypeUser, list[at].key, "it resembles somebody to whom it may not be linked")
-		return s.writeUsers(ctx, slices.Delete(slices.Clone(list), at, at+1), prepare)
+		return s.writeUsers(ctx, slices.Delete(slices.Clone(list), at, at+1))
 	}
 	if err != nil {
 		return err

@@ -135,11 +135,12 @@ func (p *Policy) AllowsSSO(a Authentication) bool {
 }
 
 // RolesLapsed reports whether evidence of groups that is as old as known has
-// lapsed by now: see [Group.Lapsed]. It lapses as a whole number of days after,
-// option roleEvidenceMaxAgeDays; with 0 it never does.
+// lapsed by now: see [Group.Lapsed]. Known is a day, at its beginning; the evidence
+// counts for as many whole days after it as option roleEvidenceMaxAgeDays says,
+// and with 0 for ever.
 func (p *Policy) RolesLapsed(known, now time.Time) bool {
 	days := p.config.RoleEvidenceMaxAgeDays
-	return days > 0 && !now.Before(known.AddDate(0, 0, days))
+	return days > 0 && !now.Before(known.AddDate(0, 0, days+1))
 }
 
 // TrustsEmail reports whether the domain of an e-mail address is one of
