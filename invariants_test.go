@@ -1,0 +1,317 @@
+package provision_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// everyPolicy is what the random walks edit their policy to.
+var everyPolicy = []string{
+	`{"provisionOnFirstLogin":true}`,
+	`{"provisionOnFirstLogin":true,"requiredGroups":"IT*","siteAdminGroups":"IT*","deprovisionMethod":"delete"}`,
+	`{"provisionOnFirstLogin":true,"requiredGroups":"IT*","deprovisionGroups":false,"defaultGroups":["Host A","IT"],"roles":[{"groups":"IT*","role":"r"}],"roleEvidenceMaxAgeDays":2}`,
+	`{"provisionOnFirstLogin":true,"deprovisionUsers":false,"siteAdminGroups":"Sales","onMissingGroups":"empty"}`,
+	`{"provisionOnFirstLogin":true,"deprovisionMethod":"delete","deleteAfterDays":3,"link":"email","emailDomains":["example.com"],"passwordGroups":"Sales","defaultGroupsAt":"login","defaultGroups":["Host A","Sales"]}`,
+}
+
+// TestInvariants lets SCIM, logins, syncs, operators, the host, edits of the
+// policy, jobs and time act in any order, and checks what must always hold.
+func TestInvariants(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				w := &randomWalk{tenant: newTenant(t, st, everyPolicy[0]), rng: rand.New(rand.NewPCG(seed, 11))}
+				w.engine.Limits = provision.Limits{Inline: 1 + int(seed%4), Batch: 2, Deprovision: []int{-1, 1, 3}[seed%3]}
+				for range 60 {
+					w.step()
+					w.check()
+				}
+				w.finishJob()
+				w.check()
+				w.fixedPoint()
+				w.lastEvents()
+			})
+		})
+	}
+}
+
+// randomWalk is a connection in which anything may happen.
+type randomWalk struct {
+	*tenant
+	rng           *rand.Rand
+	users, groups []string
+	log           []int // the steps so far
+}
+
+func (w *randomWalk) one(list ...string) string {
+	if len(list) == 0 {
+		return "nobody"
+	}
+	return list[w.rng.IntN(len(list))]
+}
+
+func (w *randomWalk) name() string  { return fmt.Sprintf("u%d@example.com", w.rng.IntN(6)) }
+func (w *randomWalk) group() string { return w.one("IT", "Sales", "ITx", "Host A") }
+
+func (w *randomWalk) userBody() string {
+	return fmt.Sprintf(`{"userName":%q,"externalId":"e%d","active":%t}`, w.name(), w.rng.IntN(6), w.rng.IntN(3) > 0)
+}
+
+func (w *randomWalk) groupBody() string { return fmt.Sprintf(`{"displayName":%q}`, w.group()) }
+
+// must fails for an error that no step may have.
+func (w *randomWalk) must(err error) {
+	w.t.Helper()
+	var (
+		conflict   *store.ConflictError
+		refused    *provision.DeniedError
+		guard      *provision.GuardError
+		member     *provision.MemberError
+		connection *provision.ConnectionError
+	)
+	switch {
+	case err == nil, errors.Is(err, provision.ErrNotFound), errors.Is(err, provision.ErrReported), errors.Is(err, provision.ErrEmptySync):
+	case errors.As(err, &conflict), errors.As(err, &refused), errors.As(err, &guard), errors.As(err, &member), errors.As(err, &connection):
+	default:
+		w.t.Fatalf("steps %v: %v", w.log, err)
+	}
+}
+
+func (w *randomWalk) step() {
+	w.t.Helper()
+	steps := []func(){
+		w.createUser, w.createUser, w.createGroup, w.login, w.login, w.login, w.join, w.join, w.operate, w.work, w.work, w.wait, w.sync,
+		func() { w.write("User", w.one(w.users...), w.userBody()) },
+		func() { w.write("Group", w.one(w.groups...), w.groupBody()) },
+		func() { w.must(w.dir.Delete(w.t.Context(), "User", w.one(w.users...), nil)) },
+		func() { w.must(w.dir.Delete(w.t.Context(), "Group", w.one(w.groups...), nil)) },
+		func() { w.setPolicy(w.one(everyPolicy...)) },
+		func() {
+			w.must(w.operator().RegisterGroups(w.t.Context(), provision.HostGroup{ID: "h0", Name: w.one("Host A", "B")}, provision.HostGroup{ID: "h1", Name: w.one("Sales", "C")}))
+		},
+	}
+	n := w.rng.IntN(len(steps))
+	w.log = append(w.log, n)
+	steps[n]()
+}
+
+func (w *randomWalk) create(typ, body string, members ...string) string {
+	c := content(w.t, typ, body)
+	r, err := w.dir.Create(w.t.Context(), typ, 0, func(d *provision.Draft) error {
+		d.Write(c)
+		for _, m := range members {
+			d.AddMember(m)
+		}
+		return nil
+	})
+	w.must(err)
+	if err != nil {
+		return "nobody"
+	}
+	return r.ID
+}
+
+func (w *randomWalk) createUser() { w.users = append(w.users, w.create("User", w.userBody())) }
+
+func (w *randomWalk) createGroup() {
+	w.groups = append(w.groups, w.create("Group", w.groupBody(), w.one(w.users...)))
+}
+
+func (w *randomWalk) write(typ, id, body string) {
+	c := content(w.t, typ, body)
+	_, err := w.dir.Update(w.t.Context(), typ, id, 0, func(d *provision.Draft) error {
+		d.Write(c)
+		return nil
+	})
+	w.must(err)
+}
+
+// join adds or removes a user, or nests a group.
+func (w *randomWalk) join() {
+	member, add := w.one(w.users...), w.rng.IntN(3) > 0
+	if w.rng.IntN(4) == 0 {
+		member = w.one(w.groups...)
+	}
+	_, err := w.dir.Update(w.t.Context(), "Group", w.one(w.groups...), 0, func(d *provision.Draft) error {
+		if add {
+			d.AddMember(member)
+		} else {
+			d.RemoveMember(member)
+		}
+		return nil
+	})
+	w.must(err)
+}
+
+func (w *randomWalk) login() {
+	name := w.name()
+	id := provision.Identity{UserName: name, Email: name, Evidence: policy.Absent}
+	if w.rng.IntN(2) == 0 {
+		id.ID = fmt.Sprint("i", w.rng.IntN(6))
+	}
+	if w.rng.IntN(2) == 0 {
+		id.Evidence, id.Groups = policy.Known, []provision.IdentityGroup{{Value: w.group()}}
+	}
+	a, err := w.dir.Login(w.t.Context(), id)
+	w.must(err)
+	if err == nil && a.Status != policy.Active {
+		w.t.Fatalf("steps %v: a login let somebody in who is %s", w.log, a.Status)
+	}
+}
+
+func (w *randomWalk) operate() {
+	list := w.all()
+	if len(list) == 0 {
+		return
+	}
+	a, d, ctx := list[w.rng.IntN(len(list))], w.operator(), w.t.Context()
+	switch w.rng.IntN(9) {
+	case 0:
+		w.must(d.Disable(ctx, a.ID))
+	case 1:
+		w.must(d.Enable(ctx, a.ID))
+	case 2:
+		w.must(d.DeleteAccount(ctx, a.ID))
+	case 3:
+		if len(a.Groups) > 0 {
+			w.must(d.RemoveGroup(ctx, a.ID, a.Groups[0].ID))
+		}
+	case 4:
+		w.must(d.Edit(ctx, a.ID, provision.AccountEdit{Authentication: policy.Password}))
+	case 5:
+		w.must(d.MarkLoggedIn(ctx, a.ID))
+	case 6:
+		w.must(d.Release(ctx, a.ID))
+	case 7:
+		w.must(d.Cancel(ctx, a.ID))
+	case 8:
+		w.must(d.Unbind(ctx, a.ID))
+	}
+}
+
+func (w *randomWalk) work() {
+	_, err := provision.Work(w.engine, w.t.Context(), "acme")
+	w.must(err)
+}
+
+func (w *randomWalk) wait() {
+	w.clock.add(time.Duration(w.rng.IntN(40)) * time.Hour)
+	w.must(provision.Lapse(w.engine, w.t.Context(), "acme"))
+	w.must(provision.DeleteDue(w.engine, w.t.Context(), "acme"))
+}
+
+func (w *randomWalk) sync() {
+	src := listed{t: w.t}
+	for i := range w.rng.IntN(5) {
+		src.users = append(src.users, fmt.Sprintf(`{"userName":"u%d@example.com","externalId":"e%d"}`, i, i))
+	}
+	if w.rng.IntN(2) == 0 {
+		src.groups = map[string][]string{w.group(): {"e0", "e1", w.name()}}
+	}
+	_, err := w.dir.As(provision.Actor{Kind: "sync"}).Sync(w.t.Context(), src, provision.SyncOptions{Force: w.rng.IntN(3) == 0})
+	w.must(err)
+}
+
+func (w *randomWalk) all() []*provision.Account {
+	w.t.Helper()
+	list, err := w.dir.Accounts(w.t.Context(), store.AccountQuery{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}
+
+// check looks for what no account may be.
+func (w *randomWalk) check() {
+	w.t.Helper()
+	for _, a := range w.all() {
+		groups := map[string]bool{}
+		for _, g := range a.Groups {
+			if groups[g.ID] || g.Admin && a.Status != policy.Active {
+				w.t.Fatalf("steps %v: %s has the groups %+v", w.log, a.Status, a.Groups)
+			}
+			groups[g.ID] = true
+		}
+		switch rights := a.SiteAdmin || a.ReadOnlySiteAdmin || len(a.Roles) > 0 || a.Held; {
+		case rights && a.Status != policy.Active:
+			w.t.Fatalf("steps %v: %s has rights, or is held: %+v", w.log, a.Status, a)
+		case a.SiteAdmin && a.ReadOnlySiteAdmin:
+			w.t.Fatalf("steps %v: both kinds of admin: %+v", w.log, a)
+		case a.Status == policy.Deleted && (a.UserName != "" || a.Email != "" || len(a.Groups) > 0 || a.ResourceID != "" || a.HostID != "" || a.Facts.Login != nil):
+			w.t.Fatalf("steps %v: a tombstone has data: %+v", w.log, a)
+		}
+	}
+}
+
+func (w *randomWalk) finishJob() {
+	w.t.Helper()
+	for n := 0; ; n++ {
+		more, err := provision.Work(w.engine, w.t.Context(), "acme")
+		if err != nil || n > 2000 {
+			w.t.Fatalf("steps %v: the job does not end: %v", w.log, err)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// fixedPoint checks that deriving again changes nobody but those that a guard
+// keeps.
+func (w *randomWalk) fixedPoint() {
+	w.t.Helper()
+	conn, err := w.engine.Connection(w.t.Context(), "acme")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for c, err := range w.dir.Preview(w.t.Context(), conn.Policy) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		a, err := w.dir.Account(w.t.Context(), c.AccountID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		kept := slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool {
+			return r.Effect == "kept as the last site admin" || r.Effect == "kept by an operator"
+		})
+		if !a.Held && !kept {
+			w.t.Errorf("steps %v: deriving again changes %s: %v", w.log, c.UserName, c.Changes)
+		}
+	}
+}
+
+// lastEvents checks that the last event of an account tells what it is.
+func (w *randomWalk) lastEvents() {
+	w.t.Helper()
+	list, err := w.dir.Events(w.t.Context(), 0, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	last := map[string]*provision.Account{}
+	for _, ev := range list {
+		if ev.Account != nil {
+			last[ev.AccountID] = ev.Account
+		}
+	}
+	for _, a := range w.all() {
+		told := last[a.ID]
+		if told == nil {
+			w.t.Errorf("steps %v: no event tells of %s", w.log, a.ID)
+			continue
+		}
+		if diff := cmp.Diff([]any{told.Status, told.Version, told.Groups, told.Roles, told.SiteAdmin, told.Email}, []any{a.Status, a.Version, a.Groups, a.Roles, a.SiteAdmin, a.Email}); diff != "" {
+			w.t.Errorf("steps %v: the last event of %s (-event +account):\n%s", w.log, a.ID, diff)
+		}
+	}
+}
