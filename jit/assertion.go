@@ -21,4 +21,10 @@ type Attribute struct {
 	Name         string
 	FriendlyName string
 	Values       []string
+
+	// Malformed counts the values that are not in Values since they are no
+	// plain text, such as XML with elements. A [Mapping] that reads the
+	// attribute refuses the login: a list that lacks some values would be taken
+	// for the whole.
+	Malformed int
 }

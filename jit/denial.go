@@ -45,12 +45,13 @@ const (
 )
 
 // publicTexts are what the browser gets, by status; 500's is for the others.
+// None says to reload: a response that was posted may have been used up.
 var publicTexts = map[int]string{
 	http.StatusBadRequest:          "This login cannot be completed. Please start again from the application.",
 	http.StatusForbidden:           (&provision.DeniedError{}).Public(),
 	http.StatusNotFound:            "There is no login at this address. Please check it, or ask your administrator.",
-	http.StatusServiceUnavailable:  "The application is busy. Please try again in a moment.",
-	http.StatusInternalServerError: "Something went wrong. Please try again, or ask your administrator.",
+	http.StatusServiceUnavailable:  "The application is busy. Please wait a moment, then start again from the application.",
+	http.StatusInternalServerError: "Something went wrong. Please start again from the application, or ask your administrator.",
 }
 
 func newDenial(status int, code string, cause error) *Denial {

@@ -26,9 +26,13 @@
 // too many to list. Absent evidence and overage take nothing away from anybody;
 // see [policy.Evidence].
 //
-// The form of a group's name is undone by the preset: "CN=IT,OU=Groups" and
-// "/IT" are both named "IT". The asserted text stays the id of the group, and
-// patterns such as id:VALUE match it exactly.
+// The form of a group's name is undone by the preset: "CN=IT,OU=Groups" at one
+// identity provider and "/IT" at another are named "IT". The asserted text stays
+// the id of the group, and patterns such as id:VALUE match it exactly; those on
+// a name may mean several groups where a preset shortens names.
+//
+// A value that is no text, or a text of a wrong form, refuses the login: to leave
+// it out of a list would take something away.
 //
 // # Logins
 //

@@ -26,6 +26,9 @@ const (
 	// paragraphs, inside the text.
 	ControlCharacter Problem = "control character"
 
+	// NotText: something else than plain text, such as XML with elements.
+	NotText Problem = "not plain text"
+
 	// TooLong: more than provision.MaxIdentityText bytes.
 	TooLong Problem = "too long"
 

@@ -11,8 +11,9 @@ import (
 type GroupForm string
 
 // The forms of groups. A form gives a group its name; the asserted value is
-// kept too. Two groups with different values may so get the same name, such as
-// those of two domains: where that matters, write a pattern as id:VALUE.
+// kept too. DistinguishedName and DomainName shorten: two groups with different
+// values, such as those of two domains, can have one short name. A pattern
+// id:VALUE means only one of them.
 const (
 	// DistinguishedName is a DN whose first part is a CN (RFC 4514):
 	// "CN=Sales\, EMEA,OU=Groups" is named "Sales, EMEA".
@@ -43,8 +44,8 @@ func (l *lookup) groups(p Preset) ([]provision.IdentityGroup, policy.Evidence, e
 	if l.has(p.Overage) {
 		return nil, policy.Overage, nil
 	}
-	for attribute, values := range l.all(p.Attributes[fieldGroups]) {
-		groups, problem := readGroups(values, p.GroupForms)
+	for attribute, found := range l.all(p.Attributes[fieldGroups]) {
+		groups, problem := readGroups(found, p.GroupForms)
 		if problem != "" {
 			return nil, policy.Absent, &AttributeError{Field: fieldGroups, Attribute: attribute, Problem: problem}
 		}
@@ -53,10 +54,13 @@ func (l *lookup) groups(p Preset) ([]provision.IdentityGroup, policy.Evidence, e
 	return nil, policy.Absent, nil
 }
 
-func readGroups(values []string, forms []GroupForm) ([]provision.IdentityGroup, Problem) {
+func readGroups(asserted found, forms []GroupForm) ([]provision.IdentityGroup, Problem) {
+	if asserted.malformed {
+		return nil, NotText
+	}
 	var out []provision.IdentityGroup
 	seen := map[string]bool{}
-	for _, value := range values {
+	for _, value := range asserted.values {
 		for _, part := range splitGroups(value, forms) {
 			g, problem := readGroup(part, forms)
 			if problem != "" {
@@ -127,6 +131,10 @@ func splitGroups(value string, forms []GroupForm) []string {
 	}
 	return append(parts, value[start:])
 }
+
+// shortens reports whether a form makes one name of different groups. A slash
+// tells no groups apart: with it or without, it is the same path.
+func shortens(form GroupForm) bool { return form == DistinguishedName || form == DomainName }
 
 func withoutSlash(value string) (string, bool) {
 	return strings.CutPrefix(value, "/")

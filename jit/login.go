@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/scimjit/provision"
 )
@@ -40,7 +41,8 @@ type LoginHandler struct {
 	Address func(*http.Request) string
 
 	// Logger gets the cause of every refusal; nil means slog.Default(). A cause
-	// may name the user name and e-mail address that were asserted.
+	// may name the user name and e-mail address that were asserted. It is cut
+	// after 1 KiB, and after 16 KiB where the fault is of the server.
 	Logger *slog.Logger
 }
 
@@ -125,6 +127,29 @@ func (h *LoginHandler) count(r *http.Request, connection string, d *Denial) {
 	h.Engine.CountRefusal(connection, address, "login."+d.Code)
 }
 
+// How many bytes of a cause are logged. Whoever sends a message decides how long
+// the cause of its refusal is; a fault of the server may have a stack.
+const (
+	maxLoggedCause = 1 << 10
+	maxLoggedFault = 16 << 10
+)
+
+// logged returns the text of a cause for the log, or nil without one.
+func logged(d *Denial) any {
+	if d.Cause == nil {
+		return nil
+	}
+	limit := maxLoggedCause
+	if d.Status >= http.StatusInternalServerError {
+		limit = maxLoggedFault
+	}
+	text := d.Cause.Error()
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
+}
+
 func (h *LoginHandler) log(ctx context.Context, connection string, d *Denial) {
 	logger := h.Logger
 	if logger == nil {
@@ -135,5 +160,5 @@ func (h *LoginHandler) log(ctx context.Context, connection string, d *Denial) {
 		level = slog.LevelError
 	}
 	logger.Log(ctx, level, "login denied", "id", d.ID, "connection", connection,
-		"status", d.Status, "code", d.Code, "cause", d.Cause)
+		"status", d.Status, "code", d.Code, "cause", logged(d))
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -171,13 +172,13 @@ func TestDenials(t *testing.T) {
 		{name: "nobody is created", connection: "scim", status: 403, code: "not_provisioned", public: publicDenied, cause: "provisionOnFirstLogin", level: "WARN"},
 		{name: "disabled connection", connection: "closed", status: 403, code: "connection_disabled", public: publicDenied, cause: "disabled", level: "WARN"},
 		{name: "unknown connection", connection: "nowhere", status: 404, code: "connection", public: "There is no login at this address. Please check it, or ask your administrator.", cause: "not found", level: "WARN"},
-		{name: "busy store", edit: fault(&store.UnavailableError{RetryAfter: 1500 * time.Millisecond, Err: secret}), status: 503, code: "unavailable", retryAfter: "2", public: "The application is busy. Please try again in a moment.", cause: "SQL secret", level: "ERROR"},
-		{name: "busy store without a time", edit: fault(&store.UnavailableError{Err: secret}), status: 503, code: "unavailable", retryAfter: "1", public: "The application is busy. Please try again in a moment.", cause: "SQL secret", level: "ERROR"},
-		{name: "canceled", edit: fault(fmt.Errorf("SQL secret: %w", context.Canceled)), status: 503, code: "unavailable", retryAfter: "1", public: "The application is busy. Please try again in a moment.", cause: "SQL secret", level: "ERROR"},
-		{name: "broken store", edit: fault(secret), status: 500, code: "internal", public: "Something went wrong. Please try again, or ask your administrator.", cause: "SQL secret", level: "ERROR"},
-		{name: "panic", edit: func(s *service) { s.store.panic = "SQL secret panic" }, status: 500, code: "internal", public: "Something went wrong. Please try again, or ask your administrator.", cause: "SQL secret panic", level: "ERROR"},
-		{name: "no engine", edit: func(s *service) { s.handler.Engine = nil }, status: 500, code: "internal", public: "Something went wrong. Please try again, or ask your administrator.", cause: "nil pointer", level: "ERROR"},
-		{name: "no OnLogin", edit: func(s *service) { s.handler.OnLogin = nil }, status: 500, code: "internal", public: "Something went wrong. Please try again, or ask your administrator.", cause: "OnLogin is not set", level: "ERROR"},
+		{name: "busy store", edit: fault(&store.UnavailableError{RetryAfter: 1500 * time.Millisecond, Err: secret}), status: 503, code: "unavailable", retryAfter: "2", public: "The application is busy. Please wait a moment, then start again from the application.", cause: "SQL secret", level: "ERROR"},
+		{name: "busy store without a time", edit: fault(&store.UnavailableError{Err: secret}), status: 503, code: "unavailable", retryAfter: "1", public: "The application is busy. Please wait a moment, then start again from the application.", cause: "SQL secret", level: "ERROR"},
+		{name: "canceled", edit: fault(fmt.Errorf("SQL secret: %w", context.Canceled)), status: 503, code: "unavailable", retryAfter: "1", public: "The application is busy. Please wait a moment, then start again from the application.", cause: "SQL secret", level: "ERROR"},
+		{name: "broken store", edit: fault(secret), status: 500, code: "internal", public: "Something went wrong. Please start again from the application, or ask your administrator.", cause: "SQL secret", level: "ERROR"},
+		{name: "panic", edit: func(s *service) { s.store.panic = "SQL secret panic" }, status: 500, code: "internal", public: "Something went wrong. Please start again from the application, or ask your administrator.", cause: "SQL secret panic", level: "ERROR"},
+		{name: "no engine", edit: func(s *service) { s.handler.Engine = nil }, status: 500, code: "internal", public: "Something went wrong. Please start again from the application, or ask your administrator.", cause: "nil pointer", level: "ERROR"},
+		{name: "no OnLogin", edit: func(s *service) { s.handler.OnLogin = nil }, status: 500, code: "internal", public: "Something went wrong. Please start again from the application, or ask your administrator.", cause: "OnLogin is not set", level: "ERROR"},
 		{name: "bad attribute", err: fmt.Errorf("reading: %w", &jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.Ambiguous}), status: 403, code: "attribute", public: publicDenied, cause: "several different values", level: "WARN"},
 		{name: "wrapped denial", err: errors.Join(&provision.DeniedError{Code: provision.DeniedRecycled, Cause: "SQL secret"}, secret), status: 403, code: "recycled", public: publicDenied, cause: "SQL secret", level: "WARN"},
 	}
@@ -320,8 +321,8 @@ func TestDeny(t *testing.T) {
 		{400, errors.New("x"), "This login cannot be completed. Please start again from the application.", ""},
 		{403, errors.New("x"), publicDenied, ""},
 		{403, nil, publicDenied, ""},
-		{503, errors.New("x"), "The application is busy. Please try again in a moment.", "1"},
-		{418, errors.New("x"), "Something went wrong. Please try again, or ask your administrator.", ""},
+		{503, errors.New("x"), "The application is busy. Please wait a moment, then start again from the application.", "1"},
+		{418, errors.New("x"), "Something went wrong. Please start again from the application, or ask your administrator.", ""},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
@@ -333,6 +334,21 @@ func TestDeny(t *testing.T) {
 			}
 			checkPage(t, w, regexp.MustCompile(`[A-Z2-7]{26}`).FindString(s.log.String()), test.public, "signature", "signature")
 		})
+	}
+}
+
+// Whoever sends a message cannot fill the log by it.
+func TestLongCauses(t *testing.T) {
+	long := strings.Repeat("é", 50<<10)
+	for status, most := range map[int]int{400: 2 << 10, 403: 2 << 10, 500: 20 << 10} {
+		s := newService(t, nil)
+		s.handler.Deny(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST", "/", nil), "acme", status, "x", errors.New("x"+long))
+		if n := s.log.Len(); n > most || n < most/2 {
+			t.Errorf("status %d: %d bytes", status, n)
+		}
+		if !utf8.Valid(s.log.Bytes()) || strings.Contains(s.log.String(), `\x`) {
+			t.Errorf("status %d: a letter is cut", status)
+		}
 	}
 }
 

@@ -9,37 +9,44 @@ import (
 // lookup finds attributes by name. The values of attributes with the same name
 // are one list, in the order of the assertion.
 type lookup struct {
-	byName, byFriendlyName, byFoldedName map[string][]string
+	byName, byFriendlyName, byFoldedName map[string]found
+}
+
+// found is what the attributes of one name hold.
+type found struct {
+	values    []string
+	malformed bool // some value is no text
 }
 
 func newLookup(attributes []Attribute) *lookup {
-	l := &lookup{byName: map[string][]string{}, byFriendlyName: map[string][]string{}, byFoldedName: map[string][]string{}}
+	l := &lookup{byName: map[string]found{}, byFriendlyName: map[string]found{}, byFoldedName: map[string]found{}}
 	for _, a := range attributes {
-		collect(l.byName, a.Name, a.Values)
-		collect(l.byFriendlyName, a.FriendlyName, a.Values)
-		collect(l.byFoldedName, policy.Fold(a.Name), a.Values)
+		collect(l.byName, a.Name, a)
+		collect(l.byFriendlyName, a.FriendlyName, a)
+		collect(l.byFoldedName, policy.Fold(a.Name), a)
 	}
 	return l
 }
 
 // collect makes the attribute present even if it has no values.
-func collect(to map[string][]string, name string, values []string) {
-	to[name] = append(to[name], values...)
+func collect(to map[string]found, name string, a Attribute) {
+	f := to[name]
+	to[name] = found{values: append(f.values, a.Values...), malformed: f.malformed || a.Malformed > 0}
 }
 
 // all yields the attributes that are present of a list of names, with the name
 // of the list: first those whose Name it is, then the others.
-func (l *lookup) all(names []string) iter.Seq2[string, []string] {
-	return func(yield func(string, []string) bool) {
-		for _, by := range []map[string][]string{l.byName, l.byFriendlyName} {
+func (l *lookup) all(names []string) iter.Seq2[string, found] {
+	return func(yield func(string, found) bool) {
+		for _, by := range []map[string]found{l.byName, l.byFriendlyName} {
 			for _, name := range names {
-				if values, ok := by[name]; ok && !yield(name, values) {
+				if f, ok := by[name]; ok && !yield(name, f) {
 					return
 				}
 			}
 		}
 		for _, name := range names {
-			if values, ok := l.byFoldedName[policy.Fold(name)]; ok && !yield(name, values) {
+			if f, ok := l.byFoldedName[policy.Fold(name)]; ok && !yield(name, f) {
 				return
 			}
 		}
@@ -56,8 +63,11 @@ func (l *lookup) has(names []string) bool {
 
 // text returns the value of a field, or "" where no attribute has one.
 func (l *lookup) text(f field, names []string) (string, error) {
-	for name, values := range l.all(names) {
-		text, err := oneText(f, name, values)
+	for name, found := range l.all(names) {
+		if found.malformed {
+			return "", &AttributeError{Field: f.name, Attribute: name, Problem: NotText}
+		}
+		text, err := oneText(f, name, found.values)
 		if err != nil || text != "" {
 			return text, err
 		}

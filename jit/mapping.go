@@ -90,8 +90,9 @@ func (m *Mapping) override(key, attribute string) error {
 // values, [policy.Absent] when not, and [policy.Overage] when the identity
 // provider says that there are too many, whatever else it asserts.
 //
-// The error is an [*AttributeError]: a text of a wrong form in an attribute that
-// is mapped refuses the whole login, rather than leave out a part of it.
+// The error is an [*AttributeError]: a text of a wrong form, or a value that is
+// no text, in an attribute that is mapped refuses the whole login, rather than
+// leave out a part of it.
 func (m *Mapping) Identity(a Assertion) (provision.Identity, error) {
 	id, err := m.identity(a)
 	if err != nil {
@@ -155,6 +156,9 @@ func (m *Mapping) Warnings() []string {
 	}
 	if len(m.preset.Attributes[fieldGroups]) == 0 {
 		out = append(out, "groups: not mapped, so that nothing is known of anybody's groups")
+	}
+	if len(m.preset.Attributes[fieldGroups]) > 0 && slices.ContainsFunc(m.preset.GroupForms, shortens) {
+		out = append(out, "groups: several groups can have one short name: write patterns for admins as id:VALUE")
 	}
 	for _, name := range []string{fieldID, fieldNameID, fieldGroups} {
 		if note := m.preset.Notes[name]; note != "" && !m.overridden[name] {

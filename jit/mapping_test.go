@@ -23,6 +23,11 @@ func attribute(name string, values ...string) jit.Attribute {
 	return jit.Attribute{Name: name, Values: values}
 }
 
+// malformed is an attribute with n values that are no text beside those that are.
+func malformed(name string, n int, values ...string) jit.Attribute {
+	return jit.Attribute{Name: name, Values: values, Malformed: n}
+}
+
 func friendly(name, friendlyName string, values ...string) jit.Attribute {
 	return jit.Attribute{Name: name, FriendlyName: friendlyName, Values: values}
 }
@@ -162,6 +167,16 @@ func TestIdentity(t *testing.T) {
 			want:       provision.Identity{Evidence: policy.Known},
 		},
 		{
+			name: "what nobody reads may be malformed", preset: "okta",
+			attributes: []jit.Attribute{malformed("photo", 1), attribute("email", "ada@example.com"), malformed("mail", 1)},
+			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.Absent},
+		},
+		{
+			name: "groups of one attribute, of which one is malformed, beside an overage marker", preset: "entra",
+			attributes: []jit.Attribute{malformed("groups", 1, "A"), attribute("groups.link")},
+			want:       provision.Identity{Evidence: policy.Overage},
+		},
+		{
 			name: "an overage marker wins", preset: "entra", overrides: jit.Overrides{"groups": "teams"},
 			attributes: []jit.Attribute{attribute("teams", "A"), attribute("http://schemas.microsoft.com/claims/groups.link")},
 			want:       provision.Identity{Evidence: policy.Overage},
@@ -203,6 +218,11 @@ func TestAttributeErrors(t *testing.T) {
 		{name: "NameID too long", nameID: provision.NameID{Value: long + "x"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.TooLong}},
 		{name: "NameID with a control character", nameID: provision.NameID{Value: "a\x7fb", Format: provision.NameIDPersistent}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.ControlCharacter}},
 		{name: "qualifier", nameID: provision.NameID{Value: "a", SPNameQualifier: "\xff"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.InvalidUTF8}},
+		{name: "no text beside text", attribute: malformed("groups", 1, "a", "b"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.NotText}},
+		{name: "nothing but what is no text", attribute: malformed("groups", 2), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.NotText}},
+		{name: "an id that is no text", attribute: malformed("objectidentifier", 1), want: jit.AttributeError{Field: "id", Attribute: "objectidentifier", Problem: jit.NotText}},
+		{name: "no text beside a name", attribute: malformed("displayName", 1, "Ada"), want: jit.AttributeError{Field: "displayName", Attribute: "displayName", Problem: jit.NotText}},
+		{name: "a title that is no text", attribute: malformed("jobTitle", 1), want: jit.AttributeError{Field: "title", Attribute: "jobTitle", Problem: jit.NotText}},
 		{name: "a title", attribute: attribute("jobTitle", "a\nb"), want: jit.AttributeError{Field: "title", Attribute: "jobTitle", Problem: jit.ControlCharacter}},
 	}
 	m := newMapping(t, "generic", jit.Overrides{"title": "jobTitle"})
@@ -225,6 +245,8 @@ func TestAttributeErrors(t *testing.T) {
 	}
 }
 
+const shortNames = "groups: several groups can have one short name: write patterns for admins as id:VALUE"
+
 func TestWarnings(t *testing.T) {
 	tests := []struct {
 		name      string
@@ -235,11 +257,13 @@ func TestWarnings(t *testing.T) {
 		{"an id is mapped", "jumpcloud", jit.Overrides{"id": "employeeId"}, nil},
 		{"the id is unmapped", "onelogin", jit.Overrides{"id": ""}, []string{
 			"id: without an immutable id, renames cannot be seen, unless the NameID is persistent",
+			shortNames,
 		}},
 		{"no groups", "onelogin", jit.Overrides{"groups": ""}, []string{
 			"groups: not mapped, so that nothing is known of anybody's groups",
 		}},
-		{"a note on what is overridden is left out", "entra", jit.Overrides{"groups": "teams"}, nil},
+		{"a note on what is overridden is left out", "entra", jit.Overrides{"groups": "teams"}, []string{shortNames}},
+		{"names of groups are not shortened", "generic", nil, nil},
 		{"nothing gives a user name", "samlidp", jit.Overrides{"userName": "", "id": "x"}, []string{
 			"userName: nothing gives it",
 			"NameID: transient by default, which recognizes nobody",

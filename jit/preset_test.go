@@ -60,7 +60,7 @@ type assertionJSON struct {
 func (a assertionJSON) assertion() jit.Assertion {
 	out := jit.Assertion{Issuer: a.Issuer, NameID: provision.NameID(a.NameID)}
 	for _, attribute := range a.Attributes {
-		out.Attributes = append(out.Attributes, jit.Attribute(attribute))
+		out.Attributes = append(out.Attributes, friendly(attribute.Name, attribute.FriendlyName, attribute.Values...))
 	}
 	return out
 }

@@ -227,6 +227,11 @@ var presets = []Preset{
 		// claims/name is a user name here and a person's name there, roles and
 		// affiliations of other applications are not groups. Names with a name
 		// space come before bare ones.
+		//
+		// Of the forms of groups, none that shortens or splits a value: what
+		// tells two groups of an unknown identity provider apart is not known,
+		// and ";" can be part of a name. A slash at the begin is not worth a
+		// pattern of its own.
 		Name: generic, Title: "Any other identity provider",
 		Attributes: names{
 			fieldID: {
@@ -250,7 +255,7 @@ var presets = []Preset{
 			},
 		},
 		Overage:         []string{microsoft + "claims/groups.link", "groups.link"},
-		GroupForms:      []GroupForm{DistinguishedName, LeadingSlash, DomainName},
+		GroupForms:      []GroupForm{LeadingSlash},
 		UserNameFormats: []string{unspecified, emailAddress},
 	},
 }

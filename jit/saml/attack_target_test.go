@@ -36,6 +36,7 @@ type target struct {
 	random *switchedRandom
 	logins atomic.Int64
 	url    string
+	client *http.Client // with connections of its own
 }
 
 // newTarget serves a connection "acme" of the identity provider that signed the
@@ -80,6 +81,7 @@ func newTarget(t *testing.T, connection string) *target {
 	mux.Handle("/saml/{connection}/", handler)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
+	s.client = server.Client()
 	s.url = server.URL + "/saml/acme/"
 	return s
 }
@@ -150,7 +152,7 @@ func (s *target) do(t *testing.T, method, path string, form url.Values, cookies 
 	for _, c := range cookies {
 		request.AddCookie(c)
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := s.client.Transport.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/store"
 )
 
@@ -59,15 +60,21 @@ func (s *target) checkRefused(t *testing.T, a attack, answer answer) {
 	if len(entries) != 1 || entries[0].Code != a.Code || entries[0].Connection != "acme" || entries[0].Cause == "" {
 		t.Errorf("the log has %+v, want code %q", entries, a.Code)
 	}
+	if ids := refusalID.FindAllString(answer.body, -1); len(ids) != 1 || len(entries) != 1 || ids[0] != entries[0].ID {
+		t.Errorf("ids %q on the page, %+v in the log", ids, entries)
+	}
+	if a.Code == jit.CodeAttribute { // a valid message about somebody who may not log in
+		if answer.status != http.StatusForbidden {
+			t.Errorf("status %d", answer.status)
+		}
+		return
+	}
 	plain := s.post(t, url.Values{"SAMLResponse": {"nonsense"}}, nil)
 	if answer.status != http.StatusBadRequest || answer.status != plain.status {
 		t.Errorf("status %d", answer.status)
 	}
 	if diff := cmp.Diff(refusalID.ReplaceAllString(plain.body, "ID"), refusalID.ReplaceAllString(answer.body, "ID")); diff != "" {
 		t.Errorf("the page (-nonsense +got):\n%s", diff)
-	}
-	if ids := refusalID.FindAllString(answer.body, -1); len(ids) != 1 || len(entries) != 1 || ids[0] != entries[0].ID {
-		t.Errorf("ids %q on the page, %+v in the log", ids, entries)
 	}
 	for _, name := range []string{"Content-Type", "Content-Security-Policy", "Cache-Control", "Set-Cookie"} {
 		if got, want := answer.header.Get(name), plain.header.Get(name); got != want {

@@ -38,7 +38,7 @@ func TestAttributes(t *testing.T) {
 		{
 			name:       "elements inside of a value, and blanks",
 			statements: "<saml:AttributeStatement>" + groups(value("IT<saml:b>x</saml:b>Admins")+value("IT"+targeted)+value(targeted+targeted)+value(" \n ")+value("")+value("b")) + "</saml:AttributeStatement>",
-			want:       []jit.Attribute{{Name: "groups", Values: []string{"b"}}},
+			want:       []jit.Attribute{{Name: "groups", Values: []string{"b"}, Malformed: 3}},
 		},
 		{
 			name:       "NameID as a value",

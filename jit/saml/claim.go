@@ -79,6 +79,11 @@ type valueXML struct {
 	Others  []anyXML    `xml:",any"`
 }
 
+// maxLifetime bounds how long a bearer confirmation may be used, and with that
+// how long its use must be remembered. Identity providers give minutes, by some
+// settings hours, and a day at most. How long Conditions hold is not bounded.
+const maxLifetime = 24 * time.Hour
+
 // claim is a signed assertion and what it is judged by.
 type claim struct {
 	sp        *ServiceProvider
@@ -164,12 +169,18 @@ func (c *claim) checkConfirmations() error {
 			return refuse(CodeRecipient, "%q instead of %q", data.Recipient, c.sp.ACS())
 		case data.NotOnOrAfter == "":
 			return refuse(CodeExpired, "SubjectConfirmationData without NotOnOrAfter")
+		case data.InResponseTo != "" && c.requestID == "":
+			return errNoRequest()
 		case data.InResponseTo != c.requestID:
 			return refuse(CodeInResponseTo, "%q instead of %q", data.InResponseTo, c.requestID)
 		}
 		if err := c.checkTimes("SubjectConfirmationData", data.NotBefore, data.NotOnOrAfter); err != nil {
 			return err
 		}
+	}
+	// Every confirmation has an end, so that until has a value here.
+	if c.until.After(c.now.Add(c.sp.skew + maxLifetime)) {
+		return refuse(CodeLifetime, "SubjectConfirmationData is good until %v: more than %v", c.until, maxLifetime)
 	}
 	return nil
 }
@@ -296,7 +307,10 @@ func (a *signedXML) attributes() []jit.Attribute {
 		for _, attribute := range statement.Attributes {
 			to := jit.Attribute{Name: attribute.Name, FriendlyName: attribute.FriendlyName}
 			for _, value := range attribute.Values {
-				if text := value.text(); strings.TrimSpace(text) != "" {
+				switch text, ok := value.text(); {
+				case !ok:
+					to.Malformed++
+				case strings.TrimSpace(text) != "":
 					to.Values = append(to.Values, text)
 				}
 			}
@@ -306,15 +320,15 @@ func (a *signedXML) attributes() []jit.Attribute {
 	return out
 }
 
-// text returns the text of a value, or nothing for one with elements inside: to
-// join the text around them would make up a value that nobody asserted. The one
+// text returns the text of a value. One with elements inside has none: to join
+// the text around them would make up a value that nobody asserted. The one
 // exception is a NameID alone, as in eduPersonTargetedID.
-func (v *valueXML) text() string {
+func (v *valueXML) text() (text string, ok bool) {
 	switch {
 	case len(v.Others) == 0 && len(v.NameIDs) == 0:
-		return v.Text
+		return v.Text, true
 	case len(v.Others) == 0 && len(v.NameIDs) == 1 && strings.TrimSpace(v.Text) == "" && len(v.NameIDs[0].Inside) == 0:
-		return v.NameIDs[0].Value
+		return v.NameIDs[0].Value, true
 	}
-	return ""
+	return "", false
 }

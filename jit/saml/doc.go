@@ -19,7 +19,9 @@
 //
 //   - It comes by the HTTP-POST binding, not compressed, in at most
 //     [Limits.Body] bytes, as UTF-8 without a document type or processing
-//     instructions, and has exactly one assertion.
+//     instructions, and has exactly one assertion. It has at most 1,100 elements
+//     with 8,800 attributes, more than the signature library could traverse, and
+//     64 namespaces in one place.
 //   - The response or the assertion is signed with a key from the metadata, by
 //     RSA or ECDSA with SHA-256 or better, as a whole: one signature, one
 //     reference, the elements where SAML has them. SHA-1 is an opt-in of the
@@ -27,11 +29,14 @@
 //     tried, so that a rollover needs no coordination.
 //   - An encrypted assertion uses RSA-OAEP, with SHA-1 or no digest method, and
 //     AES-GCM. AES-CBC is accepted only in a signed response: otherwise whoever
-//     holds the ciphertext could decrypt it by trial. What is inside obeys the
-//     same rules.
+//     holds the ciphertext could decrypt it by trial. The encrypted data is the
+//     child of the EncryptedAssertion and stands nowhere else. What is inside
+//     obeys the same rules.
 //   - It is from the one issuer of the metadata, for the one entity id of this
 //     service provider, confirmed for this ACS address, sent to it, and valid
 //     now, give or take [provision.SAML.ClockSkew]. An end is exclusive.
+//   - Its bearer confirmation is good for at most 24 hours, so that its use can
+//     be remembered for as long.
 //   - It answers a request that this browser was sent away with in the last ten
 //     minutes, which a signed cookie of the browser tells. Without one it is
 //     accepted only if the connection allows logins that the identity provider
@@ -46,8 +51,9 @@
 // # What is read
 //
 // Only signed bytes are read. Attributes of one name, and of several statements,
-// stay side by side for the [jit.Mapping]. A value with elements inside is
-// dropped, but for the NameID of eduPersonTargetedID.
+// stay side by side for the [jit.Mapping]. A value with elements inside, but for
+// the NameID of eduPersonTargetedID, is malformed, so that a mapping which reads
+// the attribute refuses the login.
 //
 // The signature library refuses assertions with more than about 470 attribute
 // values; see [ErrAssertionTooLarge].
@@ -56,5 +62,6 @@
 //
 // [Handler.Check] tells what will go wrong soon, such as a certificate that
 // expires within 30 days, before a connection is saved. The same warnings are
-// logged once a day while the connection is in use.
+// logged once a day while the connection is in use, but for what is to know
+// about its preset, which is logged once, at level Info.
 package saml

@@ -35,7 +35,9 @@ const (
 	CodeNotYetValid       Code = "not_yet_valid"       // too early
 	CodeConfirmation      Code = "confirmation"        // the subject is not confirmed as a bearer
 	CodeConditions        Code = "conditions"          // a condition that is not understood
-	CodeInResponseTo      Code = "in_response_to"      // not the answer to a request of this browser
+	CodeLifetime          Code = "lifetime"            // valid for longer than a day
+	CodeNoRequest         Code = "no_request"          // an answer, but this browser has no open request for it
+	CodeInResponseTo      Code = "in_response_to"      // the answer to another request than that of its RelayState
 	CodeUnsolicited       Code = "unsolicited"         // nobody asked, and the connection does not allow that
 	CodeReplay            Code = "replay"              // used before
 	CodeNameID            Code = "name_id"             // no usable subject
@@ -123,23 +125,24 @@ func tooLarge(err error) bool {
 	return false
 }
 
+var elementCodes = map[string]Code{
+	saml2.IssuerTag:                  CodeIssuer,
+	saml2.DestinationAttr:            CodeDestination,
+	saml2.RecipientAttr:              CodeRecipient,
+	saml2.StatusTag:                  CodeStatus,
+	saml2.StatusCodeTag:              CodeStatus,
+	saml2.NotOnOrAfterAttr:           CodeExpired,
+	"SAML version":                   CodeVersion,
+	saml2.AssertionTag:               CodeAssertions,
+	saml2.SubjectTag:                 CodeConfirmation,
+	saml2.SubjectConfirmationTag:     CodeConfirmation,
+	saml2.SubjectConfirmationDataTag: CodeConfirmation,
+}
+
 // codeOfElement says which rule an element or attribute belongs to, by the
 // names that gosaml2 uses in its errors.
 func codeOfElement(name string) Code {
-	codes := map[string]Code{
-		saml2.IssuerTag:                  CodeIssuer,
-		saml2.DestinationAttr:            CodeDestination,
-		saml2.RecipientAttr:              CodeRecipient,
-		saml2.StatusTag:                  CodeStatus,
-		saml2.StatusCodeTag:              CodeStatus,
-		saml2.NotOnOrAfterAttr:           CodeExpired,
-		"SAML version":                   CodeVersion,
-		saml2.AssertionTag:               CodeAssertions,
-		saml2.SubjectTag:                 CodeConfirmation,
-		saml2.SubjectConfirmationTag:     CodeConfirmation,
-		saml2.SubjectConfirmationDataTag: CodeConfirmation,
-	}
-	if code, ok := codes[name]; ok {
+	if code, ok := elementCodes[name]; ok {
 		return code
 	}
 	return CodeShape

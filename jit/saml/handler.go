@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,9 @@ type Handler struct {
 	BaseURL func(connection string) string
 
 	// Connection says which connection a request is for; nil means the path
-	// value "connection".
+	// value "connection", which then is the segment before the last. With a
+	// function, only the last segment of a path counts, and the host sends
+	// nothing but the three addresses here.
 	Connection func(*http.Request) string
 
 	// Key and Certificate are those of the service providers: to sign requests
@@ -48,8 +51,9 @@ type Handler struct {
 	// Limits bounds what is read.
 	Limits Limits
 
-	// Logger gets warnings, such as of certificates that expire; nil means
-	// slog.Default(). Refusals go to the logger of Login.
+	// Logger gets warnings, such as of certificates that expire, and what is to
+	// know about a preset, at level Info; nil means slog.Default(). Refusals go
+	// to the logger of Login.
 	Logger *slog.Logger
 
 	providers sync.Map // of *cached, by connection
@@ -86,18 +90,20 @@ type cached struct {
 	warned time.Time
 }
 
+// endpoints are what is at the addresses of a connection, by their last segment.
+var endpoints = map[string]struct {
+	methods []string
+	serve   func(*Handler, http.ResponseWriter, *http.Request, *ServiceProvider)
+}{
+	"metadata": {[]string{http.MethodGet, http.MethodHead}, (*Handler).metadata},
+	"login":    {[]string{http.MethodGet}, (*Handler).login},
+	"acs":      {[]string{http.MethodPost}, (*Handler).acs},
+}
+
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	endpoints := map[string]struct {
-		methods []string
-		serve   func(http.ResponseWriter, *http.Request, *ServiceProvider)
-	}{
-		"metadata": {[]string{http.MethodGet, http.MethodHead}, h.metadata},
-		"login":    {[]string{http.MethodGet}, h.login},
-		"acs":      {[]string{http.MethodPost}, h.acs},
-	}
 	connection := h.connection(r)
-	endpoint, ok := endpoints[path.Base(r.URL.Path)]
+	endpoint, ok := endpoints[h.address(r, connection)]
 	if !ok {
 		h.Login.Deny(w, r, connection, http.StatusNotFound, string(CodeConnection), errors.New("saml: no such address"))
 		return
@@ -110,7 +116,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, connection, err)
 		return
 	}
-	endpoint.serve(w, r, sp)
+	endpoint.serve(h, w, r, sp)
+}
+
+// address returns the last segment of a path if it follows the mount at once.
+// Where the pattern of the mount has the connection, this is its last segment;
+// those before it are only counted, since the host may have stripped some.
+func (h *Handler) address(r *http.Request, connection string) string {
+	mount, last := path.Split(r.URL.Path)
+	if h.Connection != nil {
+		return last
+	}
+	deeper := strings.Contains(r.Pattern, "{connection}") && strings.Count(r.URL.Path, "/") > strings.Count(r.Pattern, "/")
+	if deeper || !strings.HasSuffix(mount, "/"+connection+"/") {
+		return ""
+	}
+	return last
 }
 
 // allowed answers a request with a wrong method.
@@ -154,6 +175,9 @@ func (h *Handler) provider(r *http.Request, connection string) (*ServiceProvider
 	}
 	entry := &cached{version: c.Version, provider: sp}
 	h.providers.Store(connection, entry)
+	for _, text := range sp.mapping.Warnings() {
+		h.logger().Info("saml: "+text, "connection", connection)
+	}
 	h.warn(entry)
 	return sp, nil
 }
@@ -186,7 +210,8 @@ func (h *Handler) Check(c provision.Connection) (warnings []string, err error) {
 	return sp.Warnings(h.now()), nil
 }
 
-// warn logs the warnings of a connection once a day.
+// warn logs the warnings of a connection once a day. What its preset makes one
+// know is no news after the first time.
 func (h *Handler) warn(c *cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,13 +220,16 @@ func (h *Handler) warn(c *cached) {
 		return
 	}
 	c.warned = now
-	logger := h.Logger
-	if logger == nil {
-		logger = slog.Default()
+	for _, text := range c.provider.pressing(now) {
+		h.logger().Warn("saml: "+text, "connection", c.provider.connection)
 	}
-	for _, text := range c.provider.Warnings(now) {
-		logger.Warn("saml: "+text, "connection", c.provider.connection)
+}
+
+func (h *Handler) logger() *slog.Logger {
+	if h.Logger == nil {
+		return slog.Default()
 	}
+	return h.Logger
 }
 
 // fail answers a refusal. The status says no more than what kind it is.

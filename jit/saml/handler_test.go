@@ -265,14 +265,14 @@ func TestBrowserBinding(t *testing.T) {
 		after   time.Duration
 		want    string // the code, or where the login goes
 	}{
-		{name: "no cookie", id: a.id, relay: a.relayState, want: "code=unsolicited"},
-		{name: "cookie of another attempt", id: a.id, relay: a.relayState, cookies: []*http.Cookie{b.cookie}, want: "code=unsolicited"},
+		{name: "no cookie", id: a.id, relay: a.relayState, want: "code=no_request"},
+		{name: "cookie of another attempt", id: a.id, relay: a.relayState, cookies: []*http.Cookie{b.cookie}, want: "code=no_request"},
 		{name: "RelayState of another attempt", id: a.id, relay: b.relayState, cookies: []*http.Cookie{a.cookie, b.cookie}, want: "code=in_response_to"},
-		{name: "no RelayState", id: a.id, cookies: []*http.Cookie{a.cookie}, want: "code=unsolicited"},
-		{name: "forged cookie", id: a.id, relay: a.relayState, cookies: []*http.Cookie{&forged}, want: "code=unsolicited"},
-		{name: "cookie under another name", id: b.id, relay: a.relayState, cookies: []*http.Cookie{&swapped}, want: "code=unsolicited"},
-		{name: "cookie of another connection", id: elsewhere.id, relay: elsewhere.relayState, cookies: []*http.Cookie{elsewhere.cookie}, want: "code=unsolicited"},
-		{name: "too late", id: a.id, relay: a.relayState, cookies: []*http.Cookie{a.cookie}, after: 10 * time.Minute, want: "code=unsolicited"},
+		{name: "no RelayState", id: a.id, cookies: []*http.Cookie{a.cookie}, want: "code=no_request"},
+		{name: "forged cookie", id: a.id, relay: a.relayState, cookies: []*http.Cookie{&forged}, want: "code=no_request"},
+		{name: "cookie under another name", id: b.id, relay: a.relayState, cookies: []*http.Cookie{&swapped}, want: "code=no_request"},
+		{name: "cookie of another connection", id: elsewhere.id, relay: elsewhere.relayState, cookies: []*http.Cookie{elsewhere.cookie}, want: "code=no_request"},
+		{name: "too late", id: a.id, relay: a.relayState, cookies: []*http.Cookie{a.cookie}, after: 10 * time.Minute, want: "code=no_request"},
 		{name: "second tab", id: b.id, relay: b.relayState, cookies: []*http.Cookie{a.cookie, b.cookie}, want: "/b"},
 		{name: "first tab", id: a.id, relay: a.relayState, cookies: []*http.Cookie{a.cookie, b.cookie}, after: 5 * time.Minute, want: "/a"},
 	}
@@ -342,6 +342,26 @@ func TestReturnPath(t *testing.T) {
 	s.post(shape{assertion: unanswered, response: unanswered}.make(t), "/deep/link")
 	if len(s.accounts) != 1 || s.accounts[0] != "jane@example.com /deep/link" {
 		t.Errorf("logins %q", s.accounts)
+	}
+}
+
+// A path that is too long for a cookie once it is escaped is dropped, and not
+// the login.
+func TestLongReturnPath(t *testing.T) {
+	for letter, kept := range map[string]bool{"a": true, "é": true, "<": false} {
+		s := newSite(t, memory.New(), nil)
+		to := "/?" + strings.Repeat(letter, 1020/len(letter))
+		a := s.begin("?return=" + url.QueryEscape(to))
+		if n := len(a.cookie.Name) + len(a.cookie.Value); n > 4096 {
+			t.Errorf("%q: a cookie of %d bytes", letter, n)
+		}
+		s.post(answerTo(a.id).make(t), a.relayState, a.cookie)
+		if !kept {
+			to = ""
+		}
+		if !slices.Equal(s.accounts, []string{"jane@example.com " + to}) {
+			t.Errorf("%q: logins %q\n%s", letter, s.accounts, s.log.String())
+		}
 	}
 }
 
@@ -443,6 +463,12 @@ func TestRouting(t *testing.T) {
 		{method: "PUT", path: "/saml/demo/acs", want: 405, allow: "POST"},
 		{method: "GET", path: "/saml/demo/other", want: 404},
 		{method: "GET", path: "/saml/demo/", want: 404},
+		{method: "GET", path: "/saml/demo/login/", want: 404},
+		{method: "POST", path: "/saml/demo/acs/", want: 404},
+		{method: "GET", path: "/saml/demo/x/metadata", want: 404},
+		{method: "POST", path: "/saml/demo/a/b/acs", want: 404},
+		{method: "GET", path: "/saml/demo/x/demo/metadata", want: 404},
+		{method: "GET", path: "/saml/demo/x%2Fmetadata", want: 404},
 		{method: "GET", path: "/saml/unknown/login", want: 404},
 		{method: "POST", path: "/saml/unknown/acs", want: 404},
 		{method: "GET", path: "/saml/plain/metadata", want: 404},
@@ -472,6 +498,39 @@ func TestRouting(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), "panic") {
 		t.Error(s.log.String())
+	}
+}
+
+// The host may strip a part of the path, or find the connection by itself.
+func TestMounts(t *testing.T) {
+	s := newSite(t, memory.New(), nil)
+	byHost := &saml.Handler{
+		Engine: s.engine, Login: s.handler.Login, BaseURL: s.handler.BaseURL, Logger: s.handler.Logger,
+		Connection: func(*http.Request) string { return "demo" },
+	}
+	tests := []struct {
+		name, pattern string
+		handler       http.Handler
+		paths         map[string]int
+	}{
+		{"stripped", "/saml/{connection}/", http.StripPrefix("/saml", s.handler), map[string]int{
+			"/saml/demo/metadata": 200, "/saml/demo/x/metadata": 404, "/saml/demo/x/demo/metadata": 404, "/saml/demo/metadata/": 404,
+		}},
+		{"one pattern for each", "GET /sso/{connection}/metadata", s.handler, map[string]int{"/sso/demo/metadata": 200}},
+		{"by host", "demo.example.com/", byHost, map[string]int{"/metadata": 200, "/metadata/": 404, "/": 404}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			mux := http.NewServeMux()
+			mux.Handle(tt.pattern, tt.handler)
+			for path, want := range tt.paths {
+				w := httptest.NewRecorder()
+				mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://demo.example.com"+path, nil))
+				if w.Code != want {
+					t.Errorf("%s: status %d", path, w.Code)
+				}
+			}
+		})
 	}
 }
 

@@ -9,19 +9,34 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
+// The signature library gives up after 1,000 steps of a traversal, in which each
+// element of an acceptable message is at least one; only those of the signature
+// of a response, some twenty, are taken out before. What has more is not worth
+// parsing. Per element, an acceptable message has hardly four attributes; in
+// scope, it has a dozen prefixes, and the library copies them for each element.
+const (
+	traversalSteps   = 1000
+	maxElements      = traversalSteps + 100
+	maxAllAttributes = 8 * maxElements // with declarations of namespaces
+	maxScope         = 64              // prefixes that are declared for one element
+)
+
 // inspection is what a scan of a response, or of a decrypted assertion, has
 // seen. Nothing of it is verified: it may refuse a message, never accept one.
 type inspection struct {
 	algorithms algorithms
 	plaintext  bool // an assertion that was decrypted
 
-	id, destination, inResponseTo string // of the Response
-	status                        []string
-	assertions, encrypted         int
-	responseSigned                bool
-	assertionSigned               bool
-	dataEncryption                string // the cipher of the EncryptedData
-	ids                           map[string]bool
+	elements, attributes int
+
+	destination, inResponseTo string // of the Response
+	answers                   bool   // something in it claims to answer a request
+	status                    []string
+	assertions, encrypted     int
+	responseSigned            bool
+	assertionSigned           bool
+	dataEncryption            string // the cipher of the EncryptedData
+	ids                       map[string]bool
 }
 
 // algorithms are those that a response may use.
@@ -53,15 +68,9 @@ func isKeyTransport(algorithm string) bool {
 	return algorithm == types.MethodRSAOAEP || algorithm == types.MethodRSAOAEP2
 }
 
-// isOAEPDigest knows the digests that gosaml2 has for OAEP. SHA-1 is no
-// signature there and is not weak.
-func isOAEPDigest(algorithm string) bool {
-	switch algorithm {
-	case types.MethodSHA1, types.MethodSHA256, types.MethodSHA512:
-		return true
-	}
-	return false
-}
+// isOAEPDigest knows SHA-1, which is no signature there and is not weak. gosaml2
+// has others, but not by the names that they have.
+func isOAEPDigest(algorithm string) bool { return algorithm == types.MethodSHA1 }
 
 // isTransform knows the transforms that leave an assertion as it is (SAML core
 // section 5.4.4, and canonicalizations that some identity providers use). One
@@ -102,6 +111,9 @@ func inspect(data []byte, allowed algorithms, plaintext bool) (*inspection, erro
 // visit judges one element. Elements are recognized by their local names, so
 // that one in a foreign namespace cannot be seen here and missed there.
 func (in *inspection) visit(e *element) error {
+	if err := in.measure(e); err != nil {
+		return err
+	}
 	if err := in.identify(e); err != nil {
 		return err
 	}
@@ -113,6 +125,8 @@ func (in *inspection) visit(e *element) error {
 		return refuse(CodeShape, "a Response within the root")
 	case saml2.AssertionTag, saml2.EncryptedAssertionTag:
 		return in.assertion(e)
+	case saml2.SubjectConfirmationDataTag:
+		in.answers = in.answers || e.attr("InResponseTo") != ""
 	case "EncryptedID":
 		return refuse(CodeNameID, "%s is not supported: let the whole assertion be encrypted", e.name.Local)
 	case "EncryptedAttribute":
@@ -125,6 +139,19 @@ func (in *inspection) visit(e *element) error {
 		return in.signature(e)
 	case "SignedInfo", "Reference", "Object", "SignatureMethod", "DigestMethod", "Transform":
 		return in.signatureChild(e)
+	}
+	return nil
+}
+
+// measure refuses what costs more than the library could accept.
+func (in *inspection) measure(e *element) error {
+	in.elements++
+	in.attributes += len(e.attrs) + len(e.prefixes)
+	switch {
+	case in.elements > maxElements, in.attributes > maxAllAttributes:
+		return &Error{Code: CodeAssertionTooLarge, Err: ErrAssertionTooLarge}
+	case e.scope > maxScope:
+		return refuse(CodeDocument, "more than %d namespaces are declared for %q", maxScope, e.name.Local)
 	}
 	return nil
 }
@@ -144,12 +171,16 @@ func (in *inspection) identify(e *element) error {
 
 func (in *inspection) root(e *element) error {
 	if in.plaintext {
-		return nil // whatever is read from it must be an Assertion
+		if e.name.Local != saml2.AssertionTag || e.name.Space != saml2.SAMLAssertionNamespace {
+			return refuse(CodeAssertions, "the plaintext is %q", e.name.Local)
+		}
+		return nil
 	}
 	if e.name.Local != saml2.ResponseTag || e.name.Space != saml2.SAMLProtocolNamespace {
 		return refuse(CodeDocument, "the root is %q", e.name.Local)
 	}
-	in.id, in.destination, in.inResponseTo = e.attr("ID"), e.attr("Destination"), e.attr("InResponseTo")
+	in.destination, in.inResponseTo = e.attr("Destination"), e.attr("InResponseTo")
+	in.answers = in.inResponseTo != ""
 	return nil
 }
 
@@ -179,28 +210,30 @@ func (in *inspection) statusOf(e *element) error {
 	return nil
 }
 
-// encryption judges an EncryptedData, an EncryptedKey or the method of one.
+// encryption judges an EncryptedData, an EncryptedKey or the method of one. Each
+// is accepted only where gosaml2 reads it, once: what is judged elsewhere could
+// hide what is used.
 func (in *inspection) encryption(e *element) error {
-	local := e.name.Local
-	if in.encrypted == 0 || e.parent.children[local] > 1 {
-		return refuse(CodeShape, "%s in an unexpected place", local)
-	}
-	if local != "EncryptionMethod" {
-		return nil
+	local, parent := e.name.Local, e.parent
+	if parent.children[local] > 1 {
+		return refuse(CodeShape, "%s is there twice", local)
 	}
 	algorithm := e.attr("Algorithm")
 	switch {
-	case e.parentIs("EncryptedKey"):
+	case local == "EncryptedData" && e.parentIs(saml2.EncryptedAssertionTag),
+		local == "EncryptedKey" && e.parentIs(saml2.EncryptedAssertionTag),
+		local == "EncryptedKey" && e.parentIs("KeyInfo") && parent.parentIs("EncryptedData"):
+	case local == "EncryptionMethod" && e.parentIs("EncryptedKey"):
 		if !isKeyTransport(algorithm) {
 			return refuse(CodeAlgorithm, "key transport %q: only RSA-OAEP is accepted", algorithm)
 		}
-	case e.parentIs("EncryptedData"):
+	case local == "EncryptionMethod" && e.parentIs("EncryptedData"):
 		if ok, _ := isCipher(algorithm); !ok {
 			return refuse(CodeAlgorithm, "cipher %q", algorithm)
 		}
 		in.dataEncryption = algorithm
 	default:
-		return refuse(CodeShape, "EncryptionMethod in an unexpected place")
+		return refuse(CodeShape, "%s in an unexpected place", local)
 	}
 	return nil
 }

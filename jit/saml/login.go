@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"html/template"
 	"net/http"
 	"time"
 
 	"github.com/beevik/etree"
 
-	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
 )
 
@@ -111,7 +109,7 @@ func (sp *ServiceProvider) authnRequest(id, relayState string, now time.Time) (o
 
 const submitScript = "document.forms[0].submit()"
 
-const postTemplate = `<!DOCTYPE html>
+var postTemplate = template.Must(template.New("post").Parse(`<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Login</title></head>
 <body>
@@ -123,7 +121,7 @@ const postTemplate = `<!DOCTYPE html>
 <script>` + submitScript + `</script>
 </body>
 </html>
-`
+`))
 
 // scriptHash allows the one script of the page by its content.
 func scriptHash() string {
@@ -138,18 +136,11 @@ func postPage(to, relayState string, doc *etree.Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := template.New("post").Parse(postTemplate)
-	if err != nil {
-		return nil, err
-	}
 	var out bytes.Buffer
-	err = page.Execute(&out, map[string]string{
+	err = postTemplate.Execute(&out, map[string]string{
 		"To":         to,
 		"Request":    base64.StdEncoding.EncodeToString(request),
 		"RelayState": relayState,
 	})
 	return out.Bytes(), err
 }
-
-// isUnsigned reports whether a cookie is not ours.
-func isUnsigned(err error) bool { return errors.Is(err, provision.ErrSignature) }

@@ -198,6 +198,23 @@ func TestWarningsAreLogged(t *testing.T) {
 	}
 }
 
+// What is to know about a preset is no news on the next day, nor a warning.
+func TestNotesAreLoggedOnce(t *testing.T) {
+	s := newSite(t, memory.New(), func(s *provision.SAML) { s.Preset = "okta" })
+	for _, want := range []int{1, 0} {
+		s.log.Reset()
+		s.get("metadata")
+		s.now = s.now.Add(24 * time.Hour)
+		s.get("login")
+		if got := strings.Count(s.log.String(), `level=INFO msg="saml: groups: only the groups`); got != want {
+			t.Errorf("%d notes, want %d:\n%s", got, want, s.log.String())
+		}
+		if strings.Contains(s.log.String(), "WARN") {
+			t.Errorf("warns: %s", s.log.String())
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {

@@ -4,17 +4,20 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scimjit/provision"
 )
 
 const (
 	cookiePrefix  = "saml_login_"
 	pendingFor    = 10 * time.Minute
 	maxPending    = 5
-	maxCookieSize = 4096
+	maxCookieSize = 4096 // of the name and the value: browsers drop larger ones
 )
 
 // pending is a login that a browser was sent away for. It is kept in a cookie of
@@ -33,6 +36,9 @@ func (sp *ServiceProvider) purpose() string { return "jit/saml login " + sp.conn
 // cookie returns the cookie of a pending login. Each has a name of its own, so
 // that two tabs do not disturb each other.
 //
+// A path to return to that makes the cookie too large is left out: escaping can
+// make it several times as long.
+//
 // The response comes as a POST from another site, for which SameSite must be
 // None; without TLS, on a loopback address, browsers do not keep such a cookie.
 func (h *Handler) cookie(ctx context.Context, sp *ServiceProvider, p pending) (*http.Cookie, error) {
@@ -47,6 +53,10 @@ func (h *Handler) cookie(ctx context.Context, sp *ServiceProvider, p pending) (*
 	c := sp.bareCookie(cookiePrefix + p.Nonce)
 	c.Value = base64.RawURLEncoding.EncodeToString(signed)
 	c.MaxAge = int(pendingFor / time.Second)
+	if len(c.Name)+len(c.Value) > maxCookieSize && p.ReturnTo != "" {
+		p.ReturnTo = ""
+		return h.cookie(ctx, sp, p)
+	}
 	return c, nil
 }
 
@@ -75,7 +85,7 @@ func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider) (open []pendin
 		payload, err := h.Engine.Verify(r.Context(), sp.purpose(), signed)
 		var p pending
 		switch {
-		case isUnsigned(err):
+		case errors.Is(err, provision.ErrSignature):
 			stale = append(stale, c.Name)
 		case err != nil:
 			return nil, nil, err

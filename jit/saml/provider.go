@@ -155,9 +155,15 @@ func (sp *ServiceProvider) ACS() string { return sp.base + "/acs" }
 func (sp *ServiceProvider) IdentityProvider() *IdentityProvider { return sp.idp }
 
 // Warnings says what an administrator must see to: certificates that expire
-// within 30 days or have expired, settings that do not go well together. None of
-// it keeps logins from working yet, but for expired certificates.
+// within 30 days or have expired, settings that do not go well together, what is
+// to know about the preset ([jit.Mapping.Warnings]). None of it keeps logins
+// from working yet, but for expired certificates.
 func (sp *ServiceProvider) Warnings(now time.Time) []string {
+	return append(sp.pressing(now), sp.mapping.Warnings()...)
+}
+
+// pressing are the warnings that are more than what to know about a preset.
+func (sp *ServiceProvider) pressing(now time.Time) []string {
 	out := sp.idp.Warnings(now)
 	if sp.certificate != nil {
 		out = append(out, expiryWarning("the certificate of the service provider", sp.certificate, now)...)
@@ -165,7 +171,7 @@ func (sp *ServiceProvider) Warnings(now time.Time) []string {
 	if sp.idp.WantAuthnRequestsSigned && !sp.sign {
 		out = append(out, "the identity provider wants signed requests, and this service provider has no key")
 	}
-	return append(out, sp.mapping.Warnings()...)
+	return out
 }
 
 // library returns what gosaml2 needs for one validation with one certificate.

@@ -203,10 +203,10 @@ func TestRoundTripOnce(t *testing.T) {
 
 	b := newBrowser(t)
 	response := app.walk(b, "ann")
-	app.refuse(t, "a browser that never asked", newBrowser(t), response, "unsolicited")
+	app.refuse(t, "a browser that never asked", newBrowser(t), response, "no_request")
 	other := newBrowser(t)
 	app.walk(other, "ben")
-	app.refuse(t, "a browser that asked for another login", other, response, "unsolicited")
+	app.refuse(t, "a browser that asked for another login", other, response, "no_request")
 	if n := app.accounts(t); n != 0 {
 		t.Errorf("%d accounts", n)
 	}
@@ -218,7 +218,7 @@ func TestRoundTripOnce(t *testing.T) {
 	}
 	thief.client.Jar.SetCookies(at, b.client.Jar.Cookies(at))
 	app.decode(t, b.submit(response, nil))
-	app.refuse(t, "a second time", b, response, "unsolicited")
+	app.refuse(t, "a second time", b, response, "no_request")
 	app.refuse(t, "a second time, with the cookies of the first", thief, response, "replay")
 }
 

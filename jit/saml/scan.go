@@ -26,6 +26,7 @@ type element struct {
 
 	raw      xml.Name          // with the prefix as it is written
 	prefixes map[string]string // declared here
+	scope    int               // how many prefixes are declared here and above
 	children map[string]int    // by local name
 }
 
@@ -129,7 +130,7 @@ func (s *scanner) start(t xml.StartElement) error {
 	s.rooted = true
 	e := &element{raw: t.Name, parent: s.open, depth: 1, children: map[string]int{}}
 	if s.open != nil {
-		e.depth = s.open.depth + 1
+		e.depth, e.scope = s.open.depth+1, s.open.scope
 	}
 	switch {
 	case e.depth > maxDepth:
@@ -173,6 +174,7 @@ func (e *element) declare(attrs []xml.Attr) error {
 			e.prefixes = map[string]string{}
 		}
 		e.prefixes[prefix] = a.Value
+		e.scope++
 	}
 	return nil
 }

@@ -42,15 +42,17 @@ func (sp *ServiceProvider) Verify(response []byte, requestID string, now time.Ti
 			v, err = nil, &Error{Code: CodeInternal, Reason: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
 		}
 	}()
-	if requestID == "" && !sp.unsolicited {
-		return nil, refuse(CodeUnsolicited, "no request of this browser is open, and logins initiated by the identity provider are not allowed")
-	}
 	if len(response) > maxBody {
 		return nil, refuse(CodeTooLarge, "more than %d bytes", maxBody)
 	}
 	seen, err := inspect(response, sp.algorithms, false)
 	if err != nil {
 		return nil, err
+	}
+	if requestID == "" {
+		if err := sp.checkUnasked(seen); err != nil {
+			return nil, err
+		}
 	}
 	if err := seen.check(sp.key != nil); err != nil {
 		return nil, err
@@ -71,6 +73,23 @@ func (sp *ServiceProvider) Verify(response []byte, requestID string, now time.Ti
 		return nil, refuse(CodeAssertions, "the library accepted %d assertions, or another one", len(accepted.Assertions))
 	}
 	return c.verified()
+}
+
+// checkUnasked judges a response for which this browser has no request. What it
+// claims is not verified, so that it may only refuse; what an encrypted assertion
+// claims is judged later.
+func (sp *ServiceProvider) checkUnasked(seen *inspection) error {
+	switch {
+	case seen.answers:
+		return errNoRequest()
+	case !sp.unsolicited:
+		return refuse(CodeUnsolicited, "nobody asked for it, and logins that the identity provider begins are not allowed")
+	}
+	return nil
+}
+
+func errNoRequest() error {
+	return refuse(CodeNoRequest, "it answers a request that is not open in this browser: begun more than %v ago or elsewhere, used up, or cookies are off", pendingFor)
 }
 
 // validate asks gosaml2, with one certificate after the other.

@@ -3,6 +3,7 @@ package saml_test
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,10 @@ func TestRules(t *testing.T) {
 		{name: "Conditions expired", shape: shape{assertion: sub("12:10:00Z", "11:59:00Z")}, want: saml.CodeExpired},
 		{name: "Conditions not yet valid", shape: shape{assertion: sub("11:59:00Z", "12:01:01Z")}, want: saml.CodeNotYetValid},
 		{name: "Conditions without times", shape: shape{assertion: sub(` NotBefore="2026-03-04T11:59:00Z" NotOnOrAfter="2026-03-04T12:10:00Z"`, "")}},
+		{name: "confirmed for a day and the skew", shape: shape{assertion: sub("2026-03-04T12:05:00Z", "2026-03-05T12:01:00Z")}},
+		{name: "confirmed for a second more", shape: shape{assertion: sub("2026-03-04T12:05:00Z", "2026-03-05T12:01:01Z")}, want: saml.CodeLifetime},
+		{name: "confirmed for ever", shape: shape{assertion: sub("2026-03-04T12:05:00Z", "9999-12-31T23:59:59-14:00")}, want: saml.CodeLifetime},
+		{name: "Conditions for ever", shape: shape{assertion: sub("2026-03-04T12:10:00Z", "9999-12-31T23:59:59Z")}},
 		{name: "no time", shape: shape{assertion: sub("2026-03-04T11:59:00Z", "yesterday")}, want: saml.CodeShape},
 		{name: "confirmation not yet valid", shape: shape{assertion: sub("<saml:SubjectConfirmationData ", `<saml:SubjectConfirmationData NotBefore="2026-03-04T12:01:01Z" `)}, want: saml.CodeNotYetValid},
 		{name: "session has ended", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T11:59:00Z" `)}, want: saml.CodeExpired},
@@ -113,8 +118,11 @@ func TestRules(t *testing.T) {
 		{name: "no InResponseTo in the response", shape: shape{response: unanswered}},
 		{name: "nobody asked", shape: shape{assertion: unanswered, response: unanswered}, request: "-", want: saml.CodeUnsolicited},
 		{name: "nobody asked, allowed", shape: shape{assertion: unanswered, response: unanswered}, request: "-", options: allowUnsolicited},
-		{name: "answer without a request, unsolicited allowed", request: "-", options: allowUnsolicited, want: saml.CodeInResponseTo},
-		{name: "forged InResponseTo, unsolicited allowed", shape: shape{assertion: unanswered}, request: "-", options: allowUnsolicited, want: saml.CodeInResponseTo},
+		{name: "answer without a request", request: "-", want: saml.CodeNoRequest},
+		{name: "answer without a request, by its assertion", shape: shape{response: unanswered}, request: "-", want: saml.CodeNoRequest},
+		{name: "answer without a request, unsolicited allowed", request: "-", options: allowUnsolicited, want: saml.CodeNoRequest},
+		{name: "answer without a request, encrypted, unsolicited allowed", shape: shape{encrypt: aesGCM, response: unanswered}, request: "-", options: allowUnsolicited, want: saml.CodeNoRequest},
+		{name: "forged InResponseTo, unsolicited allowed", shape: shape{assertion: unanswered}, request: "-", options: allowUnsolicited, want: saml.CodeNoRequest},
 		{name: "unsolicited for an open request", shape: shape{assertion: unanswered, response: unanswered}, options: allowUnsolicited, want: saml.CodeInResponseTo},
 
 		{name: "signed response without Destination", shape: shape{signResponse: true, response: sub(` Destination="`+spACS+`"`, "")}, want: saml.CodeDestination},
@@ -153,6 +161,11 @@ func TestRules(t *testing.T) {
 		{name: "declaration", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + s }}},
 		{name: "other encoding", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="utf-16"?>` + s }}, want: saml.CodeDocument},
 		{name: "too deep", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+nested(63)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeDocument},
+		{name: "many elements", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+strings.Repeat("<samlp:a></samlp:a>", 1100)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeAssertionTooLarge},
+		{name: "many elements, nothing signed", shape: shape{unsigned: true, response: sub(placeholder, "<samlp:Extensions>"+strings.Repeat("<samlp:a></samlp:a>", 1100)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeAssertionTooLarge},
+		{name: "many attributes", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+strings.Repeat("<samlp:a"+manyAttributes(100)+"></samlp:a>", 89)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeAssertionTooLarge},
+		{name: "many namespaces", shape: shape{response: sub(placeholder, "<samlp:Extensions"+manyNamespaces(30)+"><samlp:a"+manyNamespaces(33)+"></samlp:a></samlp:Extensions>"+placeholder)}, want: saml.CodeDocument},
+		{name: "most namespaces", shape: shape{response: sub(placeholder, "<samlp:Extensions"+manyNamespaces(30)+"><samlp:a"+manyNamespaces(32)+"></samlp:a></samlp:Extensions>"+placeholder)}},
 		{name: "deepest", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+nested(62)+"</samlp:Extensions>"+placeholder)}},
 		{name: "attribute name that begins with a colon", shape: shape{after: sub(" ID=", ` :a="" ID=`)}, want: saml.CodeDocument},
 		{name: "relative namespace", shape: shape{after: sub(" ID=", ` xmlns:a="b" ID=`)}, want: saml.CodeDocument},
@@ -173,10 +186,16 @@ func TestRules(t *testing.T) {
 		{name: "second StatusCode", shape: shape{response: sub("</samlp:Status>", `<samlp:StatusCode Value=""></samlp:StatusCode></samlp:Status>`)}, want: saml.CodeShape},
 		{name: "second EncryptedKey", shape: shape{encrypt: aesGCM, after: sub("</ds:KeyInfo>", `<xenc:EncryptedKey></xenc:EncryptedKey></ds:KeyInfo>`)}, want: saml.CodeShape},
 		{name: "EncryptedData without an EncryptedAssertion", shape: shape{after: sub("<samlp:Status>", `<samlp:EncryptedData></samlp:EncryptedData><samlp:Status>`)}, want: saml.CodeShape},
+		{name: "EncryptedData elsewhere beside an EncryptedAssertion", shape: shape{encrypt: aesGCM, signResponse: true, response: sub("</samlp:Status>", "<samlp:StatusDetail>"+decoy+"</samlp:StatusDetail></samlp:Status>")}, want: saml.CodeShape},
+		{name: "EncryptedData below another element of an EncryptedAssertion", shape: shape{encrypt: aesGCM, after: sub("</saml:EncryptedAssertion>", "<samlp:a>"+decoy+"</samlp:a></saml:EncryptedAssertion>")}, want: saml.CodeShape},
+		{name: "EncryptedData in EncryptedData", shape: shape{encrypt: aesGCM, after: sub("</xenc:EncryptedData>", decoy+"</xenc:EncryptedData>")}, want: saml.CodeShape},
+		{name: "EncryptedKey elsewhere", shape: shape{encrypt: aesGCM, after: sub("<xenc:CipherData><xenc:CipherValue>", "<xenc:EncryptedKey></xenc:EncryptedKey><xenc:CipherData><xenc:CipherValue>")}, want: saml.CodeShape},
+		{name: "EncryptedKey beside EncryptedData", shape: shape{encrypt: aesGCM, after: keyBeside}},
 		{name: "EncryptedAttribute", shape: shape{assertion: sub("<saml:Attribute ", "<saml:EncryptedAttribute></saml:EncryptedAttribute><saml:Attribute ")}, want: saml.CodeShape},
 		{name: "unknown cipher", shape: shape{encrypt: aesGCM, after: sub(aesGCM, "http://www.w3.org/2001/04/xmlenc#tripledes-cbc")}, want: saml.CodeAlgorithm},
 		{name: "no cipher", shape: shape{encrypt: aesGCM, after: sub(`<xenc:EncryptionMethod Algorithm="`+aesGCM+`"></xenc:EncryptionMethod>`, "")}, want: saml.CodeDecryption},
 		{name: "something else inside of the ciphertext", shape: shape{encrypt: aesGCM, signResponse: true, signed: func(string) string { return "<a/>" }}, want: saml.CodeAssertions},
+		{name: "Signature inside of the ciphertext", shape: shape{encrypt: aesGCM, signResponse: true, signed: func(string) string { return rootSignature }}, want: saml.CodeAssertions},
 		{name: "LogoutResponse", shape: shape{after: all(sub("<samlp:Response ", "<samlp:LogoutResponse "), sub("</samlp:Response>", "</samlp:LogoutResponse>"))}, want: saml.CodeDocument},
 
 		{name: "encrypted", shape: shape{encrypt: aesGCM}},
@@ -184,6 +203,9 @@ func TestRules(t *testing.T) {
 		{name: "encrypted and nothing signed", shape: shape{encrypt: aesGCM, unsigned: true}, want: saml.CodeSignature},
 		{name: "CBC in a signed response", shape: shape{encrypt: aesCBC, signResponse: true}},
 		{name: "CBC that anybody can change", shape: shape{encrypt: aesCBC}, want: saml.CodeAlgorithm},
+		{name: "CBC that anybody can change, after a decoy", shape: shape{encrypt: aesCBC, response: sub("</samlp:Status>", "<samlp:StatusDetail>"+decoy+"</samlp:StatusDetail></samlp:Status>")}, want: saml.CodeShape},
+		{name: "CBC that anybody can change, before a decoy", shape: shape{encrypt: aesCBC, after: sub("</samlp:Response>", "<samlp:Extensions>"+decoy+"</samlp:Extensions></samlp:Response>")}, want: saml.CodeShape},
+		{name: "another digest of OAEP", shape: shape{encrypt: aesGCM, after: sub(`<ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"`, `<ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha256"`)}, want: saml.CodeAlgorithm},
 		{name: "PKCS #1 v1.5", shape: shape{encrypt: aesGCM, keyTransport: rsaPKCS15}, want: saml.CodeAlgorithm},
 		{name: "encrypted without a key", shape: shape{encrypt: aesGCM}, options: withoutKey, want: saml.CodeDecryption},
 		{name: "encrypted and plain", shape: shape{encrypt: aesGCM, response: sub(placeholder, placeholder+goodAssertion)}, want: saml.CodeAssertions},
@@ -208,6 +230,28 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
+}
+
+// decoy is an EncryptedData by which a cipher would pass for AES-GCM.
+const decoy = `<xenc:EncryptedData xmlns:xenc="http://www.w3.org/2001/04/xmlenc#"><xenc:EncryptionMethod Algorithm="` + aesGCM + `"></xenc:EncryptionMethod></xenc:EncryptedData>`
+
+const rootSignature = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo><ds:Reference URI="#_a1"></ds:Reference></ds:SignedInfo></ds:Signature>`
+
+// keyBeside moves the EncryptedKey out of the EncryptedData, as some identity
+// providers have it.
+func keyBeside(s string) string {
+	before, rest, _ := strings.Cut(s, "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><xenc:EncryptedKey>")
+	key, after, _ := strings.Cut(rest, "</xenc:EncryptedKey></ds:KeyInfo>")
+	key = `<xenc:EncryptedKey xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#">` + key + `</xenc:EncryptedKey>`
+	return strings.Replace(before+after, "</xenc:EncryptedData>", "</xenc:EncryptedData>"+key, 1)
+}
+
+func manyNamespaces(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ` xmlns:n%d="urn:x"`, i)
+	}
+	return b.String()
 }
 
 const emptySignature = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"></ds:Signature>`

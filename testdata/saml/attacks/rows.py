@@ -10,7 +10,7 @@ GROUPS = ["Engineering", "Everyone"]
 LIBRARY_ACCEPTS = {
     # audience and time
     "wrong-audience", "no-audience", "empty-audience", "second-restriction-of-another", "no-conditions", "audience-prefix",
-    "expired", "not-yet-valid", "now-equals-not-on-or-after", "now-before-not-before",
+    "expired", "not-yet-valid", "confirmation-for-ever", "now-equals-not-on-or-after", "now-before-not-before",
     # destination and request
     "missing-destination", "wrong-in-response-to", "forged-response-in-response-to", "contradicting-response-in-response-to", "no-in-response-to-in-assertion",
     "idp-initiated-off", "idp-initiated-off-asked", "idp-initiated-answer", "idp-initiated-answer-stripped",
@@ -18,9 +18,10 @@ LIBRARY_ACCEPTS = {
     "replay", "replay-idp-initiated",
     # the person
     "empty-name-id", "blank-name-id", "long-name-id", "control-name-id", "no-name-id", "encrypted-id",
-    "name-id-processing-instruction", "name-id-with-element", "two-signed-assertions", "two-assertions-in-signed-response",
+    "name-id-processing-instruction", "name-id-with-element", "nested-xml-in-value", "two-signed-assertions", "two-assertions-in-signed-response",
     # algorithms
     "two-references", "sha1-signature", "sha1-digest", "sha1-encrypted", "rsa-1-5", "cbc-unsigned-response",
+    "cbc-gcm-decoy-extensions", "cbc-gcm-decoy-status", "cbc-gcm-decoy-assertion",
     # the document
     "doctype-unused", "doctype-system", "doctype-comment", "doctype-entities", "doctype-inside", "attlist",
     "processing-instruction", "processing-instruction-inside", "declaration-inside", "encoding-label", "encoding-utf-7",

@@ -1,7 +1,7 @@
 """Messages that an identity provider signed as they are: who, for whom, when."""
 
 from message import *
-from rows import accept, reject
+from rows import GROUPS, accept, reject
 
 
 def plain(**fields):
@@ -84,6 +84,10 @@ ROWS = [
            lambda: plain(not_before="2026-01-01T12:01:31Z")),
     reject("confirmation-expired", "SubjectConfirmationData expired an hour ago", "expired",
            lambda: plain(confirmations=confirmation(not_after=PAST))),
+    accept("confirmation-of-a-day", "SubjectConfirmationData good for a day",
+           lambda: plain(confirmations=confirmation(not_after="2026-01-02T12:00:00Z"))),
+    reject("confirmation-for-ever", "SubjectConfirmationData that never ends: its use would be remembered for ever", "lifetime",
+           lambda: plain(confirmations=confirmation(not_after="9999-12-31T23:59:59Z"), not_after="9999-12-31T23:59:59Z")),
     reject("confirmation-without-end", "SubjectConfirmationData without NotOnOrAfter (SAML profiles section 4.1.4.2)", "confirmation",
            lambda: plain(confirmations=confirmation(not_after=None))),
 
@@ -117,21 +121,21 @@ ROWS = [
            lambda: plain(in_response_to=None, _in_response_to=None)),
     accept("idp-initiated-on", "an answer to no request, where that is allowed",
            lambda: plain(in_response_to=None, _in_response_to=None), connection="idp-initiated", browser="none"),
-    reject("idp-initiated-unknown-request", "an answer to a request that we did not make, where no request is needed", "in_response_to",
+    reject("idp-initiated-unknown-request", "an answer to a request that we did not make, where no request is needed", "no_request",
            lambda: plain(in_response_to="_another", _in_response_to="_another"), connection="idp-initiated", browser="none"),
     reject("other-browser", "a valid response whose request another browser made", "in_response_to",
            lambda: plain(), browser="other"),
     reject("other-person-other-browser", "a valid response for another person whose request another browser made", "in_response_to",
            lambda: plain(subject="bob@example.com"), browser="other"),
-    reject("other-browser-relay-state", "a valid response and its RelayState in another browser", "unsolicited",
+    reject("other-browser-relay-state", "a valid response and its RelayState in another browser", "no_request",
            lambda: plain(), browser="other-relay-state"),
-    reject("lost-relay-state", "a valid response without RelayState", "unsolicited",
+    reject("lost-relay-state", "a valid response without RelayState", "no_request",
            lambda: plain(), browser="lost-relay-state"),
-    reject("no-cookie", "a valid response from a browser that made no request", "unsolicited",
+    reject("no-cookie", "a valid response from a browser that made no request", "no_request",
            lambda: plain(), browser="none"),
-    reject("idp-initiated-answer", "an answer to the request of another browser, where no request is needed", "in_response_to",
+    reject("idp-initiated-answer", "an answer to the request of another browser, where no request is needed", "no_request",
            lambda: plain(), connection="idp-initiated", browser="none"),
-    reject("idp-initiated-answer-stripped", "the same, and the unsigned response does not say that it is an answer", "in_response_to",
+    reject("idp-initiated-answer-stripped", "the same, and the unsigned response does not say that it is an answer", "no_request",
            lambda: plain(_in_response_to=None), connection="idp-initiated", browser="none"),
     reject("replay", "a valid response twice", "replay", lambda: plain(), times=2),
     reject("replay-idp-initiated", "a valid response to no request, twice", "replay",
@@ -175,8 +179,10 @@ ROWS = [
     accept("second-attribute-statement", "attributes in two statements are merged",
            lambda: plain(more=f'<saml:AttributeStatement>{attribute("groups", "Sales")}</saml:AttributeStatement>'),
            groups=["Engineering", "Everyone", "Sales"]),
-    accept("nested-xml-in-value", "an element inside an AttributeValue: the value is dropped, not glued together",
-           lambda: plain(groups=("Everyone", 'Adm<b>x</b>ins')), groups=["Everyone"]),
+    reject("nested-xml-in-value", "an element inside the value of a mapped attribute: neither glued together nor left out of a list that then is too short",
+           "attribute", lambda: plain(groups=("Everyone", 'Adm<b>x</b>ins'))),
+    accept("nested-xml-in-unmapped-value", "an element inside the value of an attribute that nobody reads",
+           lambda: plain(attributes=person_attributes(PERSON, GROUPS) + attribute("photo", "<b>x</b>"))),
     accept("friendly-name", "attributes that are known by their FriendlyName only",
            lambda: plain(attributes=attribute("uid", "id-ann") + attribute("urn:oid:0.9.2342.19200300.100.1.3", PERSON, friendly="email")
                          + attribute("firstName", "Ann") + attribute("lastName", "Example")

@@ -177,6 +177,19 @@ def cbc_zero():
     return response(encrypted_by_hand(bytes(32)))
 
 
+DECOY = f'<xenc:EncryptedData xmlns:xenc="{ENC}"><xenc:EncryptionMethod Algorithm="{ENC11}aes128-gcm"/></xenc:EncryptedData>'
+
+
+def cbc_response(**fields):
+    return response(encrypted(signed_assertion(), ENC + "aes128-cbc", session="aes-128"), **fields)
+
+
+def status_last(text):
+    """Moves the Status after the assertion: an inspection sees it last."""
+    rest, status = cut(text, "<samlp:Status>", "</samlp:Status>")
+    return rest.replace("</samlp:Response>", status + "</samlp:Response>")
+
+
 def tampered_cipher():
     """One bit of the cipher text differs: the tag of GCM must show it."""
     text = encrypted(signed_assertion())
@@ -304,6 +317,12 @@ ROWS = [
            lambda: signed_response(encrypted_by_hand(b"x" * 15 + b"\x01")), random=True),
     reject("cbc-unsigned-response", "AES-CBC without signed response: whoever changes the cipher text learns from the answers", "algorithm",
            lambda: response(encrypted(signed_assertion(), ENC + "aes128-cbc", session="aes-128")), random=True),
+    reject("cbc-gcm-decoy-extensions", "AES-CBC without signed response, and an EncryptedData of AES-GCM in Extensions that hides it", "shape",
+           lambda: cbc_response(extensions=f"<samlp:Extensions>{DECOY}</samlp:Extensions>"), random=True),
+    reject("cbc-gcm-decoy-status", "the same in StatusDetail, after the assertion", "shape",
+           lambda: status_last(cbc_response(detail=f"<samlp:StatusDetail>{DECOY}</samlp:StatusDetail>")), random=True),
+    reject("cbc-gcm-decoy-assertion", "the same beside the EncryptedData, in an element of another name", "shape",
+           lambda: cbc_response().replace("</saml:EncryptedAssertion>", f"<saml:Advice>{DECOY}</saml:Advice></saml:EncryptedAssertion>"), random=True),
     reject("cbc-not-xml", "AES-CBC of what is not XML", "algorithm",
            lambda: response(encrypted_by_hand(b"x" * 15 + b"\x01")), random=True),
     reject("rsa-1-5", "the RSA 1.5 key transport", "algorithm",
