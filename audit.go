@@ -40,11 +40,12 @@ const causeOther = "other"
 // [Engine.Run] stores the counts every ten seconds and keeps them for 30 days.
 // They are not events: a host hears nothing of them.
 //
-// Connection is the one that the request was for, as far as that is known;
-// counts of one that does not exist are kept with those of "". Address is an IP
-// address, with or without a port; other text counts as no address. Cause is a
-// code of the caller's own, never text of the client: 1 to 40 letters, digits,
-// "_", "-" or "."; anything else counts as "other".
+// Connection is the one that the request was for, as far as that is known; it may
+// be text of the client. Counts of one that does not exist are kept with those of
+// "": its name is never stored. Address is an IP address, with or without a port;
+// other text counts as no address. Cause is a code of the caller's own, never text
+// of the client: 1 to 40 letters, digits, "_", "-" or "."; anything else counts as
+// "other".
 //
 // For each connection at most 100 addresses and causes a minute, and 5,000 a
 // day, are told apart.
@@ -147,40 +148,48 @@ func (c *refusalCounts) take() map[refusalKey]int {
 	return rows
 }
 
-// of returns a copy of the rows of a connection, by minute.
-func (c *refusalCounts) of(connection string) map[time.Time][]Refusal {
+// addTo adds the rows of some connections to others, without the connection.
+func (c *refusalCounts) addTo(rows map[refusalKey]int, belongs func(connection string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := map[time.Time][]Refusal{}
 	for key, n := range c.rows {
-		if key.connection == connection {
-			out[key.minute] = append(out[key.minute], Refusal{key.minute, key.address, key.cause, n})
+		if belongs(key.connection) {
+			key.connection = store.Global
+			rows[key] += n
 		}
 	}
-	return out
 }
 
 // Refusals returns what [Engine.CountRefusal] counted for a connection since a
 // time, in order of minute, address and cause; what other processes have counted
 // in the last ten seconds may be missing. The connection "" has the refusals that
-// belong to no connection that exists, such as those of unknown credentials.
+// belong to no connection that exists, such as those of unknown credentials; any
+// other that does not exist is [ErrNotFound].
 func (e *Engine) Refusals(ctx context.Context, connection string, since time.Time) ([]Refusal, error) {
 	e.refusals.storing.Lock()
 	defer e.refusals.storing.Unlock()
-	minutes := e.refusals.of(connection)
 	since = since.UTC().Truncate(time.Minute)
+	var rows map[refusalKey]int
 	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		return eachRefusals(r, since, func(minute time.Time, rows []Refusal) {
-			minutes[minute] = addRefusals(rows, minutes[minute])
+		rows = map[refusalKey]int{}
+		belongs, err := countedFor(connection, r)
+		if err != nil {
+			return err
+		}
+		e.refusals.addTo(rows, belongs)
+		return eachRefusals(r, since, func(list []Refusal) {
+			for _, row := range list {
+				rows[refusalKey{minute: row.Minute, address: row.Address, cause: row.Cause}] += row.Count
+			}
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	var out []Refusal
-	for minute, rows := range minutes {
-		if !minute.Before(since) {
-			out = append(out, rows...)
+	for key, n := range rows {
+		if !key.minute.Before(since) {
+			out = append(out, Refusal{key.minute, key.address, key.cause, n})
 		}
 	}
 	slices.SortFunc(out, func(a, b Refusal) int {
@@ -190,6 +199,21 @@ func (e *Engine) Refusals(ctx context.Context, connection string, since time.Tim
 		return compareRefusals(a, b)
 	})
 	return out, nil
+}
+
+// countedFor returns which names of connections are counted for one: for "" those
+// of no connection. R reads its scope.
+func countedFor(connection string, r store.RecordReader) (func(name string) bool, error) {
+	if connection != store.Global {
+		_, err := r.Record(recordConnection, "")
+		return func(name string) bool { return name == connection }, err
+	}
+	list, err := r.Records(recordConnection, "", 0)
+	exist := make(map[string]bool, len(list))
+	for _, rec := range list {
+		exist[rec.Key] = true
+	}
+	return func(name string) bool { return !exist[name] }, err
 }
 
 func compareRefusals(a, b Refusal) int {
@@ -213,33 +237,70 @@ func addRefusals(rows, more []Refusal) []Refusal {
 }
 
 // flushRefusals stores what was counted. What cannot be stored is counted again.
+//
+// The names of the rows may be any client's: none but those of connections that
+// exist reaches the store.
 func (e *Engine) flushRefusals(ctx context.Context) error {
 	e.refusals.storing.Lock()
 	defer e.refusals.storing.Unlock()
-	byConnection := map[string]map[time.Time][]Refusal{}
-	for key, n := range e.refusals.take() {
-		if byConnection[key.connection] == nil {
-			byConnection[key.connection] = map[time.Time][]Refusal{}
-		}
-		minutes := byConnection[key.connection]
-		minutes[key.minute] = append(minutes[key.minute], Refusal{key.minute, key.address, key.cause, n})
+	taken := e.refusals.take()
+	if len(taken) == 0 {
+		return nil
 	}
+	ids, err := e.connectionIDs(ctx)
+	if err != nil {
+		for key, n := range taken {
+			e.refusals.add(key, n)
+		}
+		return err
+	}
+	counted := byConnection(taken, ids)
 	var failed []error
-	for connection, minutes := range byConnection {
-		err := e.storeRefusals(ctx, connection, minutes)
-		if err == nil {
+	for _, id := range append(ids, store.Global) { // last, since it takes what the others refuse
+		if len(counted[id]) == 0 {
 			continue
 		}
-		to := connection
-		if errors.Is(err, ErrNotFound) {
-			to, err = store.Global, nil // the next time
-		}
-		failed = append(failed, err)
-		for minute, rows := range minutes {
-			for _, r := range rows {
-				e.refusals.add(refusalKey{minute, to, r.Address, r.Cause}, r.Count)
+		err := e.storeRefusals(ctx, id, counted[id])
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrNotFound):
+			for minute, rows := range counted[id] {
+				counted[store.Global][minute] = append(counted[store.Global][minute], rows...)
 			}
+		default:
+			failed = append(failed, err)
+			e.refusals.putBack(id, counted[id])
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// refusalMinutes are rows by their minute. There may be several of one address and
+// cause.
+type refusalMinutes map[time.Time][]Refusal
+
+// byConnection returns rows by their connection, those of one that is not listed
+// under that of none.
+func byConnection(rows map[refusalKey]int, ids []string) map[string]refusalMinutes {
+	out := map[string]refusalMinutes{store.Global: {}}
+	for _, id := range ids {
+		out[id] = refusalMinutes{}
+	}
+	for key, n := range rows {
+		minutes, ok := out[key.connection]
+		if !ok {
+			minutes = out[store.Global]
+		}
+		minutes[key.minute] = append(minutes[key.minute], Refusal{key.minute, key.address, key.cause, n})
+	}
+	return out
+}
+
+// putBack counts rows again.
+func (c *refusalCounts) putBack(connection string, minutes refusalMinutes) {
+	for minute, rows := range minutes {
+		for _, r := range rows {
+			c.add(refusalKey{minute, connection, r.Address, r.Cause}, r.Count)
+		}
+	}
 }

@@ -54,7 +54,7 @@ func writeRefusals(rows []Refusal) []byte {
 }
 
 // eachRefusals calls fn with the stored rows of each minute from since on.
-func eachRefusals(r store.RecordReader, since time.Time, fn func(time.Time, []Refusal)) error {
+func eachRefusals(r store.RecordReader, since time.Time, fn func([]Refusal)) error {
 	after := ""
 	if !since.IsZero() {
 		after = minuteKey(since.Add(-time.Minute))
@@ -74,7 +74,7 @@ func eachRefusals(r store.RecordReader, since time.Time, fn func(time.Time, []Re
 			if err != nil {
 				return err
 			}
-			fn(minute, rows)
+			fn(rows)
 		}
 		if len(records) < refusalPage {
 			return nil
@@ -84,7 +84,7 @@ func eachRefusals(r store.RecordReader, since time.Time, fn func(time.Time, []Re
 
 // storeRefusals adds what was counted to what is stored of a connection, or
 // returns ErrNotFound when there is none.
-func (e *Engine) storeRefusals(ctx context.Context, connection string, minutes map[time.Time][]Refusal) error {
+func (e *Engine) storeRefusals(ctx context.Context, connection string, minutes refusalMinutes) error {
 	return e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 		if connection != store.Global {
 			if _, err := tx.Record(recordConnection, ""); err != nil {

@@ -99,15 +99,17 @@ func TestRefusalsKeepNoText(t *testing.T) {
 		tn.engine.CountRefusal("nobody", "192.0.2.1", "forbidden")
 		tn.engine.CountRefusal("acme", strings.Repeat("1", 99), strings.Repeat("c", 41))
 		tn.engine.CountRefusal("acme", "", "")
-		flush(t, tn.engine, tn.engine)
-		if diff := cmp.Diff([]string{"03:04  other 1", "03:04 192.0.2.1 forbidden 1"}, refusals(t, tn.engine, "", time.Time{})); diff != "" {
-			t.Errorf("of no connection (-want +got):\n%s", diff)
+		for _, when := range []string{"waiting", "stored"} {
+			if diff := cmp.Diff([]string{"03:04  other 1", "03:04 192.0.2.1 forbidden 1"}, refusals(t, tn.engine, "", time.Time{})); diff != "" {
+				t.Errorf("of no connection, %s (-want +got):\n%s", when, diff)
+			}
+			flush(t, tn.engine)
 		}
 		if diff := cmp.Diff([]string{"03:04  other 2"}, refusals(t, tn.engine, "acme", time.Time{})); diff != "" {
 			t.Errorf("of acme (-want +got):\n%s", diff)
 		}
-		if got := refusals(t, tn.engine, "nobody", time.Time{}); len(got) != 0 {
-			t.Errorf("an unknown connection has %v", got)
+		if _, err := tn.engine.Refusals(t.Context(), "nobody", time.Time{}); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("an unknown connection: %v, want ErrNotFound", err)
 		}
 	})
 }
@@ -124,7 +126,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 	if got, most := tn.engine.WaitingRefusals(), provision.RefusalBuffer*12/10; got > most {
 		t.Errorf("%d rows wait in memory, want at most %d", got, most)
 	}
-	flush(t, tn.engine, tn.engine)
+	flush(t, tn.engine)
 	if rows, count := total(t, tn.engine, ""); count != flood || rows > provision.RefusalMinute+101 {
 		t.Errorf("of no connection %d refusals in %d rows, want %d in at most %d", count, rows, flood, provision.RefusalMinute+101)
 	}
@@ -144,6 +146,68 @@ func TestRefusalsAreBounded(t *testing.T) {
 	if rows, count := total(t, tn.engine, "acme"); count != sent || rows > provision.RefusalDay+60 {
 		t.Errorf("of acme %d refusals in %d rows, want %d in at most %d", count, rows, sent, provision.RefusalDay+60)
 	}
+}
+
+// Names of connections that do not exist reach no store, however many a client
+// makes up: storing their counts is one update, of the connection "".
+func TestRefusalsOfUnknownConnections(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		seen := &scopes{Store: st}
+		tn := newTenant(t, seen, `{}`)
+		seen.updated = nil
+		for i := range 1000 {
+			tn.engine.CountRefusal(fmt.Sprint("made-up-", i), "192.0.2.1", "unauthenticated")
+		}
+		flush(t, tn.engine)
+		if diff := cmp.Diff([]string{""}, seen.updated); diff != "" {
+			t.Errorf("updated scopes (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"03:04 192.0.2.1 unauthenticated 1000"}, refusals(t, tn.engine, "", time.Time{})); diff != "" {
+			t.Errorf("of no connection (-want +got):\n%s", diff)
+		}
+		flush(t, tn.engine)
+		if len(seen.updated) != 1 {
+			t.Errorf("storing nothing updated scopes %q", seen.updated[1:])
+		}
+	})
+}
+
+// scopes is a store that notes which scopes are updated.
+type scopes struct {
+	store.Store
+	updated []string
+}
+
+func (s *scopes) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	s.updated = append(s.updated, scope)
+	return s.Store.Update(ctx, scope, fn)
+}
+
+// A connection that is listed but was never saved, as a crash leaves it, does not
+// exist: its counts go to those of "" at once. Nothing is lost while the list
+// cannot be read.
+func TestRefusalsOfUnsavedConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		broken := &brokenUpdates{Store: st}
+		tn := newTenant(t, broken, `{}`)
+		err := st.Update(t.Context(), store.Global, func(_ context.Context, tx store.Tx) error {
+			return tx.PutRecord(&store.Record{Kind: "connection", Key: "half", Value: []byte("{}")})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tn.engine.CountRefusal("half", "192.0.2.1", "a")
+		tn.engine.CountRefusal("", "192.0.2.1", "a")
+		broken.views = errors.New("no disk")
+		if err := tn.engine.FlushRefusals(t.Context()); !errors.Is(err, broken.views) {
+			t.Errorf("storing: %v, want %v", err, broken.views)
+		}
+		broken.views = nil
+		flush(t, tn.engine)
+		if diff := cmp.Diff([]string{"03:04 192.0.2.1 a 2"}, refusals(t, tn.engine, "", time.Time{})); diff != "" {
+			t.Errorf("of no connection (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // Old counts go, and what cannot be stored is counted again.
@@ -176,10 +240,17 @@ func TestRefusalsRetention(t *testing.T) {
 	})
 }
 
-// brokenUpdates is a store whose writes can fail.
+// brokenUpdates is a store whose writes can fail, and its reads.
 type brokenUpdates struct {
 	store.Store
-	err error
+	err, views error
+}
+
+func (s *brokenUpdates) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	if s.views != nil {
+		return s.views
+	}
+	return s.Store.View(ctx, scope, fn)
 }
 
 func (s *brokenUpdates) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {

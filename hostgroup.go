@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/scimjit/provision/policy"
@@ -40,8 +41,8 @@ const (
 // name. Whoever has a group that is no longer listed keeps it, with its last
 // name, until [Directory.RemoveGroup].
 //
-// There are at most 10,000 groups, whose ids and names have at most 256 bytes.
-// Ids and folded names must be unique, and no id may be that of a SCIM resource
+// There are at most 10,000 groups, whose ids and names are text of 1 to 256 bytes without control
+// characters. Ids and folded names must be unique, and no id may be that of a SCIM resource
 // of the connection, so that a host can tell its groups from those of the
 // identity provider; otherwise the error is a [*ConnectionError] and nothing is
 // changed. An unknown connection is [ErrNotFound].
@@ -53,10 +54,13 @@ func (d *Directory) RegisterGroups(ctx context.Context, groups ...HostGroup) err
 }
 
 // HostGroups returns the groups that [Directory.RegisterGroups] registered, in
-// the order of their escaped ids.
+// the order of their escaped ids. An unknown connection is [ErrNotFound].
 func (d *Directory) HostGroups(ctx context.Context) ([]HostGroup, error) {
 	var list []HostGroup
 	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		if _, err := r.Record(recordConnection, ""); err != nil {
+			return err
+		}
 		records, err := hostGroups(r)
 		list = make([]HostGroup, 0, len(records))
 		for _, rec := range records {
@@ -75,10 +79,10 @@ func checkHostGroups(groups []HostGroup) (reason string) {
 	for _, g := range groups {
 		name := policy.Fold(g.Name)
 		switch {
-		case !hostGroupText(g.ID):
-			return fmt.Sprintf("id %q of group %q: must be text of 1 to %d bytes", g.ID, g.Name, maxHostGroupText)
-		case !hostGroupText(g.Name):
-			return fmt.Sprintf("name %q of group %q: must be text of 1 to %d bytes", g.Name, g.ID, maxHostGroupText)
+		case !isPlainText(g.ID, maxHostGroupText):
+			return fmt.Sprintf("id %q of group %q: must be text of 1 to %d bytes without control characters", g.ID, g.Name, maxHostGroupText)
+		case !isPlainText(g.Name, maxHostGroupText):
+			return fmt.Sprintf("name %q of group %q: must be text of 1 to %d bytes without control characters", g.Name, g.ID, maxHostGroupText)
 		case ids[g.ID]:
 			return fmt.Sprintf("two groups have id %q", g.ID)
 		case names[name]:
@@ -89,8 +93,10 @@ func checkHostGroups(groups []HostGroup) (reason string) {
 	return ""
 }
 
-func hostGroupText(s string) bool {
-	return s != "" && len(s) <= maxHostGroupText && utf8.ValidString(s)
+// isPlainText reports whether a text of the host or of an operator has 1 to most
+// bytes and no control character, which would break lines of logs and pages.
+func isPlainText(s string, most int) bool {
+	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
 }
 
 type storedHostGroup struct {

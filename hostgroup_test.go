@@ -157,7 +157,7 @@ func TestRegisterGroupsRefusals(t *testing.T) {
 		group := tn.group("IT")
 		tn.register("1 a")
 		long := strings.Repeat("x", 257)
-		for _, list := range [][]string{{" a"}, {"2"}, {"2 b", "2 c"}, {"2 b", "3 B"}, {long + " b"}, {"2 " + long}, {"2 \xff"}, {"2 b", group + " c"}} {
+		for _, list := range [][]string{{" a"}, {"2"}, {"2 b", "2 c"}, {"2 b", "3 B"}, {long + " b"}, {"2 " + long}, {"2 \xff"}, {"2 b\x00"}, {"2 b\u2028"}, {"2\n b"}, {"2\u0085 b"}, {"2 b", group + " c"}} {
 			err := tn.operator().RegisterGroups(t.Context(), hostGroups(list...)...)
 			var wrong *provision.ConnectionError
 			if !errors.As(err, &wrong) || wrong.Field != "groups" {
@@ -167,6 +167,9 @@ func TestRegisterGroupsRefusals(t *testing.T) {
 		err := tn.engine.Directory("nobody").RegisterGroups(t.Context(), hostGroups("2 b")...)
 		if !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("an unknown connection: %v, want ErrNotFound", err)
+		}
+		if list, err := tn.engine.Directory("nobody").HostGroups(t.Context()); !errors.Is(err, provision.ErrNotFound) || list != nil {
+			t.Errorf("the groups of an unknown connection: %v, %v, want ErrNotFound", list, err)
 		}
 		if got, err := tn.dir.HostGroups(t.Context()); err != nil || !slices.Equal(got, hostGroups("1 a")) {
 			t.Errorf("refused lists left %v, %v", got, err)

@@ -63,7 +63,8 @@ type AccountEdit struct {
 	TwoFactor policy.TwoFactor `json:"twoFactor,omitempty"`
 
 	// Permissions are those that change, by name; nil means the host's default.
-	// At most 100, whose names have 1 to 64 bytes.
+	// Names are text of 1 to 64 bytes without control characters. An account has
+	// at most 100, or those that the policy gave it: an edit adds no more.
 	Permissions policy.Permissions `json:"permissions,omitempty"`
 }
 
@@ -78,7 +79,7 @@ const (
 //
 // An edit that changes nothing appends no event. The error is [ErrNotFound] for
 // an unknown or deleted account, and a [*policy.ConfigError] for a value that
-// does not exist; then nothing is changed.
+// does not exist and for too many permissions; then nothing is changed.
 func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) error {
 	if err := edit.check(); err != nil {
 		return fmt.Errorf("provision: editing account %q: %w", account, err)
@@ -95,30 +96,38 @@ func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) 
 			edited.Permissions = policy.Permissions{}
 		}
 		maps.Copy(edited.Permissions, edit.Permissions)
+		if n := len(edited.Permissions); n > maxEditPermissions && n > len(before.Permissions) {
+			return fmt.Errorf("provision: editing account %q: %w", account, tooManyPermissions())
+		}
 		return c.settleEdited(before, edited)
 	})
 }
 
+func wrongEdit(option, value, detail string) error {
+	return &policy.ConfigError{Option: option, Value: value, Detail: detail}
+}
+
+func tooManyPermissions() error {
+	return wrongEdit("permissions", "", fmt.Sprintf("more than %d", maxEditPermissions))
+}
+
 func (e *AccountEdit) check() error {
-	wrong := func(option, value, detail string) error {
-		return &policy.ConfigError{Option: option, Value: value, Detail: detail}
-	}
 	switch e.Authentication {
 	case "", policy.SSO, policy.Password:
 	default:
-		return wrong("authentication", string(e.Authentication), "must be sso or password")
+		return wrongEdit("authentication", string(e.Authentication), "must be sso or password")
 	}
 	switch e.TwoFactor {
 	case "", policy.SiteTwoFactor, policy.AlwaysTwoFactor, policy.NeverTwoFactor:
 	default:
-		return wrong("twoFactor", string(e.TwoFactor), "must be site, always or never")
+		return wrongEdit("twoFactor", string(e.TwoFactor), "must be site, always or never")
 	}
 	if len(e.Permissions) > maxEditPermissions {
-		return wrong("permissions", "", fmt.Sprintf("more than %d", maxEditPermissions))
+		return tooManyPermissions()
 	}
 	for name := range e.Permissions {
-		if name == "" || len(name) > maxEditPermissionName {
-			return wrong("permissions", name, fmt.Sprintf("a name must have 1 to %d bytes", maxEditPermissionName))
+		if !isPlainText(name, maxEditPermissionName) {
+			return wrongEdit("permissions", name, fmt.Sprintf("a name must be text of 1 to %d bytes without control characters", maxEditPermissionName))
 		}
 	}
 	return nil

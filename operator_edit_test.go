@@ -3,6 +3,7 @@ package provision_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -212,20 +213,61 @@ func TestEditRefusals(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		tn.user(ada)
+		tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(len(tn.account("ada@example.com").Permissions), 99)})
 		account, at := tn.account("ada@example.com").ID, tn.lastEvent()
-		edits := map[string]provision.AccountEdit{
-			"authentication": {Authentication: "none"},
-			"twoFactor":      {TwoFactor: "sometimes"},
-			"permissions":    {Permissions: policy.Permissions{"": nil}},
+		edits := []struct {
+			option string
+			edit   provision.AccountEdit
+		}{
+			{"authentication", provision.AccountEdit{Authentication: "none"}},
+			{"twoFactor", provision.AccountEdit{TwoFactor: "sometimes"}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{strings.Repeat("x", 65): nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\nb": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\u2028b": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\xffb": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: permissions(0, 101)}},
+			{"permissions", provision.AccountEdit{Permissions: permissions(98, 101)}},
 		}
-		for option, edit := range edits {
+		for _, row := range edits {
 			var wrong *policy.ConfigError
-			if err := tn.operator().Edit(t.Context(), account, edit); !errors.As(err, &wrong) || wrong.Option != option {
-				t.Errorf("%s: %v, want a ConfigError of it", option, err)
+			if err := tn.operator().Edit(t.Context(), account, row.edit); !errors.As(err, &wrong) || wrong.Option != row.option {
+				t.Errorf("%.40q: %v, want a ConfigError of %s", fmt.Sprint(row.edit), err, row.option)
 			}
 		}
 		if got := tn.events(at); len(got) != 0 {
 			t.Errorf("refused edits left events %v", got)
+		}
+	})
+}
+
+// permissions returns those named by the numbers from one to before another.
+func permissions(from, to int) policy.Permissions {
+	out := policy.Permissions{}
+	for i := from; i < to; i++ {
+		out[fmt.Sprint("p", i)] = nil
+	}
+	return out
+}
+
+// However many edits there are, an account has at most 100 permissions; what it
+// has can always be edited.
+func TestEditManyPermissions(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		for i := len(tn.account("ada@example.com").Permissions); i < 100; i++ {
+			tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(i, i+1)})
+		}
+		var wrong *policy.ConfigError
+		err := tn.operator().Edit(t.Context(), tn.account("ada@example.com").ID, provision.AccountEdit{Permissions: permissions(100, 101)})
+		if !errors.As(err, &wrong) || wrong.Option != "permissions" {
+			t.Errorf("one more: %v, want a ConfigError of permissions", err)
+		}
+		yes := true
+		tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"p77": &yes}})
+		if got := tn.account("ada@example.com").Permissions; len(got) != 100 || got["p77"] == nil {
+			t.Errorf("%d permissions, p77 %v; want 100 and true", len(got), got["p77"])
 		}
 	})
 }

@@ -99,10 +99,8 @@ const flushWait = 5 * time.Second
 func (e *Engine) flushLast(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWait)
 	defer cancel()
-	for range 2 { // those of connections that are no more go to the others' the second time
-		if err := e.flushRefusals(ctx); err != nil {
-			e.logger().Error("storing refusals", "error", err)
-		}
+	if err := e.flushRefusals(ctx); err != nil {
+		e.logger().Error("storing refusals", "error", err)
 	}
 }
 

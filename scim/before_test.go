@@ -19,7 +19,7 @@ import (
 // veto.
 func watch(t *testing.T, st store.Store, veto func(context.Context, scim.Operation) error) (*service, *[]scim.Operation) {
 	t.Helper()
-	s := newService(t, st, "")
+	s := newService(t, &noted{Store: st}, "")
 	var asked []scim.Operation
 	s.handler.(*scim.Handler).Before = func(ctx context.Context, op scim.Operation) error {
 		if op.Credential == "" {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ const tenantMarker = "zebra" // in every name of the connection other
 // that is not foreign the placeholders stand for what nobody has.
 func newTenants(t *testing.T, st store.Store, dialect string, foreign bool) *tenants {
 	t.Helper()
-	s := newService(t, st, dialect)
+	s := newService(t, &noted{Store: st}, dialect)
 	s.engine.Rand = rand.NewChaCha8([32]byte{1})
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.engine.Now = func() time.Time { return now }
@@ -134,6 +135,31 @@ func (tn *tenants) send(row tenantRow) reply {
 	return tn.do(row.Method, tn.expand(row.Path), acmeToken, tn.expand(string(row.Body)), headers...)
 }
 
+// noted is a store that notes which kinds of records are written, so that a test
+// can read them all.
+type noted struct {
+	store.Store
+	written []string
+}
+
+func (s *noted) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error {
+		return fn(ctx, notedTx{tx, s})
+	})
+}
+
+type notedTx struct {
+	store.Tx
+	store *noted
+}
+
+func (tx notedTx) PutRecord(r *store.Record) error {
+	if !slices.Contains(tx.store.written, r.Kind) {
+		tx.store.written = append(tx.store.written, r.Kind)
+	}
+	return tx.Tx.PutRecord(r)
+}
+
 // state is all that the store keeps of a connection.
 type state struct {
 	Resources []*store.Resource
@@ -157,7 +183,7 @@ func (s *service) state(connection string) state {
 		if out.Events, err = r.Events(0, 0); err != nil {
 			return err
 		}
-		for _, kind := range []string{"connection", "credential", "default", "deletion", "guard", "job"} {
+		for _, kind := range s.engine.Store.(*noted).written {
 			records, err := r.Records(kind, "", 0)
 			if err != nil {
 				return err

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/scimjit/provision"
@@ -31,9 +30,6 @@ func (o operator) explain(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// policySize bounds the body of POST /preview.
-const policySize = 1 << 20
-
 // preview answers POST /preview: a JSON array of the accounts that the policy in
 // the body would change.
 func (o operator) preview(w http.ResponseWriter, r *http.Request) error {
@@ -41,11 +37,9 @@ func (o operator) preview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, policySize))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the policy is larger than %d bytes", tooLarge.Limit)}
-	} else if err != nil {
-		return &statusError{http.StatusBadRequest, "the body cannot be read"}
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
 	}
 	config, err := policy.Parse(body)
 	if err != nil {

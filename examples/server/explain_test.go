@@ -79,7 +79,7 @@ func TestPreviewEndpoint(t *testing.T) {
 		{"unknown option", "/preview?connection=demo", "operator-token", `{"nothing":1}`, 400, "nothing"},
 		{"wrong value", "/preview?connection=demo", "operator-token", `{"deleteAfterDays":91}`, 400, "deleteAfterDays"},
 		{"wrong pattern", "/preview?connection=demo", "operator-token", `{"siteAdminGroups":"*"}`, 400, "siteAdminGroups"},
-		{"too large", "/preview?connection=demo", "operator-token", strings.Repeat(" ", policySize+1), 413, "larger"},
+		{"too large", "/preview?connection=demo", "operator-token", strings.Repeat(" ", bodySize+1), 413, "larger"},
 		{"no change", "/preview?connection=demo", "operator-token", `{}`, 200, "[]"},
 		{"an admin", "/preview?connection=demo", "operator-token", `{"siteAdminGroups":"Staff"}`, 200, `{"attribute":"siteAdmin","before":false,"after":true}`},
 	}

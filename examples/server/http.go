@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,22 +28,31 @@ func newHandler(service *scim.Handler, base, operatorToken string) http.Handler 
 	op := operator{engine: service.Engine, token: sha256.Sum256([]byte(operatorToken))}
 	mux := http.NewServeMux()
 	mux.Handle("/scim/", mountSCIM(service))
-	mux.HandleFunc("GET /accounts", op.guard(op.accounts))
-	mux.HandleFunc("POST /accounts/{id}/{action}", op.guard(op.act))
-	mux.HandleFunc("GET /held", op.guard(op.held))
-	mux.HandleFunc("POST /held/{decision}", op.guard(op.decide))
-	mux.HandleFunc("GET /groups", op.guard(op.groups))
-	mux.HandleFunc("GET /events", op.guard(op.events))
-	mux.HandleFunc("GET /explain", op.guard(op.explain))
-	mux.HandleFunc("POST /preview", op.guard(op.preview))
-	mux.HandleFunc("POST /sync", op.guard(op.sync))
-	mux.HandleFunc("GET /parked", op.guard(op.parked))
-	mux.HandleFunc("POST /redrive", op.guard(op.redrive))
-	mux.HandleFunc("GET /refusals", op.guard(op.refusals))
-	mux.HandleFunc("GET /host-groups", op.guard(op.hostGroups))
-	mux.HandleFunc("POST /host-groups", op.guard(op.hostGroups))
 	mux.HandleFunc("GET /healthz", op.health)
+	for pattern, handle := range op.routes() {
+		mux.HandleFunc(pattern, op.guard(handle))
+	}
 	return mux
+}
+
+// routes returns what needs the operator token, by pattern of a ServeMux.
+func (o operator) routes() map[string]func(http.ResponseWriter, *http.Request) error {
+	return map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /accounts":                o.accounts,
+		"POST /accounts/{id}/{action}": o.act,
+		"GET /held":                    o.held,
+		"POST /held/{decision}":        o.decide,
+		"GET /groups":                  o.groups,
+		"GET /events":                  o.events,
+		"GET /explain":                 o.explain,
+		"POST /preview":                o.preview,
+		"POST /sync":                   o.sync,
+		"GET /parked":                  o.parked,
+		"POST /redrive":                o.redrive,
+		"GET /refusals":                o.refusals,
+		"GET /host-groups":             o.hostGroups,
+		"POST /host-groups":            o.hostGroups,
+	}
 }
 
 // mountSCIM serves /scim/v2/ and /scim/{connection}/v2/. A ServeMux refuses the
@@ -96,14 +106,28 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 			return
 		}
 		if err := next(w, r); err != nil {
-			var status *statusError
-			if !errors.As(err, &status) {
-				o.engine.Logger.Error("operator request failed", "path", r.URL.Path, "error", err)
-				status = &statusError{http.StatusInternalServerError, "internal error, see the log"}
-			}
+			status := o.status(w, r, err)
 			writeJSON(w, status.status, map[string]string{"error": status.text})
 		}
 	}
+}
+
+// status returns the answer to an error. What the operator is not told is logged.
+func (o operator) status(w http.ResponseWriter, r *http.Request, err error) *statusError {
+	var (
+		status      *statusError
+		unavailable *store.UnavailableError
+	)
+	if errors.As(err, &status) {
+		return status
+	}
+	o.engine.Logger.Error("operator request failed", "path", r.URL.Path, "error", err)
+	if errors.As(err, &unavailable) {
+		seconds := max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		return &statusError{http.StatusServiceUnavailable, "the store is busy, try again"}
+	}
+	return &statusError{http.StatusInternalServerError, "internal error, see the log"}
 }
 
 // directory returns the connection that a request names.

@@ -20,23 +20,48 @@ import (
 // bodySize bounds the body of an operator's request.
 const bodySize = 1 << 20
 
-// readBody decodes a JSON body of an operator's request.
-func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+// readBody reads the body of an operator's request.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodySize))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+		return nil, &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	} else if err != nil {
-		return &statusError{http.StatusBadRequest, "the body cannot be read"}
+		return nil, &statusError{http.StatusBadRequest, "the body cannot be read"}
+	}
+	return body, nil
+}
+
+// decodeBody decodes a JSON body of an operator's request.
+func decodeBody(w http.ResponseWriter, r *http.Request, into any) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return &statusError{http.StatusBadRequest, "the body is not what is expected: " + strings.TrimPrefix(err.Error(), "json: ")}
+		return &statusError{http.StatusBadRequest, "the body is not what is expected: " + describeJSON(err)}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return &statusError{http.StatusBadRequest, "the body goes on after its end"}
 	}
 	return nil
+}
+
+// describeJSON says what is wrong in a body, without the names of Go types.
+func describeJSON(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends too early"
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Sprintf("%s: a JSON %s is the wrong type", wrong.Field, wrong.Value)
+	case errors.As(err, &wrong):
+		return fmt.Sprintf("a JSON %s is the wrong type", wrong.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // refusal returns the answer to an error of an operator's action; missing is the
@@ -85,7 +110,7 @@ func (o operator) act(w http.ResponseWriter, r *http.Request) error {
 		err = d.Unbind(ctx, id)
 	case "edit":
 		var edit provision.AccountEdit
-		if err = readBody(w, r, &edit); err == nil {
+		if err = decodeBody(w, r, &edit); err == nil {
 			err = d.Edit(ctx, id, edit)
 		}
 	case "remove-group":
@@ -179,7 +204,7 @@ func (o operator) decide(w http.ResponseWriter, r *http.Request) error {
 		return &statusError{http.StatusNotFound, "held accounts are decided about at /held/release and /held/cancel"}
 	}
 	var chosen selection
-	if err := readBody(w, r, &chosen); err != nil {
+	if err := decodeBody(w, r, &chosen); err != nil {
 		return err
 	}
 	if !chosen.all && len(chosen.ids) == 0 {
@@ -307,7 +332,7 @@ func (o operator) hostGroups(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.Method == http.MethodPost {
 		var groups []provision.HostGroup
-		if err := readBody(w, r, &groups); err != nil {
+		if err := decodeBody(w, r, &groups); err != nil {
 			return err
 		}
 		if groups == nil {

@@ -89,6 +89,11 @@ func TestAccountActions(t *testing.T) {
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":"x"}`, 400, "site, always or never")
 	s.operate("POST", account+"/edit"+at, `{"siteAdmin":true}`, 400, "siteAdmin")
 	s.operate("POST", account+"/edit"+at, `{} {}`, 400, "after its end")
+	s.operate("POST", account+"/edit"+at, `{"twoFactor":7}`, 400, `expected: twoFactor: a JSON number is the wrong type"`)
+	s.operate("POST", account+"/edit"+at, `{"permissions":[]}`, 400, `expected: permissions: a JSON array is the wrong type"`)
+	s.operate("POST", account+"/edit"+at, `[]`, 400, `expected: a JSON array is the wrong type"`)
+	s.operate("POST", account+"/edit"+at, ``, 400, `expected: it is empty"`)
+	s.operate("POST", account+"/edit"+at, `{`, 400, `expected: it ends too early"`)
 	s.operate("POST", account+"/edit"+at, strings.Repeat(" ", bodySize+1), 413, "larger")
 	s.operate("POST", account+"/unbind"+at, "", 200, `"userName"`)
 	s.operate("POST", account+"/logged-in"+at, "", 200, `"twoFactor":"always"`)
@@ -131,8 +136,11 @@ func TestHeldEndpoints(t *testing.T) {
 	s.operate("POST", "/held/release"+at, `["`+one+`"]`, 200, `{"accounts":1}`)
 	s.operate("POST", "/held/cancel"+at, `["`+two+`"]`, 200, `{"accounts":1}`)
 	s.operate("POST", "/held/release"+at, `["`+two+`x"]`, 404, "does not exist")
-	for _, body := range []string{"", "[]", "{}", `{"all":false}`, `{"every":true}`, `"all"`, `[1]`} {
-		s.operate("POST", "/held/release"+at, body, 400, "")
+	for _, body := range []string{"", "[]", "{}", `{"all":false}`, `{"all":1}`, `{"every":true}`, `"all"`, `[1]`} {
+		answer := s.operate("POST", "/held/release"+at, body, 400, "")
+		if strings.Contains(answer, "Go ") || strings.Contains(answer, "struct") {
+			t.Errorf("%s: the answer shows a Go type: %s", body, answer)
+		}
 	}
 	s.operate("POST", "/held/drop"+at, `{"all":true}`, 404, "/held/release")
 	if n := len(held()); n != 10 {

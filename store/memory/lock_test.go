@@ -60,7 +60,9 @@ func (l *line) expect(t *testing.T, want ...string) {
 func newLine(t *testing.T) *line {
 	t.Helper()
 	l := &line{store: memory.New()}
-	if err := l.store.Update(t.Context(), scope, func(context.Context, store.Tx) error { return nil }); err != nil {
+	// A line forms before a scope that is there, not before one that is unknown.
+	err := l.store.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error { return tx.AppendEvent(&store.Event{}) })
+	if err != nil {
 		t.Fatal(err)
 	}
 	return l

@@ -10,6 +10,9 @@
 // undo it, which runs when its function returns an error or panics. Waiting for
 // a scope ends with the context.
 //
+// A scope to which nothing was ever committed takes no memory, however often it
+// is read or an update of it fails.
+//
 // # Cost
 //
 // Documents are kept as they are given, keys, accounts and events packed: about
@@ -39,7 +42,7 @@ type Store struct {
 	empty  *scope // what views of unknown scopes read; never written
 
 	mu     sync.RWMutex
-	scopes map[string]*scope
+	scopes map[string]*scope // those that were written, or are about to be
 }
 
 // New returns an empty store.
@@ -69,7 +72,8 @@ func (s *Store) Update(ctx context.Context, id string, fn func(context.Context, 
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	sc := s.makeScope(id)
+	sc := s.enter(id)
+	defer s.leave(id, sc)
 	if err := sc.lock.acquire(ctx, true); err != nil {
 		return fmt.Errorf("memory: waiting for the scope: %w", err)
 	}
@@ -119,10 +123,9 @@ func (s *Store) scope(id string) *scope {
 	return s.scopes[id]
 }
 
-func (s *Store) makeScope(id string) *scope {
-	if sc := s.scope(id); sc != nil {
-		return sc
-	}
+// enter returns a scope for an update, which [Store.leave] ends. An unknown one is
+// made.
+func (s *Store) enter(id string) *scope {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sc := s.scopes[id]
@@ -130,5 +133,16 @@ func (s *Store) makeScope(id string) *scope {
 		sc = newScope()
 		s.scopes[id] = sc
 	}
+	sc.updates++
 	return sc
+}
+
+// leave ends what enter began. The last update to leave a scope that was never
+// written takes it out: a view that still has it reads what was there, nothing.
+func (s *Store) leave(id string, sc *scope) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sc.updates--; sc.updates == 0 && !sc.written {
+		delete(s.scopes, id)
+	}
 }

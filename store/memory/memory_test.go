@@ -293,3 +293,57 @@ func TestDocumentCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestUnwrittenScopes checks that a scope to which nothing is committed takes no
+// memory, also while updates of it run side by side, and that those that are
+// written stay.
+func TestUnwrittenScopes(t *testing.T) {
+	s := memory.New()
+	nothing := func(context.Context, store.Tx) error { return nil }
+	write := func(_ context.Context, tx store.Tx) error { return tx.AppendEvent(&store.Event{}) }
+	fail := errors.New("no")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for i := range 1000 {
+		name := "made up " + strconv.Itoa(i)
+		_ = s.View(t.Context(), name, func(context.Context, store.Reader) error { return nil })
+		_ = s.Update(t.Context(), name, nothing)
+		_ = s.Update(ended, name, nothing)
+		_ = s.Update(t.Context(), name, func(ctx context.Context, tx store.Tx) error { return errors.Join(write(ctx, tx), fail) })
+		func() {
+			defer func() { _ = recover() }()
+			_ = s.Update(t.Context(), name, func(context.Context, store.Tx) error { panic("no") })
+		}()
+	}
+	if n := s.Scopes(); n != 0 {
+		t.Errorf("%d scopes take memory, want none", n)
+	}
+
+	const writers = 8
+	for i := range 50 {
+		name := "written " + strconv.Itoa(i)
+		var all sync.WaitGroup
+		for range writers {
+			all.Go(func() { _ = s.Update(t.Context(), name, nothing) })
+			all.Go(func() {
+				if err := s.Update(t.Context(), name, write); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		err := s.View(t.Context(), name, func(_ context.Context, r store.Reader) error {
+			_, last, err := r.EventRange()
+			if last != writers {
+				t.Errorf("%d events, want %d", last, writers)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Scopes(); n != 50 {
+		t.Errorf("%d scopes take memory, want those that were written", n)
+	}
+}

@@ -7,10 +7,14 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// scope is the state of one connection. Its lock guards everything in it.
+// scope is the state of one connection. Its lock guards everything in it but
+// updates.
 type scope struct {
-	lock lock
-	tx   tx // the running update; updates are serial
+	updates int // that run or wait; Store.mu guards it
+
+	lock    lock
+	written bool // an update that wrote something was committed
+	tx      tx   // the running update; updates are serial
 
 	position   int64 // the last one assigned; a rollback does not take it back
 	nodes      table[node]
@@ -77,6 +81,8 @@ func (t *tx) end(committed bool) {
 		for i := len(t.undo) - 1; i >= 0; i-- {
 			t.undo[i]()
 		}
+	} else if len(t.undo) > 0 {
+		t.written = true
 	}
 	clear(t.undo)
 	t.undo = t.undo[:0]

@@ -1,0 +1,260 @@
+package provision_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// kinds is a store that notes which kinds of records are written, so that a test
+// can read them all.
+type kinds struct {
+	store.Store
+	written []string
+}
+
+func (s *kinds) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error {
+		return fn(ctx, kindsTx{tx, s})
+	})
+}
+
+type kindsTx struct {
+	store.Tx
+	kinds *kinds
+}
+
+func (tx kindsTx) PutRecord(r *store.Record) error {
+	if !slices.Contains(tx.kinds.written, r.Kind) {
+		tx.kinds.written = append(tx.kinds.written, r.Kind)
+	}
+	return tx.Tx.PutRecord(r)
+}
+
+// all returns everything that the store keeps of a connection.
+func (s *kinds) all(t *testing.T, connection string) map[string]any {
+	t.Helper()
+	out := map[string]any{}
+	err := s.View(t.Context(), connection, func(_ context.Context, r store.Reader) error {
+		page, err := r.Query(store.Query{Limit: 1000, With: store.WithGroups | store.WithMembers})
+		if err != nil {
+			return err
+		}
+		out["resources"] = page.Resources
+		if out["accounts"], err = r.Accounts(store.AccountQuery{}); err != nil {
+			return err
+		}
+		if out["events"], err = r.Events(0, 0); err != nil {
+			return err
+		}
+		for _, kind := range s.written {
+			records, err := r.Records(kind, "", 0)
+			if err != nil {
+				return err
+			}
+			if len(records) > 0 {
+				out["record "+kind] = records
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// foreign are the ids of things of connection acme.
+type foreign struct{ account, user, group string }
+
+// gone says that an answer must be that there is no such thing.
+func gone(err error) error {
+	if errors.Is(err, provision.ErrNotFound) {
+		return nil
+	}
+	return errors.Join(errors.New("want ErrNotFound"), err)
+}
+
+// own says that an answer must succeed and tell nothing of acme.
+func own(answer any, err error) error {
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(answer)
+	if err == nil && strings.Contains(string(text), "zebra") {
+		err = fmt.Errorf("tells of the other connection: %s", text)
+	}
+	return err
+}
+
+// tenantMethods has a row for each method of a directory: what it does when
+// another connection uses the ids, names and keys of acme.
+func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Directory, foreign) error {
+	type ctx = context.Context
+	type dir = *provision.Directory
+	user := content(t, "User", `{"userName":"zebra@example.com","externalId":"zebra-1"}`)
+	group := content(t, "Group", `{"displayName":"zebra-group"}`)
+	write := func(c provision.Content, members ...string) func(*provision.Draft) error {
+		return func(d *provision.Draft) error {
+			d.Write(c)
+			for _, id := range members {
+				d.AddMember(id)
+			}
+			return nil
+		}
+	}
+	nothing := func(*provision.Draft) error { return nil }
+	nobody, err := policy.Parse([]byte(`{"requiredGroups":"Nobody"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]func(ctx, dir, foreign) error{
+		"Account": func(c ctx, d dir, x foreign) error { _, err := d.Account(c, x.account); return gone(err) },
+		"Accounts": func(c ctx, d dir, _ foreign) error {
+			list, err := d.Accounts(c, store.AccountQuery{})
+			return own(list, err)
+		},
+		"As":         func(_ ctx, d dir, _ foreign) error { return own(d.As(tester).Connection(), nil) },
+		"Cancel":     func(c ctx, d dir, x foreign) error { return gone(d.Cancel(c, x.account)) },
+		"Connection": func(_ ctx, d dir, _ foreign) error { return own(d.Connection(), nil) },
+		"Create": func(c ctx, d dir, x foreign) error {
+			var member *provision.MemberError
+			if _, err := d.Create(c, "Group", 0, write(group, x.user)); !errors.As(err, &member) {
+				return errors.Join(errors.New("a member of the other connection: want a MemberError"), err)
+			}
+			r, err := d.Create(c, "User", 0, write(user))
+			if err == nil && r.ID == x.user {
+				err = errors.New("the id is that of the other connection")
+			}
+			return err
+		},
+		"Delete":        func(c ctx, d dir, x foreign) error { return gone(d.Delete(c, "User", x.user, nil)) },
+		"DeleteAccount": func(c ctx, d dir, x foreign) error { return gone(d.DeleteAccount(c, x.account)) },
+		"Disable":       func(c ctx, d dir, x foreign) error { return gone(d.Disable(c, x.account)) },
+		"Edit": func(c ctx, d dir, x foreign) error {
+			return gone(d.Edit(c, x.account, provision.AccountEdit{TwoFactor: policy.AlwaysTwoFactor}))
+		},
+		"Enable":  func(c ctx, d dir, x foreign) error { return gone(d.Enable(c, x.account)) },
+		"Events":  func(c ctx, d dir, _ foreign) error { list, err := d.Events(c, 0, 0); return own(list, err) },
+		"Explain": func(c ctx, d dir, x foreign) error { _, err := d.Explain(c, x.account); return gone(err) },
+		"Get":     func(c ctx, d dir, x foreign) error { _, err := d.Get(c, "", x.user, 0); return gone(err) },
+		"HostGroups": func(c ctx, d dir, _ foreign) error {
+			list, err := d.HostGroups(c)
+			return own(list, err)
+		},
+		"Login": func(c ctx, d dir, x foreign) error {
+			a, err := d.Login(c, zebra())
+			if err == nil && (a.ID == x.account || a.Connection != d.Connection()) {
+				err = fmt.Errorf("found account %s of %s", a.ID, a.Connection)
+			}
+			return err
+		},
+		"MarkLoggedIn": func(c ctx, d dir, x foreign) error { return gone(d.MarkLoggedIn(c, x.account)) },
+		"MemberCount": func(c ctx, d dir, x foreign) error {
+			n, err := d.MemberCount(c, x.group)
+			if n != 0 {
+				return fmt.Errorf("counts %d members", n)
+			}
+			return err
+		},
+		"Preview": func(c ctx, d dir, _ foreign) error {
+			for change, err := range d.Preview(c, nobody) {
+				return errors.Join(fmt.Errorf("tells of %v", change), err)
+			}
+			return nil
+		},
+		"Query": func(c ctx, d dir, _ foreign) error {
+			page, err := d.Query(c, store.Query{Limit: 100})
+			return own(page.Resources, err)
+		},
+		"RegisterGroups": func(c ctx, d dir, x foreign) error {
+			return d.RegisterGroups(c, provision.HostGroup{ID: x.group, Name: "Mine"}, provision.HostGroup{ID: "17", Name: "zebra-host"})
+		},
+		"Release":     func(c ctx, d dir, x foreign) error { return gone(d.Release(c, x.account)) },
+		"RemoveGroup": func(c ctx, d dir, x foreign) error { return gone(d.RemoveGroup(c, x.account, x.group)) },
+		"Sync": func(c ctx, d dir, x foreign) error {
+			src := chained{
+				users:  []provision.SyncUser{{Content: user}},
+				groups: []provision.SyncGroup{{Content: group, Members: []string{x.user, x.account, "zebra@example.com"}}},
+			}
+			report, err := d.Sync(c, src, provision.SyncOptions{Force: true})
+			if report.Users.Created != 1 || report.Groups.Created != 1 || report.MembersAdded != 1 {
+				return errors.Join(fmt.Errorf("report %+v", report), err)
+			}
+			return err
+		},
+		"Unbind": func(c ctx, d dir, x foreign) error { return gone(d.Unbind(c, x.account)) },
+		"Update": func(c ctx, d dir, x foreign) error { _, err := d.Update(c, "", x.user, 0, nothing); return gone(err) },
+	}
+}
+
+// zebra is a person of acme who has logged in.
+func zebra() provision.Identity {
+	return provision.Identity{
+		ID: "zebra-1", NameID: provision.NameID{Value: "zebra", Format: provision.NameIDPersistent},
+		UserName: "zebra@example.com", Evidence: policy.Known, Groups: []provision.IdentityGroup{{Name: "Staff"}},
+	}
+}
+
+// fillTenant gives acme one of everything: accounts, all held, of which one has
+// logged in; groups, credentials, and what the engine keeps about them.
+func fillTenant(t *testing.T, tn *tenant) foreign {
+	t.Helper()
+	x := foreign{user: tn.user(`{"userName":"zebra@example.com","externalId":"zebra-1"}`)}
+	x.group = tn.group("Staff", append(tn.people(11), x.user)...)
+	tn.register("17 zebra-host")
+	a, err := tn.dir.Login(t.Context(), zebra())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.account = a.ID
+	tn.issue(time.Time{})
+	tn.rename(x.group, "zebra-group")
+	tn.setPolicy(`{"requiredGroups":"Staff","defaultGroups":["zebra-host","zebra-later"],"deleteAfterDays":1}`)
+	return x
+}
+
+// Whatever a connection asks a method of Directory about another one, that is not
+// there, and nothing of it changes. A method without a row fails.
+func TestTenantOfEveryMethod(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		seen := &kinds{Store: st}
+		tn := newTenant(t, seen, `{"requiredGroups":"Staff","defaultGroups":["zebra-host","zebra-later"]}`)
+		x := fillTenant(t, tn)
+		rows := tenantMethods(t)
+		typ := reflect.TypeFor[*provision.Directory]()
+		for i := range typ.NumMethod() {
+			name := typ.Method(i).Name
+			if rows[name] == nil {
+				t.Errorf("there is no row for method %s", name)
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				other := provision.Connection{ID: "other." + name, SCIM: true, Policy: policy.Default()}
+				other.Policy.ProvisionOnFirstLogin = policy.FirstLoginProvision
+				if _, err := tn.engine.SaveConnection(t.Context(), other, tester); err != nil {
+					t.Fatal(err)
+				}
+				before := seen.all(t, "acme")
+				if err := rows[name](t.Context(), tn.engine.Directory(other.ID).As(tester), x); err != nil {
+					t.Error(err)
+				}
+				if diff := cmp.Diff(before, seen.all(t, "acme")); diff != "" {
+					t.Errorf("acme changed (-before +after):\n%s", diff)
+				}
+			})
+		}
+	})
+}
