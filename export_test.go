@@ -32,3 +32,8 @@ func GroupContent(value, name string) Content { return groupContent(value, name,
 func Lapse(e *Engine, ctx context.Context, connection string) error {
 	return e.lapse(ctx, connection)
 }
+
+// PruneOnce removes the used keys whose time has passed.
+func PruneOnce(e *Engine, ctx context.Context, connection string) error {
+	return e.pruneOnce(ctx, connection)
+}

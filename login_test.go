@@ -473,6 +473,28 @@ func TestOnce(t *testing.T) {
 		if n := use(); n != 1 {
 			t.Errorf("%d were told to be first after the key expired", n)
 		}
+		kept := func() (n int) {
+			t.Helper()
+			if err := provision.PruneOnce(tn.engine, t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			err := st.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
+				keys, err := r.Records("once", "", 0)
+				n = len(keys)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		if n := kept(); n != 1 {
+			t.Errorf("%d keys are kept whose time has not passed, want 1", n)
+		}
+		tn.clock.add(time.Minute)
+		if n := kept(); n != 0 {
+			t.Errorf("%d keys are kept whose time has passed", n)
+		}
 	})
 }
 
