@@ -317,21 +317,26 @@ func (c *change) leaveGroups(member string) error {
 		if err != nil {
 			return err
 		}
-		next := *g
-		next.Version, next.Modified, next.Keys = g.Version+1, c.now, nil
-		if err := c.tx.PutResource(&next); err != nil {
-			return err
-		}
-		err = c.append(&store.Event{
-			Type:     store.GroupUpdated,
-			Resource: &store.ResourceRef{Type: TypeGroup, ID: g.ID},
-			Changes:  memberChanges(memberDelta{removed: []store.Membership{m}}),
-		})
-		if err != nil {
+		if err := c.groupChanged(g, memberDelta{removed: []store.Membership{m}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// groupChanged gives a group that gained or lost a member its new version, and
+// its event.
+func (c *change) groupChanged(g *Resource, delta memberDelta) error {
+	next := *g
+	next.Version, next.Modified, next.Keys = g.Version+1, c.now, nil
+	if err := c.tx.PutResource(&next); err != nil {
+		return err
+	}
+	return c.append(&store.Event{
+		Type:     store.GroupUpdated,
+		Resource: &store.ResourceRef{Type: TypeGroup, ID: g.ID},
+		Changes:  memberChanges(delta),
+	})
 }
 
 // userDeleted deprovisions the account of a deleted user.

@@ -55,46 +55,35 @@ func (l *login) setGroups(p *loginPerson, facts *store.LoginFacts) error {
 	if err != nil {
 		return err
 	}
-	gone := map[string]store.Membership{}
+	had, has := map[string]bool{}, map[string]bool{}
 	for _, m := range rows {
-		if m.Source == store.SourceJIT {
-			gone[m.Group] = m
-		}
+		had[m.Group] = had[m.Group] || m.Source == store.SourceJIT
 	}
 	facts.Groups = nil
-	seen := map[string]bool{}
 	for _, asserted := range l.identity.Groups {
 		g, err := l.group(asserted)
 		if err != nil {
 			return err
 		}
-		if seen[g.ID] {
+		if has[g.ID] || !had[g.ID] && knowsBetter(p.resource.Source) && knowsBetter(g.Source) {
 			continue
 		}
-		seen[g.ID] = true
-		if _, has := gone[g.ID]; has {
-			delete(gone, g.ID)
-			facts.Groups = append(facts.Groups, store.LoginGroup{ID: g.ID, Value: asserted.Value})
-			continue
-		}
-		if knowsBetter(p.resource.Source) && knowsBetter(g.Source) {
-			continue
-		}
+		has[g.ID] = true
 		facts.Groups = append(facts.Groups, store.LoginGroup{ID: g.ID, Value: asserted.Value})
+		if had[g.ID] {
+			continue
+		}
 		m := store.Membership{Group: g.ID, Member: p.resource.ID, Source: store.SourceJIT, Kind: TypeUser}
-		added, err := l.tx.PutMembership(m)
-		if err != nil {
+		if _, err := l.tx.PutMembership(m); err != nil {
 			return err
 		}
-		if added {
-			if err := l.groupChanged(g, memberDelta{added: []store.Membership{m}}); err != nil {
-				return err
-			}
+		if err := l.groupChanged(g, memberDelta{added: []store.Membership{m}}); err != nil {
+			return err
 		}
 	}
 	slices.SortFunc(facts.Groups, func(a, b store.LoginGroup) int { return strings.Compare(a.ID, b.ID) })
-	for _, m := range rows { // in order of group, unlike gone
-		if _, leaves := gone[m.Group]; !leaves || m.Source != store.SourceJIT {
+	for _, m := range rows {
+		if m.Source != store.SourceJIT || has[m.Group] {
 			continue
 		}
 		if err := l.leaveGroup(m); err != nil {
@@ -113,21 +102,6 @@ func (l *login) leaveGroup(m store.Membership) error {
 		return err
 	}
 	return l.groupChanged(g, memberDelta{removed: []store.Membership{m}})
-}
-
-// groupChanged gives a group that gained or lost a member its new version, and
-// its event.
-func (l *login) groupChanged(g *Resource, delta memberDelta) error {
-	next := *g
-	next.Version, next.Modified, next.Keys = g.Version+1, l.now, nil
-	if err := l.tx.PutResource(&next); err != nil {
-		return err
-	}
-	return l.append(&store.Event{
-		Type:     store.GroupUpdated,
-		Resource: &store.ResourceRef{Type: TypeGroup, ID: g.ID},
-		Changes:  memberChanges(delta),
-	})
 }
 
 // group returns the group that is asserted: the one whose externalId is the
