@@ -1,0 +1,223 @@
+package records
+
+import (
+	"encoding/json"
+	"net/url"
+	"time"
+
+	"github.com/scimjit/provision/store"
+)
+
+// The kinds. Each is a row of the table of [Rows].
+var (
+	// Connection holds the settings of a connection, in its own scope.
+	Connection = kind[json.RawMessage](Row{Name: "connection", Owner: "connections"})
+
+	// ConnectionList lists the connections.
+	ConnectionList = kind[Listed](Row{Name: "connectionList", Owner: "connections", Key: "id of the connection", Global: true})
+
+	// Credential is what is known of a secret.
+	Credential = kind[StoredCredential](Row{Name: "credential", Owner: "credentials", Key: "id of the credential"})
+
+	// Secret reserves a secret for a connection, which is its value.
+	Secret = kind[string](Row{Name: "secret", Owner: "credentials", Key: "hash of the secret", Global: true})
+
+	// SigningKey is the key by which an engine signs.
+	SigningKey = kind[[]byte](Row{Name: "signingKey", Owner: "signatures", Global: true})
+
+	// Once is a key that has been used.
+	Once = kind[struct{}](Row{Name: "once", Owner: "replay caches", Key: "hash of the used key", Expires: "as the user of the key says"})
+
+	// Job is the derivation of all accounts of a connection.
+	Job = kind[DeriveJob](Row{Name: "job", Owner: "jobs"})
+
+	// MassCount counts the accounts that were deprovisioned within an hour.
+	MassCount = kind[Mass](Row{Name: "massCount", Owner: "mass guard"})
+
+	// LastAdmin is the account that is kept as the last site admin.
+	LastAdmin = kind[string](Row{Name: "lastAdmin", Owner: "last-admin guard"})
+
+	// Deletion is when an account was deprovisioned that deleteAfterDays will
+	// delete.
+	Deletion = kind[time.Time](Row{Name: "deletion", Owner: "deletion", Key: "account"})
+
+	// DefaultGroup is the name of a default group that an account waits for,
+	// because no group has the name yet.
+	DefaultGroup = kind[string](Row{Name: "defaultGroup", Owner: "default groups", Key: "escaped folded name / account"})
+
+	// HostGroup is a group of the host.
+	HostGroup = kind[Group](Row{Name: "hostGroup", Owner: "host groups", Key: "escaped id"})
+
+	// HostGroupName is the id of the group of the host with a name.
+	HostGroupName = kind[string](Row{Name: "hostGroupName", Owner: "host groups", Key: "escaped folded name"})
+
+	// HostAccount is the account that is linked to an account of the host.
+	HostAccount = kind[string](Row{Name: "hostAccount", Owner: "linking", Key: "escaped id of the host"})
+
+	// Identity is the account that is bound to an id which logins assert.
+	Identity = kind[string](Row{Name: "identity", Owner: "logins", Key: "kind of id / escaped id"})
+
+	// LoginsWrote says that a login has created a resource in the connection.
+	LoginsWrote = kind[bool](Row{Name: "loginsWrote", Owner: "logins"})
+
+	// Conflict is the name or e-mail of which an account was told that somebody
+	// else has it.
+	Conflict = kind[string](Row{Name: "conflict", Owner: "logins", Key: "account"})
+
+	// Evidence says on which day a login told the groups of an account last.
+	Evidence = kind[bool](Row{Name: "evidence", Owner: "lapse of rights", Key: "day / account"})
+
+	// LapsedThrough is up to which key of Evidence rights have lapsed.
+	LapsedThrough = kind[string](Row{Name: "lapsedThrough", Owner: "lapse of rights"})
+
+	// Synced says that a sync has reported a user or created a group.
+	Synced = kind[SyncMark](Row{Name: "synced", Owner: "sync", Key: "resource"})
+
+	// SyncLease names the run of the sync that is under way.
+	SyncLease = kind[string](Row{Name: "syncLease", Owner: "sync", Expires: "two minutes after its holder was heard of"})
+
+	// Cursor is where a consumer stands in the events.
+	Cursor = kind[DeliveryCursor](Row{Name: "cursor", Owner: "delivery", Key: "consumer", Expires: "with the lease of its holder"})
+
+	// Refusals are the refused requests of a minute.
+	Refusals = kind[[]Refused](Row{Name: "refusals", Owner: "request log", Key: "minute", Expires: "30 days after the minute"})
+
+	// RefusalDay is how many rows the refusals of a day have.
+	RefusalDay = kind[int](Row{Name: "refusalDay", Owner: "request log", Key: "day", Expires: "30 days after the day"})
+)
+
+// parked describes the kinds of [Parked].
+var parked = Row{Name: "parked", Owner: "delivery", Key: "account, after a prefix"}
+
+// Parked returns the kind of the accounts whose events wait for a consumer. Each
+// consumer has a kind of its own, so that its lines are listed alone.
+func Parked(consumer string) Kind[ParkedLine] {
+	row := parked
+	row.Name += "/" + url.QueryEscape(consumer)
+	return Kind[ParkedLine]{&row}
+}
+
+func kind[V any](row Row) Kind[V] { return Kind[V]{&row} }
+
+// Rows returns the table of kinds.
+func Rows() []Row {
+	return []Row{
+		Connection.Row(),
+		ConnectionList.Row(),
+		Credential.Row(),
+		Secret.Row(),
+		SigningKey.Row(),
+		Once.Row(),
+		Job.Row(),
+		MassCount.Row(),
+		LastAdmin.Row(),
+		Deletion.Row(),
+		DefaultGroup.Row(),
+		HostGroup.Row(),
+		HostGroupName.Row(),
+		HostAccount.Row(),
+		Identity.Row(),
+		LoginsWrote.Row(),
+		Conflict.Row(),
+		Evidence.Row(),
+		LapsedThrough.Row(),
+		Synced.Row(),
+		SyncLease.Row(),
+		Cursor.Row(),
+		Refusals.Row(),
+		RefusalDay.Row(),
+		parked,
+	}
+}
+
+// Listed is the value of [ConnectionList].
+type Listed struct{}
+
+// StoredCredential is what is known of a secret without knowing it.
+type StoredCredential struct {
+	ID         string    `json:"id"`
+	Connection string    `json:"connection"`
+	Method     string    `json:"method"`
+	Created    time.Time `json:"created"`
+	Expires    time.Time `json:"expires,omitzero"`
+	LastUsed   time.Time `json:"lastUsed,omitzero"`
+	Hash       string    `json:"hash"`
+	Noticed    int       `json:"noticed,omitempty"` // the last notice of expiry, in days before
+}
+
+// Group is a group of the host.
+type Group struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// SyncMark is what syncs have said of a resource.
+type SyncMark string
+
+// The marks of a sync.
+const (
+	SyncHas    SyncMark = "present"
+	SyncAbsent SyncMark = "absent" // the user was reported once and is not now
+)
+
+// Mass counts the accounts that a connection deprovisioned in an hour.
+type Mass struct {
+	Since time.Time `json:"since"`
+	Count int       `json:"count"`
+
+	// Active is how many accounts at least were active before the hour's
+	// deprovisionings. They are counted only as far as it matters; Counted is
+	// when all were, if they were.
+	Active  int       `json:"active,omitempty"`
+	Counted time.Time `json:"counted,omitzero"`
+}
+
+// DeliveryCursor is where a consumer stands in the events of a connection, and
+// the lease on moving it: one record, so that to move the cursor and to renew
+// the lease is one write. The record expires when the lease does.
+type DeliveryCursor struct {
+	Sequence int64 `json:"sequence"` // of the last event that was seen or parked
+	Fence    int64 `json:"fence"`    // of the last lease
+}
+
+// ParkedLine names the first event of an account that waits, and nothing else:
+// the others are those of the account up to the cursor, so that a parked account
+// costs one record however many events follow.
+type ParkedLine struct {
+	Sequence  int64     `json:"sequence"`
+	Since     time.Time `json:"since"`
+	LastError string    `json:"lastError,omitempty"` // of the consumer, shortened
+	Redrive   bool      `json:"redrive,omitempty"`
+}
+
+// Refused is how often requests of one minute, address and cause were refused.
+type Refused struct {
+	Address string `json:"a,omitempty"`
+	Cause   string `json:"c"`
+	Count   int    `json:"n"`
+}
+
+// DeriveJob is the durable work of deriving all accounts of a connection again.
+// See [DeriveJob.Waits] for its three walks.
+type DeriveJob struct {
+	Survey   Walk `json:"survey"`
+	Removing Walk `json:"removing"`
+	Granting Walk `json:"granting"`
+
+	// Surveyed says that the first walk has ended, and Removed the second.
+	Surveyed bool `json:"surveyed,omitempty"`
+	Removed  bool `json:"removed,omitempty"`
+
+	// Active is how many active accounts the first walk has met, Gone how many
+	// of them would be deprovisioned, and Hold that these are too many.
+	Active int  `json:"active,omitempty"`
+	Gone   int  `json:"gone,omitempty"`
+	Hold   bool `json:"hold,omitempty"`
+
+	// Force says that the mass guard holds nobody.
+	Force bool `json:"force,omitempty"`
+
+	Accounts int                `json:"accounts"` // derived so far
+	Actor    store.Actor        `json:"actor"`
+	Cause    *store.ResourceRef `json:"cause,omitempty"`
+}
