@@ -1,11 +1,10 @@
 package provision
 
 import (
-	"errors"
-	"net/url"
 	"slices"
 
-	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -13,17 +12,13 @@ import (
 // creates the same. The resource keeps its id and its account; from then on
 // logins change it no more.
 
-// adopts reports whether the actor takes over what logins wrote.
-func (c *change) adopts() bool { return knowsBetter(c.source()) }
-
-// knowsBetter reports whether a source tells all of what it writes, so that
-// logins no longer count.
-func knowsBetter(s store.Source) bool { return s == store.SourceSCIM || s == store.SourceSync }
-
 // adopt turns the draft of a new resource into a change of one that only logins
 // have written, if it means such a one.
 func (d *Draft) adopt() error {
-	r, err := d.change.adoptable(d)
+	if !d.change.adopts() || !d.wrote {
+		return nil
+	}
+	r, err := d.change.finder().adoptable(&d.resource)
 	if err != nil || r == nil {
 		return err
 	}
@@ -39,20 +34,17 @@ func (d *Draft) claims() bool {
 	return d.before != nil && d.before.Source == store.SourceJIT && d.wrote && d.change.adopts()
 }
 
-// adoptable returns the resource that the draft of a new one means, or nil.
-func (c *change) adoptable(d *Draft) (*Resource, error) {
-	if !c.adopts() || !d.wrote {
-		return nil, nil
-	}
-	used, err := c.mark(recordJIT, jitWrote)
-	if err != nil || used == "" {
+// adoptable returns the resource that a new one means, or nil.
+func (f finder) adoptable(r *Resource) (*Resource, error) {
+	used, err := records.LoginsWrote.Value(f.tx, "")
+	if err != nil || !used {
 		return nil, err
 	}
-	switch d.resource.Type {
+	switch r.Type {
 	case TypeUser:
-		return c.adoptableUser(d)
+		return f.adoptableUser(r)
 	case TypeGroup:
-		return c.adoptableGroup(d)
+		return f.adoptableGroup(r)
 	}
 	return nil, nil
 }
@@ -60,26 +52,26 @@ func (c *change) adoptable(d *Draft) (*Resource, error) {
 // adoptableUser finds the person whom a login created: by the externalId where
 // that is immutable, else by the user name or an e-mail. An account that a
 // deleted resource of the same externalId has left comes first.
-func (c *change) adoptableUser(d *Draft) (*Resource, error) {
-	p := readPerson(d.resource.Document, nil)
-	if p.externalID != "" {
-		left, err := c.tx.Accounts(store.AccountQuery{ExternalID: p.externalID, Unlinked: true})
+func (f finder) adoptableUser(user *Resource) (*Resource, error) {
+	p := account.Read(user.Document, nil)
+	if p.ExternalID != "" {
+		left, err := f.tx.Accounts(store.AccountQuery{ExternalID: p.ExternalID, Unlinked: true})
 		if err != nil || lastRemaining(left) != nil {
 			return nil, err
 		}
 	}
-	if r, err := c.adoptableByID(p.externalID); r != nil || err != nil {
+	if r, err := f.adoptableByID(p.ExternalID); r != nil || err != nil {
 		return r, err
 	}
-	names := []string{p.userName}
-	for _, key := range d.resource.Keys {
+	names := []string{p.UserName}
+	for _, key := range user.Keys {
 		if key.Attribute == "emails.value" {
 			names = append(names, key.Value)
 		}
 	}
 	for i, name := range names {
 		for _, attribute := range []string{"userName", "emails.value"} {
-			r, err := c.adoptableByName(attribute, name, p.externalID)
+			r, err := f.adoptableByName(attribute, name, p.ExternalID)
 			if err != nil {
 				return nil, err
 			}
@@ -89,22 +81,22 @@ func (c *change) adoptableUser(d *Draft) (*Resource, error) {
 			if i == 0 && attribute == "userName" {
 				return r, nil
 			}
-			return r, c.mayAdoptByAddress(r, name)
+			return r, f.mayAdoptByAddress(r, name)
 		}
 	}
 	return nil, nil
 }
 
 // adoptableByID finds the person who is bound to an externalId.
-func (c *change) adoptableByID(externalID string) (*Resource, error) {
-	if externalID == "" || !c.conn.externalIDImmutable() {
+func (f finder) adoptableByID(externalID string) (*Resource, error) {
+	if externalID == "" || !f.conn.externalIDImmutable() {
 		return nil, nil
 	}
-	a, err := c.boundTo(idKey(externalID))
+	a, err := f.boundTo(idKey(externalID))
 	if err != nil || a == nil || a.ResourceID == "" {
 		return nil, err
 	}
-	r, err := c.tx.Resource(TypeUser, a.ResourceID, 0)
+	r, err := f.tx.Resource(TypeUser, a.ResourceID, 0)
 	if err != nil || r.Source != store.SourceJIT {
 		return nil, err
 	}
@@ -113,11 +105,11 @@ func (c *change) adoptableByID(externalID string) (*Resource, error) {
 
 // adoptableByName finds a person by a name or an address. One who is bound to
 // another immutable id had it before.
-func (c *change) adoptableByName(attribute, name, externalID string) (*Resource, error) {
+func (f finder) adoptableByName(attribute, name, externalID string) (*Resource, error) {
 	if name == "" {
 		return nil, nil
 	}
-	found, err := c.withKey(TypeUser, attribute, name)
+	found, err := f.withKey(TypeUser, attribute, name)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +117,7 @@ func (c *change) adoptableByName(attribute, name, externalID string) (*Resource,
 		if r.Source != store.SourceJIT {
 			continue
 		}
-		other, err := c.boundToOther(r, externalID)
+		other, err := f.boundToOther(r, externalID)
 		if err != nil {
 			return nil, err
 		}
@@ -138,25 +130,22 @@ func (c *change) adoptableByName(attribute, name, externalID string) (*Resource,
 
 // boundToOther reports whether a person is bound to another immutable id than an
 // externalId that is one.
-func (c *change) boundToOther(r *Resource, externalID string) (bool, error) {
-	if externalID == "" || !c.conn.externalIDImmutable() {
+func (f finder) boundToOther(r *Resource, externalID string) (bool, error) {
+	if externalID == "" || !f.conn.externalIDImmutable() {
 		return false, nil
 	}
-	a, err := c.tx.AccountOf(r.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	a, err := f.accountOf(r.ID)
+	if err != nil || a == nil {
+		return false, err
 	}
-	return err == nil && bound(a, keyOfID) && !slices.Contains(keysOf(a), idKey(externalID)), err
+	return bound(a, keyOfID) && !slices.Contains(keysOf(a), idKey(externalID)), nil
 }
 
 // mayAdoptByAddress refuses an admin: an address is too little to inherit such
 // rights.
-func (c *change) mayAdoptByAddress(r *Resource, address string) error {
-	a, err := c.tx.AccountOf(r.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil || !a.SiteAdmin && !a.ReadOnlySiteAdmin {
+func (f finder) mayAdoptByAddress(r *Resource, address string) error {
+	a, err := f.accountOf(r.ID)
+	if err != nil || a == nil || !a.SiteAdmin && !a.ReadOnlySiteAdmin {
 		return err
 	}
 	d := denied(DeniedConflict, "%q belongs to the site admin %q, whom a login has created under another user name", address, a.UserName)
@@ -164,13 +153,13 @@ func (c *change) mayAdoptByAddress(r *Resource, address string) error {
 	return d
 }
 
-func (c *change) adoptableGroup(d *Draft) (*Resource, error) {
+func (f finder) adoptableGroup(group *Resource) (*Resource, error) {
 	for _, attribute := range []string{"externalId", "displayName"} {
-		value := documentText(d.resource.Document, attribute)
+		value := account.Text(group.Document, attribute)
 		if value == "" {
 			continue
 		}
-		found, err := c.withKey(TypeGroup, attribute, value)
+		found, err := f.withKey(TypeGroup, attribute, value)
 		if err != nil {
 			return nil, err
 		}
@@ -181,38 +170,4 @@ func (c *change) adoptableGroup(d *Draft) (*Resource, error) {
 		}
 	}
 	return nil, nil
-}
-
-// providerWrote notes that somebody who knows the groups better than logins has
-// written a person.
-func (c *change) providerWrote(after *Account) {
-	if c.adopts() && after.Facts.Login != nil {
-		login := *after.Facts.Login
-		login.Evidence = policy.Known
-		after.Facts.Login = &login
-	}
-}
-
-// forgetDeleted removes what leads to an account that is deleted.
-func (c *change) forgetDeleted(before, after *Account) error {
-	if before == nil || after.Status != policy.Deleted {
-		return nil
-	}
-	if before.HostID != "" {
-		if err := c.clearMark(recordHost, url.QueryEscape(before.HostID)); err != nil {
-			return err
-		}
-	}
-	if before.Facts.Login == nil {
-		return nil
-	}
-	if err := c.forgetEvidence(before); err != nil {
-		return err
-	}
-	for _, key := range before.Facts.Login.Keys {
-		if err := c.clearMark(recordIdentity, key); err != nil {
-			return err
-		}
-	}
-	return c.clearMark(recordConflict, before.ID)
 }

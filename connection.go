@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -57,7 +58,7 @@ const (
 type compiled struct {
 	Connection
 	policy     *policy.Policy
-	attributes []attributePath
+	attributes []account.Path
 }
 
 func compile(c Connection) (*compiled, error) {
@@ -70,7 +71,7 @@ func compile(c Connection) (*compiled, error) {
 	}
 	out := &compiled{Connection: c, policy: p}
 	for _, name := range c.Attributes {
-		path, ok := parseAttributePath(name)
+		path, ok := account.ParsePath(name)
 		if !ok {
 			return nil, &ConnectionError{Connection: c.ID, Field: "attributes", Reason: fmt.Sprintf("%q is not an attribute path", name)}
 		}
@@ -173,27 +174,27 @@ func (e *Engine) saveConnection(ctx context.Context, c Connection, actor Actor, 
 	if err := e.registerConnection(ctx, c.ID); err != nil {
 		return false, err
 	}
-	wake := false
-	err = e.Store.Update(ctx, c.ID, func(_ context.Context, tx store.Tx) error {
-		ch := &change{engine: e, tx: tx, conn: next, actor: actor, now: e.now(), forcing: force}
-		news, edited, err := ch.putConnection(value)
+	why := cause{actor: actor, source: store.SourceOperator}
+	if force {
+		why = why.decided(account.Force)
+	}
+	load := func(store.Tx) (*compiled, error) { return next, nil }
+	err = e.updateWith(ctx, c.ID, why, load, func(c *change) error {
+		news, edited, err := c.putConnection(value)
 		if err != nil {
 			return err
 		}
+		changed = news
 		if edited || force {
-			if err := ch.deriveAll(); err != nil {
-				return err
-			}
+			return c.deriveAll()
 		}
-		changed, wake = news, news || force
-		return ch.finish()
+		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	if wake {
+	if changed || force {
 		e.credentials.forget(c.ID)
-		e.news.send()
 	}
 	return changed, nil
 }

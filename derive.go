@@ -1,224 +1,263 @@
 package provision
 
 import (
+	"errors"
 	"slices"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
-// settle decides what an account gets from its facts, stores it when that is
-// news, and appends the events. after is the account with the new facts; before
-// is what is stored, nil for a new one. gone says that the resource was
-// deleted.
-func (c *change) settle(before, after *Account, gone bool) error {
-	p, err := c.prepare(before, after, gone)
+// Three things are done to accounts: decide, derive and store. To decide says
+// what the policy gives, and writes nothing. To derive is to decide, to let the
+// guards have their say, and to store what becomes of it.
+
+// derivation is an account to derive: as it is stored, nil for a new one, and
+// with the new facts.
+type derivation struct{ before, next *Account }
+
+// decide decides about accounts. It reads the groups of all of them at once.
+func (c *change) decide(list ...derivation) ([]account.Decision, error) {
+	groups, err := readGraph(c.tx, c.conn.policy, nextOf(list)...)
+	if err != nil {
+		return nil, err
+	}
+	decisions := make([]account.Decision, len(list))
+	for i, d := range list {
+		decisions[i] = account.Decide(account.Input{
+			Before: d.before, Next: d.next, Groups: groups, Policy: c.conn.policy, Now: c.now, Source: c.source,
+		})
+	}
+	return decisions, nil
+}
+
+func nextOf(list []derivation) []*Account {
+	next := make([]*Account, len(list))
+	for i, d := range list {
+		next[i] = d.next
+	}
+	return next
+}
+
+// derive derives accounts for one cause: the mass guard sees what they are
+// together.
+func (c *change) derive(list ...derivation) error {
+	decisions, err := c.decide(list...)
 	if err != nil {
 		return err
 	}
-	return c.settlePrepared(before, after, p.notes)
-}
-
-// settlePrepared stores what prepare decided.
-func (c *change) settlePrepared(before, after *Account, notes []store.EventType) error {
-	if before == nil && after.Status == policy.Deleted {
-		return nil // never let in, nothing to remove
-	}
-	if err := c.storeAccount(before, after, notes); err != nil {
+	verdict, err := c.verdictOn(decisions)
+	if err != nil {
 		return err
 	}
-	return c.scheduleDeletion(before, after)
-}
-
-// prepared is what an account gets beside what is written into it.
-type prepared struct {
-	notes    []store.EventType // events that tell of more than the account's own change
-	admitted bool              // as the policy says, whatever a guard does
-}
-
-// prepare decides what an account gets from its facts and writes it into after,
-// which it does not store.
-func (c *change) prepare(before, after *Account, gone bool) (p prepared, err error) {
-	facts, groups, err := collect(c.tx, c.conn.policy, c.now, before, after, gone)
-	if err != nil {
-		return p, err
-	}
-	decision := c.conn.policy.Decide(facts)
-	p.admitted = decision.Admitted
-	news, err := c.keepLastAdmin(before, after, facts.Current, &decision)
-	if err != nil {
-		return p, err
-	}
-	if news {
-		p.notes = append(p.notes, store.GuardBlocked)
-	}
-	if news, err = c.holdBack(before, after, facts.Current, &decision); err != nil {
-		return p, err
-	}
-	if news {
-		p.notes = append(p.notes, store.AccountHeld)
-	}
-	after.EmailVerified = c.conn.policy.TrustsEmail(after.Email)
-	applyDecision(after, decision, groups)
-	if noteSuppressed(&after.Facts, decision, gone) {
-		p.notes = append(p.notes, store.AccountDeprovisionSuppressed)
-	}
-	return p, nil
-}
-
-// Causes of a suppressed deprovisioning that are no source's block.
-const (
-	suppressedGone store.Source = "deleted"        // the resource
-	suppressedGate store.Source = "requiredGroups" // the last one was lost
-)
-
-// noteSuppressed records, once per cause, that deprovisioning is switched off.
-func noteSuppressed(facts *store.Facts, d policy.Decision, gone bool) (news bool) {
-	if !d.Suppressed {
-		facts.Suppressed = nil
-		return false
-	}
-	causes := slices.Clone(facts.Blocks)
-	if gone {
-		causes = append(causes, suppressedGone)
-	}
-	if len(causes) == 0 {
-		causes = append(causes, suppressedGate)
-	}
-	if slices.Equal(causes, facts.Suppressed) {
-		return false
-	}
-	facts.Suppressed = causes
-	return true
-}
-
-// storeAccount stores an account that differs from before, and appends its
-// event after those that notes ask for.
-func (c *change) storeAccount(before, after *Account, notes []store.EventType) error {
-	var changes []store.Change
-	if before != nil {
-		changes = accountChanges(before, after)
-		if len(changes) == 0 && len(notes) == 0 && sameFacts(before, after) {
-			return nil
+	for _, d := range decisions {
+		out, err := c.settle(d, verdict)
+		if err != nil {
+			return err
 		}
-	}
-	if before == nil || len(changes) > 0 || len(notes) > 0 {
-		after.Version++
-		after.Modified = c.now
-	}
-	if err := c.tx.PutAccount(after); err != nil {
-		return err
-	}
-	if err := c.forgetDeleted(before, after); err != nil {
-		return err
-	}
-	if after.SiteAdmin && (before == nil || !before.SiteAdmin) {
-		c.newAdmin = true
-	}
-	for _, note := range notes {
-		if err := c.append(&store.Event{Type: note, AccountID: after.ID, Account: after, Reasons: after.Reasons}); err != nil {
+		if err := c.store(&out); err != nil {
 			return err
 		}
 	}
-	if before != nil && len(changes) == 0 {
-		return nil
-	}
-	return c.append(&store.Event{
-		Type: accountEvent(before, after), AccountID: after.ID, Account: after,
-		Changes: changes, Reasons: after.Reasons,
-	})
+	return nil
 }
 
-func accountEvent(before, after *Account) store.EventType {
-	switch {
-	case before == nil:
-		return store.AccountCreated
-	case before.Status == after.Status:
-		return store.AccountUpdated
-	case after.Status == policy.Active:
-		return store.AccountActivated
-	case after.Status == policy.Disabled:
-		return store.AccountDisabled
-	case after.Status == policy.Deleted:
-		return store.AccountDeleted
+// verdictOn asks the mass guard about all that lose access by some decisions.
+func (c *change) verdictOn(decisions []account.Decision) (account.Verdict, error) {
+	if c.verdict != nil {
+		return *c.verdict, nil
 	}
-	return store.AccountUpdated
-}
-
-func applyDecision(a *Account, d policy.Decision, groups memberships) {
-	if d.Status == policy.Deleted {
-		makeTombstone(a)
-	}
-	a.Status, a.Reasons = d.Status, d.Reasons
-	a.Facts.WasActive = a.Facts.WasActive || d.Status == policy.Active
-	if a.Reasons == nil {
-		a.Reasons = []policy.Reason{}
-	}
-	a.Held = holdOf(a) == store.EffectHeld
-	had := a.Groups
-	a.Roles, a.Groups = []string{}, make([]store.AccountGroup, 0, len(d.Access.Groups)+len(groups.local))
-	if d.Status == policy.Deleted {
-		return
-	}
-	a.Authentication = d.Access.Authentication
-	a.SiteAdmin, a.ReadOnlySiteAdmin = d.Access.SiteAdmin, d.Access.ReadOnlySiteAdmin
-	a.Roles = append(a.Roles, d.Access.Roles...)
-	a.TwoFactor, a.Permissions = d.Access.TwoFactor, d.Access.Permissions
-	a.Company, a.TimeZone = d.Access.Company, d.Access.TimeZone
-	for _, g := range d.Access.Groups {
-		a.Groups = append(a.Groups, store.AccountGroup{ID: g.Group.ID, Name: g.Group.Name, Admin: g.Admin, Source: groups.source(g.Group.ID, had)})
-	}
-	for _, g := range groups.local {
-		if !slices.ContainsFunc(a.Groups, func(have store.AccountGroup) bool { return have.ID == g.ID }) {
-			a.Groups = append(a.Groups, g)
+	leaving := 0
+	for _, d := range decisions {
+		leaves, err := c.leaves(d)
+		if err != nil {
+			return account.Hold, err
+		}
+		if leaves {
+			leaving++
 		}
 	}
+	return c.mass.verdict(leaving)
 }
 
-// makeTombstone removes what is personal: what stays is that there was an
-// account, and when.
-func makeTombstone(a *Account) {
-	*a = Account{
-		ID: a.ID, Connection: a.Connection, Version: a.Version, Created: a.Created,
-		Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{},
-		Facts: store.Facts{WasActive: a.Facts.WasActive},
+// leaves reports whether an account loses access by a decision, which the last
+// site admin does not.
+func (c *change) leaves(d account.Decision) (bool, error) {
+	if !d.Leaves() {
+		return false, nil
 	}
+	if !slices.Contains(d.Open(), account.OtherAdmin) {
+		return true, nil
+	}
+	return c.otherAdmin(d.ID())
 }
 
-// resettle settles a stored account under the connection as it is now.
-func (c *change) resettle(before *Account) error {
-	if before.Status == policy.Deleted {
+// settle answers what the guards must know about a decision.
+func (c *change) settle(d account.Decision, verdict account.Verdict) (out account.Output, err error) {
+	answers := account.Answers{MayGo: verdict}
+	if slices.Contains(d.Open(), account.OtherAdmin) {
+		if answers.OtherAdmin, err = c.otherAdmin(d.ID()); err != nil {
+			return out, err
+		}
+	}
+	if out = d.Settle(answers); out.Refused {
+		err = &GuardError{Guard: guardLastAdmin, Account: d.ID()}
+	}
+	return out, err
+}
+
+// store stores what became of an account, and appends the events that tell of
+// it.
+func (c *change) store(out *account.Output) error {
+	if !out.Changed {
+		return c.scheduleDeletion(out)
+	}
+	if err := c.tx.PutAccount(out.After); err != nil {
+		return err
+	}
+	if err := c.remember(out); err != nil {
+		return err
+	}
+	ev := store.Event{AccountID: out.After.ID, Account: out.After, Reasons: out.After.Reasons}
+	for _, note := range out.Notes {
+		told := ev
+		told.Type = note
+		if err := c.append(&told); err != nil {
+			return err
+		}
+	}
+	if out.Event == "" {
 		return nil
 	}
-	after, err := c.reread(before)
+	ev.Type, ev.Changes = out.Event, out.Changes
+	return c.append(&ev)
+}
+
+// remember keeps the records right by which accounts are found and watched.
+func (c *change) remember(out *account.Output) error {
+	if out.Counted {
+		if err := c.mass.went(); err != nil {
+			return err
+		}
+	}
+	if out.BecameAdmin() {
+		c.newAdmin = true
+	}
+	if out.Kept {
+		if err := records.LastAdmin.Put(c.tx, "", out.After.ID); err != nil {
+			return err
+		}
+	}
+	if out.BecameDeleted() {
+		if err := forget(c.tx, out.Before); err != nil {
+			return err
+		}
+	}
+	return c.scheduleDeletion(out)
+}
+
+// deriveAgain derives stored accounts under the connection as it is now, for one
+// cause.
+func (c *change) deriveAgain(stored ...*Account) error {
+	list, err := c.reread(stored)
 	if err != nil {
 		return err
 	}
-	if err := c.retryDefaults(after); err != nil {
+	for _, d := range list {
+		if err := c.defaults().retry(d.next); err != nil {
+			return err
+		}
+	}
+	return c.derive(list...)
+}
+
+// reread returns what is to be derived of stored accounts, with what the
+// connection maps of their resources. A tombstone stays what it is.
+func (c *change) reread(stored []*Account) ([]derivation, error) {
+	list := make([]derivation, 0, len(stored))
+	for _, before := range stored {
+		if before.Status == policy.Deleted {
+			continue
+		}
+		next := before.Clone()
+		if before.ResourceID != "" && len(c.conn.attributes)+len(before.Attributes) > 0 {
+			r, err := c.tx.Resource(TypeUser, before.ResourceID, 0)
+			if err != nil {
+				return nil, err
+			}
+			account.Read(r.Document, c.conn.attributes).WriteTo(next)
+		}
+		list = append(list, derivation{before, next})
+	}
+	return list, nil
+}
+
+// deriveTouched derives the accounts of the people that a change touches, or
+// leaves them to a job.
+func (c *change) deriveTouched(p *people) error {
+	if p.tooMany() {
+		return c.startJob()
+	}
+	list := make([]derivation, 0, len(p.users))
+	for _, user := range p.users {
+		a, err := c.tx.AccountOf(user)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		list = append(list, derivation{a, a.Clone()})
+	}
+	return c.derive(list...)
+}
+
+// deriveAll derives all accounts of the connection, or leaves them to a job.
+func (c *change) deriveAll() error {
+	inline := c.engine.Limits.inline()
+	list, err := c.tx.Accounts(store.AccountQuery{Limit: inline + 1})
+	if err != nil {
 		return err
 	}
-	return c.settle(before, after, before.ResourceID == "")
-}
-
-// prepareAgain prepares a stored account under the connection as it is now.
-func (c *change) prepareAgain(before *Account) (after *Account, notes []store.EventType, err error) {
-	if after, err = c.reread(before); err != nil {
-		return nil, nil, err
+	if len(list) > inline {
+		return c.startJob()
 	}
-	p, err := c.prepare(before, after, before.ResourceID == "")
-	return after, p.notes, err
+	return c.deriveAgain(list...)
 }
 
-// reread returns a copy of a stored account with what the connection maps of
-// its resource.
-func (c *change) reread(before *Account) (*Account, error) {
-	after := before.Clone()
-	if before.ResourceID != "" && len(c.conn.attributes)+len(before.Attributes) > 0 {
-		r, err := c.tx.Resource(TypeUser, before.ResourceID, 0)
+// groupReader reads what a graph of memberships needs.
+type groupReader interface {
+	MembershipsOf(members ...string) ([]store.Membership, error)
+	Resource(typ, id string, with store.Parts) (*Resource, error)
+}
+
+// readGraph reads to which groups the people of some accounts belong: one read
+// for all of them, and one for each level of groups above.
+func readGraph(r groupReader, p *policy.Policy, accounts ...*Account) (*account.Graph, error) {
+	graph := &account.Graph{}
+	next := make([]string, 0, len(accounts))
+	for _, a := range accounts {
+		if a.ResourceID != "" {
+			next = append(next, a.ResourceID)
+		}
+	}
+	for len(next) > 0 {
+		list, err := r.MembershipsOf(next...)
 		if err != nil {
 			return nil, err
 		}
-		readPerson(r.Document, c.conn.attributes).writeTo(after)
+		if next = graph.Put(next, list); !p.NeedsExternalIDs() {
+			continue
+		}
+		for _, group := range next {
+			g, err := r.Resource(TypeGroup, group, 0)
+			if err != nil {
+				return nil, err
+			}
+			graph.PutExternalID(group, account.Text(g.Document, "externalId"))
+		}
 	}
-	return after, nil
+	return graph, nil
 }

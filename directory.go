@@ -2,7 +2,9 @@ package provision
 
 import (
 	"context"
+	"errors"
 
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -19,15 +21,53 @@ type Directory struct {
 	engine     *Engine
 	connection string
 	actor      Actor
+	source     store.Source
 }
 
-// As returns a Directory whose changes are recorded as those of actor. A kind
-// that is the name of a [store.Source] of the identity provider is also the
-// source of what it writes; every other kind counts as an operator.
+// As returns a Directory whose changes are recorded as those of actor.
 func (d *Directory) As(actor Actor) *Directory {
 	c := *d
 	c.actor = actor
 	return &c
+}
+
+// Via returns a Directory that writes facts for a source: [store.SourceSCIM] for
+// what an identity provider says by SCIM. Until then its facts are an operator's.
+func (d *Directory) Via(source store.Source) *Directory {
+	c := *d
+	c.source = source
+	return &c
+}
+
+// via is Via, also of the kind of the actor.
+func (d *Directory) via(source store.Source) *Directory {
+	return d.Via(source).As(Actor{Kind: string(source), ID: d.actor.ID})
+}
+
+// why returns the cause of what the Directory does.
+func (d *Directory) why() cause { return cause{actor: d.actor, source: d.source} }
+
+// update is a transaction of the Directory.
+func (d *Directory) update(ctx context.Context, why cause, fn func(*change) error) error {
+	return d.engine.updateFor(ctx, d.connection, why, fn)
+}
+
+// view reads a snapshot of the connection.
+func (d *Directory) view(ctx context.Context, fn func(store.Reader) error) error {
+	if d.connection == store.Global {
+		return notFound("connection", d.connection)
+	}
+	return d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error { return fn(r) })
+}
+
+// exists returns ErrNotFound for a connection that does not exist, which a store
+// reads as an empty one.
+func (d *Directory) exists(r store.RecordReader) error {
+	_, err := records.Connection.Raw(r, "")
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound("connection", d.connection)
+	}
+	return err
 }
 
 // Connection returns the id of the connection.
@@ -36,7 +76,7 @@ func (d *Directory) Connection() string { return d.connection }
 // Get returns one resource with the parts asked for, or [ErrNotFound].
 func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (*Resource, error) {
 	var r *Resource
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, rd store.Reader) error {
+	err := d.view(ctx, func(rd store.Reader) error {
 		var err error
 		r, err = rd.Resource(typ, id, with)
 		return err
@@ -47,9 +87,11 @@ func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (
 // Query returns one page of resources; see [store.ResourceReader].
 func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error) {
 	var page store.Page
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, rd store.Reader) error {
+	err := d.view(ctx, func(rd store.Reader) error {
 		var err error
-		page, err = rd.Query(q)
+		if page, err = rd.Query(q); err == nil && len(page.Resources) == 0 {
+			err = d.exists(rd)
+		}
 		return err
 	})
 	return page, err
@@ -71,7 +113,7 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 		return nil, err
 	}
 	var out *Resource
-	err = d.linkingUpdate(ctx, func(c *change) error {
+	err = d.update(ctx, d.why(), func(c *change) error {
 		draft := &Draft{change: c, resource: Resource{ID: id, Type: typ, Created: c.now}}
 		if err := fn(draft); err != nil {
 			return err
@@ -99,7 +141,7 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 // takes out the last site admin, and otherwise as for Create.
 func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
 	var out *Resource
-	err := d.linkingUpdate(ctx, func(c *change) error {
+	err := d.update(ctx, d.why(), func(c *change) error {
 		r, err := c.tx.Resource(typ, id, 0)
 		if err != nil {
 			return err
@@ -124,7 +166,7 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 // [ErrVersion]. The error is [ErrNotFound] for an unknown id, and a
 // [*GuardError] for the last site admin.
 func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Resource) error) error {
-	return d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+	return d.update(ctx, d.why(), func(c *change) error {
 		r, err := c.tx.Resource(typ, id, 0)
 		if err != nil {
 			return err
@@ -145,7 +187,7 @@ func (d *Directory) MemberCount(ctx context.Context, group string) (int, error) 
 	n, last := 0, ""
 	for {
 		var page []store.Membership
-		err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		err := d.view(ctx, func(r store.Reader) error {
 			var err error
 			page, err = r.Memberships(group, last, membersPage)
 			return err
@@ -184,29 +226,38 @@ func wholeMembers(page []store.Membership) []store.Membership {
 // Account returns an account by id, or [ErrNotFound].
 func (d *Directory) Account(ctx context.Context, id string) (*Account, error) {
 	var a *Account
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+	err := d.view(ctx, func(r store.Reader) error {
 		var err error
-		if a, err = r.Account(id); err != nil {
-			return err
-		}
-		list, err := markPending(r, []*Account{a})
-		if err != nil {
-			return err
-		}
-		a = list[0]
-		return nil
+		a, err = readAccount(r, id)
+		return err
 	})
 	return a, err
+}
+
+// readAccount returns an account as a host sees it.
+func readAccount(r store.Reader, id string) (*Account, error) {
+	a, err := r.Account(id)
+	if err != nil {
+		return nil, err
+	}
+	list, err := markPending(r, []*Account{a})
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
 }
 
 // Accounts returns the accounts that match q, in ascending order of id. An
 // account whose derivation still waits for a job says so in Pending.
 func (d *Directory) Accounts(ctx context.Context, q store.AccountQuery) ([]*Account, error) {
 	var list []*Account
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+	err := d.view(ctx, func(r store.Reader) error {
 		found, err := r.Accounts(q)
 		if err != nil {
 			return err
+		}
+		if len(found) == 0 {
+			return d.exists(r)
 		}
 		list, err = markPending(r, found)
 		return err
@@ -218,9 +269,11 @@ func (d *Directory) Accounts(ctx context.Context, q store.AccountQuery) ([]*Acco
 // most limit (0: all that are retained).
 func (d *Directory) Events(ctx context.Context, after int64, limit int) ([]*Event, error) {
 	var list []*Event
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+	err := d.view(ctx, func(r store.Reader) error {
 		var err error
-		list, err = r.Events(after, limit)
+		if list, err = r.Events(after, limit); err == nil && len(list) == 0 {
+			err = d.exists(r)
+		}
 		return err
 	})
 	return list, err

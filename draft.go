@@ -103,11 +103,11 @@ func (d *Draft) Members() ([]store.Membership, error) {
 		if !d.members[id] || known[id] {
 			continue
 		}
-		r, err := d.change.member(id)
+		r, err := memberOf(d.change.tx, id)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, store.Membership{Group: d.resource.ID, Member: id, Source: d.change.source(), Kind: r.Type, Display: r.Display})
+		list = append(list, store.Membership{Group: d.resource.ID, Member: id, Source: d.change.source, Kind: r.Type, Display: r.Display})
 	}
 	return list, nil
 }
@@ -115,7 +115,7 @@ func (d *Draft) Members() ([]store.Membership, error) {
 // apply writes what the draft changed and derives the accounts it touches.
 func (d *Draft) apply() error {
 	d.change.tolerances = d.tolerances
-	d.change.cause = &store.ResourceRef{Type: d.resource.Type, ID: d.resource.ID}
+	d.change.resource = &store.ResourceRef{Type: d.resource.Type, ID: d.resource.ID}
 	content := d.before == nil || d.claims() || (d.wrote && !bytes.Equal(d.before.Document, d.resource.Document))
 	if d.misused != nil {
 		return d.misused
@@ -157,7 +157,7 @@ func (d *Draft) put() error {
 	d.resource.Version++
 	d.resource.Modified = d.change.now
 	if d.before == nil || d.change.adopts() {
-		d.resource.Source = d.change.source()
+		d.resource.Source = d.change.source
 	}
 	if d.before == nil && d.resource.Keys == nil {
 		d.resource.Keys = []store.Key{}
@@ -167,14 +167,6 @@ func (d *Draft) put() error {
 	d.resource.Position = r.Position
 	return err
 }
-
-// memberDelta is what a draft really changed in the members of a group.
-type memberDelta struct {
-	added   []store.Membership
-	removed []store.Membership
-}
-
-func (m memberDelta) empty() bool { return len(m.added) == 0 && len(m.removed) == 0 }
 
 // applyMembers writes the pending membership changes. Its cost depends on how
 // many there are, and on the size of the group only after ClearMembers.
@@ -210,7 +202,7 @@ func (d *Draft) removeOthers(delta *memberDelta) error {
 		return err
 	}
 	for _, m := range stored {
-		if d.members[m.Member] || !d.change.mayRemove(m.Source) {
+		if d.members[m.Member] || !d.change.mayEnd(m.Source) {
 			continue
 		}
 		removed, err := d.change.tx.DeleteMembership(m.Group, m.Member, m.Source)
@@ -228,9 +220,9 @@ func (d *Draft) removeMember(id string, delta *memberDelta) error {
 	if d.before == nil {
 		return nil
 	}
-	sources := d.change.removable()
+	sources := d.change.endable()
 	if d.own {
-		sources = []store.Source{d.change.source()}
+		sources = []store.Source{d.change.source}
 	}
 	any := false
 	for _, source := range sources {
@@ -255,11 +247,11 @@ func (d *Draft) removeMember(id string, delta *memberDelta) error {
 
 func (d *Draft) addMember(id string, delta *memberDelta) error {
 	c := d.change
-	r, err := c.member(id)
+	r, err := memberOf(c.tx, id)
 	if err != nil {
 		return err
 	}
-	m := store.Membership{Group: d.resource.ID, Member: id, Source: c.source(), Kind: r.Type}
+	m := store.Membership{Group: d.resource.ID, Member: id, Source: c.source, Kind: r.Type}
 	added, err := c.tx.PutMembership(m)
 	if err != nil || !added {
 		return err

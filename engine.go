@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
@@ -111,7 +110,7 @@ func orDefault(n, def int) int {
 // connection exists: an unknown one reads as empty, and writes return
 // [ErrNotFound].
 func (e *Engine) Directory(connection string) *Directory {
-	return &Directory{engine: e, connection: connection, actor: Actor{Kind: "system"}}
+	return &Directory{engine: e, connection: connection, actor: Actor{Kind: "system"}, source: store.SourceOperator}
 }
 
 func (e *Engine) now() time.Time {
@@ -151,34 +150,6 @@ func (e *Engine) random(n int) (string, error) {
 
 // newID returns an id of 128 random bits.
 func (e *Engine) newID() (string, error) { return e.random(16) }
-
-// update runs fn on a connection with the transaction's derived state, and
-// wakes those who wait for events when it has committed.
-func (e *Engine) update(ctx context.Context, connection string, actor Actor, fn func(*change) error) error {
-	if connection == store.Global {
-		return ErrNotFound
-	}
-	var wake bool
-	err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-		conn, err := e.connections.load(connection, tx)
-		if err != nil {
-			return err
-		}
-		c := &change{engine: e, tx: tx, conn: conn, actor: actor, now: e.now()}
-		if err := fn(c); err != nil {
-			return err
-		}
-		if err := c.finish(); err != nil {
-			return err
-		}
-		wake = c.events > 0 || c.jobs > 0
-		return nil
-	})
-	if err == nil && wake {
-		e.news.send()
-	}
-	return err
-}
 
 // broadcast wakes any number of waiters. Its zero value is ready to use.
 type broadcast struct {

@@ -76,7 +76,7 @@ func newTenant(t *testing.T, st store.Store, policyJSON string) *tenant {
 	c := newClock()
 	engine := &provision.Engine{Store: st, Now: c.Now}
 	tn := &tenant{t: t, engine: engine, clock: c}
-	tn.dir = engine.Directory("acme").As(provision.Actor{Kind: "scim", ID: "credential"})
+	tn.dir = engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})
 	tn.setPolicy(policyJSON)
 	return tn
 }

@@ -1,9 +1,11 @@
 package provision
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/store"
 )
 
@@ -62,3 +64,11 @@ type GuardError struct {
 func (e *GuardError) Error() string {
 	return fmt.Sprintf("provision: refused by guard %s: account %q", e.Guard, e.Account)
 }
+
+// notFound returns an ErrNotFound that says what is missing.
+func notFound(kind, id string) error {
+	return fmt.Errorf("provision: %s %q: %w", kind, id, ErrNotFound)
+}
+
+// mustJSON encodes a value whose type cannot fail to encode.
+func mustJSON(v any) json.RawMessage { return account.JSON(v) }

@@ -25,7 +25,7 @@ func Example() {
 	}
 
 	// scim.Handler does this for an identity provider.
-	dir := engine.Directory("okta").As(provision.Actor{Kind: "scim"})
+	dir := engine.Directory("okta").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim"})
 	ada, err := dir.Create(ctx, provision.TypeUser, 0, func(d *provision.Draft) error {
 		d.Write(provision.Content{Document: store.Document(`{"userName":"ada"}`), Display: "ada"})
 		return nil

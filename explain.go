@@ -2,8 +2,8 @@ package provision
 
 import (
 	"context"
-	"time"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -28,47 +28,35 @@ type Explanation struct {
 // tombstone has no facts any more: its explanation is what it was deleted for.
 //
 // Nothing is stored. The error is [ErrNotFound] for an unknown account.
-func (d *Directory) Explain(ctx context.Context, account string) (Explanation, error) {
+func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error) {
 	var out Explanation
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+	err := d.view(ctx, func(r store.Reader) error {
 		conn, err := d.engine.connections.load(d.connection, r)
 		if err != nil {
 			return err
 		}
-		a, err := r.Account(account)
+		a, err := readAccount(r, id)
 		if err != nil {
 			return err
 		}
-		list, err := markPending(r, []*Account{a})
+		out = Explanation{Account: a, Status: a.Status, Reasons: a.Reasons}
+		if a.Status == policy.Deleted {
+			return nil
+		}
+		groups, err := readGraph(r, conn.policy, a)
 		if err != nil {
 			return err
 		}
-		out, err = explain(r, conn.policy, d.engine.now(), list[0])
-		return err
+		decision := account.Decide(account.Input{
+			Before: a, Next: a, Groups: groups, Policy: conn.policy, Now: d.engine.now(), Trace: true,
+		})
+		out.Status, out.Reasons = decision.Status(), decision.Reasons()
+		for _, reason := range a.Reasons {
+			if account.IsGuardReason(reason) {
+				out.Reasons = append(out.Reasons, reason)
+			}
+		}
+		return nil
 	})
 	return out, err
-}
-
-func explain(r store.Reader, p *policy.Policy, now time.Time, a *Account) (Explanation, error) {
-	if a.Status == policy.Deleted {
-		return Explanation{Account: a, Status: a.Status, Reasons: a.Reasons}, nil
-	}
-	facts, _, err := collect(r, p, now, a, a, a.ResourceID == "")
-	if err != nil {
-		return Explanation{}, err
-	}
-	decision := p.Trace(facts)
-	out := Explanation{Account: a, Status: decision.Status, Reasons: decision.Reasons}
-	for _, reason := range a.Reasons {
-		if isGuardReason(reason) {
-			out.Reasons = append(out.Reasons, reason)
-		}
-	}
-	return out, nil
-}
-
-// isGuardReason reports whether a reason is not of the policy but of what keeps
-// an account in spite of it.
-func isGuardReason(r policy.Reason) bool {
-	return isHoldReason(r) || isLastAdminReason(r)
 }

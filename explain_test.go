@@ -96,7 +96,7 @@ func TestExplainKeptAccounts(t *testing.T) {
 		{"held", func(tn *tenant) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) }, policy.Disabled, store.EffectHeld},
 		{"canceled", func(tn *tenant) {
 			tn.setPolicy(`{"requiredGroups":"Nobody"}`)
-			if err := tn.operator().Cancel(tn.t.Context(), tn.account("u0").ID); err != nil {
+			if err := tn.operator().Keep(tn.t.Context(), tn.account("u0").ID); err != nil {
 				tn.t.Fatal(err)
 			}
 		}, policy.Disabled, canceled},

@@ -1,6 +1,10 @@
 package provision
 
-import "context"
+import (
+	"context"
+
+	"github.com/scimjit/provision/internal/account"
+)
 
 // Work does one batch of a connection's job.
 func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
@@ -19,14 +23,16 @@ func DeleteDue(e *Engine, ctx context.Context, connection string) error {
 
 // UserContent returns what a login stores of a new person.
 func UserContent(id Identity) Content {
-	u := userDocument{}
-	u.say(&id)
-	u["externalId"] = id.ID
-	return u.content()
+	doc := account.Document{}
+	id.say(&doc)
+	doc.ExternalID = id.ID
+	return Content(doc.Content())
 }
 
 // GroupContent returns what a login stores of a group.
-func GroupContent(value, name string) Content { return groupContent(value, name, true) }
+func GroupContent(value, name string) Content {
+	return Content(account.GroupContent(value, name, true))
+}
 
 // Lapse withdraws the rights that have lapsed.
 func Lapse(e *Engine, ctx context.Context, connection string) error {

@@ -1,9 +1,14 @@
 package provision
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -14,62 +19,29 @@ type Guard interface {
 	// the accounts of the connection. While there are some, the connection may
 	// lose its last site admin.
 	//
-	// It is called inside a transaction, perhaps concurrently: it answers at
-	// once and does not call the Engine or its Store. An account that is kept as
-	// the last site admin is not derived again because the answer changes, but
-	// with the next change that touches it.
-	OtherAdmins(connection string) int
+	// It is called outside any transaction, before a change that takes the role
+	// from somebody; an error fails the change. The accounts of the connection
+	// are counted under its lock, the host's are as many as they were when it was
+	// asked. An account that is kept as the last site admin is not derived again
+	// because the answer changes, but with the next change that touches it.
+	OtherAdmins(ctx context.Context, connection string) (int, error)
 }
 
-const (
-	recordGuard = "guard"
+// guardLastAdmin is the guard of [GuardError].
+const guardLastAdmin = "lastSiteAdmin"
 
-	// guardLastAdmin is the guard of [GuardError], and the key of the record
-	// that names the account which the guard keeps.
-	guardLastAdmin = "lastSiteAdmin"
-
-	// effectLastAdmin is the effect of the reason that a guarded account has.
-	effectLastAdmin = "kept as the last site admin"
-)
-
-// keepLastAdmin changes a decision that would leave the connection without an
-// active site admin. A request that takes this very person out is refused with a
-// [*GuardError]. With any other cause, a sync among them, the facts count, and
-// the account stays as it is until there is another admin; news says that it
-// does so from now on.
+// otherAdmin reports whether anybody but an account is an active site admin.
 //
 // Changes of one connection are serial, so of two admins who lose the role at
 // the same moment the second is the last.
-func (c *change) keepLastAdmin(before, after *Account, current *policy.Current, d *policy.Decision) (news bool, err error) {
-	if before == nil || !isAdmin(before) || d.Status == policy.Active && d.Access.SiteAdmin {
-		return false, nil
-	}
-	last, err := c.lastAdmin(before.ID)
-	if err != nil || !last {
-		return false, err
-	}
-	if takesOut(before, after) && c.source() != store.SourceSync {
-		return false, &GuardError{Guard: guardLastAdmin, Account: before.ID}
-	}
-	if d.Status != policy.Active {
-		d.Status, d.Access = policy.Active, current.Access
-	}
-	d.Access.SiteAdmin, d.Access.ReadOnlySiteAdmin = true, false
-	d.Reasons = append(slices.Clip(d.Reasons), policy.Reason{Effect: effectLastAdmin})
-	if slices.ContainsFunc(before.Reasons, isLastAdminReason) {
-		return false, nil
-	}
-	return true, c.putMark(recordGuard, guardLastAdmin, before.ID)
-}
-
-func isAdmin(a *Account) bool { return a.Status == policy.Active && a.SiteAdmin }
-
-func isLastAdminReason(r policy.Reason) bool { return r.Effect == effectLastAdmin }
-
-// lastAdmin reports whether nobody else is an active site admin.
-func (c *change) lastAdmin(account string) (bool, error) {
-	if g := c.engine.Guard; g != nil && g.OtherAdmins(c.conn.ID) > 0 {
-		return false, nil
+func (c *change) otherAdmin(id string) (bool, error) {
+	if c.engine.Guard != nil {
+		if c.host.admins == nil {
+			return false, &askHost{guard: true}
+		}
+		if *c.host.admins > 0 {
+			return true, nil
+		}
 	}
 	admins, err := c.tx.Accounts(store.AccountQuery{
 		SiteAdmin: true, Statuses: []string{string(policy.Active)}, Limit: 2,
@@ -77,37 +49,198 @@ func (c *change) lastAdmin(account string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return !slices.ContainsFunc(admins, func(a *Account) bool { return a.ID != account }), nil
+	return slices.ContainsFunc(admins, func(a *Account) bool { return a.ID != id }), nil
 }
 
-// takesOut reports whether the new facts of an account have a block that the
-// old ones did not have, or no resource any more.
-func takesOut(before, after *Account) bool {
-	if before.ResourceID != "" && after.ResourceID == "" {
-		return true
-	}
-	return slices.ContainsFunc(after.Facts.Blocks, func(s store.Source) bool { return !slices.Contains(before.Facts.Blocks, s) })
+// hostAnswers are what the host has answered to a transaction: nobody waits for
+// the host inside one.
+type hostAnswers struct {
+	local  map[LocalQuery][]LocalAccount
+	admins *int // nil: not asked
 }
 
-// releaseLastAdmin derives the account that the guard kept as soon as another
-// one has become site admin.
-func (c *change) releaseLastAdmin() error {
-	if !c.newAdmin {
+// askHost is the error by which a transaction ends to ask the host: its Guard, or
+// its Linker.
+type askHost struct {
+	guard bool
+	local LocalQuery
+}
+
+func (*askHost) Error() string { return "provision: the host must be asked" }
+
+// answer asks the host.
+func (a *askHost) answer(ctx context.Context, e *Engine, connection string, to *hostAnswers) error {
+	if a.guard {
+		n, err := e.Guard.OtherAdmins(ctx, connection)
+		if err != nil {
+			return fmt.Errorf("provision: asking for the host's admins: %w", err)
+		}
+		to.admins = &n
 		return nil
 	}
-	kept, err := c.mark(recordGuard, guardLastAdmin)
-	if err != nil || kept == "" {
-		return err
-	}
-	if err := c.clearMark(recordGuard, guardLastAdmin); err != nil {
-		return err
-	}
-	a, err := c.tx.Account(kept)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
+	list, err := e.localAccounts(ctx, connection, a.local)
 	if err != nil {
 		return err
 	}
-	return c.resettle(a)
+	if to.local == nil {
+		to.local = map[LocalQuery][]LocalAccount{}
+	}
+	to.local[a.local] = list
+	return nil
+}
+
+const (
+	massWindow  = time.Hour
+	massRecount = time.Minute // how long a full count of the active accounts is used
+
+	// massShare is which part of the active accounts may go: one in so many.
+	massShare = 5
+)
+
+// massGuard counts the accounts that a connection deprovisions within an hour.
+// When they are more than Limits.Deprovision and more than a fifth of its active
+// accounts, the facts are stored but the accounts are held, until an operator
+// says what is right. A change that is too large by itself is held as a whole,
+// also when a job carries it out.
+type massGuard struct {
+	r    store.Reader
+	most int // negative: no guard
+	now  time.Time
+
+	count *records.Entry[records.Mass] // nil: not read yet
+	dirty bool                         // it must be stored
+}
+
+// read reads the count of this hour. save stores it.
+func (g *massGuard) read() (*records.Mass, error) {
+	if g.count != nil {
+		return &g.count.Value, nil
+	}
+	e, err := records.MassCount.Load(g.r, "")
+	if err != nil {
+		return nil, err
+	}
+	if g.now.Sub(e.Value.Since) >= massWindow {
+		e.Value = records.Mass{Since: g.now}
+	}
+	g.count = &e
+	return &e.Value, nil
+}
+
+// verdict returns what becomes of n more accounts, together.
+func (g *massGuard) verdict(n int) (account.Verdict, error) {
+	if n == 0 {
+		return account.LetGo, nil
+	}
+	many, err := g.tooMany(n)
+	if err != nil || many {
+		return account.Hold, err
+	}
+	return account.LetGo, nil
+}
+
+// went counts an account that was let go.
+func (g *massGuard) went() error {
+	if g.most < 0 {
+		return nil
+	}
+	m, err := g.read()
+	if err != nil {
+		return err
+	}
+	m.Count++
+	g.dirty = true
+	return nil
+}
+
+func (g *massGuard) save(w store.RecordWriter) error {
+	if !g.dirty {
+		return nil
+	}
+	g.dirty = false
+	return records.MassCount.Save(w, g.count)
+}
+
+// tooMany reports whether n more accounts are too many for this hour.
+func (g *massGuard) tooMany(n int) (bool, error) {
+	if g.most < 0 {
+		return false, nil
+	}
+	m, err := g.read()
+	if err != nil {
+		return false, err
+	}
+	n += m.Count
+	if n <= g.most || n*massShare <= m.Active {
+		return false, nil
+	}
+	if g.now.Sub(m.Counted) < massRecount {
+		return true, nil
+	}
+	// Twice as many as matter now, so that the next ones need no counting.
+	limit := 2 * n * massShare
+	active, err := g.r.Accounts(store.AccountQuery{Statuses: []string{string(policy.Active)}, Limit: limit})
+	if err != nil {
+		return false, err
+	}
+	m.Active, g.dirty = len(active)+m.Count, true
+	if len(active) < limit {
+		m.Counted = g.now
+	}
+	return n*massShare > m.Active, nil
+}
+
+// tooManyOf is tooMany with as many accounts as are active now.
+func (g *massGuard) tooManyOf(n, active int) (bool, error) {
+	m, err := g.read()
+	if err != nil {
+		return false, err
+	}
+	m.Active, m.Counted, g.dirty = active+m.Count, g.now, true
+	return g.tooMany(n)
+}
+
+// Release lets go accounts that are held because too many were about to lose
+// access at once: each gets what the policy says. Accounts that are not held
+// stay as they are. The error is [ErrNotFound] when one is unknown or deleted;
+// then none is changed.
+func (d *Directory) Release(ctx context.Context, accounts ...string) error {
+	return d.endHold(ctx, accounts, account.Release)
+}
+
+// Keep keeps accounts that are held as they are, until the identity provider
+// says that they have access, from when on the policy counts again; until then,
+// [Directory.Release] still lets them go. The error is as for Release.
+func (d *Directory) Keep(ctx context.Context, accounts ...string) error {
+	return d.endHold(ctx, accounts, account.Keep)
+}
+
+func (d *Directory) endHold(ctx context.Context, accounts []string, verdict account.Verdict) error {
+	return d.update(ctx, d.why().decided(verdict), func(c *change) error {
+		for _, id := range accounts {
+			a, err := liveAccount(c.tx, id)
+			if err != nil {
+				return err
+			}
+			if !account.IsHeld(a) {
+				continue
+			}
+			if err := c.deriveAgain(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// liveAccount returns an account that is no tombstone.
+func liveAccount(r store.AccountReader, id string) (*Account, error) {
+	a, err := r.Account(id)
+	if err == nil && a.Status == policy.Deleted {
+		return nil, notFound("account", id)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notFound("account", id)
+	}
+	return a, err
 }

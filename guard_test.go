@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -162,7 +163,9 @@ func TestLastAdminKeptFromSync(t *testing.T) {
 // hostAdmins is a provision.Guard: admins of the host by connection.
 type hostAdmins map[string]int
 
-func (h hostAdmins) OtherAdmins(connection string) int { return h[connection] }
+func (h hostAdmins) OtherAdmins(_ context.Context, connection string) (int, error) {
+	return h[connection], nil
+}
 
 // Site admins whom only the host knows count, too.
 func TestHostAdmins(t *testing.T) {

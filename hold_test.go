@@ -134,7 +134,7 @@ func TestReleaseAndCancel(t *testing.T) {
 		if err := op.Release(t.Context(), held[:5]...); err != nil {
 			t.Fatal(err)
 		}
-		if err := op.Cancel(t.Context(), held[5:10]...); err != nil {
+		if err := op.Keep(t.Context(), held[5:10]...); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(held[10:], tn.held()); diff != "" {
@@ -173,9 +173,9 @@ func TestReleaseCanceled(t *testing.T) {
 		held := tn.held()
 		op := tn.operator()
 		for _, end := range []func() error{
-			func() error { return op.Cancel(t.Context(), held...) },
+			func() error { return op.Keep(t.Context(), held...) },
 			func() error { return op.Release(t.Context(), held...) },
-			func() error { return op.Cancel(t.Context(), held...) },
+			func() error { return op.Keep(t.Context(), held...) },
 		} {
 			if err := end(); err != nil {
 				t.Fatal(err)
@@ -358,7 +358,7 @@ func TestForceConnection(t *testing.T) {
 				group := tn.group("Staff", tn.people(30)...)
 				tn.rename(group, "Others") // holds all
 				kept := tn.account("u3").ID
-				if err := tn.operator().Cancel(t.Context(), kept); err != nil {
+				if err := tn.operator().Keep(t.Context(), kept); err != nil {
 					t.Fatal(err)
 				}
 				tn.engine.Limits = test.limits

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -22,11 +23,6 @@ type HostGroup struct {
 }
 
 const (
-	// recordHostGroup is the kind of the groups of the host, by id, and
-	// recordHostGroupName that of their ids, by folded name.
-	recordHostGroup     = "hostGroup"
-	recordHostGroupName = "hostGroupName"
-
 	maxHostGroups    = 10_000
 	maxHostGroupText = 256 // bytes of an id or name
 )
@@ -50,21 +46,21 @@ func (d *Directory) RegisterGroups(ctx context.Context, groups ...HostGroup) err
 	if reason := checkHostGroups(groups); reason != "" {
 		return &ConnectionError{Connection: d.connection, Field: "groups", Reason: reason}
 	}
-	return d.engine.update(ctx, d.connection, d.actor, func(c *change) error { return c.registerGroups(groups) })
+	return d.update(ctx, d.why(), func(c *change) error { return c.registerGroups(groups) })
 }
 
 // HostGroups returns the groups that [Directory.RegisterGroups] registered, in
 // the order of their escaped ids. An unknown connection is [ErrNotFound].
 func (d *Directory) HostGroups(ctx context.Context) ([]HostGroup, error) {
 	var list []HostGroup
-	err := d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
-		if _, err := r.Record(recordConnection, ""); err != nil {
+	err := d.view(ctx, func(r store.Reader) error {
+		if err := d.exists(r); err != nil {
 			return err
 		}
-		records, err := hostGroups(r)
-		list = make([]HostGroup, 0, len(records))
-		for _, rec := range records {
-			list = append(list, rec.HostGroup)
+		stored, err := records.HostGroup.List(r, "", 0)
+		list = make([]HostGroup, 0, len(stored))
+		for _, e := range stored {
+			list = append(list, HostGroup(e.Value))
 		}
 		return err
 	})
@@ -99,61 +95,41 @@ func isPlainText(s string, most int) bool {
 	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
 }
 
-type storedHostGroup struct {
-	HostGroup
-	version int64
-}
-
-func hostGroups(r store.RecordReader) ([]storedHostGroup, error) {
-	records, err := r.Records(recordHostGroup, "", 0)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]storedHostGroup, len(records))
-	for i, rec := range records {
-		if err := json.Unmarshal(rec.Value, &list[i].HostGroup); err != nil {
-			return nil, fmt.Errorf("provision: stored host group: %w", err)
-		}
-		list[i].version = rec.Version
-	}
-	return list, nil
-}
-
 // registerGroups makes the stored list that of the host.
 func (c *change) registerGroups(groups []HostGroup) error {
-	stored, err := hostGroups(c.tx)
+	stored, err := records.HostGroup.List(c.tx, "", 0)
 	if err != nil {
 		return err
 	}
-	before := make(map[string]storedHostGroup, len(stored))
-	for _, g := range stored {
-		before[g.ID] = g
+	before := make(map[string]records.Entry[records.Group], len(stored))
+	for _, e := range stored {
+		before[e.Value.ID] = e
 	}
 	var appeared, gone []HostGroup
 	renamed := false
 	for _, g := range groups {
-		old, known := before[g.ID]
+		e, known := before[g.ID]
 		delete(before, g.ID)
-		if old.HostGroup == g {
+		if HostGroup(e.Value) == g {
 			continue
 		}
 		if known {
-			gone, renamed = append(gone, old.HostGroup), true
+			gone, renamed = append(gone, HostGroup(e.Value)), true
 		} else if err := c.notAResource(g.ID); err != nil {
 			return err
 		}
 		appeared = append(appeared, g)
-		err := c.tx.PutRecord(&store.Record{Kind: recordHostGroup, Key: hostGroupKey(g.ID), Value: mustJSON(g), Version: old.version})
-		if err != nil {
+		e.Key, e.Value = hostGroupKey(g.ID), records.Group(g)
+		if err := records.HostGroup.Save(c.tx, &e); err != nil {
 			return err
 		}
 	}
-	for _, old := range stored {
-		if _, left := before[old.ID]; !left {
+	for _, e := range stored {
+		if _, left := before[e.Value.ID]; !left {
 			continue
 		}
-		gone = append(gone, old.HostGroup)
-		if err := c.tx.DeleteRecord(recordHostGroup, hostGroupKey(old.ID), old.version); err != nil {
+		gone = append(gone, HostGroup(e.Value))
+		if err := records.HostGroup.Delete(c.tx, e.Key, e.Version); err != nil {
 			return err
 		}
 	}
@@ -167,12 +143,12 @@ func (c *change) registerGroups(groups []HostGroup) error {
 // to the accounts that wait for them.
 func (c *change) hostGroupsChanged(appeared, gone []HostGroup, renamed bool) error {
 	for _, g := range gone { // first, since another group may have the name now
-		if err := c.clearMark(recordHostGroupName, hostGroupKey(policy.Fold(g.Name))); err != nil {
+		if err := records.HostGroupName.Clear(c.tx, hostGroupKey(policy.Fold(g.Name))); err != nil {
 			return err
 		}
 	}
 	for _, g := range appeared {
-		if err := c.putMark(recordHostGroupName, hostGroupKey(policy.Fold(g.Name)), g.ID); err != nil {
+		if err := records.HostGroupName.Put(c.tx, hostGroupKey(policy.Fold(g.Name)), g.ID); err != nil {
 			return err
 		}
 	}
@@ -200,9 +176,9 @@ func hostGroupList(groups []HostGroup) json.RawMessage {
 	case len(groups) == 0:
 		return nil
 	case len(groups) > eventMembers:
-		return mustJSON(map[string]int{"count": len(groups)})
+		return account.JSON(map[string]int{"count": len(groups)})
 	}
-	return mustJSON(groups)
+	return account.JSON(groups)
 }
 
 // notAResource refuses an id that the identity provider uses.
@@ -220,37 +196,33 @@ func (c *change) notAResource(id string) error {
 // hostGroupKey is the key of a record that is found by id or by folded name.
 func hostGroupKey(text string) string { return url.QueryEscape(text) }
 
-// hostGroupNamed returns the group of the host with a name, folded, or nil.
-func (c *change) hostGroupNamed(name string) (*store.AccountGroup, error) {
-	id, err := c.mark(recordHostGroupName, hostGroupKey(policy.Fold(name)))
+// hostGroups reads the groups of the host.
+type hostGroups struct{ tx store.RecordReader }
+
+// named returns the group with a name, folded, as accounts carry it, or nil.
+func (h hostGroups) named(name string) (*store.AccountGroup, error) {
+	id, err := records.HostGroupName.Value(h.tx, hostGroupKey(policy.Fold(name)))
 	if err != nil || id == "" {
 		return nil, err
 	}
-	return c.hostGroup(id)
+	return h.group(id)
 }
 
-// hostGroup returns a group of the host as accounts carry it, or nil.
-func (c *change) hostGroup(id string) (*store.AccountGroup, error) {
-	rec, err := c.tx.Record(recordHostGroup, hostGroupKey(id))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
+// group returns a group as accounts carry it, or nil.
+func (h hostGroups) group(id string) (*store.AccountGroup, error) {
+	e, err := records.HostGroup.Load(h.tx, hostGroupKey(id))
+	if err != nil || !e.Stored() {
 		return nil, err
 	}
-	var g HostGroup
-	if err := json.Unmarshal(rec.Value, &g); err != nil {
-		return nil, fmt.Errorf("provision: stored host group: %w", err)
-	}
-	return &store.AccountGroup{ID: g.ID, Name: g.Name, Source: store.SourceDefault}, nil
+	return &store.AccountGroup{ID: e.Value.ID, Name: e.Value.Name, Source: store.SourceDefault}, nil
 }
 
-// renameHostGroups gives the groups of the host that an account has the names
-// that they have now, and reports whether that changed one. A group that is no
-// longer registered keeps its name.
-func (c *change) renameHostGroups(a *Account) (changed bool, err error) {
+// rename gives the groups of the host that an account has the names that they have
+// now, and reports whether that changed one. A group that is no longer registered
+// keeps its name.
+func (h hostGroups) rename(a *Account) (changed bool, err error) {
 	for i, have := range a.Facts.HostGroups {
-		g, err := c.hostGroup(have.ID)
+		g, err := h.group(have.ID)
 		if err != nil {
 			return false, err
 		}
@@ -259,17 +231,4 @@ func (c *change) renameHostGroups(a *Account) (changed bool, err error) {
 		}
 	}
 	return changed, nil
-}
-
-// withHostGroups returns a list of groups with those of the host that an account
-// has as they are now, after the others.
-func withHostGroups(list []store.AccountGroup, a *Account) []store.AccountGroup {
-	own := a.Facts.HostGroups
-	if len(own) == 0 {
-		return list
-	}
-	others := slices.DeleteFunc(slices.Clone(list), func(g store.AccountGroup) bool {
-		return slices.ContainsFunc(own, func(o store.AccountGroup) bool { return o.ID == g.ID })
-	})
-	return append(others, own...)
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -214,7 +215,7 @@ func (id Identity) normalized() (Identity, *DeniedError) {
 	}
 	id.Attributes = maps.Clone(id.Attributes)
 	for _, path := range slices.Sorted(maps.Keys(id.Attributes)) {
-		if !mappedTexts[path] && wrong == nil {
+		if (&account.Document{}).Mapped(path) == nil && wrong == nil {
 			wrong = denied(DeniedIncomplete, "attribute %q is not a text attribute of a user", path)
 		}
 		id.Attributes[path] = check("attribute "+path, id.Attributes[path], false)

@@ -193,7 +193,7 @@ func (w *randomWalk) operate() {
 	case 6:
 		w.must(d.Release(ctx, a.ID))
 	case 7:
-		w.must(d.Cancel(ctx, a.ID))
+		w.must(d.Keep(ctx, a.ID))
 	case 8:
 		w.must(d.Unbind(ctx, a.ID))
 	}

@@ -2,118 +2,68 @@ package provision
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
-const recordJob = "job"
-
-// job is the durable work of deriving all accounts of a connection again, after
-// a change that touches more accounts than one transaction may. A connection
-// has at most one.
+// A job derives all accounts of a connection again, after a change that touches
+// more accounts than one transaction may. A connection has at most one.
 //
 // The first walk meets every account. It leaves those alone that do not change,
 // and stores what takes something away or changes nothing of what an account
 // may do. It leaves to the second walk who would be deprovisioned, since the
 // mass guard must know first how many they are, and to the third who would only
 // gain. So nobody keeps a right because many others wait for theirs.
-type job struct {
-	Survey   walk `json:"survey"`
-	Removing walk `json:"removing"`
-	Granting walk `json:"granting"`
 
-	// Surveyed says that the first walk has ended, and Removed the second.
-	Surveyed bool `json:"surveyed,omitempty"`
-	Removed  bool `json:"removed,omitempty"`
-
-	// Active is how many active accounts the first walk has met, Gone how many
-	// of them would be deprovisioned, and Hold that these are too many.
-	Active int  `json:"active,omitempty"`
-	Gone   int  `json:"gone,omitempty"`
-	Hold   bool `json:"hold,omitempty"`
-
-	// Force says that the mass guard holds nobody.
-	Force bool `json:"force,omitempty"`
-
-	Accounts int                `json:"accounts"` // derived so far
-	Actor    Actor              `json:"actor"`
-	Cause    *store.ResourceRef `json:"cause,omitempty"`
-}
-
-// waits reports whether an account may not have been derived yet.
-func (j *job) waits(account string) bool {
-	return !j.Surveyed && j.Survey.waits(account) ||
-		!j.Removed && j.Removing.left(account) || j.Granting.left(account)
-}
-
-// renew makes the job derive every account from now on.
-func (j *job) renew() {
-	if j.Surveyed {
-		j.Survey = walk{}
-	} else {
-		j.Survey.renew()
-	}
-	j.Surveyed, j.Active, j.Gone, j.Hold = false, 0, 0, false
-	j.Removed, j.Removing, j.Granting = false, walk{}, walk{}
-}
+const (
+	// walkPage is how many accounts a walk reads at once. walkEvents ends a
+	// batch early: writing costs much more than reading, and other changes wait
+	// meanwhile.
+	walkPage   = 100
+	walkEvents = 100
+)
 
 // startJob asks for all accounts to be derived by [Engine.Run]. A job that is
 // under way begins again. It is guarded when this cause is, also if the one
 // before was not: whom that holds, an operator can still release.
 func (c *change) startJob() error {
 	c.jobs++
-	j, version, err := readJob(c.tx)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		j = &job{}
-	case err != nil:
-		return err
-	default:
-		j.renew()
-	}
-	j.Actor, j.Cause, j.Force = c.actor, c.cause, c.forcing
-	return writeJob(c.tx, j, version)
-}
-
-func readJob(r store.RecordReader) (*job, int64, error) {
-	rec, err := r.Record(recordJob, "derive")
-	if err != nil {
-		return nil, 0, err
-	}
-	var j job
-	if err := json.Unmarshal(rec.Value, &j); err != nil {
-		return nil, 0, fmt.Errorf("provision: stored job: %w", err)
-	}
-	return &j, rec.Version, nil
-}
-
-func writeJob(w store.RecordWriter, j *job, version int64) error {
-	value, err := json.Marshal(j)
+	j, err := records.Job.Load(c.tx, "")
 	if err != nil {
 		return err
 	}
-	return w.PutRecord(&store.Record{Kind: recordJob, Key: "derive", Value: value, Version: version})
+	if j.Stored() {
+		j.Value.Renew()
+	}
+	j.Value.Actor, j.Value.Cause = c.actor, c.resource
+	j.Value.Force = c.verdict != nil && *c.verdict == account.Force
+	return records.Job.Save(c.tx, &j)
+}
+
+// causeOf returns the cause of what a job derives.
+func causeOf(j *records.DeriveJob) cause {
+	why := cause{actor: j.Actor, source: store.SourceOperator, resource: j.Cause}
+	if j.Force {
+		return why.decided(account.Force)
+	}
+	return why
 }
 
 // markPending returns the accounts with Pending set on those that wait for a
 // job.
 func markPending(r store.RecordReader, list []*Account) ([]*Account, error) {
-	j, _, err := readJob(r)
-	if errors.Is(err, store.ErrNotFound) {
-		return list, nil
-	}
-	if err != nil {
-		return nil, err
+	j, err := records.Job.Load(r, "")
+	if err != nil || !j.Stored() {
+		return list, err
 	}
 	out := make([]*Account, len(list))
 	for i, a := range list {
 		out[i] = a
-		if j.waits(a.ID) {
+		if j.Value.Waits(a.ID) {
 			c := *a
 			c.Pending = true
 			out[i] = &c
@@ -122,42 +72,29 @@ func markPending(r store.RecordReader, list []*Account) ([]*Account, error) {
 	return out, nil
 }
 
-// hasJob reports whether a connection has a job, without writing. It says yes
-// when it cannot tell, so that the attempt to work shows the error.
-func (e *Engine) hasJob(ctx context.Context, connection string) bool {
-	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		_, err := r.Record(recordJob, "derive")
-		return err
-	})
-	return !errors.Is(err, store.ErrNotFound)
-}
-
 // work does one batch of the job of a connection and reports whether more is
 // left.
 func (e *Engine) work(ctx context.Context, connection string) (more bool, err error) {
-	var finished *job
-	err = e.update(ctx, connection, Actor{Kind: "system"}, func(c *change) error {
+	var finished *records.DeriveJob
+	err = e.updateFor(ctx, connection, bySystem(), func(c *change) error {
 		more, finished = false, nil
-		j, version, err := readJob(c.tx)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
+		j, err := records.Job.Load(c.tx, "")
+		if err != nil || !j.Stored() {
 			return err
 		}
-		c.actor, c.cause, c.forcing = j.Actor, j.Cause, j.Force
-		done, err := c.batch(j)
+		c.cause = causeOf(&j.Value)
+		done, err := (&worker{change: c, job: &j.Value}).batch()
 		if err != nil {
 			return err
 		}
 		if !done {
 			more = true
-			return writeJob(c.tx, j, version)
+			return records.Job.Save(c.tx, &j)
 		}
-		if err := c.tx.DeleteRecord(recordJob, "derive", version); err != nil {
+		if err := records.Job.Delete(c.tx, "", j.Version); err != nil {
 			return err
 		}
-		finished = j
+		finished = &j.Value
 		return c.append(&store.Event{Type: store.JobFinished})
 	})
 	if err == nil && finished != nil {
@@ -166,111 +103,168 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 	return more, err
 }
 
-// batch does the next part of a job and reports whether the job is done.
-func (c *change) batch(j *job) (done bool, err error) {
+// hasJob reports whether a connection has a job, without writing. It says yes
+// when it cannot tell, so that the attempt to work shows the error.
+func (e *Engine) hasJob(ctx context.Context, connection string) bool {
+	j, err := records.Job.View(ctx, e.Store, connection, "")
+	return j.Stored() || err != nil
+}
+
+// worker does a batch of a job in one transaction.
+type worker struct {
+	*change
+	job *records.DeriveJob
+}
+
+// batch does the next part of the job and reports whether the job is done.
+func (w *worker) batch() (done bool, err error) {
+	j := w.job
 	switch {
 	case !j.Surveyed:
-		guarded := c.engine.Limits.deprovision() >= 0 && !j.Force
-		j.Surveyed, err = j.Survey.step(c, func(a *Account) error { return c.survey(j, a, guarded) })
+		j.Surveyed, err = w.step(&j.Survey, w.survey)
 		if err == nil && j.Surveyed && j.Gone > 0 {
-			err = c.decideHold(j)
+			err = w.decideHold()
 		}
-	case !j.Removed && j.Removing.some():
-		c.holding = j.Hold
-		j.Removed, err = j.Removing.step(c, func(a *Account) error { return c.remove(j, a) })
-	case j.Granting.some():
-		done, err = j.Granting.step(c, func(a *Account) error {
-			j.Accounts++
-			return c.resettle(a)
+	case !j.Removed && j.Removing.Some():
+		if j.Hold {
+			w.cause = w.decided(account.Hold)
+		}
+		j.Removed, err = w.step(&j.Removing, w.remove)
+	case j.Granting.Some():
+		done, err = w.step(&j.Granting, func(list []*Account) error {
+			j.Accounts += len(list)
+			return w.deriveAgain(list...)
 		})
 	}
-	finished := j.Surveyed && (j.Removed || !j.Removing.some()) && (done || !j.Granting.some())
-	return finished, err
+	return j.Done(done), err
 }
 
-// survey settles a stored account, or leaves it to a later walk: to the second
-// if it would be deprovisioned and that is guarded, to the third if it would
+// step calls visit with the accounts of the next batch of a walk, a page at a
+// time, and reports whether the walk is done.
+func (w *worker) step(walk *records.Walk, visit func([]*Account) error) (done bool, err error) {
+	most := w.engine.Limits.batch()
+	for n := 0; n < most && w.events < walkEvents && !done; {
+		var list []*Account
+		if list, done, err = nextPage(w.tx, walk, min(walkPage, most-n)); err != nil {
+			return false, err
+		}
+		if err := visit(list); err != nil {
+			return false, err
+		}
+		n += len(list)
+	}
+	return done, nil
+}
+
+// nextPage returns the next accounts of a walk, at most size, and reports whether
+// they are the last.
+func nextPage(r store.AccountReader, walk *records.Walk, size int) (list []*Account, done bool, err error) {
+	if len(walk.Left) > 0 {
+		ids, done := walk.Take(size)
+		for _, id := range ids {
+			a, err := r.Account(id)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, false, err
+			}
+			list = append(list, a)
+		}
+		return list, done, nil
+	}
+	if list, err = r.Accounts(store.AccountQuery{After: walk.Cursor, Limit: size}); err != nil {
+		return nil, false, err
+	}
+	ids := make([]string, len(list))
+	for i, a := range list {
+		ids[i] = a.ID
+	}
+	met, done := walk.Met(ids, len(list) == size)
+	return list[:met], done, nil
+}
+
+// survey derives stored accounts, or leaves them to a later walk: to the second
+// if they would be deprovisioned and that is guarded, to the third if they would
 // only gain.
-func (c *change) survey(j *job, before *Account, guarded bool) error {
-	if before.Status == policy.Deleted {
-		return nil
-	}
-	c.counting = guarded
-	after, notes, err := c.prepareAgain(before)
-	c.counting = false
-	if err != nil {
-		return err
-	}
-	if before.Status == policy.Active {
-		j.Active++
-		if guarded && after.Status != policy.Active {
-			j.Gone++
-			j.Removing.leave(before.ID)
-			return nil
+func (w *worker) survey(stored []*Account) error {
+	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force
+	return w.each(stored, func(d account.Decision, before *Account) error {
+		if before.Status == policy.Active {
+			w.job.Active++
+			leaves, err := w.leaves(d)
+			if err != nil {
+				return err
+			}
+			if guarded && leaves {
+				w.job.Gone++
+				w.job.Removing.Leave(before.ID)
+				return nil
+			}
 		}
-	}
-	return c.settleUnlessGain(j, before, after, notes)
+		return w.storeUnlessGain(d, account.LetGo)
+	})
 }
 
-// decideHold decides whether the second walk of a job holds the accounts that
-// it meets.
-func (c *change) decideHold(j *job) (err error) {
-	if j.Removing.Many {
-		j.Granting = walk{} // the second walk meets all, and leaves them again
+// decideHold decides whether the second walk holds the accounts that it meets.
+func (w *worker) decideHold() (err error) {
+	if w.job.Removing.Many {
+		w.job.Granting = records.Walk{} // the second walk meets all, and leaves them again
 	}
-	j.Hold, err = c.tooManyOf(j.Gone, j.Active)
+	w.job.Hold, err = w.mass.tooManyOf(w.job.Gone, w.job.Active)
 	return err
 }
 
-// remove settles a stored account unless it would only gain.
-func (c *change) remove(j *job, before *Account) error {
-	if before.Status == policy.Deleted {
-		return nil
-	}
-	after, notes, err := c.prepareAgain(before)
+// remove derives stored accounts unless they would only gain.
+func (w *worker) remove(stored []*Account) error {
+	return w.each(stored, func(d account.Decision, _ *Account) error {
+		verdict, err := w.verdictOn([]account.Decision{d})
+		if err != nil {
+			return err
+		}
+		return w.storeUnlessGain(d, verdict)
+	})
+}
+
+// each decides about stored accounts, all at once, and visits each.
+func (w *worker) each(stored []*Account, visit func(account.Decision, *Account) error) error {
+	list, err := w.reread(stored)
 	if err != nil {
 		return err
 	}
-	return c.settleUnlessGain(j, before, after, notes)
-}
-
-// settleUnlessGain settles a prepared account, or leaves it to the last walk of
-// a job when there is only something to give.
-func (c *change) settleUnlessGain(j *job, before, after *Account, notes []store.EventType) error {
-	if gains(before, after) && !gains(after, before) {
-		j.Granting.leave(before.ID)
-		return nil
-	}
-	j.Accounts++
-	if err := c.settlePrepared(before, after, notes); err != nil {
+	decisions, err := w.decide(list...)
+	if err != nil {
 		return err
 	}
-	waits, err := c.waitsForDefaults(after)
+	for i, d := range decisions {
+		if err := visit(d, list[i].before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeUnlessGain stores what becomes of an account, or leaves it to the last walk
+// when there is only something to give.
+func (w *worker) storeUnlessGain(d account.Decision, verdict account.Verdict) error {
+	if w.verdict != nil {
+		verdict = *w.verdict
+	}
+	out, err := w.settle(d, verdict)
+	if err != nil {
+		return err
+	}
+	if account.Gains(out.Before, out.After) && !account.Gains(out.After, out.Before) {
+		w.job.Granting.Leave(out.Before.ID)
+		return nil
+	}
+	w.job.Accounts++
+	if err := w.store(&out); err != nil {
+		return err
+	}
+	waits, err := w.defaults().waits(out.After)
 	if waits {
-		j.Granting.leave(before.ID)
+		w.job.Granting.Leave(out.Before.ID)
 	}
 	return err
-}
-
-// gains reports whether an account may do something after that it may not
-// before.
-func gains(before, after *Account) bool {
-	switch {
-	case after.Status == policy.Active && before.Status != policy.Active,
-		after.SiteAdmin && !before.SiteAdmin,
-		after.ReadOnlySiteAdmin && !before.ReadOnlySiteAdmin:
-		return true
-	}
-	for _, role := range after.Roles {
-		if !slices.Contains(before.Roles, role) {
-			return true
-		}
-	}
-	for _, g := range after.Groups {
-		had := slices.IndexFunc(before.Groups, func(have store.AccountGroup) bool { return have.ID == g.ID })
-		if had < 0 || g.Admin && !before.Groups[had].Admin {
-			return true
-		}
-	}
-	return false
 }

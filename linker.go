@@ -2,10 +2,11 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -59,66 +60,35 @@ func (e *Engine) localAccounts(ctx context.Context, connection string, q LocalQu
 	return list, nil
 }
 
-// recordHost says which account is linked to an account of the host, by the
-// host's id.
-const recordHost = "host"
-
-// askLinker is the error by which a transaction ends to ask the host for its
-// accounts: nobody waits for the host inside one.
-type askLinker struct{ query LocalQuery }
-
-func (*askLinker) Error() string { return "provision: the host must be asked" }
-
-// linkingUpdate is [Engine.update] for a change that may create somebody new. It
-// runs fn again with what the host answers, as long as it asks.
-func (d *Directory) linkingUpdate(ctx context.Context, fn func(*change) error) error {
-	asked := map[LocalQuery][]LocalAccount{}
-	for {
-		err := d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
-			c.local = asked
-			return fn(c)
-		})
-		var ask *askLinker
-		if !errors.As(err, &ask) {
-			return err
-		}
-		list, err := d.engine.localAccounts(ctx, d.connection, ask.query)
-		if err != nil {
-			return err
-		}
-		asked[ask.query] = list
-	}
-}
-
 // linkNew links the account of somebody new to one that the host had before. Each
 // of those is linked once: whoever has its name later is somebody else.
-func (c *change) linkNew(after *Account, p person) error {
+func (c *change) linkNew(next *Account, p account.Person) error {
 	if c.engine.Linker == nil {
 		return nil
 	}
-	q := LocalQuery{UserName: p.userName, Email: p.email}
-	local, answered := c.local[q]
+	q := LocalQuery{UserName: p.UserName, Email: p.Email}
+	local, answered := c.host.local[q]
 	if !answered {
-		return &askLinker{query: q}
+		return &askHost{local: q}
 	}
-	host, refused := linkLocal(c.conn, local, p.userName, p.email)
+	host, refused := linkLocal(c.conn, local, p.UserName, p.Email)
 	if refused != nil {
 		return refused
 	}
 	if host == "" {
 		return nil
 	}
-	linked, err := c.mark(recordHost, url.QueryEscape(host))
+	linked, err := records.HostAccount.Value(c.tx, url.QueryEscape(host))
 	if err != nil {
 		return err
 	}
 	if linked != "" {
-		d := denied(DeniedConflict, "the account %q of the host, which %q would be linked to, is linked to the account %q", host, p.userName, linked)
+		d := denied(DeniedConflict, "the account %q of the host, which %q would be linked to, is linked to the account %q", host, p.UserName, linked)
 		d.Account = linked
 		return d
 	}
-	after.HostID = host
-	return c.putMark(recordHost, url.QueryEscape(host), after.ID)
+	next.HostID = host
+	return records.HostAccount.Put(c.tx, url.QueryEscape(host), next.ID)
 }
 
 // linkLocal returns the id of the host's account that somebody new is linked to,

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -26,13 +28,13 @@ import (
 // [ErrNotFound] for an unknown connection. What Login writes is recorded as
 // written by the source JIT.
 func (d *Directory) Login(ctx context.Context, id Identity) (*Account, error) {
-	d = d.As(Actor{Kind: string(store.SourceJIT), ID: d.actor.ID})
-	account, err := d.login(ctx, id)
+	d = d.via(store.SourceJIT)
+	a, err := d.login(ctx, id)
 	var refused *DeniedError
 	if errors.As(err, &refused) {
 		return nil, errors.Join(err, d.recordDenial(ctx, refused))
 	}
-	return account, err
+	return a, err
 }
 
 func (d *Directory) login(ctx context.Context, id Identity) (*Account, error) {
@@ -40,14 +42,14 @@ func (d *Directory) login(ctx context.Context, id Identity) (*Account, error) {
 	if wrong != nil {
 		return nil, wrong
 	}
-	var account *Account
-	err := d.linkingUpdate(ctx, func(c *change) error {
+	var entered *Account
+	err := d.update(ctx, d.why(), func(c *change) error {
 		l := &login{change: c, identity: &id}
 		a, err := l.run()
-		account = a
+		entered = a
 		return err
 	})
-	return account, err
+	return entered, err
 }
 
 // login is one login inside a transaction. When it fails, nothing is stored.
@@ -55,6 +57,7 @@ type login struct {
 	*change
 	identity *Identity
 	gone     *Account // bound to the identity, and its resource was deleted
+	appeared []string // names of groups that the login has created
 }
 
 // loginPerson is somebody whom a login has found.
@@ -88,84 +91,105 @@ func (l *login) create() (*Account, error) {
 	if id.userName() == "" {
 		return nil, denied(DeniedIncomplete, "there is neither a user name nor an e-mail to create an account with")
 	}
-	r, err := l.createResource(TypeUser, l.document(nil).content())
+	doc := account.Document{}
+	l.say(&doc)
+	r, err := l.createResource(TypeUser, doc.Content())
 	if err != nil {
 		return nil, err
 	}
-	after, err := l.startAccount(nil, r.ID)
+	next, err := l.startAccount(nil, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	person := readPerson(r.Document, l.conn.attributes)
-	person.writeTo(after)
-	if err := l.linkNew(after, person); err != nil {
+	person := account.Read(r.Document, l.conn.attributes)
+	person.WriteTo(next)
+	if err := l.linkNew(next, person); err != nil {
 		return nil, err
 	}
-	return l.enter(&loginPerson{resource: r}, after)
+	return l.enter(&loginPerson{resource: r}, next)
 }
 
 // update brings somebody known up to date.
 func (l *login) update(p *loginPerson) (*Account, error) {
-	after := p.account.Clone()
-	l.cause = &store.ResourceRef{Type: TypeUser, ID: p.resource.ID}
+	next := p.account.Clone()
+	l.resource = &store.ResourceRef{Type: TypeUser, ID: p.resource.ID}
 	if p.resource.Source == store.SourceJIT {
-		if err := l.writeUser(p, after); err != nil {
+		if err := l.writeUser(p, next); err != nil {
 			return nil, err
 		}
 	}
-	return l.enter(p, after)
+	return l.enter(p, next)
 }
 
-// enter settles the account and lets the person in, or refuses.
-func (l *login) enter(p *loginPerson, after *Account) (*Account, error) {
-	before := p.account
-	l.entering = after.ID
-	if after.Facts.Login == nil {
-		after.Facts.Login = &store.LoginFacts{}
+// enter derives the account and lets the person in, or refuses.
+func (l *login) enter(p *loginPerson, next *Account) (*Account, error) {
+	if next.Facts.Login == nil {
+		next.Facts.Login = &store.LoginFacts{}
 	}
-	if err := l.writeGroups(p, after); err != nil {
+	if err := l.writeGroups(p, next); err != nil {
 		return nil, err
 	}
-	if err := l.bind(after); err != nil {
+	if err := l.bind(next); err != nil {
 		return nil, err
 	}
-	if err := l.giveDefaults(before, after); err != nil {
+	if err := l.giveDefaults(p.account, next); err != nil {
 		return nil, err
 	}
-	decided, err := l.prepare(before, after, false)
+	out, err := l.settleLogin(p, next)
 	if err != nil {
 		return nil, err
 	}
-	if refused := l.refusal(p, after, decided.admitted); refused != nil {
-		return nil, refused
-	}
-	after.Facts.LoggedIn = true
-	if err := l.settlePrepared(before, after, decided.notes); err != nil {
+	if err := l.store(&out); err != nil {
 		return nil, err
 	}
-	return after.Clone(), nil
+	for _, name := range l.appeared {
+		if err := l.groupNameAppeared(name); err != nil {
+			return nil, err
+		}
+	}
+	return out.After.Clone(), nil
+}
+
+// settleLogin decides about the account and refuses whom the policy does not let
+// in.
+func (l *login) settleLogin(p *loginPerson, next *Account) (out account.Output, err error) {
+	groups, err := readGraph(l.tx, l.conn.policy, next)
+	if err != nil {
+		return out, err
+	}
+	d := account.Decide(account.Input{
+		Before: p.account, Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Source: l.source, LogsIn: true,
+	})
+	verdict, err := l.verdictOn([]account.Decision{d})
+	if err != nil {
+		return out, err
+	}
+	if out, err = l.settle(d, verdict); err != nil {
+		return out, err
+	}
+	return out, l.refusal(p, out.After, d.Admitted())
 }
 
 // giveDefaults adds the default groups whose moment has come.
-func (l *login) giveDefaults(before, after *Account) error {
+func (l *login) giveDefaults(before, next *Account) error {
 	if before == nil {
-		if err := l.owesDefaults(after, policy.AtCreation); err != nil {
+		if err := l.defaults().owe(next, policy.AtCreation); err != nil {
 			return err
 		}
 	}
-	if !after.Facts.LoggedIn {
-		if err := l.owesDefaults(after, policy.AtLogin); err != nil {
+	if !next.Facts.LoggedIn {
+		if err := l.defaults().owe(next, policy.AtLogin); err != nil {
 			return err
 		}
 	}
-	return l.retryDefaults(after)
+	return l.defaults().retry(next)
 }
 
 // refusal says why an account that is settled may not log in, or nil. The gate
 // is for people whom only logins know; the others have the status that it gave
 // them. Whom a guard keeps, it keeps able to log in.
 func (l *login) refusal(p *loginPerson, after *Account, admitted bool) error {
-	own := p.resource.Source == store.SourceJIT && !slices.ContainsFunc(after.Reasons, isGuardReason)
+	own := p.resource.Source == store.SourceJIT && !slices.ContainsFunc(after.Reasons, account.IsGuardReason)
 	who := l.identity.userName()
 	var refused *DeniedError
 	switch {
@@ -182,105 +206,131 @@ func (l *login) refusal(p *loginPerson, after *Account, admitted bool) error {
 	return refused
 }
 
-// document returns the user resource with what the identity says. was is nil for
-// a new one.
-func (l *login) document(was *Resource) userDocument {
-	doc := userDocument{}
-	if was != nil {
-		doc = readUserDocument(was.Document)
+// say writes what the identity says to a user that only logins write.
+func (l *login) say(doc *account.Document) {
+	l.identity.say(doc)
+	if l.conn.externalIDImmutable() {
+		account.Say(&doc.ExternalID, l.identity.ID)
 	}
-	doc.say(l.identity)
-	if l.conn.externalIDImmutable() && l.identity.ID != "" {
-		doc["externalId"] = l.identity.ID
+}
+
+// say writes what the identity says to a user, but for its id. What it does not
+// say stays.
+func (id *Identity) say(doc *account.Document) {
+	account.Say(&doc.UserName, id.UserName)
+	if doc.UserName == "" {
+		doc.UserName = id.Email
 	}
-	return doc
+	if id.Email != "" {
+		doc.SetEmail(id.Email)
+	}
+	account.Say(&doc.Name.Formatted, id.Name)
+	account.Say(&doc.Name.GivenName, id.GivenName)
+	account.Say(&doc.Name.FamilyName, id.FamilyName)
+	account.Say(&doc.DisplayName, id.DisplayName)
+	account.Say(&doc.TimeZone, id.TimeZone)
+	account.Say(&doc.Enterprise.Organization, id.Company)
+	for path, text := range id.Attributes {
+		account.Say(doc.Mapped(path), text)
+	}
 }
 
 // createResource stores a new resource that logins own.
-func (l *login) createResource(typ string, content Content) (*Resource, error) {
+func (l *login) createResource(typ string, content account.Content) (*Resource, error) {
 	id, err := l.engine.newID()
 	if err != nil {
 		return nil, err
 	}
 	d := &Draft{change: l.change, resource: Resource{ID: id, Type: typ, Created: l.now}}
-	d.Write(content)
-	l.cause = &store.ResourceRef{Type: typ, ID: id}
+	d.Write(Content(content))
+	l.resource = &store.ResourceRef{Type: typ, ID: id}
 	if err := d.put(); err != nil {
 		return nil, err
 	}
-	return &d.resource, l.putMark(recordJIT, jitWrote, "yes")
+	return &d.resource, records.LoginsWrote.Put(l.tx, "", true)
 }
 
 // writeUser gives a person whom only logins write what the identity says. A user
 // name or an e-mail that somebody else has is left out, and an event says so.
-func (l *login) writeUser(p *loginPerson, after *Account) error {
-	doc := l.document(p.resource)
-	was := readUserDocument(p.resource.Document)
+func (l *login) writeUser(p *loginPerson, next *Account) error {
+	was, err := account.ReadDocument(p.resource.Document)
+	if err != nil {
+		return err
+	}
+	doc := was
+	l.say(&doc)
 	var kept []store.Change
-	for _, path := range []string{"userName", "emails.value"} {
-		if policy.EqualFold(doc[path], was[path]) {
+	for _, f := range []struct {
+		path     string
+		was, now string
+		restore  func()
+	}{
+		{"userName", was.UserName, doc.UserName, func() { doc.UserName = was.UserName }},
+		{"emails.value", was.Email(), doc.Email(), func() { doc.SetEmail(was.Email()) }},
+	} {
+		if policy.EqualFold(f.now, f.was) {
 			continue
 		}
-		taken, err := l.taken(doc[path], p.resource.ID)
+		taken, err := l.taken(f.now, p.resource.ID)
 		if err != nil {
 			return err
 		}
 		if taken {
-			kept = append(kept, textChange(path, was[path], doc[path]))
-			doc[path] = was[path]
+			kept = append(kept, account.TextChange(f.path, f.was, f.now))
+			f.restore()
 		}
 	}
-	content := doc.content()
+	content := doc.Content()
 	if string(content.Document) != string(p.resource.Document) {
 		d := &Draft{change: l.change, resource: *p.resource, before: p.resource}
-		d.Write(content)
+		d.Write(Content(content))
 		if err := d.put(); err != nil {
 			return err
 		}
-		readPerson(content.Document, l.conn.attributes).writeTo(after)
+		account.Read(content.Document, l.conn.attributes).WriteTo(next)
 	}
 	if len(kept) == 0 {
 		return nil
 	}
-	return l.emailConflict(after, kept)
+	return l.emailConflict(next, kept)
 }
 
 // emailConflict tells, once for each value, that a name or an e-mail was kept.
-func (l *login) emailConflict(after *Account, kept []store.Change) error {
+func (l *login) emailConflict(next *Account, kept []store.Change) error {
 	told := ""
 	for _, k := range kept {
 		told += k.Attribute + string(k.After)
 	}
-	if was, err := l.mark(recordConflict, after.ID); err != nil || was == told {
+	if was, err := records.Conflict.Value(l.tx, next.ID); err != nil || was == told {
 		return err
 	}
-	if err := l.putMark(recordConflict, after.ID, told); err != nil {
+	if err := records.Conflict.Put(l.tx, next.ID, told); err != nil {
 		return err
 	}
-	return l.append(&store.Event{Type: store.AccountEmailConflict, AccountID: after.ID, Changes: kept})
+	return l.append(&store.Event{Type: store.AccountEmailConflict, AccountID: next.ID, Changes: kept})
 }
 
 // bind remembers the ids by which the next login finds the account. A NameID
 // that is another's now stays theirs: it says less than what the person was found
 // by. A new NameID takes the place of the old one.
-func (l *login) bind(after *Account) error {
-	facts := after.Facts.Login
-	for _, key := range l.keys() {
+func (l *login) bind(next *Account) error {
+	facts := next.Facts.Login
+	for _, key := range l.identity.keys() {
 		if slices.Contains(facts.Keys, key) {
 			continue
 		}
-		if other, err := l.boundTo(key); err != nil {
+		if other, err := l.finder().boundTo(key); err != nil {
 			return err
-		} else if other != nil && other.ID != after.ID && other.ResourceID != "" {
+		} else if other != nil && other.ID != next.ID && other.ResourceID != "" {
 			continue
 		}
 		if i := slices.IndexFunc(facts.Keys, func(have string) bool { return sameKind(have, key) }); i >= 0 {
-			if err := l.clearMark(recordIdentity, facts.Keys[i]); err != nil {
+			if err := records.Identity.Clear(l.tx, facts.Keys[i]); err != nil {
 				return err
 			}
 			facts.Keys = slices.Delete(facts.Keys, i, i+1)
 		}
-		if err := l.putMark(recordIdentity, key, after.ID); err != nil {
+		if err := records.Identity.Put(l.tx, key, next.ID); err != nil {
 			return err
 		}
 		facts.Keys = append(facts.Keys, key)
@@ -298,7 +348,7 @@ func (d *Directory) recordDenial(ctx context.Context, refused *DeniedError) erro
 	if err != nil || !first {
 		return err
 	}
-	return d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
+	return d.update(ctx, d.why(), func(c *change) error {
 		why := policy.Reason{Effect: "login denied: " + string(refused.Code)}
 		return c.append(&store.Event{
 			Type: store.LoginDenied, AccountID: refused.Account,

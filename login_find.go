@@ -1,57 +1,16 @@
 package provision
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
-const (
-	// recordIdentity binds an id that logins assert to an account.
-	recordIdentity = "identity"
-
-	// recordJIT marks a connection in which a login has created a resource, under
-	// the key jitWrote.
-	recordJIT = "jit"
-	jitWrote  = "wrote"
-
-	// recordConflict holds the name or e-mail of which an account was told that
-	// somebody else has it.
-	recordConflict = "conflict"
-
-	effectNotCreated = "nobody is created"
-)
-
-// What keys of recordIdentity begin with.
-const (
-	keyOfID     = "id/"
-	keyOfNameID = "nameid/"
-)
-
-// keys returns the keys of the identity, the immutable id first.
-func (l *login) keys() []string {
-	var keys []string
-	if l.identity.ID != "" {
-		keys = append(keys, idKey(l.identity.ID))
-	}
-	if n := l.identity.NameID; n.key() != "" {
-		keys = append(keys, keyOfNameID+url.QueryEscape(n.NameQualifier)+"/"+url.QueryEscape(n.SPNameQualifier)+"/"+url.QueryEscape(n.key()))
-	}
-	return keys
-}
-
-func idKey(id string) string { return keyOfID + url.QueryEscape(id) }
-
-// sameKind reports whether two keys are ids of the same kind, of which a person
-// has one: both immutable ids, or both NameIDs with the same qualifiers.
-func sameKind(a, b string) bool {
-	return a[:strings.LastIndexByte(a, '/')] == b[:strings.LastIndexByte(b, '/')]
-}
+const effectNotCreated = "nobody is created"
 
 // find returns the person of the identity, or nil for somebody unknown. Whoever
 // resembles a person to whom the identity may not be linked is refused: creating
@@ -101,7 +60,7 @@ func (l *login) differs(a *Account) string {
 	case l.conn.externalIDImmutable() && a.ExternalID != "" && a.ExternalID != id:
 		return fmt.Sprintf("its externalId is %q, and the asserted id is %q", a.ExternalID, id)
 	}
-	for _, key := range l.keys() {
+	for _, key := range l.identity.keys() {
 		for _, have := range keysOf(a) {
 			if have != key && sameKind(have, key) {
 				return fmt.Sprintf("it is bound to %q, and %q was asserted", have, key)
@@ -113,22 +72,9 @@ func (l *login) differs(a *Account) string {
 
 // boundBy reports whether an account is bound to the identity's key of a kind.
 func (l *login) boundBy(a *Account, kind string) bool {
-	return slices.ContainsFunc(l.keys(), func(key string) bool {
+	return slices.ContainsFunc(l.identity.keys(), func(key string) bool {
 		return strings.HasPrefix(key, kind) && slices.Contains(keysOf(a), key)
 	})
-}
-
-// bound reports whether an account is bound to any key of a kind.
-func bound(a *Account, kind string) bool {
-	return slices.ContainsFunc(keysOf(a), func(key string) bool { return strings.HasPrefix(key, kind) })
-}
-
-// keysOf returns the keys that an account is bound to.
-func keysOf(a *Account) []string {
-	if a.Facts.Login == nil {
-		return nil
-	}
-	return a.Facts.Login.Keys
 }
 
 // byID finds the account that is bound to the immutable id.
@@ -138,11 +84,11 @@ func (l *login) byID() (*loginPerson, error) { return l.byKey(keyOfID) }
 func (l *login) byNameID() (*loginPerson, error) { return l.byKey(keyOfNameID) }
 
 func (l *login) byKey(kind string) (*loginPerson, error) {
-	for _, key := range l.keys() {
+	for _, key := range l.identity.keys() {
 		if !strings.HasPrefix(key, kind) {
 			continue
 		}
-		if a, err := l.boundTo(key); err != nil || a != nil {
+		if a, err := l.finder().boundTo(key); err != nil || a != nil {
 			if err != nil {
 				return nil, err
 			}
@@ -150,20 +96,6 @@ func (l *login) byKey(kind string) (*loginPerson, error) {
 		}
 	}
 	return nil, nil
-}
-
-// boundTo returns the account that is bound to a key, or nil. When the account
-// is gone, whoever comes is somebody new.
-func (c *change) boundTo(key string) (*Account, error) {
-	account, err := c.mark(recordIdentity, key)
-	if err != nil || account == "" {
-		return nil, err
-	}
-	a, err := c.tx.Account(account)
-	if errors.Is(err, store.ErrNotFound) || err == nil && a.Status == policy.Deleted {
-		return nil, nil
-	}
-	return a, err
 }
 
 // person returns the person of an account, or nil where the identity provider
@@ -209,12 +141,12 @@ func (l *login) byUserName() (*loginPerson, error) {
 // personOf returns the person of a resource. One whose account was deleted while
 // the identity provider says that they are not active stays out.
 func (l *login) personOf(r *Resource) (*loginPerson, error) {
-	a, err := l.tx.AccountOf(r.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, denied(DeniedDisabled, "the account of %q was deleted", r.Display)
-	}
+	a, err := l.finder().accountOf(r.ID)
 	if err != nil {
 		return nil, err
+	}
+	if a == nil {
+		return nil, denied(DeniedDisabled, "the account of %q was deleted", r.Display)
 	}
 	return &loginPerson{resource: r, account: a}, nil
 }
@@ -256,7 +188,7 @@ func (l *login) byLikeness() (*loginPerson, error) {
 	if len(found) == 1 && l.mayLink(p) {
 		return p, nil
 	}
-	known := documentText(p.resource.Document, "userName")
+	known := account.Text(p.resource.Document, "userName")
 	d := denied(DeniedConflict, "%q was asserted, which belongs to the user %q; without a mapped immutable id, or option link, they are not known to be one person", asserted, known)
 	d.Account = p.account.ID
 	return nil, d
@@ -317,23 +249,7 @@ func (l *login) taken(value, resource string) (bool, error) {
 }
 
 func (l *login) users(attribute, value string) ([]*Resource, error) {
-	return l.withKey(TypeUser, attribute, value)
-}
-
-// likenessLimit is how many resources with the same value matter.
-const likenessLimit = 10
-
-// withKey returns resources that have a value of an indexed attribute.
-func (c *change) withKey(typ, attribute, value string) ([]*Resource, error) {
-	compare := store.Compare{
-		Path: store.Path{Keys: strings.Split(attribute, "."), Type: store.String}, Op: store.EQ,
-		Value: value, Key: attribute, Folded: policy.Fold(value),
-	}
-	if attribute == "externalId" {
-		compare.Path.Type, compare.Folded = store.Exact, value
-	}
-	page, err := c.tx.Query(store.Query{Types: []string{typ}, Limit: likenessLimit, NoTotal: true, Filter: compare})
-	return page.Resources, err
+	return l.finder().withKey(TypeUser, attribute, value)
 }
 
 // externalIDImmutable reports whether an externalId may identify a person at

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -35,7 +36,7 @@ func (l *login) writeGroups(p *loginPerson, after *Account) error {
 		return nil
 	}
 	facts.Evidence = policy.Known
-	if err := l.noteEvidence(after); err != nil {
+	if err := noteEvidence(l.tx, after, l.now); err != nil {
 		return err
 	}
 	return l.setGroups(p, facts)
@@ -113,7 +114,7 @@ func (l *login) leaveGroup(m store.Membership) error {
 // by its whole value, so that a group that somebody makes later is not taken for
 // it. Where it matters which is meant, patterns name the value: id:VALUE.
 func (l *login) group(asserted IdentityGroup) (*Resource, error) {
-	found, err := l.withKey(TypeGroup, "externalId", asserted.Value)
+	found, err := l.finder().withKey(TypeGroup, "externalId", asserted.Value)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (l *login) group(asserted IdentityGroup) (*Resource, error) {
 		return found[0], nil
 	}
 	for _, name := range []string{asserted.Name, asserted.Value} {
-		if found, err = l.withKey(TypeGroup, "displayName", name); err != nil {
+		if found, err = l.finder().withKey(TypeGroup, "displayName", name); err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
@@ -134,16 +135,15 @@ func (l *login) group(asserted IdentityGroup) (*Resource, error) {
 	return found[0], nil
 }
 
+// createGroup creates a group. Accounts that wait for its name get it when the
+// one that logs in is stored.
 func (l *login) createGroup(value, name string) (*Resource, error) {
-	cause := l.cause
-	g, err := l.createResource(TypeGroup, groupContent(value, name, l.conn.uniqueGroupNames()))
+	person := l.resource
+	g, err := l.createResource(TypeGroup, account.GroupContent(value, name, l.conn.uniqueGroupNames()))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.append(&store.Event{Type: store.GroupCreated}); err != nil {
-		return nil, err
-	}
-	err = l.groupNameAppeared(name)
-	l.cause = cause
+	err = l.append(&store.Event{Type: store.GroupCreated})
+	l.resource, l.appeared = person, append(l.appeared, name)
 	return g, err
 }

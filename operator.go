@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -13,22 +15,22 @@ import (
 //
 // The error is [ErrNotFound] for an unknown or deleted account, and a
 // [*GuardError] for the last site admin.
-func (d *Directory) Disable(ctx context.Context, account string) error {
-	return d.setOperatorBlock(ctx, account, true)
+func (d *Directory) Disable(ctx context.Context, id string) error {
+	return d.setOperatorBlock(ctx, id, true)
 }
 
 // Enable lifts the block of [Directory.Disable]. The account then gets what the
 // policy says; a block of the identity provider stays. The error is
 // [ErrNotFound] for an unknown or deleted account.
-func (d *Directory) Enable(ctx context.Context, account string) error {
-	return d.setOperatorBlock(ctx, account, false)
+func (d *Directory) Enable(ctx context.Context, id string) error {
+	return d.setOperatorBlock(ctx, id, false)
 }
 
-func (d *Directory) setOperatorBlock(ctx context.Context, account string, blocked bool) error {
-	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
+func (d *Directory) setOperatorBlock(ctx context.Context, id string, blocked bool) error {
+	return d.changeAccount(ctx, id, func(c *change, before *Account) error {
 		after := before.Clone()
-		setBlock(&after.Facts.Blocks, store.SourceOperator, blocked)
-		return c.settle(before, after, after.ResourceID == "")
+		account.SetBlock(&after.Facts, store.SourceOperator, blocked)
+		return c.derive(derivation{before, after})
 	})
 }
 
@@ -37,19 +39,20 @@ func (d *Directory) setOperatorBlock(ctx context.Context, account string, blocke
 // is for a person whose identity provider gave them another id, after an operator
 // has made sure that it is the same person. The error is [ErrNotFound] for an
 // unknown or deleted account.
-func (d *Directory) Unbind(ctx context.Context, account string) error {
-	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
+func (d *Directory) Unbind(ctx context.Context, id string) error {
+	return d.changeAccount(ctx, id, func(c *change, before *Account) error {
 		if len(keysOf(before)) == 0 {
 			return nil
 		}
 		for _, key := range keysOf(before) {
-			if err := c.clearMark(recordIdentity, key); err != nil {
+			if err := records.Identity.Clear(c.tx, key); err != nil {
 				return err
 			}
 		}
 		after := before.Clone()
 		after.Facts.Login.Keys = nil
-		return c.storeAccount(before, after, []store.EventType{store.AccountUpdated})
+		out := account.Compare(before, after, c.now, store.AccountUpdated)
+		return c.store(&out)
 	})
 }
 
@@ -57,17 +60,17 @@ func (d *Directory) Unbind(ctx context.Context, account string) error {
 // than this library. From then on the policy does not change how they
 // authenticate. Default groups that wait for the first login are added.
 // The error is [ErrNotFound] for an unknown or deleted account.
-func (d *Directory) MarkLoggedIn(ctx context.Context, account string) error {
-	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
+func (d *Directory) MarkLoggedIn(ctx context.Context, id string) error {
+	return d.changeAccount(ctx, id, func(c *change, before *Account) error {
 		if before.Facts.LoggedIn {
 			return nil
 		}
 		after := before.Clone()
 		after.Facts.LoggedIn = true
-		if err := c.owesDefaults(after, policy.AtLogin); err != nil {
+		if err := c.defaults().owe(after, policy.AtLogin); err != nil {
 			return err
 		}
-		return c.settle(before, after, after.ResourceID == "")
+		return c.derive(derivation{before, after})
 	})
 }
 
@@ -77,14 +80,14 @@ func (d *Directory) MarkLoggedIn(ctx context.Context, account string) error {
 //
 // The error is [ErrNotFound] for an unknown or deleted account, and a
 // [*GuardError] for the last site admin.
-func (d *Directory) DeleteAccount(ctx context.Context, account string) error {
-	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
-		if isAdmin(before) {
-			last, err := c.lastAdmin(before.ID)
+func (d *Directory) DeleteAccount(ctx context.Context, id string) error {
+	return d.changeAccount(ctx, id, func(c *change, before *Account) error {
+		if account.IsAdmin(before) {
+			other, err := c.otherAdmin(before.ID)
 			if err != nil {
 				return err
 			}
-			if last {
+			if !other {
 				return &GuardError{Guard: guardLastAdmin, Account: before.ID}
 			}
 		}
@@ -96,7 +99,8 @@ func (d *Directory) DeleteAccount(ctx context.Context, account string) error {
 				return err
 			}
 		}
-		return c.bury(before, policy.Reason{Effect: effectDeletedByOperator})
+		out := account.Bury(before, c.now, policy.Reason{Effect: effectDeletedByOperator})
+		return c.store(&out)
 	})
 }
 
@@ -105,17 +109,14 @@ const effectDeletedByOperator = "deleted by an operator"
 
 // changeAccount runs fn on an account that exists. Its events name the resource
 // of the account.
-func (d *Directory) changeAccount(ctx context.Context, account string, fn func(*change, *Account) error) error {
-	return d.engine.update(ctx, d.connection, d.actor, func(c *change) error {
-		a, err := c.tx.Account(account)
+func (d *Directory) changeAccount(ctx context.Context, id string, fn func(*change, *Account) error) error {
+	return d.update(ctx, d.why(), func(c *change) error {
+		a, err := liveAccount(c.tx, id)
 		if err != nil {
 			return err
 		}
-		if a.Status == policy.Deleted {
-			return ErrNotFound
-		}
 		if a.ResourceID != "" {
-			c.cause = &store.ResourceRef{Type: TypeUser, ID: a.ResourceID}
+			c.resource = &store.ResourceRef{Type: TypeUser, ID: a.ResourceID}
 		}
 		return fn(c, a)
 	})

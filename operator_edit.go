@@ -27,11 +27,11 @@ var ErrReported = errors.New("provision: the identity provider reports that the 
 // carry the group.
 func (d *Directory) RemoveGroup(ctx context.Context, account, group string) error {
 	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
-		reported, err := groupsOf(c.tx, c.conn.policy, before)
+		groups, err := readGraph(c.tx, c.conn.policy, before)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(reported.raw, func(g policy.Group) bool { return g.ID == group }) {
+		if groups.Reports(before.ResourceID, group) {
 			return ErrReported
 		}
 		has := func(g store.AccountGroup) bool { return g.ID == group }
@@ -48,7 +48,7 @@ func (d *Directory) RemoveGroup(ctx context.Context, account, group string) erro
 				}
 			}
 		}
-		return c.settleEdited(before, edited)
+		return c.derive(derivation{before, edited})
 	})
 }
 
@@ -99,7 +99,7 @@ func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) 
 		if n := len(edited.Permissions); n > maxEditPermissions && n > len(before.Permissions) {
 			return fmt.Errorf("provision: editing account %q: %w", account, tooManyPermissions())
 		}
-		return c.settleEdited(before, edited)
+		return c.derive(derivation{before, edited})
 	})
 }
 
@@ -131,16 +131,4 @@ func (e *AccountEdit) check() error {
 		}
 	}
 	return nil
-}
-
-// settleEdited settles an account that an operator edited. What it has by the
-// edit is what the policy takes for its present state; the event tells the
-// difference from before.
-func (c *change) settleEdited(before, edited *Account) error {
-	after := edited.Clone()
-	p, err := c.prepare(edited, after, edited.ResourceID == "")
-	if err != nil {
-		return err
-	}
-	return c.settlePrepared(before, after, p.notes)
 }

@@ -19,7 +19,7 @@ func (tn *tenant) operate(userName string, action func(*provision.Directory, str
 	}
 }
 
-func (tn *tenant) operator() *provision.Directory { return tn.dir.As(tester) }
+func (tn *tenant) operator() *provision.Directory { return tn.engine.Directory("acme").As(tester) }
 
 func (tn *tenant) disable(userName string) {
 	tn.t.Helper()

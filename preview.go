@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"time"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -60,21 +60,22 @@ func (d *Directory) Preview(ctx context.Context, config policy.Config) iter.Seq2
 // account it looked at, and whether there may be more.
 func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after string) (page []AccountChange, last string, more bool, err error) {
 	size := d.engine.Limits.batch()
-	err = d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
-		if _, err := d.engine.connections.load(d.connection, r); err != nil {
+	err = d.view(ctx, func(r store.Reader) error {
+		list, err := r.Accounts(store.AccountQuery{After: after, Limit: size})
+		if err != nil {
 			return err
 		}
-		list, err := r.Accounts(store.AccountQuery{After: after, Limit: size})
+		groups, err := readGraph(r, p, list...)
 		if err != nil {
 			return err
 		}
 		var found []AccountChange
 		for _, a := range list {
-			next, err := redecide(r, p, d.engine.now(), a)
-			if err != nil {
-				return err
+			if a.Status == policy.Deleted {
+				continue
 			}
-			if changes := accountChanges(a, next); len(changes) > 0 {
+			next := account.Decide(account.Input{Before: a, Next: a, Groups: groups, Policy: p, Now: d.engine.now()}).Account()
+			if changes := account.Changes(a, next); len(changes) > 0 {
 				found = append(found, AccountChange{AccountID: a.ID, UserName: a.UserName, Changes: changes, Reasons: next.Reasons})
 			}
 		}
@@ -85,20 +86,4 @@ func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after str
 		return nil
 	})
 	return page, last, more, err
-}
-
-// redecide returns what a policy makes of a stored account. A tombstone stays
-// what it is.
-func redecide(r store.Reader, p *policy.Policy, now time.Time, before *Account) (*Account, error) {
-	if before.Status == policy.Deleted {
-		return before, nil
-	}
-	after := before.Clone()
-	facts, groups, err := collect(r, p, now, before, after, before.ResourceID == "")
-	if err != nil {
-		return nil, err
-	}
-	after.EmailVerified = p.TrustsEmail(after.Email)
-	applyDecision(after, p.Decide(facts), groups)
-	return after, nil
 }

@@ -210,7 +210,7 @@ func (r *rederivation) inOne(b *testing.B, fn func(*provision.Directory) error) 
 	b.Helper()
 	err := r.engine.Store.Update(b.Context(), "acme", func(_ context.Context, tx store.Tx) error {
 		engine := &provision.Engine{Store: oneTx{r.engine.Store, tx}, Limits: provision.Limits{Inline: 1}}
-		return fn(engine.Directory("acme").As(provision.Actor{Kind: "scim", ID: "credential"}))
+		return fn(engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"}))
 	})
 	if err != nil {
 		b.Fatal(err)

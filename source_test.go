@@ -16,7 +16,7 @@ import (
 // as returns the tenant with its directory acting as somebody else.
 func (tn *tenant) as(kind string) *tenant {
 	c := *tn
-	c.dir = tn.dir.As(provision.Actor{Kind: kind, ID: "x"})
+	c.dir = tn.dir.Via(store.Source(kind)).As(provision.Actor{Kind: kind, ID: "x"})
 	return &c
 }
 

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/store"
 )
 
@@ -103,13 +104,6 @@ type SyncProblem struct {
 }
 
 const (
-	// recordSync marks what the syncs of a connection have: users that one has
-	// reported, and groups that one has created, by resource id.
-	recordSync = "sync"
-
-	syncHas    = "present"
-	syncAbsent = "absent" // the user was reported once and is not now
-
 	syncBatch    = 200  // objects in one transaction
 	syncPage     = 1000 // objects read at once
 	syncProblems = 100
@@ -147,9 +141,8 @@ const (
 // or the source's own; the report counts what was done until then.
 func (d *Directory) Sync(ctx context.Context, src Source, o SyncOptions) (SyncReport, error) {
 	s := &syncing{
-		engine: d.engine, connection: d.connection,
-		actor:   Actor{Kind: string(store.SourceSync), ID: d.actor.ID},
-		options: o, report: SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}},
+		Directory: d.via(store.SourceSync),
+		options:   o, report: SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}},
 	}
 	err := s.run(ctx, src)
 	return s.report, err
@@ -157,11 +150,9 @@ func (d *Directory) Sync(ctx context.Context, src Source, o SyncOptions) (SyncRe
 
 // syncing is one run of a sync.
 type syncing struct {
-	engine     *Engine
-	connection string
-	actor      Actor
-	options    SyncOptions
-	report     SyncReport
+	*Directory
+	options SyncOptions
+	report  SyncReport
 
 	lease   string    // of this run; empty for a dry run
 	renewed time.Time // when the lease was prolonged
@@ -228,8 +219,14 @@ func (s *syncing) update(ctx context.Context, fn func(*change) error) error {
 	if s.options.DryRun {
 		return nil
 	}
-	d := Directory{engine: s.engine, connection: s.connection, actor: s.actor}
-	return d.linkingUpdate(ctx, func(c *change) error {
+	why := s.why()
+	switch {
+	case s.options.Force:
+		why = why.decided(account.Force)
+	case s.report.Held:
+		why = why.decided(account.Hold)
+	}
+	return s.Directory.update(ctx, why, func(c *change) error {
 		if err := s.renew(c.tx); err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -69,7 +71,7 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 	for i := range groups {
 		g := &groups[i]
 		e := x.read(g.Content.Document)
-		key := cmp.Or(g.Key, e.external, documentText(g.Content.Document, x.nameKey))
+		key := cmp.Or(g.Key, e.external, account.Text(g.Content.Document, x.nameKey))
 		if e.name == "" {
 			s.problem(TypeGroup, key, "it has no displayName")
 			continue
@@ -111,14 +113,13 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 		}
 		id := cmp.Or(w.id, "new "+w.key) // of a dry run
 		err := s.update(ctx, func(c *change) error {
-			s.guard(c)
 			r, err := c.syncContent(TypeGroup, w.id, &w.source.Content)
 			if err != nil {
 				return err
 			}
 			id = r.ID
 			if w.id == "" {
-				return c.putMark(recordSync, id, syncHas)
+				return records.Synced.Put(c.tx, id, records.SyncHas)
 			}
 			return nil
 		})
@@ -133,7 +134,7 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 			return err
 		}
 		if w.id == "" {
-			w.id, w.created, w.entry.mark = id, true, syncHas
+			w.id, w.created, w.entry.mark = id, true, records.SyncHas
 		}
 		s.groups.put(id, w.entry)
 		s.groups.keys[w.key] = id
@@ -177,7 +178,7 @@ func (s *syncing) addMembers(ctx context.Context, w *groupWrite) error {
 	for ids := range slices.Chunk(w.added, syncBatch) {
 		err := s.changeMembers(ctx, w, func(c *change, d *Draft) error {
 			for _, id := range ids {
-				_, err := c.member(id)
+				_, err := memberOf(c.tx, id)
 				var gone *MemberError
 				if errors.As(err, &gone) {
 					continue // deleted since the sync looked
@@ -215,7 +216,6 @@ func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
 // changeMembers is a transaction on the members of source sync of a group.
 func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*change, *Draft) error) error {
 	err := s.update(ctx, func(c *change) error {
-		s.guard(c)
 		r, err := c.tx.Resource(TypeGroup, w.id, 0)
 		if err != nil {
 			return err
@@ -237,8 +237,7 @@ func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*cha
 func (s *syncing) deleteGroups(ctx context.Context) error {
 	for _, id := range s.groupsToDelete() {
 		err := s.update(ctx, func(c *change) error {
-			s.guard(c)
-			if err := c.clearMark(recordSync, id); err != nil {
+			if err := records.Synced.Clear(c.tx, id); err != nil {
 				return err
 			}
 			r, err := c.tx.Resource(TypeGroup, id, 0)

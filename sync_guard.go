@@ -6,16 +6,11 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
-
-// guard prepares a transaction of the sync for the mass guard.
-func (s *syncing) guard(c *change) {
-	c.holding, c.forcing = s.report.Held, s.options.Force
-}
 
 // askGuard asks the mass guard about all that lose access by this sync: users
 // who are absent, who became inactive, and who leave the last group that admits
@@ -53,34 +48,39 @@ func (s *syncing) askGuard(ctx context.Context, groups []groupWrite) error {
 	if gone == 0 {
 		return nil
 	}
-	hold := false
-	err = s.engine.update(ctx, s.connection, s.actor, func(c *change) error {
+	return s.view(ctx, func(r store.Reader) error {
+		guard := massGuard{r: r, most: s.engine.Limits.deprovision(), now: s.engine.now()}
 		var err error
-		hold, err = c.tooManyGo(gone)
-		c.counted = c.counted && !s.options.DryRun
+		s.report.Held, err = guard.tooMany(gone)
 		return err
 	})
-	s.report.Held = hold
-	return err
 }
 
-// countGone counts the users whose accounts lose access.
+// countGone counts the users whose accounts lose access, or would if the guard did
+// not hold them.
 func (s *syncing) countGone(ctx context.Context, future *future, ids []string, blocked map[string]bool) (gone int, err error) {
 	if err := s.keep(ctx); err != nil {
 		return 0, err
 	}
-	err = s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+	err = s.view(ctx, func(r store.Reader) error {
 		gone = 0
 		conn, err := s.engine.connections.load(s.connection, r)
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			goes, err := syncGoes(foreseen{Reader: r, future: future}, conn.policy, s.engine.now(), id, blocked[id])
-			if err != nil {
-				return err
-			}
-			if goes {
+		list, err := activeOf(r, ids, blocked)
+		if err != nil {
+			return err
+		}
+		groups, err := readGraph(foreseen{Reader: r, future: future}, conn.policy, nextOf(list)...)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			decision := account.Decide(account.Input{
+				Before: d.before, Next: d.next, Groups: groups, Policy: conn.policy, Now: s.engine.now(), Source: s.source,
+			})
+			if decision.Status() != policy.Active {
 				gone++
 			}
 		}
@@ -89,25 +89,25 @@ func (s *syncing) countGone(ctx context.Context, future *future, ids []string, b
 	return gone, err
 }
 
-// syncGoes reports whether the account of a user loses access, or would if the
-// guard did not hold it.
-func syncGoes(r store.Reader, p *policy.Policy, now time.Time, id string, blocked bool) (bool, error) {
-	before, err := r.AccountOf(id)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
+// activeOf returns the active accounts of users, with the blocks that the sync
+// would give them.
+func activeOf(r store.AccountReader, users []string, blocked map[string]bool) ([]derivation, error) {
+	var list []derivation
+	for _, id := range users {
+		before, err := r.AccountOf(id)
+		if errors.Is(err, ErrNotFound) || err == nil && before.Status != policy.Active {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		next := before.Clone()
+		if blocked[id] {
+			account.SetBlock(&next.Facts, store.SourceSync, true)
+		}
+		list = append(list, derivation{before, next})
 	}
-	if err != nil || before.Status != policy.Active {
-		return false, err
-	}
-	after := before.Clone()
-	if blocked {
-		setBlock(&after.Facts.Blocks, store.SourceSync, true)
-	}
-	facts, _, err := collect(r, p, now, before, after, false)
-	if err != nil {
-		return false, err
-	}
-	return p.Decide(facts).Status != policy.Active, nil
+	return list, nil
 }
 
 // future is what a sync will do to the groups of a connection.
@@ -208,7 +208,7 @@ func (s *syncing) memberships(ctx context.Context, group string) (list []store.M
 	if group == "" {
 		return nil, nil
 	}
-	err = s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+	err = s.view(ctx, func(r store.Reader) error {
 		var err error
 		list, err = r.Memberships(group, "", 0)
 		return err

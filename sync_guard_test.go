@@ -257,7 +257,7 @@ func TestSyncForceAfterCancel(t *testing.T) {
 			t.Fatalf("%d accounts are held, want 12", len(held))
 		}
 		kept := []string{tn.account(all[0]).ID, tn.account(all[11]).ID} // one absent, one without a group
-		if err := tn.operator().Cancel(t.Context(), kept...); err != nil {
+		if err := tn.operator().Keep(t.Context(), kept...); err != nil {
 			t.Fatal(err)
 		}
 		tn.sync(rest, provision.SyncOptions{Force: true})

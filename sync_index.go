@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -24,8 +26,8 @@ type syncEntry struct {
 	external, name string
 	sum            [sha256.Size]byte // of the document
 	active         bool
-	mark           string // of recordSync, or ""
-	seen           bool   // in the source
+	mark           records.SyncMark // or ""
+	seen           bool             // in the source
 }
 
 func newSyncIndex(typ string) *syncIndex {
@@ -43,10 +45,10 @@ func newSyncIndex(typ string) *syncIndex {
 // read returns the entry of a document.
 func (x *syncIndex) read(doc store.Document) *syncEntry {
 	return &syncEntry{
-		external: documentText(doc, "externalId"),
-		name:     policy.Fold(documentText(doc, x.nameKey)),
+		external: account.Text(doc, "externalId"),
+		name:     policy.Fold(account.Text(doc, x.nameKey)),
 		sum:      sha256.Sum256(doc),
-		active:   isActive(doc),
+		active:   account.IsActive(doc),
 	}
 }
 
@@ -90,7 +92,7 @@ func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
 	q := store.Query{Types: []string{typ}, Limit: syncPage, NoTotal: true}
 	for more := true; more; {
 		var page store.Page
-		err := s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+		err := s.view(ctx, func(r store.Reader) error {
 			var err error
 			page, err = r.Query(q)
 			return err
@@ -114,25 +116,23 @@ func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
 // loadMarks reads what earlier syncs marked.
 func (s *syncing) loadMarks(ctx context.Context) error {
 	for last, more := "", true; more; {
-		var list []*store.Record
-		err := s.engine.Store.View(ctx, s.connection, func(_ context.Context, r store.Reader) error {
+		var list []records.Entry[records.SyncMark]
+		err := s.view(ctx, func(r store.Reader) error {
 			var err error
-			list, err = r.Records(recordSync, last, syncPage)
+			list, err = records.Synced.List(r, last, syncPage)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, rec := range list {
-			last = rec.Key
+		for _, m := range list {
+			last = m.Key
 			e := cmp.Or(s.users.entries[last], s.groups.entries[last])
 			if e == nil {
 				s.orphans = append(s.orphans, last)
 				continue
 			}
-			if e.mark, err = markText(rec); err != nil {
-				return err
-			}
+			e.mark = m.Value
 		}
 		more = len(list) == syncPage
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -12,16 +13,9 @@ import (
 // taken the place of one that was silent for too long.
 var ErrSyncRunning = errors.New("provision: another sync of this connection is running")
 
-const (
-	// recordSyncLease is the kind of the record that the running sync of a
-	// connection holds. Its value names the run.
-	recordSyncLease = "syncLease"
-	syncLeaseKey    = "running"
-
-	// syncLease is how long a sync may be silent, for its source or because its
-	// process ended, until another may begin.
-	syncLease = 2 * time.Minute
-)
+// syncLease is how long a sync may be silent, for its source or because its
+// process ended, until another may begin.
+const syncLease = 2 * time.Minute
 
 // begin takes the lease. Each write of the sync looks whether it is still its
 // own, so that of two syncs that both believe to hold it only one writes.
@@ -32,15 +26,15 @@ func (s *syncing) begin(ctx context.Context) error {
 	}
 	return s.engine.Store.Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
 		now := s.engine.now()
-		rec, err := recordOrNew(tx, recordSyncLease, syncLeaseKey, time.Time{})
+		lease, err := records.SyncLease.Load(tx, "")
 		if err != nil {
 			return err
 		}
-		if rec.Version > 0 && now.Before(rec.Expires) {
+		if lease.Stored() && now.Before(lease.Expires) {
 			return ErrSyncRunning
 		}
-		rec.Value, rec.Expires = []byte(id), now.Add(syncLease)
-		if err := tx.PutRecord(rec); err != nil {
+		lease.Value, lease.Expires = id, now.Add(syncLease)
+		if err := records.SyncLease.Save(tx, &lease); err != nil {
 			return err
 		}
 		s.lease, s.renewed = id, now
@@ -51,19 +45,19 @@ func (s *syncing) begin(ctx context.Context) error {
 // renew checks the lease in a transaction of the sync, and prolongs it when a
 // part of it is over.
 func (s *syncing) renew(tx store.Tx) error {
-	rec, err := recordOrNew(tx, recordSyncLease, syncLeaseKey, time.Time{})
+	lease, err := records.SyncLease.Load(tx, "")
 	if err != nil {
 		return err
 	}
-	if rec.Version == 0 || string(rec.Value) != s.lease {
+	if !lease.Stored() || lease.Value != s.lease {
 		return ErrSyncRunning
 	}
 	now := s.engine.now()
-	if rec.Expires.Sub(now) > syncLease*3/4 {
+	if lease.Expires.Sub(now) > syncLease*3/4 {
 		return nil
 	}
-	rec.Expires = now.Add(syncLease)
-	if err := tx.PutRecord(rec); err != nil {
+	lease.Expires = now.Add(syncLease)
+	if err := records.SyncLease.Save(tx, &lease); err != nil {
 		return err
 	}
 	s.renewed = now
@@ -88,7 +82,7 @@ func (s *syncing) end(ctx context.Context) {
 		if err := s.renew(tx); err != nil {
 			return err
 		}
-		return tx.DeleteRecord(recordSyncLease, syncLeaseKey, 0)
+		return records.SyncLease.Delete(tx, "", 0)
 	})
 	if err != nil && !errors.Is(err, ErrSyncRunning) {
 		s.engine.logger().Warn("giving back the lease of a sync", "connection", s.connection, "error", err)

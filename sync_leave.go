@@ -5,14 +5,16 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
 // syncLeave blocks a user who is absent.
 func (c *change) syncLeave(id string) error {
-	c.cause = &store.ResourceRef{Type: TypeUser, ID: id}
-	if err := c.putMark(recordSync, id, syncAbsent); err != nil {
+	c.resource = &store.ResourceRef{Type: TypeUser, ID: id}
+	if err := records.Synced.Put(c.tx, id, records.SyncAbsent); err != nil {
 		return err
 	}
 	before, err := c.tx.AccountOf(id)
@@ -23,8 +25,8 @@ func (c *change) syncLeave(id string) error {
 		return err
 	}
 	after := before.Clone()
-	setBlock(&after.Facts.Blocks, store.SourceSync, true)
-	return c.settle(before, after, false)
+	account.SetBlock(&after.Facts, store.SourceSync, true)
+	return c.derive(derivation{before, after})
 }
 
 // findAbsent finds the users that the source has no longer.
@@ -32,7 +34,7 @@ func (s *syncing) findAbsent() {
 	for id, e := range s.users.entries {
 		switch {
 		case e.seen || e.mark == "":
-		case e.mark == syncAbsent:
+		case e.mark == records.SyncAbsent:
 			s.absentBefore = append(s.absentBefore, id)
 		default:
 			s.absent = append(s.absent, id)
@@ -67,7 +69,6 @@ func (s *syncing) retire(ctx context.Context) error {
 func (s *syncing) leave(ctx context.Context, absent []string) error {
 	for ids := range slices.Chunk(absent, syncBatch) {
 		err := s.update(ctx, func(c *change) error {
-			s.guard(c)
 			for _, id := range ids {
 				if err := c.syncLeave(id); err != nil {
 					return err
@@ -80,7 +81,7 @@ func (s *syncing) leave(ctx context.Context, absent []string) error {
 		}
 	}
 	for _, id := range absent {
-		s.users.entries[id].mark = syncAbsent
+		s.users.entries[id].mark = records.SyncAbsent
 	}
 	return nil
 }
@@ -92,10 +93,9 @@ func (s *syncing) letGo(ctx context.Context) error {
 	if !s.options.Force || s.options.DryRun {
 		return nil
 	}
-	d := s.engine.Directory(s.connection)
 	q := store.AccountQuery{Statuses: []string{string(policy.Active)}, Limit: syncPage}
 	for more := true; more; {
-		list, err := d.Accounts(ctx, q)
+		list, err := s.Accounts(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (s *syncing) letGo(ctx context.Context) error {
 			q.After = a.ID
 		}
 		for ids := range slices.Chunk(held, syncBatch) {
-			if err := s.update(ctx, func(c *change) error { s.guard(c); return c.resettleAll(ids) }); err != nil {
+			if err := s.update(ctx, func(c *change) error { return c.deriveIDs(ids) }); err != nil {
 				return err
 			}
 		}
@@ -116,18 +116,17 @@ func (s *syncing) letGo(ctx context.Context) error {
 	return nil
 }
 
-// resettleAll settles accounts under the connection as it is now.
-func (c *change) resettleAll(accounts []string) error {
-	for _, id := range accounts {
+// deriveIDs derives stored accounts under the connection as it is now.
+func (c *change) deriveIDs(ids []string) error {
+	accounts := make([]*Account, len(ids))
+	for i, id := range ids {
 		a, err := c.tx.Account(id)
 		if err != nil {
 			return err
 		}
-		if err := c.resettle(a); err != nil {
-			return err
-		}
+		accounts[i] = a
 	}
-	return nil
+	return c.deriveAgain(accounts...)
 }
 
 // dropOrphans removes the marks of resources that were deleted since.
@@ -135,7 +134,7 @@ func (s *syncing) dropOrphans(ctx context.Context) error {
 	for ids := range slices.Chunk(s.orphans, syncBatch) {
 		err := s.update(ctx, func(c *change) error {
 			for _, id := range ids {
-				if err := c.clearMark(recordSync, id); err != nil {
+				if err := records.Synced.Clear(c.tx, id); err != nil {
 					return err
 				}
 			}

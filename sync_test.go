@@ -402,7 +402,7 @@ func TestSyncMarks(t *testing.T) {
 		records := func() []string {
 			out := []string{}
 			err := st.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
-				for _, kind := range []string{"sync", "guard"} {
+				for _, kind := range []string{"synced", "massCount", "lastAdmin"} {
 					list, err := r.Records(kind, "", 0)
 					if err != nil {
 						return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -23,7 +25,7 @@ type userWrite struct {
 func (s *syncing) planUser(u *SyncUser) {
 	x := s.users
 	e := x.read(u.Content.Document)
-	key := cmp.Or(u.Key, e.external, documentText(u.Content.Document, x.nameKey))
+	key := cmp.Or(u.Key, e.external, account.Text(u.Content.Document, x.nameKey))
 	if e.name == "" {
 		s.problem(TypeUser, key, "it has no userName")
 		return
@@ -53,12 +55,12 @@ func (s *syncing) planFound(w userWrite, id string) {
 	}
 	old.seen, w.entry.seen = true, true
 	s.users.keys[w.key] = id
-	w.id, w.returns = id, old.mark == syncAbsent
+	w.id, w.returns = id, old.mark == records.SyncAbsent
 	if old.sum == w.entry.sum {
 		w.content = nil
 	}
 	switch {
-	case w.content == nil && old.mark == syncHas:
+	case w.content == nil && old.mark == records.SyncHas:
 		s.report.Users.Unchanged++
 	case w.content != nil && old.active && !w.entry.active:
 		s.leaving = append(s.leaving, w)
@@ -86,7 +88,6 @@ func (s *syncing) writeUsers(ctx context.Context, list []userWrite) error {
 	}
 	at := 0
 	err := s.update(ctx, func(c *change) error {
-		s.guard(c)
 		for at = range list {
 			id, err := c.syncUser(&list[at])
 			var conflict *store.ConflictError
@@ -131,7 +132,7 @@ func (s *syncing) wrote(w userWrite, id string) {
 	if w.returns {
 		counts.Returned++
 	}
-	w.entry.seen, w.entry.mark = true, syncHas
+	w.entry.seen, w.entry.mark = true, records.SyncHas
 	s.users.put(id, w.entry)
 	s.users.keys[w.key] = id
 }
@@ -152,7 +153,7 @@ func (c *change) syncUser(w *userWrite) (string, error) {
 			return "", err
 		}
 	}
-	return r.ID, c.putMark(recordSync, r.ID, syncHas)
+	return r.ID, records.Synced.Put(c.tx, r.ID, records.SyncHas)
 }
 
 // syncContent creates a resource, or writes its content where there is some.
@@ -195,7 +196,7 @@ func (c *change) syncReplace(id string) error {
 	if err := c.delete(r); err != nil {
 		return err
 	}
-	return c.clearMark(recordSync, id)
+	return records.Synced.Clear(c.tx, id)
 }
 
 // syncReturn lifts the block of a user who was absent.
@@ -208,8 +209,8 @@ func (c *change) syncReturn(r *Resource) error {
 		return err
 	}
 	after := before.Clone()
-	setBlock(&after.Facts.Blocks, store.SourceSync, !isActive(r.Document))
-	return c.settle(before, after, false)
+	account.SetBlock(&after.Facts, store.SourceSync, !account.IsActive(r.Document))
+	return c.derive(derivation{before, after})
 }
 
 // retryUsers tries again the users whose names others had: first those that are
@@ -254,7 +255,7 @@ func (s *syncing) planAgain(w userWrite) {
 	holder := x.names[w.entry.name]
 	switch old := x.entries[holder]; {
 	case old == nil:
-	case old.mark == syncAbsent:
+	case old.mark == records.SyncAbsent:
 		w.replace = holder
 	default:
 		s.problem(TypeUser, w.key, "another user has its userName")

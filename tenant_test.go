@@ -127,7 +127,8 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			return own(list, err)
 		},
 		"As":         func(_ ctx, d dir, _ foreign) error { return own(d.As(tester).Connection(), nil) },
-		"Cancel":     func(c ctx, d dir, x foreign) error { return gone(d.Cancel(c, x.account)) },
+		"Via":        func(_ ctx, d dir, _ foreign) error { return own(d.Via(store.SourceSCIM).Connection(), nil) },
+		"Keep":       func(c ctx, d dir, x foreign) error { return gone(d.Keep(c, x.account)) },
 		"Connection": func(_ ctx, d dir, _ foreign) error { return own(d.Connection(), nil) },
 		"Create": func(c ctx, d dir, x foreign) error {
 			var member *provision.MemberError

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/scim/schema"
+	"github.com/scimjit/provision/store"
 )
 
 // exchange is one request and what is needed to answer it. An operation of a
@@ -72,7 +73,7 @@ func (x *exchange) prepare() error {
 	if h.Schemas != nil {
 		x.set = h.Schemas(x.principal.Connection)
 	}
-	x.directory = h.Engine.Directory(x.principal.Connection).As(provision.Actor{Kind: "scim", ID: x.principal.Credential})
+	x.directory = h.Engine.Directory(x.principal.Connection).Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: x.principal.Credential})
 	if h.BaseURL != nil {
 		x.base = strings.TrimSuffix(h.BaseURL(x.request, x.principal.Connection), "/")
 	}

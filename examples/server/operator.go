@@ -193,15 +193,15 @@ func (s *selection) UnmarshalJSON(body []byte) error {
 // heldBatch is how many held accounts are decided about in one transaction.
 const heldBatch = 500
 
-// decide answers POST /held/release and POST /held/cancel.
+// decide answers POST /held/release and POST /held/keep.
 func (o operator) decide(w http.ResponseWriter, r *http.Request) error {
 	d, err := o.directory(r)
 	if err != nil {
 		return err
 	}
-	end := map[string]func(context.Context, ...string) error{"release": d.Release, "cancel": d.Cancel}[r.PathValue("decision")]
+	end := map[string]func(context.Context, ...string) error{"release": d.Release, "keep": d.Keep}[r.PathValue("decision")]
 	if end == nil {
-		return &statusError{http.StatusNotFound, "held accounts are decided about at /held/release and /held/cancel"}
+		return &statusError{http.StatusNotFound, "held accounts are decided about at /held/release and /held/keep"}
 	}
 	var chosen selection
 	if err := decodeBody(w, r, &chosen); err != nil {

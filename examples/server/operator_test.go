@@ -134,7 +134,7 @@ func TestHeldEndpoints(t *testing.T) {
 	}
 	one, two := before[0].ID, before[1].ID
 	s.operate("POST", "/held/release"+at, `["`+one+`"]`, 200, `{"accounts":1}`)
-	s.operate("POST", "/held/cancel"+at, `["`+two+`"]`, 200, `{"accounts":1}`)
+	s.operate("POST", "/held/keep"+at, `["`+two+`"]`, 200, `{"accounts":1}`)
 	s.operate("POST", "/held/release"+at, `["`+two+`x"]`, 404, "does not exist")
 	for _, body := range []string{"", "[]", "{}", `{"all":false}`, `{"all":1}`, `{"every":true}`, `"all"`, `[1]`} {
 		answer := s.operate("POST", "/held/release"+at, body, 400, "")

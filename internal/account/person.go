@@ -1,4 +1,4 @@
-package provision
+package account
 
 import (
 	"encoding/json"
@@ -9,65 +9,65 @@ import (
 
 const enterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-// person is what the engine reads of a user resource.
-type person struct {
-	userName    string
-	externalID  string
-	email       string
-	name        string
-	displayName string
-	company     string
-	timeZone    string
-	active      bool // true where the resource does not say
-	attributes  store.Attributes
+// Person is what the engine reads of a user resource.
+type Person struct {
+	UserName    string
+	ExternalID  string
+	Email       string
+	Name        string
+	DisplayName string
+	Company     string
+	TimeZone    string
+	Active      bool // true where the resource does not say
+	Attributes  store.Attributes
 }
 
-// readPerson projects the document of a user. E-mail is the primary, else the
+// Read projects the document of a user. E-mail is the primary, else the
 // work, else the first e-mail, else a userName with "@"; name is formatted, else
 // given and family name; display name is displayName, else the name.
-func readPerson(doc store.Document, attributes []attributePath) person {
-	p := person{active: true}
+func Read(doc store.Document, attributes []Path) Person {
+	p := Person{Active: true}
 	for key, value := range doc.Fields() {
 		switch string(key) {
 		case "userName":
-			p.userName = value.Text()
+			p.UserName = value.Text()
 		case "externalId":
-			p.externalID = value.Text()
+			p.ExternalID = value.Text()
 		case "displayName":
-			p.displayName = value.Text()
+			p.DisplayName = value.Text()
 		case "name":
-			p.name = personName(value.Document())
+			p.Name = personName(value.Document())
 		case "emails":
-			p.email = personEmail(value)
+			p.Email = personEmail(value)
 		case "active":
-			p.active = value.Bool()
+			p.Active = value.Bool()
 		case "timezone":
-			p.timeZone = value.Text()
+			p.TimeZone = value.Text()
 		case enterpriseUser:
-			p.company = documentText(value.Document(), "organization")
+			p.Company = Text(value.Document(), "organization")
 		}
 	}
-	if p.email == "" && strings.Contains(p.userName, "@") {
-		p.email = p.userName
+	if p.Email == "" && strings.Contains(p.UserName, "@") {
+		p.Email = p.UserName
 	}
-	if p.displayName == "" {
-		p.displayName = p.name
+	if p.DisplayName == "" {
+		p.DisplayName = p.Name
 	}
 	for _, path := range attributes {
 		raw, ok := path.find(doc)
 		if !ok {
 			continue
 		}
-		if p.attributes == nil {
-			p.attributes = make(store.Attributes, len(attributes))
+		if p.Attributes == nil {
+			p.Attributes = make(store.Attributes, len(attributes))
 		}
-		p.attributes[path.name] = json.RawMessage(raw)
+		p.Attributes[path.Name] = json.RawMessage(raw)
 	}
 	return p
 }
 
-// isActive reports what a user resource says of active.
-func isActive(doc store.Document) bool {
+// IsActive reports what a user resource says of active.
+func IsActive(doc store.Document) bool {
 	raw, ok := doc.Get("active")
 	return !ok || raw.Bool()
 }
@@ -121,30 +121,30 @@ func personEmail(emails store.Raw) string {
 	return first
 }
 
-// documentText returns the text at a top-level or nested key, or "".
-func documentText(doc store.Document, keys ...string) string {
+// Text returns the text at a top-level or nested key, or "".
+func Text(doc store.Document, keys ...string) string {
 	raw, _ := doc.Get(keys...)
 	return raw.Text()
 }
 
-// writeTo sets what an account copies from the person.
-func (p person) writeTo(a *Account) {
-	a.UserName, a.ExternalID, a.Email = p.userName, p.externalID, p.email
-	a.Name, a.DisplayName = p.name, p.displayName
-	a.Facts.Company, a.Facts.TimeZone = p.company, p.timeZone
-	a.Attributes = p.attributes
+// WriteTo sets what an account copies from the person.
+func (p Person) WriteTo(a *store.Account) {
+	a.UserName, a.ExternalID, a.Email = p.UserName, p.ExternalID, p.Email
+	a.Name, a.DisplayName = p.Name, p.DisplayName
+	a.Facts.Company, a.Facts.TimeZone = p.Company, p.TimeZone
+	a.Attributes = p.Attributes
 }
 
-// attributePath is a SCIM attribute that a connection maps for the host.
-type attributePath struct {
-	name           string // as configured; the key in the account
+// Path is a SCIM attribute that a connection maps for the host.
+type Path struct {
+	Name           string // as configured; the key in the account
 	urn, attr, sub string
 }
 
-// parseAttributePath splits "title", "name.givenName" or
+// ParsePath splits "title", "name.givenName" or
 // "urn:...:2.0:User:department". Core attributes may carry the core URN.
-func parseAttributePath(s string) (attributePath, bool) {
-	p := attributePath{name: s, attr: s}
+func ParsePath(s string) (Path, bool) {
+	p := Path{Name: s, attr: s}
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		p.urn, p.attr = s[:i], s[i+1:]
 		if strings.EqualFold(p.urn, "urn:ietf:params:scim:schemas:core:2.0:User") {
@@ -163,7 +163,7 @@ func parseAttributePath(s string) (attributePath, bool) {
 
 // find returns the first value at the path, whose names match in any case (RFC
 // 7643 section 2.1).
-func (p attributePath) find(doc store.Document) (store.Raw, bool) {
+func (p Path) find(doc store.Document) (store.Raw, bool) {
 	value := store.Raw(doc)
 	for _, name := range []string{p.urn, p.attr, p.sub} {
 		if name == "" {

@@ -1,0 +1,169 @@
+package provision
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// finder finds who somebody is: the resources and accounts of a connection that
+// have a name or an id. Every way in asks it.
+type finder struct {
+	tx   store.Tx
+	conn *compiled
+}
+
+func (c *change) finder() finder { return finder{c.tx, c.conn} }
+
+// likenessLimit is how many resources with the same value matter.
+const likenessLimit = 10
+
+// withKey returns resources that have a value of an indexed attribute, in order
+// of creation.
+func (f finder) withKey(typ, attribute, value string) ([]*Resource, error) {
+	compare := store.Compare{
+		Path: store.Path{Keys: strings.Split(attribute, "."), Type: store.String}, Op: store.EQ,
+		Value: value, Key: attribute, Folded: policy.Fold(value),
+	}
+	if attribute == "externalId" {
+		compare.Path.Type, compare.Folded = store.Exact, value
+	}
+	page, err := f.tx.Query(store.Query{Types: []string{typ}, Limit: likenessLimit, NoTotal: true, Filter: compare})
+	return page.Resources, err
+}
+
+// groupNamed returns the id of the group with a name, folded, or "". Where a
+// dialect allows several, it is the oldest.
+func (f finder) groupNamed(name string) (string, error) {
+	found, err := f.withKey(TypeGroup, "displayName", name)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].ID, nil
+}
+
+// accountOf returns the account of a resource, or nil.
+func (f finder) accountOf(resource string) (*Account, error) {
+	a, err := f.tx.AccountOf(resource)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return a, err
+}
+
+// boundTo returns the account that is bound to a key, or nil. When the account
+// is gone, whoever comes is somebody new.
+func (f finder) boundTo(key string) (*Account, error) {
+	id, err := records.Identity.Value(f.tx, key)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	a, err := f.tx.Account(id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.Status == policy.Deleted {
+		return nil, nil
+	}
+	return a, err
+}
+
+// former finds the account that an earlier, deleted resource of the same person
+// left: by equal externalId, or by equal userName where one side has no
+// externalId. An account whose name comes back with another externalId is
+// recycled: that is another person.
+func (f finder) former(p account.Person) (former, recycled *Account, err error) {
+	if p.ExternalID != "" {
+		same, err := f.tx.Accounts(store.AccountQuery{ExternalID: p.ExternalID, Unlinked: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		if a := lastRemaining(same); a != nil {
+			return a, nil, nil
+		}
+	}
+	same, err := f.tx.Accounts(store.AccountQuery{UserName: policy.Fold(p.UserName), Unlinked: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	a := lastRemaining(same)
+	if a == nil || p.ExternalID == "" || a.ExternalID == "" {
+		return a, nil, nil
+	}
+	return nil, a, nil
+}
+
+// lastRemaining returns the most recently changed account that is not a
+// tombstone, or nil.
+func lastRemaining(list []*Account) *Account {
+	var last *Account
+	for _, a := range list {
+		if a.Status != policy.Deleted && (last == nil || a.Modified.After(last.Modified)) {
+			last = a
+		}
+	}
+	return last
+}
+
+// What keys of [records.Identity] begin with.
+const (
+	keyOfID     = "id/"
+	keyOfNameID = "nameid/"
+)
+
+// keys returns the keys of an identity, the immutable id first.
+func (id *Identity) keys() []string {
+	var keys []string
+	if id.ID != "" {
+		keys = append(keys, idKey(id.ID))
+	}
+	if n := id.NameID; n.key() != "" {
+		keys = append(keys, keyOfNameID+url.QueryEscape(n.NameQualifier)+"/"+url.QueryEscape(n.SPNameQualifier)+"/"+url.QueryEscape(n.key()))
+	}
+	return keys
+}
+
+func idKey(id string) string { return keyOfID + url.QueryEscape(id) }
+
+// sameKind reports whether two keys are ids of the same kind, of which a person
+// has one: both immutable ids, or both NameIDs with the same qualifiers.
+func sameKind(a, b string) bool {
+	return a[:strings.LastIndexByte(a, '/')] == b[:strings.LastIndexByte(b, '/')]
+}
+
+// bound reports whether an account is bound to any key of a kind.
+func bound(a *Account, kind string) bool {
+	return slices.ContainsFunc(keysOf(a), func(key string) bool { return strings.HasPrefix(key, kind) })
+}
+
+// keysOf returns the keys that an account is bound to.
+func keysOf(a *Account) []string {
+	if a.Facts.Login == nil {
+		return nil
+	}
+	return a.Facts.Login.Keys
+}
+
+// forget removes what leads to an account that is deleted.
+func forget(tx store.Tx, a *Account) error {
+	if a.HostID != "" {
+		if err := records.HostAccount.Clear(tx, url.QueryEscape(a.HostID)); err != nil {
+			return err
+		}
+	}
+	if a.Facts.Login == nil {
+		return nil
+	}
+	if err := forgetEvidence(tx, a); err != nil {
+		return err
+	}
+	for _, key := range a.Facts.Login.Keys {
+		if err := records.Identity.Clear(tx, key); err != nil {
+			return err
+		}
+	}
+	return records.Conflict.Clear(tx, a.ID)
+}

@@ -1,0 +1,200 @@
+package provision
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/store"
+)
+
+// groupWritten derives the accounts that a created or changed group touches.
+func (c *change) groupWritten(before, after *Resource, delta memberDelta) error {
+	ev := &store.Event{Type: store.GroupUpdated}
+	touched := newPeople(c.tx, c.engine.Limits.inline())
+	if before == nil {
+		ev.Type = store.GroupCreated
+	} else if ev.Changes = groupChanges(before, after); len(ev.Changes) > 0 {
+		if err := touched.below(after.ID); err != nil {
+			return err
+		}
+	}
+	ev.Changes = append(ev.Changes, memberChanges(delta)...)
+	if err := c.append(ev); err != nil {
+		return err
+	}
+	for _, m := range slices.Concat(delta.added, delta.removed) {
+		if err := touched.add(m); err != nil {
+			return err
+		}
+	}
+	if err := c.deriveTouched(touched); err != nil {
+		return err
+	}
+	if before == nil || before.Display != after.Display {
+		return c.groupNameAppeared(after.Display)
+	}
+	return nil
+}
+
+// groupDeleted derives the accounts of the people who were in a deleted group.
+func (c *change) groupDeleted(r *Resource, touched *people) error {
+	ev := &store.Event{Type: store.GroupDeleted, Changes: []store.Change{account.TextChange("displayName", r.Display, "")}}
+	if err := c.append(ev); err != nil {
+		return err
+	}
+	return c.deriveTouched(touched)
+}
+
+// leaveGroups gives every group that loses a deleted member its new version, and
+// its event.
+func (c *change) leaveGroups(member string) error {
+	ms, err := c.tx.MembershipsOf(member)
+	if err != nil {
+		return err
+	}
+	last := ""
+	for _, m := range ms {
+		if m.Group == last {
+			continue // the same pair from another source
+		}
+		last = m.Group
+		g, err := c.tx.Resource(TypeGroup, m.Group, 0)
+		if err != nil {
+			return err
+		}
+		if err := c.groupChanged(g, memberDelta{removed: []store.Membership{m}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// groupChanged gives a group that gained or lost a member its new version, and
+// its event.
+func (c *change) groupChanged(g *Resource, delta memberDelta) error {
+	next := *g
+	next.Version, next.Modified, next.Keys = g.Version+1, c.now, nil
+	if err := c.tx.PutResource(&next); err != nil {
+		return err
+	}
+	return c.append(&store.Event{
+		Type:     store.GroupUpdated,
+		Resource: &store.ResourceRef{Type: TypeGroup, ID: g.ID},
+		Changes:  memberChanges(delta),
+	})
+}
+
+// groupChanges lists what changed of the attributes by which a policy can know a
+// group.
+func groupChanges(before, after *Resource) []store.Change {
+	var out []store.Change
+	if before.Display != after.Display {
+		out = append(out, account.TextChange("displayName", before.Display, after.Display))
+	}
+	was, is := account.Text(before.Document, "externalId"), account.Text(after.Document, "externalId")
+	if was != is {
+		out = append(out, account.TextChange("externalId", was, is))
+	}
+	return out
+}
+
+// memberDelta is which memberships a change added and removed.
+type memberDelta struct{ added, removed []store.Membership }
+
+func (d memberDelta) empty() bool { return len(d.added)+len(d.removed) == 0 }
+
+// eventMembers is how many member ids an event lists; it counts the others.
+const eventMembers = 100
+
+func memberChanges(delta memberDelta) []store.Change {
+	var out []store.Change
+	if len(delta.removed) > 0 {
+		out = append(out, store.Change{Attribute: "members", Before: memberList(delta.removed)})
+	}
+	if len(delta.added) > 0 {
+		out = append(out, store.Change{Attribute: "members", After: memberList(delta.added)})
+	}
+	return out
+}
+
+func memberList(ms []store.Membership) json.RawMessage {
+	if len(ms) > eventMembers {
+		return account.JSON(map[string]int{"count": len(ms)})
+	}
+	ids := make([]string, len(ms))
+	for i, m := range ms {
+		ids[i] = m.Member
+	}
+	return account.JSON(ids)
+}
+
+// memberOf returns the user or group that a membership names.
+func memberOf(tx store.ResourceReader, id string) (*Resource, error) {
+	if id == "" {
+		return nil, &MemberError{ID: id}
+	}
+	r, err := tx.Resource("", id, 0)
+	if errors.Is(err, store.ErrNotFound) || err == nil && r.Type != TypeUser && r.Type != TypeGroup {
+		return nil, &MemberError{ID: id}
+	}
+	return r, err
+}
+
+// people collects the users whose accounts a change touches, up to one more
+// than may be derived in its transaction.
+type people struct {
+	tx    store.MemberReader
+	most  int
+	users []string
+	seen  map[string]bool
+}
+
+func newPeople(tx store.MemberReader, most int) *people {
+	return &people{tx: tx, most: most, seen: map[string]bool{}}
+}
+
+// tooMany reports whether the accounts must be left to a job.
+func (p *people) tooMany() bool { return len(p.users) > p.most }
+
+// add adds a member: itself, or everyone below a group.
+func (p *people) add(m store.Membership) error {
+	if p.seen[m.Member] || p.tooMany() {
+		return nil
+	}
+	if m.Kind == TypeGroup {
+		return p.below(m.Member)
+	}
+	p.seen[m.Member] = true
+	p.users = append(p.users, m.Member)
+	return nil
+}
+
+// below adds everyone who is in a group, transitively.
+func (p *people) below(group string) error {
+	if p.seen[group] {
+		return nil
+	}
+	p.seen[group] = true
+	after := ""
+	for !p.tooMany() {
+		ms, err := p.tx.Memberships(group, after, membersPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range ms {
+			if err := p.add(m); err != nil {
+				return err
+			}
+		}
+		if len(ms) < membersPage {
+			return nil
+		}
+		after = ms[len(ms)-1].Member
+	}
+	return nil
+}
+
+// membersPage is how many memberships are read at once.
+const membersPage = 1000

@@ -1,0 +1,184 @@
+package account
+
+import (
+	"slices"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// Graph is which groups some people and the groups above them are in. Its zero
+// value is empty; it is filled before a decision and not changed after.
+type Graph struct {
+	memberships map[string][]store.Membership // by member
+	externalIDs map[string]string             // by group, where a policy needs them
+}
+
+// Put records that these are all direct memberships of the members, which are
+// known from then on. It returns the groups, each once, whose own memberships are
+// not known yet.
+func (g *Graph) Put(members []string, list []store.Membership) (unknown []string) {
+	if g.memberships == nil {
+		g.memberships = make(map[string][]store.Membership, 2*len(members))
+	}
+	for _, member := range members {
+		g.memberships[member] = nil
+	}
+	for len(list) > 0 {
+		member, n := list[0].Member, 1
+		for n < len(list) && list[n].Member == member {
+			n++
+		}
+		if have := g.memberships[member]; have == nil {
+			g.memberships[member] = list[:n:n]
+		} else {
+			g.memberships[member] = append(have, list[:n]...)
+		}
+		for _, m := range list[:n] {
+			if !g.Knows(m.Group) {
+				unknown = append(unknown, m.Group)
+			}
+		}
+		list = list[n:]
+	}
+	slices.Sort(unknown)
+	return slices.Compact(unknown)
+}
+
+// Knows reports whether the memberships of a user or group were put.
+func (g *Graph) Knows(member string) bool {
+	_, known := g.memberships[member]
+	return known
+}
+
+// PutExternalID records the externalId of a group.
+func (g *Graph) PutExternalID(group, externalID string) {
+	if g.externalIDs == nil {
+		g.externalIDs = map[string]string{}
+	}
+	g.externalIDs[group] = externalID
+}
+
+// Reports reports whether an identity provider says that a user is in a group,
+// directly or by groups inside it.
+func (g *Graph) Reports(user, group string) bool {
+	in := gathering{graph: g}
+	in.gather(slices.Clone(g.memberships[user]), nil)
+	_, reported := in.sources[group]
+	return reported
+}
+
+// memberships are the groups of one person.
+type memberships struct {
+	raw     []policy.Group       // what the identity provider reported, transitive
+	local   []store.AccountGroup // what a default, the host or an operator added
+	sources map[string]store.Source
+}
+
+// source returns the source of a group that an account carries: of the
+// membership, or what it was when there was one.
+func (m memberships) source(group string, had []store.AccountGroup) store.Source {
+	if s, ok := m.sources[group]; ok {
+		return s
+	}
+	if i := slices.IndexFunc(had, func(g store.AccountGroup) bool { return g.ID == group }); i >= 0 {
+		return had[i].Source
+	}
+	return store.SourceSCIM
+}
+
+// groupsOf collects the groups of the person of an account, transitively, each
+// once; a cycle of groups ends where it meets itself. Groups that a login found
+// by their name alone come last, with those above them, so that one that is known
+// better by any way is known better.
+func (g *Graph) groupsOf(p *policy.Policy, a *store.Account) memberships {
+	var direct []store.Membership
+	var local []store.AccountGroup
+	for _, m := range g.memberships[a.ResourceID] {
+		if m.Source.Reported() {
+			direct = append(direct, m)
+		} else {
+			local = append(local, store.AccountGroup{ID: m.Group, Name: m.Display, Source: m.Source})
+		}
+	}
+	in := gathering{graph: g}
+	if named := g.namedGroups(p, a, direct); len(named) == 0 {
+		in.gather(direct, nil)
+	} else {
+		byID := func(m store.Membership) bool { _, is := named[m.Group]; return is }
+		in.gather(slices.DeleteFunc(slices.Clone(direct), byID), nil)
+		in.gather(direct, named)
+	}
+	return memberships{raw: in.groups, local: local, sources: in.sources}
+}
+
+// namedGroups returns the groups that the last login found by their name alone,
+// with the values it asserted. Where no pattern names an id it does not matter.
+func (g *Graph) namedGroups(p *policy.Policy, a *store.Account, direct []store.Membership) map[string]string {
+	login := a.Facts.Login
+	if login == nil || len(login.Groups) == 0 || !p.NeedsExternalIDs() {
+		return nil
+	}
+	named := map[string]string{}
+	for _, asserted := range login.Groups {
+		by := func(jit bool) bool {
+			return slices.ContainsFunc(direct, func(m store.Membership) bool {
+				return m.Group == asserted.ID && (m.Source == store.SourceJIT) == jit
+			})
+		}
+		if by(true) && !by(false) && g.externalIDs[asserted.ID] != asserted.Value {
+			named[asserted.ID] = asserted.Value
+		}
+	}
+	return named
+}
+
+// gathering collects groups upwards.
+type gathering struct {
+	graph   *Graph
+	groups  []policy.Group
+	sources map[string]store.Source
+}
+
+// gather adds the groups of the memberships and those above, but for those that
+// are there already. With named, they are known by name alone. It takes todo
+// over.
+func (g *gathering) gather(todo []store.Membership, named map[string]string) {
+	for len(todo) > 0 {
+		m := todo[0]
+		todo = todo[1:]
+		if _, seen := g.sources[m.Group]; seen || !m.Source.Reported() {
+			continue
+		}
+		group := policy.Group{ID: m.Group, Name: m.Display, ExternalID: g.graph.externalIDs[m.Group]}
+		if named != nil {
+			group.ByName, group.ExternalID = true, named[m.Group]
+		}
+		if g.sources == nil {
+			g.sources = map[string]store.Source{}
+		}
+		g.sources[m.Group] = m.Source
+		g.groups = append(g.groups, group)
+		todo = append(todo, g.graph.memberships[m.Group]...)
+	}
+}
+
+// markLapsed marks the groups that a user is in by logins alone. All of them
+// stay: it is only rights that lapse.
+func (g *Graph) markLapsed(user string, groups []policy.Group) {
+	fresh, todo := map[string]bool{}, []string{user}
+	for len(todo) > 0 {
+		member := todo[0]
+		todo = todo[1:]
+		for _, m := range g.memberships[member] {
+			if m.Source == store.SourceJIT || !m.Source.Reported() || fresh[m.Group] {
+				continue
+			}
+			fresh[m.Group] = true
+			todo = append(todo, m.Group)
+		}
+	}
+	for i := range groups {
+		groups[i].Lapsed = !fresh[groups[i].ID]
+	}
+}

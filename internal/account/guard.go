@@ -1,0 +1,151 @@
+package account
+
+import (
+	"slices"
+
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// Two guards stand between a decision and the account. The last site admin of a
+// connection stays one. And when too many would be deprovisioned at once, they
+// are held as they are, until an operator decides.
+
+// Effects of the reasons that guards give.
+const (
+	effectLastAdmin = "kept as the last site admin"
+	effectKept      = "kept by an operator" // after the mass guard held it
+)
+
+// Question is what a guard must know before it counts.
+type Question int
+
+// The questions of the guards.
+const (
+	// OtherAdmin: is anybody else an active site admin?
+	OtherAdmin Question = iota
+
+	// MayGo: what does the mass guard say of one more account that loses
+	// access?
+	MayGo
+)
+
+// Answers are the answers to all questions of a decision. The zero value keeps
+// the account as it is.
+type Answers struct {
+	OtherAdmin bool
+	MayGo      Verdict
+}
+
+// Verdict is what becomes of an account that the policy deprovisions. An account
+// may be held already, or kept by an operator after it was held.
+type Verdict int
+
+// The verdicts.
+const (
+	Hold    Verdict = iota // it is held; kept stays kept
+	LetGo                  // it goes and counts; who is held or kept stays
+	Force                  // it goes, also when it is held; who is kept stays
+	Release                // it goes, also when it is held or kept
+	Keep                   // an operator keeps it
+)
+
+// Open returns the questions of the guards, none for most decisions. An account
+// that is held or kept already raises no question: it stays.
+func (d Decision) Open() []Question {
+	var open []Question
+	if d.losesAdmin() {
+		open = append(open, OtherAdmin)
+	}
+	if d.Leaves() {
+		open = append(open, MayGo)
+	}
+	return open
+}
+
+// Leaves reports whether the account loses access by this decision, so that the
+// mass guard counts it. A request that takes this very person out is neither held
+// nor counted: the identity provider means it. Nor is an operator's block.
+func (d Decision) Leaves() bool { return d.guarded() && holdOf(d.in.Before) == "" }
+
+// guarded reports whether the mass guard has a say in this decision.
+func (d Decision) guarded() bool {
+	before, next := d.in.Before, d.in.Next
+	return before != nil && before.Status == policy.Active && d.policy.Status != policy.Active &&
+		!slices.Contains(next.Facts.Blocks, store.SourceOperator) && !d.asked()
+}
+
+// losesAdmin reports whether an active site admin would be none any more.
+func (d Decision) losesAdmin() bool {
+	return d.in.Before != nil && IsAdmin(d.in.Before) &&
+		(d.policy.Status != policy.Active || !d.policy.Access.SiteAdmin)
+}
+
+// asked reports whether a request takes this very person out: the new facts have
+// a block that the old ones did not have, or no resource any more. What a sync
+// says is no request.
+func (d Decision) asked() bool {
+	before, next := d.in.Before, d.in.Next
+	if d.in.Source == store.SourceSync {
+		return false
+	}
+	if before.ResourceID != "" && next.ResourceID == "" {
+		return true
+	}
+	return slices.ContainsFunc(next.Facts.Blocks, func(s store.Source) bool { return !slices.Contains(before.Facts.Blocks, s) })
+}
+
+// keepAdmin changes a decision into one that keeps a site admin.
+func (d Decision) keepAdmin(decided *policy.Decision) (news bool) {
+	if decided.Status != policy.Active {
+		decided.Status, decided.Access = policy.Active, d.had
+	}
+	decided.Access.SiteAdmin, decided.Access.ReadOnlySiteAdmin = true, false
+	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effectLastAdmin})
+	return !slices.ContainsFunc(d.in.Before.Reasons, isLastAdminReason)
+}
+
+// holdBack changes a decision that deprovisions an account into one that keeps
+// it, if the verdict says so. A hold lasts until an operator ends it or the facts
+// no longer deprovision.
+func (d Decision) holdBack(decided *policy.Decision, v Verdict) (news, counted bool) {
+	effect := holdOf(d.in.Before)
+	switch {
+	case v == Release, v == Force && effect != effectKept:
+		return false, false
+	case v == Keep:
+		effect = effectKept
+	case effect != "":
+	case v == LetGo:
+		return false, true
+	default:
+		effect, news = store.EffectHeld, true
+	}
+	decided.Status, decided.Access = policy.Active, d.had
+	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effect})
+	return news, false
+}
+
+// IsAdmin reports whether an account is an active full site admin.
+func IsAdmin(a *store.Account) bool { return a.Status == policy.Active && a.SiteAdmin }
+
+// IsHeld reports whether an account is held, or kept by an operator after that.
+func IsHeld(a *store.Account) bool { return holdOf(a) != "" }
+
+// IsGuardReason reports whether a reason is not of the policy but of what keeps
+// an account in spite of it.
+func IsGuardReason(r policy.Reason) bool { return isHoldReason(r) || isLastAdminReason(r) }
+
+// holdOf returns the effect by which an account is kept as it is, or "".
+func holdOf(a *store.Account) string {
+	if i := slices.IndexFunc(a.Reasons, isHoldReason); i >= 0 {
+		return a.Reasons[i].Effect
+	}
+	return ""
+}
+
+func isHoldReason(r policy.Reason) bool {
+	return r.Effect == store.EffectHeld || r.Effect == effectKept
+}
+
+func isLastAdminReason(r policy.Reason) bool { return r.Effect == effectLastAdmin }

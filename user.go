@@ -1,0 +1,116 @@
+package provision
+
+import (
+	"errors"
+
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// userWritten derives the account of a user that was created, where was is nil,
+// or changed.
+func (c *change) userWritten(was, r *Resource) error {
+	person := account.Read(r.Document, c.conn.attributes)
+	before, err := c.tx.AccountOf(r.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		if was != nil && !person.Active {
+			return nil // deleted by an earlier change, and not called back
+		}
+		before, err = c.formerAccount(r, person)
+	}
+	if err != nil {
+		return err
+	}
+	next, err := c.startAccount(before, r.ID)
+	if err != nil {
+		return err
+	}
+	person.WriteTo(next)
+	if c.adopts() {
+		account.KnowGroups(&next.Facts)
+	}
+	if was == nil || account.IsActive(was.Document) != person.Active {
+		// A block belongs to who set active, not to who changed something else.
+		account.SetBlock(&next.Facts, c.source, !person.Active)
+	}
+	switch {
+	case before == nil:
+		if err := c.linkNew(next, person); err != nil {
+			return err
+		}
+		err = c.defaults().owe(next, policy.AtCreation)
+	case before.ResourceID == "":
+		err = c.defaults().retry(next)
+	}
+	if err != nil {
+		return err
+	}
+	return c.derive(derivation{before, next})
+}
+
+// startAccount returns the account to derive: a copy of before, or a new one.
+func (c *change) startAccount(before *Account, resource string) (*Account, error) {
+	if before != nil {
+		next := before.Clone()
+		next.ResourceID = resource
+		return next, nil
+	}
+	id, err := c.engine.newID()
+	if err != nil {
+		return nil, err
+	}
+	return &Account{ID: id, Connection: c.conn.ID, ResourceID: resource, Created: c.now}, nil
+}
+
+// formerAccount returns the account that an earlier, deleted resource of the same
+// person left, or nil. A name that comes back with another externalId is another
+// person, who must not inherit; an event says so.
+func (c *change) formerAccount(r *Resource, p account.Person) (*Account, error) {
+	former, recycled, err := c.finder().former(p)
+	if err != nil || recycled == nil {
+		return former, err
+	}
+	return nil, c.append(&store.Event{
+		Type: store.AccountIdentityRecycled, AccountID: recycled.ID,
+		Resource: &store.ResourceRef{Type: TypeUser, ID: r.ID},
+	})
+}
+
+// userDeleted deprovisions the account of a deleted user.
+func (c *change) userDeleted(resource string) error {
+	before, err := c.tx.AccountOf(resource)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	next := before.Clone()
+	next.ResourceID = ""
+	return c.derive(derivation{before, next})
+}
+
+// delete removes a resource and derives the accounts that this touches.
+func (c *change) delete(r *Resource) error {
+	c.resource = &store.ResourceRef{Type: r.Type, ID: r.ID}
+	touched := newPeople(c.tx, c.engine.Limits.inline())
+	if r.Type == TypeGroup {
+		if err := touched.below(r.ID); err != nil {
+			return err
+		}
+	}
+	if err := c.leaveGroups(r.ID); err != nil {
+		return err
+	}
+	if err := c.tx.DeleteResource(r.Type, r.ID); err != nil {
+		return err
+	}
+	switch r.Type {
+	case TypeUser:
+		return c.userDeleted(r.ID)
+	case TypeGroup:
+		return c.groupDeleted(r, touched)
+	}
+	return nil
+}
