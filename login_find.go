@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/dialect"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -253,12 +254,11 @@ func (l *login) users(attribute, value string) ([]*Resource, error) {
 }
 
 // externalIDImmutable reports whether an externalId may identify a person at
-// login. Okta's is the user's own id; other identity providers let an
-// administrator map a name to it.
+// login.
 func (c *compiled) externalIDImmutable() bool {
-	return c.policy.ExternalIDImmutable(c.Dialect == "okta")
+	return c.policy.ExternalIDImmutable(dialect.Of(c.Dialect).ImmutableExternalID)
 }
 
 // uniqueGroupNames reports whether two groups of the connection may not have the
 // same name.
-func (c *compiled) uniqueGroupNames() bool { return c.Dialect != "rfc" }
+func (c *compiled) uniqueGroupNames() bool { return dialect.Of(c.Dialect).UniqueGroupNames }

@@ -1,16 +1,17 @@
 package scim
 
 import (
-	"strings"
+	"fmt"
 
+	"github.com/scimjit/provision/internal/dialect"
 	"github.com/scimjit/provision/scim/schema"
 )
 
 // Dialect is a named set of what a connection's identity provider needs beyond,
 // or against, the RFCs. A dialect is one row of a table: see [Dialects].
 type Dialect struct {
-	Name        string
-	Description string
+	Name        string // as connections keep it, such as "okta"
+	Description string // what it accepts, for people
 
 	// Tolerances are accepted when decoding bodies and applying PATCH.
 	Tolerances schema.Tolerance
@@ -26,48 +27,56 @@ type Dialect struct {
 	// LooseFilters accepts attribute names and values in filters as identity
 	// providers write them; see filter.Options.
 	LooseFilters bool
+
+	// ImmutableExternalID lets externalId identify a person, unless the policy
+	// option externalIdImmutable says otherwise.
+	ImmutableExternalID bool
 }
 
-// identityProvider is what every identity provider that was seen needs. They
-// send more than one shape over one connection, so the rows share it.
-const identityProvider = schema.TextBooleans | schema.SingleAsArray | schema.BareComplex |
-	schema.EmptyAsAbsent | schema.NumberText | schema.UnknownIgnored | schema.ReadOnlyIgnored |
-	schema.AnyCaseOp | schema.PathKeys | schema.ReplaceCreates | schema.RemoveListed |
-	schema.LooseSchemas | schema.OnePrimary
-
-// Dialects returns the table of dialects.
+// Dialects returns the table of dialects, that of a connection which names none
+// first.
 func Dialects() []Dialect {
-	row := func(name, description string) Dialect {
-		return Dialect{
-			Name: name, Description: description,
-			Tolerances: identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true,
-		}
+	var list []Dialect
+	for _, row := range dialect.All() {
+		list = append(list, newDialect(row))
 	}
-	return []Dialect{
-		row("auto", "the union of what does not conflict; where the RFCs and identity providers contradict each other, the identity providers' reading"),
-		{Name: "rfc", Description: "RFC 7643 and 7644 to the letter"},
-		row("okta", "PUT of the merged profile, path-less PATCH, filtered removes of members"),
-		row("entra", "capitalized operations, text booleans, value lists in removes, replace that creates"),
-		row("onelogin", "bodies from a template: empty text, null ids, quoted booleans, one object for a list"),
-		row("jumpcloud", "listed extensions without data, value lists in removes"),
-		row("google", "schema URIs of SCIM 1.0, application/json"),
-		row("ping", "filters that compare a whole complex attribute"),
-	}
+	return list
 }
 
-// dialects is the table, built once and never changed.
-var dialects = Dialects()
+// newDialect gives the tolerances of a row their meaning.
+func newDialect(row dialect.Dialect) Dialect {
+	d := Dialect{
+		Name: row.Name, Description: row.Description,
+		KeepOmitted: row.KeepOmitted, UniqueGroupNames: row.UniqueGroupNames, LooseFilters: row.LooseFilters,
+		ImmutableExternalID: row.ImmutableExternalID,
+	}
+	for _, name := range row.Tolerances {
+		t, ok := schema.ToleranceNamed(name)
+		if !ok {
+			panic(fmt.Sprintf("scim: dialect %q has no tolerance %q", row.Name, name)) // the table is constant
+		}
+		d.Tolerances |= t
+	}
+	return d
+}
+
+// dialects is the table by canonical name, built once and never changed.
+var dialects = byName(Dialects())
+
+func byName(list []Dialect) map[string]Dialect {
+	named := make(map[string]Dialect, len(list))
+	for _, d := range list {
+		named[d.Name] = d
+	}
+	return named
+}
 
 // LookupDialect returns the dialect with a name, in any case; the empty name is
 // "auto".
 func LookupDialect(name string) (Dialect, bool) {
-	if name == "" {
-		name = "auto"
-	}
-	for _, d := range dialects {
-		if strings.EqualFold(d.Name, name) {
-			return d, true
-		}
-	}
-	return Dialect{}, false
+	canonical, ok := dialect.Canonical(name)
+	return dialects[canonical], ok
 }
+
+// dialectOf returns the dialect of a connection; see [dialect.Of].
+func dialectOf(name string) Dialect { return dialects[dialect.Of(name).Name] }

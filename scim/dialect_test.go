@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/scimjit/provision/scim"
+	"github.com/scimjit/provision/scim/schema"
 )
 
 // README shows the table of dialects as it is.
@@ -21,6 +22,16 @@ func TestReadmeShowsTheDialects(t *testing.T) {
 	}
 	if !strings.Contains(string(readme), table.String()) {
 		t.Errorf("README.md does not have this table:\n%s", &table)
+	}
+}
+
+// The tolerances of the table have the meaning of package schema: "auto" has all
+// of them, "rfc" none.
+func TestTolerancesOfTheDialects(t *testing.T) {
+	for name, want := range map[string]schema.Tolerance{"auto": schema.OnePrimary<<1 - 1, "okta": schema.OnePrimary<<1 - 1, "rfc": 0} {
+		if d, _ := scim.LookupDialect(name); d.Tolerances != want {
+			t.Errorf("dialect %s tolerates %v, want %v", name, d.Tolerances.Names(), want.Names())
+		}
 	}
 }
 

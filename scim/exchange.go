@@ -64,10 +64,7 @@ func (x *exchange) prepare() error {
 		}
 		name = conn.Dialect
 	}
-	x.dialect = dialects[0] // auto, also for a dialect of a later version
-	if d, ok := LookupDialect(name); ok {
-		x.dialect = d
-	}
+	x.dialect = dialectOf(name)
 	x.decoder = x.newDecoder()
 	x.set = standardSet
 	if h.Schemas != nil {

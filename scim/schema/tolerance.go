@@ -1,6 +1,9 @@
 package schema
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // Tolerance is a set of deviations from the RFCs that a dialect accepts.
 type Tolerance uint32
@@ -80,4 +83,14 @@ func (t Tolerance) Names() []string {
 		}
 	}
 	return names
+}
+
+// ToleranceNamed returns the tolerance with a name, such as "textBooleans"; the
+// case counts. It is the inverse of [Tolerance.Names].
+func ToleranceNamed(name string) (Tolerance, bool) {
+	i := slices.Index(toleranceNames, name)
+	if i < 0 {
+		return 0, false
+	}
+	return 1 << i, true
 }

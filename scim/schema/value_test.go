@@ -184,6 +184,14 @@ func TestToleranceNames(t *testing.T) {
 	if got, want := len(all.Names()), bits.Len32(uint32(schema.OnePrimary)); got != want {
 		t.Errorf("%d tolerances have a name, want %d", got, want)
 	}
+	for i, name := range all.Names() {
+		if got, ok := schema.ToleranceNamed(name); !ok || got != 1<<i {
+			t.Errorf("the tolerance %q is %b, %t", name, got, ok)
+		}
+	}
+	if got, ok := schema.ToleranceNamed("onePrimaries"); ok || got != 0 {
+		t.Errorf("an unknown tolerance is %b, %t", got, ok)
+	}
 }
 
 func TestUse(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -29,17 +28,15 @@ func readVectors(t *testing.T, file string, vectors any) {
 func tolerances(t *testing.T, names []string) schema.Tolerance {
 	t.Helper()
 	var set schema.Tolerance
-	known := all.Names()
 	for _, name := range names {
-		i := slices.Index(known, name)
-		switch {
-		case name == "all":
-			set = all
-		case i < 0:
-			t.Fatalf("unknown tolerance %q", name)
-		default:
-			set |= 1 << i
+		if name == "all" {
+			return all
 		}
+		tolerance, ok := schema.ToleranceNamed(name)
+		if !ok {
+			t.Fatalf("unknown tolerance %q", name)
+		}
+		set |= tolerance
 	}
 	return set
 }
