@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/preset"
 )
 
 // Mapping turns an assertion into an identity by the attribute names of one
@@ -33,15 +34,16 @@ type pathSource struct{ path, attribute string }
 type Overrides map[string]string
 
 // NewMapping returns the mapping of a preset with the overrides of a
-// connection. An empty preset is "generic".
+// connection. The name of the preset may come in any case; an empty one is
+// "generic".
 //
 // A wrong setting is a [*MappingError] that names it: an unknown preset, a key
 // that is neither a field nor a usable path, two keys for the same thing, or a
 // name of an attribute that cannot be one.
-func NewMapping(preset string, overrides Overrides) (*Mapping, error) {
-	p, ok := presetNamed(preset)
+func NewMapping(name string, overrides Overrides) (*Mapping, error) {
+	p, ok := presetNamed(name)
 	if !ok {
-		return nil, &MappingError{Setting: "preset", Value: preset, Reason: "there is no such preset"}
+		return nil, &MappingError{Setting: "preset", Value: name, Reason: "there is no such preset; " + preset.Hint(name)}
 	}
 	m := &Mapping{preset: p, overridden: map[string]bool{}}
 	for _, key := range slices.Sorted(maps.Keys(overrides)) {

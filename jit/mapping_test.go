@@ -39,7 +39,8 @@ func TestNewMappingErrors(t *testing.T) {
 		overrides jit.Overrides
 		want      jit.MappingError
 	}{
-		{"unknown preset", "Okta", nil, jit.MappingError{Setting: "preset", Value: "Okta", Reason: "there is no such preset"}},
+		{"misspelled preset", "Oktaa", nil, jit.MappingError{Setting: "preset", Value: "Oktaa", Reason: `there is no such preset; did you mean "okta"?`}},
+		{"unknown preset", "nope", nil, jit.MappingError{Setting: "preset", Value: "nope", Reason: "there is no such preset; it must be one of okta, entra, onelogin, adfs, google, keycloak, shibboleth, jumpcloud, simplesamlphp, auth0, samlidp, generic"}},
 		{"unknown field", "okta", jit.Overrides{"mail": "mail"}, jit.MappingError{Setting: "mapping", Value: "mail", Reason: "not a field, nor a text attribute of a SCIM user"}},
 		{"empty key", "", jit.Overrides{"": "mail"}, jit.MappingError{Setting: "mapping", Reason: "not a field, nor a text attribute of a SCIM user"}},
 		{"password", "", jit.Overrides{"password": "p"}, jit.MappingError{Setting: "mapping", Value: "password", Reason: "not a field, nor a text attribute of a SCIM user"}},

@@ -3,11 +3,13 @@ package jit
 import (
 	"maps"
 	"slices"
+
+	"github.com/scimjit/provision/internal/preset"
 )
 
 // Preset is the attribute names of one identity provider.
 type Preset struct {
-	// Name selects the preset: "okta". Title is for people: "Okta".
+	// Name selects the preset, in any case: "okta". Title is for people: "Okta".
 	Name  string
 	Title string
 
@@ -41,9 +43,10 @@ type Preset struct {
 // Presets returns all presets, "generic" last. The caller may change them: they
 // are copies.
 func Presets() []Preset {
-	out := make([]Preset, len(presets))
-	for i, p := range presets {
-		out[i] = p.clone()
+	var out []Preset
+	for _, name := range preset.Names() {
+		p, _ := presetNamed(name)
+		out = append(out, p)
 	}
 	return out
 }
@@ -61,15 +64,14 @@ func (p Preset) clone() Preset {
 	return p
 }
 
-// presetNamed returns a copy of a preset; empty means generic.
+// presetNamed returns a copy of a preset, whose name may come in any case; empty
+// means generic.
 func presetNamed(name string) (Preset, bool) {
-	if name == "" {
-		name = generic
+	named, ok := preset.Lookup(name)
+	if !ok {
+		return Preset{}, false
 	}
-	for _, p := range presets {
-		if p.Name == name {
-			return p.clone(), true
-		}
-	}
-	return Preset{}, false
+	p := presets[named.Name].clone()
+	p.Name, p.Title = named.Name, named.Title
+	return p, true
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/preset"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/policy"
 )
@@ -149,6 +150,23 @@ func TestPresetFiles(t *testing.T) {
 					t.Errorf("identity (-want +got):\n%s", diff)
 				}
 			})
+		}
+	}
+}
+
+// The list of presets, which others check names by, and the table have the same
+// names, and a name may come in any case.
+func TestPresetsAreListed(t *testing.T) {
+	rows := slices.Sorted(slices.Values(jit.PresetRows()))
+	if diff := cmp.Diff(slices.Sorted(slices.Values(preset.Names())), rows); diff != "" {
+		t.Errorf("names (-list +table):\n%s", diff)
+	}
+	for i, p := range jit.Presets() {
+		if diff := cmp.Diff(preset.All()[i], preset.Preset{Name: p.Name, Title: p.Title}); diff != "" {
+			t.Errorf("preset %d (-list +published):\n%s", i, diff)
+		}
+		if _, err := jit.NewMapping(strings.ToUpper(p.Name), nil); err != nil {
+			t.Errorf("%s in upper case: %v", p.Name, err)
 		}
 	}
 }

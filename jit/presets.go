@@ -1,6 +1,6 @@
 package jit
 
-const generic = "generic"
+import "github.com/scimjit/provision/internal/preset"
 
 // Name spaces of attribute names.
 const (
@@ -28,15 +28,16 @@ type (
 	notes = map[string]string
 )
 
-// presets is the table. Names that the identity provider fixes come first, then
-// those that administrators usually choose. The bare twin of a name with a name
-// space is for administrators who drop it.
-var presets = []Preset{
-	{
+// presets is the table, by the names that package preset lists. Of the names of
+// an attribute, those that the identity provider fixes come first, then those that
+// administrators usually choose. The bare twin of a name with a name space is for
+// administrators who drop it.
+var presets = map[string]Preset{
+	"okta": {
 		// Nothing is asserted until the administrator maps it, so every name is
 		// a custom. There is none for the id, the user name, the company and
 		// the time zone; the user name is the NameID.
-		Name: "okta", Title: "Okta", Issuer: "http://www.okta.com/*",
+		Issuer: "http://www.okta.com/*",
 		Attributes: names{
 			fieldEmail:       {"email", "mail"},
 			fieldGivenName:   {"firstName"},
@@ -50,11 +51,11 @@ var presets = []Preset{
 			fieldGroups: "only the groups that the filter of the group attribute statement lets through are asserted",
 		},
 	},
-	{
+	"entra": {
 		// The company is a custom claim of user.companyname. Nothing is usual
 		// for the time zone. App roles are no groups: where no groups come,
 		// nothing is known of them. Override "groups" to go by app roles.
-		Name: "entra", Title: "Microsoft Entra ID", Issuer: "https://sts.windows.net/*/",
+		Issuer: "https://sts.windows.net/*/",
 		Attributes: names{
 			fieldID:          {microsoft + "identity/claims/objectidentifier", "objectidentifier"},
 			fieldUserName:    {claims + "name", "name"},
@@ -72,9 +73,9 @@ var presets = []Preset{
 			fieldGroups: "groups are asserted as object ids unless the claim says otherwise: write patterns as id:OBJECT-ID; beyond 150 groups none is asserted",
 		},
 	},
-	{
+	"onelogin": {
 		// Nothing is usual for display name, company and time zone.
-		Name: "onelogin", Title: "OneLogin", Issuer: "https://app.onelogin.com/saml/metadata/*",
+		Issuer: "https://app.onelogin.com/saml/metadata/*",
 		Attributes: names{
 			fieldID:         {"PersonImmutableID"},
 			fieldEmail:      {"User.email"},
@@ -85,10 +86,10 @@ var presets = []Preset{
 		GroupForms:      []GroupForm{Joined, DistinguishedName},
 		UserNameFormats: []string{unspecified, emailAddress},
 	},
-	{
+	"adfs": {
 		// The id exists only where a claim rule sends it. Nothing is usual for
 		// company and time zone.
-		Name: "adfs", Title: "Active Directory Federation Services", Issuer: "http://*/adfs/services/trust",
+		Issuer: "http://*/adfs/services/trust",
 		Attributes: names{
 			fieldID:         {"objectGUID", microsoft + "ws/2008/06/identity/claims/primarysid"},
 			fieldUserName:   {claims + "upn"},
@@ -105,10 +106,10 @@ var presets = []Preset{
 			fieldNameID: "there is none without a claim rule",
 		},
 	},
-	{
+	"google": {
 		// Every name is the administrator's. There is no immutable id to map,
 		// and nothing usual for display name, company and time zone.
-		Name: "google", Title: "Google Workspace", Issuer: "https://accounts.google.com/o/saml2?idpid=*",
+		Issuer: "https://accounts.google.com/o/saml2?idpid=*",
 		Attributes: names{
 			fieldEmail:      {"email"},
 			fieldGivenName:  {"firstName"},
@@ -120,11 +121,11 @@ var presets = []Preset{
 			fieldGroups: "at most 75 groups can be mapped; only these are asserted",
 		},
 	},
-	{
+	"keycloak": {
 		// The id is the persistent NameID; otherwise the NameID is the user
 		// name. Nothing is usual for display name, company and time zone. Realm
 		// roles are no groups.
-		Name: "keycloak", Title: "Keycloak", Issuer: "*/realms/*",
+		Issuer: "*/realms/*",
 		Attributes: names{
 			fieldEmail:      {pkcs9Email, "email"},
 			fieldGivenName:  {x500 + "42"},
@@ -137,10 +138,9 @@ var presets = []Preset{
 			fieldID: "choose the persistent NameID format, which is immutable",
 		},
 	},
-	{
+	"shibboleth": {
 		// Nothing is usual for the time zone. Entitlements and affiliations are
 		// no groups.
-		Name: "shibboleth", Title: "Shibboleth and eduPerson",
 		Attributes: names{
 			fieldID:          {subject + "subject-id", subject + "pairwise-id", eduPerson + "13", eduPerson + "10"},
 			fieldUserName:    {eduPerson + "6"},
@@ -157,9 +157,8 @@ var presets = []Preset{
 			fieldNameID: "transient by default, which recognizes nobody: release an id or the principal name",
 		},
 	},
-	{
+	"jumpcloud": {
 		// Nothing is usual for user name, display name, company and time zone.
-		Name: "jumpcloud", Title: "JumpCloud",
 		Attributes: names{
 			fieldEmail:      {"email"},
 			fieldGivenName:  {"firstname"},
@@ -168,11 +167,10 @@ var presets = []Preset{
 		},
 		UserNameFormats: []string{unspecified, emailAddress},
 	},
-	{
+	"simplesamlphp": {
 		// Bare names, or those that core:AttributeMap name2oid makes of them.
 		// Nothing is usual for company and time zone. The uid is both what
 		// people log in with and the only id.
-		Name: "simplesamlphp", Title: "SimpleSAMLphp",
 		Attributes: names{
 			fieldID:          {"uid", inetOrg + "1"},
 			fieldUserName:    {"uid", inetOrg + "1"},
@@ -188,10 +186,10 @@ var presets = []Preset{
 			fieldNameID: "transient by default, which recognizes nobody",
 		},
 	},
-	{
+	"auth0": {
 		// The unspecified NameID is the id again, such as "auth0|5f7c", and not
 		// a user name. Nothing is usual for user name, company and time zone.
-		Name: "auth0", Title: "Auth0", Issuer: "urn:*",
+		Issuer: "urn:*",
 		Attributes: names{
 			fieldID:         {claims + "nameidentifier"},
 			fieldEmail:      {claims + "emailaddress"},
@@ -202,10 +200,9 @@ var presets = []Preset{
 		},
 		UserNameFormats: []string{emailAddress},
 	},
-	{
+	"samlidp": {
 		// The identity provider of crewjam/saml, for tests. Nothing is usual
 		// for display name, company and time zone.
-		Name: "samlidp", Title: "crewjam samlidp",
 		Attributes: names{
 			fieldID:         {inetOrg + "1"},
 			fieldUserName:   {inetOrg + "1"},
@@ -220,7 +217,7 @@ var presets = []Preset{
 			fieldNameID: "transient by default, which recognizes nobody",
 		},
 	},
-	{
+	preset.Generic: {
 		// The names of all of the above that mean the same thing everywhere,
 		// and SCIM's own. Left out are those that are something else at another
 		// identity provider: a uid or nameidentifier need not be immutable,
@@ -232,7 +229,6 @@ var presets = []Preset{
 		// tells two groups of an unknown identity provider apart is not known,
 		// and ";" can be part of a name. A slash at the begin is not worth a
 		// pattern of its own.
-		Name: generic, Title: "Any other identity provider",
 		Attributes: names{
 			fieldID: {
 				microsoft + "identity/claims/objectidentifier",
