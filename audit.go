@@ -59,7 +59,7 @@ func (e *Engine) CountRefusal(connection, address, cause string) {
 }
 
 func connectionOrNone(id string) string {
-	if checkID(id) != nil {
+	if !isConnectionID(id) {
 		return store.Global
 	}
 	return id

@@ -21,6 +21,9 @@ type cause struct {
 	// verdict, when not nil, says what becomes of those who lose access. Without
 	// it the mass guard decides.
 	verdict *account.Verdict
+
+	// offboarding says that the connection ends: nobody needs an admin of it.
+	offboarding bool
 }
 
 // bySystem is the cause of what the engine does by itself.

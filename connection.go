@@ -1,14 +1,16 @@
 package provision
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -44,15 +46,24 @@ type Connection struct {
 	// Accounts stay as they are.
 	Disabled bool `json:"disabled,omitempty"`
 
-	// Version counts the changes of the connection. [Engine.SaveConnection]
-	// ignores it.
+	// Version counts the changes of the connection; 0 is one that is not stored.
+	// [Directory.SaveConnection] compares it.
 	Version int64 `json:"-"`
 }
 
-const (
-	recordConnection = "connection"
-	recordCredential = "credential"
-)
+const recordConnection, recordCredential = "connection", "credential"
+
+// Clone returns a copy of c that shares no memory with it.
+func (c Connection) Clone() Connection {
+	c.Policy = c.Policy.Clone()
+	c.Attributes = slices.Clone(c.Attributes)
+	if c.SAML != nil {
+		saml := *c.SAML
+		saml.Mapping = maps.Clone(saml.Mapping)
+		c.SAML = &saml
+	}
+	return c
+}
 
 // compiled is a connection with its policy, immutable and shared.
 type compiled struct {
@@ -61,8 +72,10 @@ type compiled struct {
 	attributes []account.Path
 }
 
+// compile checks the settings of a connection and makes what it is used by.
+// Names become canonical.
 func compile(c Connection) (*compiled, error) {
-	if err := checkID(c.ID); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	p, err := c.Policy.Compile()
@@ -71,28 +84,10 @@ func compile(c Connection) (*compiled, error) {
 	}
 	out := &compiled{Connection: c, policy: p}
 	for _, name := range c.Attributes {
-		path, ok := account.ParsePath(name)
-		if !ok {
-			return nil, &ConnectionError{Connection: c.ID, Field: "attributes", Reason: fmt.Sprintf("%q is not an attribute path", name)}
-		}
+		path, _ := account.ParsePath(name)
 		out.attributes = append(out.attributes, path)
 	}
 	return out, nil
-}
-
-func checkID(id string) error {
-	bad := &ConnectionError{Connection: id, Field: "id", Reason: "must be 1 to 64 letters, digits, '-', '_' or '.'"}
-	if id == "" || len(id) > 64 {
-		return bad
-	}
-	for _, r := range id {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
-		default:
-			return bad
-		}
-	}
-	return nil
 }
 
 // connectionCache keeps compiled connections by id. An entry is used only when
@@ -101,7 +96,10 @@ type connectionCache struct{ m sync.Map }
 
 // load returns the connection of a scope, or ErrNotFound.
 func (cc *connectionCache) load(id string, r store.RecordReader) (*compiled, error) {
-	rec, err := r.Record(recordConnection, "")
+	rec, err := records.Connection.Raw(r, "")
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notFound("connection", id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,168 +127,9 @@ func decodeConnection(rec *store.Record) (Connection, error) {
 	return c, nil
 }
 
-// Validate checks the settings without saving them. The error is as for
-// [Engine.SaveConnection].
-func (c Connection) Validate() error {
-	_, err := compile(c)
-	return err
-}
-
-// SaveConnection creates or replaces a connection and reports whether anything
-// changed. An unchanged connection gets no new version and no event. A changed
-// policy is applied to all accounts: at once up to [Limits.Inline] accounts, by
-// a job beyond. When too many would lose access by it, their accounts are held:
-// see [Directory.Release] and [Engine.ForceConnection].
-//
-// A wrong setting is a [*ConnectionError] or wraps a [*policy.ConfigError]; the
-// stored connection stays as it was.
-func (e *Engine) SaveConnection(ctx context.Context, c Connection, actor Actor) (changed bool, err error) {
-	return e.saveConnection(ctx, c, actor, false)
-}
-
-// ForceConnection is [Engine.SaveConnection] past the mass guard: whoever the
-// policy does not let in loses access, however many they are and whether the
-// change is applied at once or by a job. It does not count for what the guard
-// allows in an hour. Accounts that are held already go too, but not those that
-// an operator has chosen to keep by [Directory.Cancel], nor the last site admin.
-//
-// It applies the policy also when the connection is unchanged, so that it can
-// follow a SaveConnection after which the guard held accounts. A change that
-// comes while a job carries this one out, and that needs the job itself, is
-// guarded, and so is what the job has not done yet.
-func (e *Engine) ForceConnection(ctx context.Context, c Connection, actor Actor) (changed bool, err error) {
-	return e.saveConnection(ctx, c, actor, true)
-}
-
-func (e *Engine) saveConnection(ctx context.Context, c Connection, actor Actor, force bool) (changed bool, err error) {
-	next, err := compile(c)
-	if err != nil {
-		return false, err
-	}
-	value, err := json.Marshal(c)
-	if err != nil {
-		return false, fmt.Errorf("provision: encoding connection %q: %w", c.ID, err)
-	}
-	if err := e.registerConnection(ctx, c.ID); err != nil {
-		return false, err
-	}
-	why := cause{actor: actor, source: store.SourceOperator}
-	if force {
-		why = why.decided(account.Force)
-	}
-	load := func(store.Tx) (*compiled, error) { return next, nil }
-	err = e.updateWith(ctx, c.ID, why, load, func(c *change) error {
-		news, edited, err := c.putConnection(value)
-		if err != nil {
-			return err
-		}
-		changed = news
-		if edited || force {
-			return c.deriveAll()
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	if changed || force {
-		e.credentials.forget(c.ID)
-	}
-	return changed, nil
-}
-
-// putConnection stores the settings that the change is made with, unless they
-// are stored already. It reports whether they are news, and whether accounts may
-// derive differently now.
-func (c *change) putConnection(value []byte) (news, edited bool, err error) {
-	rec, err := c.tx.Record(recordConnection, "")
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		rec = &store.Record{Kind: recordConnection}
-	case err != nil:
-		return false, false, err
-	case bytes.Equal(rec.Value, value):
-		return false, false, nil
-	default:
-		before := readable(rec)
-		edited = before == nil || !samePolicy(before, c.conn)
-	}
-	put := &store.Record{Kind: recordConnection, Value: value, Version: rec.Version}
-	if err := c.tx.PutRecord(put); err != nil {
-		return false, false, err
-	}
-	saved := *c.conn
-	saved.Version = put.Version
-	c.conn = &saved
-	return true, edited, c.append(&store.Event{Type: store.ConnectionUpdated})
-}
-
-// readable returns a stored connection, or nil for one that this version cannot
-// read, such as one with an option of a later version: saving replaces it.
-func readable(rec *store.Record) *compiled {
-	c, err := decodeConnection(rec)
-	if err != nil {
-		return nil
-	}
-	out, err := compile(c)
-	if err != nil {
-		return nil
-	}
-	return out
-}
-
-// samePolicy reports whether accounts derive alike under both connections.
-func samePolicy(a, b *compiled) bool {
-	pa, errA := json.Marshal(a.Policy)
-	pb, errB := json.Marshal(b.Policy)
-	if errA != nil || errB != nil || !bytes.Equal(pa, pb) || len(a.Attributes) != len(b.Attributes) {
-		return false
-	}
-	for i := range a.Attributes {
-		if a.Attributes[i] != b.Attributes[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// registerConnection lists a connection in the global scope before its first
-// write, so that a crash in between leaves a listed connection without
-// settings, which reads as absent.
-func (e *Engine) registerConnection(ctx context.Context, id string) error {
-	known := false
-	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
-		_, err := r.Record(recordConnection, id)
-		known = err == nil
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		return err
-	})
-	if err != nil || known {
-		return err
-	}
-	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
-		err := tx.PutRecord(&store.Record{Kind: recordConnection, Key: id, Value: []byte("{}")})
-		if errors.Is(err, store.ErrVersion) {
-			return nil // somebody else was first
-		}
-		return err
-	})
-}
-
-// Connection returns a connection, or [ErrNotFound].
-func (e *Engine) Connection(ctx context.Context, id string) (Connection, error) {
-	c, err := e.connection(ctx, id)
-	if err != nil {
-		return Connection{}, err
-	}
-	return c.Connection, nil
-}
-
 func (e *Engine) connection(ctx context.Context, id string) (*compiled, error) {
 	if id == store.Global {
-		return nil, ErrNotFound
+		return nil, notFound("connection", id)
 	}
 	var c *compiled
 	err := e.Store.View(ctx, id, func(_ context.Context, r store.Reader) error {
@@ -309,7 +148,7 @@ func (e *Engine) Connections(ctx context.Context) ([]Connection, error) {
 	}
 	var out []Connection
 	for _, id := range ids {
-		c, err := e.Connection(ctx, id)
+		c, err := e.Directory(id).Connection(ctx)
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
@@ -324,13 +163,13 @@ func (e *Engine) Connections(ctx context.Context) ([]Connection, error) {
 func (e *Engine) connectionIDs(ctx context.Context) ([]string, error) {
 	var ids []string
 	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
-		recs, err := r.Records(recordConnection, "", 0)
+		list, err := records.ConnectionList.List(r, "", 0)
 		if err != nil {
 			return err
 		}
-		ids = make([]string, len(recs))
-		for i, rec := range recs {
-			ids[i] = rec.Key
+		ids = make([]string, len(list))
+		for i, e := range list {
+			ids[i] = e.Key
 		}
 		return nil
 	})

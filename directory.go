@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
@@ -22,6 +23,7 @@ type Directory struct {
 	connection string
 	actor      Actor
 	source     store.Source
+	forced     bool // past the mass guard
 }
 
 // As returns a Directory whose changes are recorded as those of actor.
@@ -45,7 +47,13 @@ func (d *Directory) via(source store.Source) *Directory {
 }
 
 // why returns the cause of what the Directory does.
-func (d *Directory) why() cause { return cause{actor: d.actor, source: d.source} }
+func (d *Directory) why() cause {
+	why := cause{actor: d.actor, source: d.source}
+	if d.forced {
+		return why.decided(account.Force)
+	}
+	return why
+}
 
 // update is a transaction of the Directory.
 func (d *Directory) update(ctx context.Context, why cause, fn func(*change) error) error {
@@ -70,8 +78,8 @@ func (d *Directory) exists(r store.RecordReader) error {
 	return err
 }
 
-// Connection returns the id of the connection.
-func (d *Directory) Connection() string { return d.connection }
+// ID returns the id of the connection.
+func (d *Directory) ID() string { return d.connection }
 
 // Get returns one resource with the parts asked for, or [ErrNotFound].
 func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (*Resource, error) {

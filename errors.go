@@ -45,13 +45,18 @@ func (e *MemberError) Error() string {
 // ConnectionError says what is wrong with the settings of a connection.
 type ConnectionError struct {
 	Connection string
-	Field      string
-	Reason     string
+	Field      string // such as "dialect" or "saml.preset"
+	Value      string // that is wrong, shortened; empty where it says nothing
+	Reason     string // what is wrong with it, and the right words
 }
 
 // Error implements error.
 func (e *ConnectionError) Error() string {
-	return fmt.Sprintf("provision: connection %q: %s: %s", e.Connection, e.Field, e.Reason)
+	value := ""
+	if e.Value != "" {
+		value = fmt.Sprintf(" %q", e.Value)
+	}
+	return fmt.Sprintf("provision: connection %q: %s%s: %s", e.Connection, e.Field, value, e.Reason)
 }
 
 // GuardError says that a guard refused a request. Nothing of it was stored.

@@ -69,6 +69,7 @@ func (e *Engine) runConnection(ctx context.Context, id string, last map[string]t
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
 		{"pruning refusals", pruneInterval, func() error { return e.pruneRefusals(ctx, id) }},
+		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
 	})
 }
 

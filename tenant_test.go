@@ -126,10 +126,26 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			list, err := d.Accounts(c, store.AccountQuery{})
 			return own(list, err)
 		},
-		"As":         func(_ ctx, d dir, _ foreign) error { return own(d.As(tester).Connection(), nil) },
-		"Via":        func(_ ctx, d dir, _ foreign) error { return own(d.Via(store.SourceSCIM).Connection(), nil) },
-		"Keep":       func(c ctx, d dir, x foreign) error { return gone(d.Keep(c, x.account)) },
-		"Connection": func(_ ctx, d dir, _ foreign) error { return own(d.Connection(), nil) },
+		"As":   func(_ ctx, d dir, _ foreign) error { return own(d.As(tester).ID(), nil) },
+		"Via":  func(_ ctx, d dir, _ foreign) error { return own(d.Via(store.SourceSCIM).ID(), nil) },
+		"Keep": func(c ctx, d dir, x foreign) error { return gone(d.Keep(c, x.account)) },
+		"ID":   func(_ ctx, d dir, _ foreign) error { return own(d.ID(), nil) },
+		"Connection": func(c ctx, d dir, _ foreign) error {
+			conn, err := d.Connection(c)
+			return own(conn.ID, err)
+		},
+		"UpdateConnection": func(c ctx, d dir, _ foreign) error {
+			conn, err := d.UpdateConnection(c, func(*provision.Connection) error { return nil })
+			return own(conn.ID, err)
+		},
+		"SaveConnection": func(c ctx, d dir, _ foreign) error {
+			if _, err := d.SaveConnection(c, provision.Connection{ID: "acme"}); err == nil {
+				return errors.New("it saved the other connection")
+			}
+			return nil
+		},
+		"DeleteConnection": func(c ctx, d dir, _ foreign) error { return d.DeleteConnection(c, nil) },
+		"Forced":           func(_ ctx, d dir, _ foreign) error { return own(d.Forced().ID(), nil) },
 		"Create": func(c ctx, d dir, x foreign) error {
 			var member *provision.MemberError
 			if _, err := d.Create(c, "Group", 0, write(group, x.user)); !errors.As(err, &member) {
@@ -157,7 +173,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 		},
 		"Login": func(c ctx, d dir, x foreign) error {
 			a, err := d.Login(c, zebra())
-			if err == nil && (a.ID == x.account || a.Connection != d.Connection()) {
+			if err == nil && (a.ID == x.account || a.Connection != d.ID()) {
 				err = fmt.Errorf("found account %s of %s", a.ID, a.Connection)
 			}
 			return err

@@ -100,8 +100,10 @@ func (c *change) delete(r *Resource) error {
 			return err
 		}
 	}
-	if err := c.leaveGroups(r.ID); err != nil {
-		return err
+	if !c.offboarding { // the groups go too
+		if err := c.leaveGroups(r.ID); err != nil {
+			return err
+		}
 	}
 	if err := c.tx.DeleteResource(r.Type, r.ID); err != nil {
 		return err

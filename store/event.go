@@ -47,6 +47,7 @@ const (
 	CredentialExpiring           EventType = "credential.expiring"
 	CredentialRevoked            EventType = "credential.revoked"
 	ConnectionUpdated            EventType = "connection.updated"
+	ConnectionDeleted            EventType = "connection.deleted"
 	LoginDenied                  EventType = "login.denied"
 	GuardBlocked                 EventType = "guard.blocked"
 	DeliveryParked               EventType = "delivery.parked"

@@ -259,7 +259,7 @@ func (o operator) delivery(r *http.Request) (connection, consumer string, err er
 	if consumer = r.URL.Query().Get("consumer"); consumer == "" {
 		consumer = logConsumer
 	}
-	return d.Connection(), consumer, nil
+	return d.ID(), consumer, nil
 }
 
 // redrive answers POST /redrive: parked events are tried again, or skipped.
@@ -303,7 +303,7 @@ func (o operator) refusals(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		connection = d.Connection()
+		connection = d.ID()
 	}
 	var since time.Time
 	if text := r.URL.Query().Get("since"); text != "" {

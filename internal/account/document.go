@@ -96,13 +96,13 @@ func (d *Document) Mapped(path string) *string {
 		return &d.PreferredLanguage
 	case "locale":
 		return &d.Locale
-	case enterpriseUser + ":employeeNumber":
+	case EnterpriseUser + ":employeeNumber":
 		return &d.Enterprise.EmployeeNumber
-	case enterpriseUser + ":costCenter":
+	case EnterpriseUser + ":costCenter":
 		return &d.Enterprise.CostCenter
-	case enterpriseUser + ":division":
+	case EnterpriseUser + ":division":
 		return &d.Enterprise.Division
-	case enterpriseUser + ":department":
+	case EnterpriseUser + ":department":
 		return &d.Enterprise.Department
 	}
 	return nil

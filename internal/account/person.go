@@ -2,12 +2,14 @@ package account
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/scimjit/provision/store"
 )
 
-const enterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+// EnterpriseUser is the URN of the enterprise extension (RFC 7643 section 4.3).
+const EnterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 // Person is what the engine reads of a user resource.
 type Person struct {
@@ -43,7 +45,7 @@ func Read(doc store.Document, attributes []Path) Person {
 			p.Active = value.Bool()
 		case "timezone":
 			p.TimeZone = value.Text()
-		case enterpriseUser:
+		case EnterpriseUser:
 			p.Company = Text(value.Document(), "organization")
 		}
 	}
@@ -187,4 +189,57 @@ func (p Path) find(doc store.Document) (store.Raw, bool) {
 		value = next
 	}
 	return value, true
+}
+
+// userAttributes are the attributes of a user that a connection may map for the
+// host (RFC 7643 sections 4.1 and 4.3), of the extension without its URN.
+var userAttributes = []string{
+	"userName", "externalId", "displayName", "nickName", "profileUrl", "title", "userType", "preferredLanguage", "locale",
+	"timezone", "active",
+	"name", "name.formatted", "name.familyName", "name.givenName", "name.middleName", "name.honorificPrefix", "name.honorificSuffix",
+	"emails", "phoneNumbers", "ims", "photos", "addresses", "entitlements", "roles", "x509Certificates",
+	"addresses.formatted", "addresses.streetAddress", "addresses.locality", "addresses.region", "addresses.postalCode", "addresses.country",
+}
+
+// valued are the multi-valued attributes whose elements have a value.
+var valued = []string{"emails", "phoneNumbers", "ims", "photos", "entitlements", "roles", "x509Certificates"}
+
+var enterpriseAttributes = []string{
+	"employeeNumber", "costCenter", "organization", "division", "department",
+	"manager", "manager.value", "manager.displayName", "manager.$ref",
+}
+
+// UserAttributes returns the paths of the standard attributes of a user.
+func UserAttributes() []string {
+	list := slices.Clone(userAttributes)
+	for _, name := range valued {
+		list = append(list, name+".value")
+	}
+	for _, name := range enterpriseAttributes {
+		list = append(list, EnterpriseUser+":"+name)
+	}
+	return list
+}
+
+// IsUserAttribute reports whether a path may be an attribute of a user: a
+// standard one, or one of an extension that is not standard.
+func IsUserAttribute(p Path) bool {
+	is := func(name string) bool { return strings.EqualFold(name, joined(p.attr, p.sub)) }
+	switch {
+	case p.urn == "":
+		parts := []string{"value", "type", "primary", "display"}
+		part := func(name string) bool { return strings.EqualFold(name, p.sub) }
+		return slices.ContainsFunc(userAttributes, is) ||
+			slices.ContainsFunc(valued, func(name string) bool { return strings.EqualFold(name, p.attr) }) && slices.ContainsFunc(parts, part)
+	case strings.EqualFold(p.urn, EnterpriseUser):
+		return slices.ContainsFunc(enterpriseAttributes, is)
+	}
+	return strings.HasPrefix(strings.ToLower(p.urn), "urn:")
+}
+
+func joined(attr, sub string) string {
+	if sub == "" {
+		return attr
+	}
+	return attr + "." + sub
 }

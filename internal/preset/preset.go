@@ -15,6 +15,10 @@ import (
 type Preset struct {
 	Name  string // canonical, such as "okta"
 	Title string // for people, such as "Okta"
+
+	// HasID says that the preset names an attribute with an immutable id. Without
+	// one, a mapping must.
+	HasID bool
 }
 
 // Generic is the name of the preset of a connection that names none.
@@ -22,18 +26,18 @@ const Generic = "generic"
 
 // list has the row of Generic last. It never changes.
 var list = []Preset{
-	{"okta", "Okta"},
-	{"entra", "Microsoft Entra ID"},
-	{"onelogin", "OneLogin"},
-	{"adfs", "Active Directory Federation Services"},
-	{"google", "Google Workspace"},
-	{"keycloak", "Keycloak"},
-	{"shibboleth", "Shibboleth and eduPerson"},
-	{"jumpcloud", "JumpCloud"},
-	{"simplesamlphp", "SimpleSAMLphp"},
-	{"auth0", "Auth0"},
-	{"samlidp", "crewjam samlidp"},
-	{Generic, "Any other identity provider"},
+	{"okta", "Okta", false},
+	{"entra", "Microsoft Entra ID", true},
+	{"onelogin", "OneLogin", true},
+	{"adfs", "Active Directory Federation Services", true},
+	{"google", "Google Workspace", false},
+	{"keycloak", "Keycloak", false},
+	{"shibboleth", "Shibboleth and eduPerson", true},
+	{"jumpcloud", "JumpCloud", false},
+	{"simplesamlphp", "SimpleSAMLphp", true},
+	{"auth0", "Auth0", true},
+	{"samlidp", "crewjam samlidp", true},
+	{Generic, "Any other identity provider", true},
 }
 
 // All returns the list.

@@ -33,7 +33,7 @@ func (r *Recorder) Consume(_ context.Context, d provision.Delivery) error {
 // Load records the events of a connection up to now, without Engine.Deliver.
 func (r *Recorder) Load(ctx context.Context, d *provision.Directory) error {
 	r.mu.Lock()
-	after := r.last[d.Connection()]
+	after := r.last[d.ID()]
 	r.mu.Unlock()
 	events, err := d.Events(ctx, after, 0)
 	if err != nil {

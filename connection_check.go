@@ -1,0 +1,239 @@
+package provision
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/dialect"
+	"github.com/scimjit/provision/internal/preset"
+	"github.com/scimjit/provision/internal/spelling"
+	"github.com/scimjit/provision/policy"
+)
+
+// Bounds of the settings of a connection.
+const (
+	maxConnectionName = 200 // bytes
+	maxAttributes     = 100
+	maxClockSkew      = 5 * time.Minute
+	maxMetadata       = 2 << 20 // bytes
+	maxMapping        = 50
+)
+
+// Validate checks the settings without saving them. The error is as for
+// [Directory.SaveConnection].
+func (c Connection) Validate() error {
+	_, err := compile(c)
+	return err
+}
+
+// check checks all settings but the policy, and makes names canonical.
+func (c *Connection) check() error {
+	wrong := func(field, value, reason string) error {
+		return &ConnectionError{Connection: c.ID, Field: field, Value: value, Reason: reason}
+	}
+	if !isConnectionID(c.ID) {
+		return wrong("id", c.ID, "it must be 1 to 64 letters, digits, '-', '_' or '.'")
+	}
+	if c.Name != "" && !isPlainText(c.Name, maxConnectionName) {
+		return wrong("name", shorten(c.Name), fmt.Sprintf("it must be text of at most %d bytes without control characters", maxConnectionName))
+	}
+	name, known := dialect.Canonical(c.Dialect)
+	if !known {
+		return wrong("dialect", shorten(c.Dialect), dialect.Hint(c.Dialect))
+	}
+	if c.Dialect != "" {
+		c.Dialect = name
+	}
+	if len(c.Attributes) > maxAttributes {
+		return wrong("attributes", "", fmt.Sprintf("there are %d, and at most %d are allowed", len(c.Attributes), maxAttributes))
+	}
+	for i, name := range c.Attributes {
+		if reason := wrongAttribute(name); reason != "" {
+			return wrong("attributes", shorten(name), reason)
+		}
+		if slices.Contains(c.Attributes[:i], name) {
+			return wrong("attributes", name, "it is there twice")
+		}
+	}
+	if c.SAML == nil {
+		return nil
+	}
+	saml := *c.SAML // the caller's stays as it is
+	c.SAML = &saml
+	return saml.check(wrong, func(preset string) { saml.Preset = preset })
+}
+
+// isConnectionID reports whether a text can be the id of a connection.
+func isConnectionID(id string) bool {
+	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return false
+		}
+		return true
+	})
+}
+
+// wrongAttribute says what is wrong with the path of an attribute for the host,
+// or "". Attributes of extensions that are not standard are the host's own to
+// know.
+func wrongAttribute(name string) string {
+	path, ok := account.ParsePath(name)
+	if !ok {
+		return "it is not the path of an attribute, such as title, name.givenName or " + account.EnterpriseUser + ":department"
+	}
+	if account.IsUserAttribute(path) {
+		return ""
+	}
+	if word := spelling.Nearest(account.UserAttributes(), name); word != "" {
+		return fmt.Sprintf("it is no attribute of a user; did you mean %q?", word)
+	}
+	return "it is no attribute of a user (RFC 7643 sections 4.1 and 4.3), and no schema is named before it"
+}
+
+// check checks the settings of SAML. A preset becomes canonical.
+func (s *SAML) check(wrong func(field, value, reason string) error, canonical func(preset string)) error {
+	name, known := preset.Canonical(s.Preset)
+	if !known {
+		return wrong("saml.preset", shorten(s.Preset), preset.Hint(s.Preset))
+	}
+	if s.Preset != "" {
+		canonical(name)
+	}
+	if s.ClockSkew < 0 || s.ClockSkew.Duration() > maxClockSkew {
+		return wrong("saml.clockSkewSeconds", fmt.Sprint(int(s.ClockSkew)), fmt.Sprintf("it must be 0 to %d", int(maxClockSkew.Seconds())))
+	}
+	if len(s.Mapping) > maxMapping {
+		return wrong("saml.mapping", "", fmt.Sprintf("there are %d fields, and at most %d are allowed", len(s.Mapping), maxMapping))
+	}
+	if reason := wrongMetadata(s.Metadata); reason != "" {
+		return wrong("saml.metadata", shorten(strings.TrimSpace(s.Metadata)), reason)
+	}
+	return nil
+}
+
+// wrongMetadata says what is wrong with the form of a metadata document, or "".
+// Package jit/saml reads what is in it.
+func wrongMetadata(text string) string {
+	if text == "" {
+		return ""
+	}
+	if len(text) > maxMetadata {
+		return fmt.Sprintf("it has %d bytes, and at most %d are allowed", len(text), maxMetadata)
+	}
+	decoder := xml.NewDecoder(strings.NewReader(strings.TrimSpace(text)))
+	root := ""
+	for {
+		token, err := decoder.RawToken()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if start, ok := token.(xml.StartElement); ok && root == "" {
+			root = start.Name.Local
+		}
+		if strings.EqualFold(root, "html") {
+			return "this is an HTML page, not metadata: open the address of the metadata itself"
+		}
+		if err != nil {
+			return "it is not XML: " + err.Error()
+		}
+	}
+	switch root {
+	case "EntityDescriptor", "EntitiesDescriptor":
+		return ""
+	case "":
+		return "it is not an XML document"
+	}
+	return fmt.Sprintf("its root element is %q; metadata has an EntityDescriptor", root)
+}
+
+// Warning is a setting of a connection that is legal, but without effect or about
+// to fail.
+type Warning struct {
+	Code  string `json:"code"`  // stable, such as "link_without_domains"
+	Field string `json:"field"` // the option or setting
+	Text  string `json:"text"`  // for people
+}
+
+// warnings is the table: a row warns where its function says so.
+var warnings = []struct {
+	code, field string
+	text        string
+	when        func(*Connection) bool
+}{
+	{"no_way_in", "scim", "the connection has neither SCIM nor SAML: nobody can come in by it",
+		func(c *Connection) bool { return !c.SCIM && c.SAML == nil }},
+	{"first_login_without_logins", "provisionOnFirstLogin", "it creates people at their first login, and the connection has no logins",
+		func(c *Connection) bool {
+			return c.Policy.ProvisionOnFirstLogin == policy.FirstLoginProvision && c.SAML == nil
+		}},
+	{"saml_without_metadata", "saml.metadata", "nobody can log in by SAML before the metadata of the identity provider is there",
+		func(c *Connection) bool { return c.SAML != nil && c.SAML.Metadata == "" }},
+	{"saml_without_id", "saml.mapping", "no attribute is mapped to the immutable id: a person who is renamed cannot be recognized",
+		func(c *Connection) bool {
+			return c.SAML != nil && c.SAML.Mapping["id"] == "" && !presetHasID(c.SAML.Preset)
+		}},
+	{"link_without_domains", "link", "it links nobody while emailDomains is empty",
+		func(c *Connection) bool {
+			return c.Policy.Link != "" && c.Policy.Link != policy.LinkDeny && len(c.Policy.EmailDomains) == 0
+		}},
+	{"delete_days_without_delete", "deleteAfterDays", "it has no effect while deprovisionMethod is not delete",
+		func(c *Connection) bool {
+			return c.Policy.DeleteAfterDays > 0 && c.Policy.DeprovisionMethod != policy.Delete
+		}},
+	{"forced_company_without_company", "companyMode", "it forces the company, and company is empty",
+		func(c *Connection) bool { return c.Policy.CompanyMode == policy.CompanyForce && c.Policy.Company == "" }},
+	{"included_without_groups", "includedGroups", "it has no effect while provisionGroups is off",
+		func(c *Connection) bool { return len(c.Policy.IncludedGroups) > 0 && !provisionsGroups(c.Policy) }},
+	{"excluded_without_groups", "excludedGroups", "it has no effect while provisionGroups is off",
+		func(c *Connection) bool { return len(c.Policy.ExcludedGroups) > 0 && !provisionsGroups(c.Policy) }},
+	{"group_admins_excluded", "groupAdminGroups", "excludedGroups has all of its patterns: no account carries a group to administer",
+		func(c *Connection) bool { return allExcluded(c.Policy.GroupAdminGroups, c.Policy.ExcludedGroups) }},
+	{"methods_without_deprovisioning", "deprovisionMethod", "it has no effect while deprovisionUsers is off",
+		func(c *Connection) bool {
+			return c.Policy.DeprovisionMethod == policy.Delete && !deprovisionsUsers(c.Policy)
+		}},
+	{"sso_without_password_groups", "allowSSOForPasswordUsers", "it has no effect while passwordGroups is empty",
+		func(c *Connection) bool {
+			return c.Policy.AllowSSOForPasswordUsers && len(c.Policy.PasswordGroups) == 0
+		}},
+	{"everyone_admin", "allowEveryoneAdmin", "it has no effect: no pattern of site admins is made of wildcards alone",
+		func(c *Connection) bool {
+			return c.Policy.AllowEveryoneAdmin && len(c.Policy.SiteAdminGroups)+len(c.Policy.ReadOnlySiteAdminGroups) == 0
+		}},
+}
+
+func provisionsGroups(c policy.Config) bool  { return c.ProvisionGroups }
+func deprovisionsUsers(c policy.Config) bool { return c.DeprovisionUsers }
+
+// allExcluded reports whether each pattern of a list is also one of the excluded.
+func allExcluded(list, excluded policy.Patterns) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(p string) bool {
+		return !slices.ContainsFunc(excluded, func(e string) bool { return policy.EqualFold(e, p) || e == "*" })
+	})
+}
+
+// presetHasID reports whether the identity provider of a preset asserts an
+// immutable id by itself.
+func presetHasID(name string) bool {
+	p, _ := preset.Lookup(name)
+	return p.HasID
+}
+
+// Warnings lists the settings that are legal, but without effect or about to
+// fail, in the order of the form. It looks at nothing but the settings.
+func (c Connection) Warnings() []Warning {
+	var list []Warning
+	for _, w := range warnings {
+		if w.when(&c) {
+			list = append(list, Warning{Code: w.code, Field: w.field, Text: w.text})
+		}
+	}
+	return list
+}
