@@ -29,6 +29,10 @@ type Source interface {
 
 // SyncUser is one user of a [Source].
 type SyncUser struct {
+	// ID is the id by which another SCIM server knew the user. A sync does not
+	// look at it; [Directory.Import] does.
+	ID string
+
 	// Key is how the groups of the source name the user. Where it is empty, it
 	// is the externalId of the document, else its userName.
 	Key     string
@@ -37,6 +41,9 @@ type SyncUser struct {
 
 // SyncGroup is one group of a [Source].
 type SyncGroup struct {
+	// ID is as in [SyncUser].
+	ID string
+
 	// Key is how other groups of the source name this one. Where it is empty, it
 	// is the externalId of the document, else its displayName.
 	Key     string

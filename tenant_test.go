@@ -15,6 +15,7 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim/scimsync"
 	"github.com/scimjit/provision/store"
 )
 
@@ -143,6 +144,9 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 				return errors.New("it saved the other connection")
 			}
 			return nil
+		},
+		"Import": func(c ctx, d dir, _ foreign) error {
+			return d.Import(c, scimsync.JSONLines(strings.NewReader(`{"id":"zebra","userName":"zebra@example.com"}`)), nil)
 		},
 		"DeleteConnection": func(c ctx, d dir, _ foreign) error { return d.DeleteConnection(c, nil) },
 		"Forced":           func(_ ctx, d dir, _ foreign) error { return own(d.Forced().ID(), nil) },

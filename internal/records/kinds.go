@@ -73,6 +73,9 @@ var (
 	// Synced says that a sync has reported a user or created a group.
 	Synced = kind[SyncMark](Row{Name: "synced", Owner: "sync", Key: "resource"})
 
+	// Imported says that the import of the connection has come to its end.
+	Imported = kind[bool](Row{Name: "imported", Owner: "import"})
+
 	// SyncLease names the run of the sync that is under way.
 	SyncLease = kind[string](Row{Name: "syncLease", Owner: "sync", Expires: "two minutes after its holder was heard of"})
 
@@ -122,6 +125,7 @@ func Rows() []Row {
 		Evidence.Row(),
 		LapsedThrough.Row(),
 		Synced.Row(),
+		Imported.Row(),
 		SyncLease.Row(),
 		Cursor.Row(),
 		Refusals.Row(),

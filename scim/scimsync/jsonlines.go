@@ -16,7 +16,8 @@ import (
 const maxLine = 32 << 20
 
 // JSONLines returns a source that reads SCIM users and groups from r, one JSON
-// object a line, at most 32 MiB each. Blank lines are skipped.
+// object a line, at most 32 MiB each. Blank lines are skipped. The answers of
+// another SCIM server have ids, which [provision.Directory.Import] keeps.
 func JSONLines(r io.Reader) *Source {
 	return &Source{silent: true, read: func(s *Source, yield func(provision.SyncUser) bool) error {
 		return s.readLines(r, yield)
@@ -45,10 +46,10 @@ func (s *Source) readLines(r io.Reader, yield func(provision.SyncUser) bool) err
 		}
 		if t == groups {
 			s.silent = false
-			s.groups = append(s.groups, provision.SyncGroup{Content: content, Members: members})
+			s.groups = append(s.groups, provision.SyncGroup{ID: idOf(line), Content: content, Members: members})
 			continue
 		}
-		if !yield(provision.SyncUser{Content: content}) {
+		if !yield(provision.SyncUser{ID: idOf(line), Content: content}) {
 			return nil
 		}
 	}
@@ -65,6 +66,13 @@ func lineError(line int, err error) error {
 		return &Error{Line: line, Column: invalid.Attribute, Err: err}
 	}
 	return &Error{Line: line, Err: err}
+}
+
+// idOf returns the id of a resource, which is the server's: the decoder leaves it
+// out.
+func idOf(line []byte) string {
+	id, _ := store.Document(line).Get("id")
+	return strings.Clone(id.Text())
 }
 
 // isGroup reports whether a line is a group: it lists the schema of groups, or
