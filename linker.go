@@ -8,6 +8,7 @@ import (
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
 )
 
 // Linker tells the Engine about accounts that the host had before, so that a
@@ -58,6 +59,50 @@ func (e *Engine) localAccounts(ctx context.Context, connection string, q LocalQu
 		return nil, fmt.Errorf("provision: asking for the host's accounts: %w", err)
 	}
 	return list, nil
+}
+
+// maxHostID is how many bytes an id of the host may have.
+const maxHostID = 256
+
+// Link records that an account is the account hostID of the host, such as the row
+// that the host has made for it. From then on the account carries it as HostID,
+// also as a tombstone. Linking it to another one replaces the link; an empty
+// hostID ends it. The same link again is no change.
+//
+// hostID is text of at most 256 bytes without control characters; any other is a
+// [*LimitError]. The error is a [*store.ConflictError] on attribute "hostId" when
+// another account is linked to hostID, and [ErrNotFound] for an unknown or deleted
+// account.
+func (d *Directory) Link(ctx context.Context, id, hostID string) error {
+	if hostID != "" && !isPlainText(hostID, maxHostID) {
+		return &LimitError{Limit: "hostId", Max: maxHostID}
+	}
+	return d.changeAccount(ctx, id, func(c *change, before *Account) error {
+		if before.HostID == hostID {
+			return nil
+		}
+		if hostID != "" {
+			linked, err := records.HostAccount.Value(c.tx, url.QueryEscape(hostID))
+			if err != nil {
+				return err
+			}
+			if linked != "" && linked != id {
+				return &store.ConflictError{Attribute: "hostId", ID: linked}
+			}
+			if err := records.HostAccount.Put(c.tx, url.QueryEscape(hostID), id); err != nil {
+				return err
+			}
+		}
+		if before.HostID != "" {
+			if err := records.HostAccount.Clear(c.tx, url.QueryEscape(before.HostID)); err != nil {
+				return err
+			}
+		}
+		next := before.Clone()
+		next.HostID = hostID
+		out := account.Compare(before, next, c.now)
+		return c.store(&out)
+	})
 }
 
 // linkNew links the account of somebody new to one that the host had before. Each

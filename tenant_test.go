@@ -145,6 +145,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			}
 			return nil
 		},
+		"Link": func(c ctx, d dir, x foreign) error { return gone(d.Link(c, x.account, "row 1")) },
 		"Import": func(c ctx, d dir, _ foreign) error {
 			return d.Import(c, scimsync.JSONLines(strings.NewReader(`{"id":"zebra","userName":"zebra@example.com"}`)), nil)
 		},

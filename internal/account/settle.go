@@ -158,10 +158,11 @@ func (d Decision) carried(granted []policy.Grant, had []store.AccountGroup) []st
 }
 
 // makeTombstone removes what is personal: what stays is that there was an
-// account, and when.
+// account, and when, and which of the host's it was, so that the host can remove
+// its own.
 func makeTombstone(a *store.Account) {
 	*a = store.Account{
-		ID: a.ID, Connection: a.Connection, Version: a.Version, Created: a.Created,
+		ID: a.ID, Connection: a.Connection, HostID: a.HostID, Version: a.Version, Created: a.Created,
 		Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{},
 		Roles: []string{}, Groups: []store.AccountGroup{},
 		Facts: store.Facts{WasActive: a.Facts.WasActive},
