@@ -209,8 +209,8 @@ var warnings = []struct {
 		}},
 }
 
-func provisionsGroups(c policy.Config) bool  { return c.ProvisionGroups }
-func deprovisionsUsers(c policy.Config) bool { return c.DeprovisionUsers }
+func provisionsGroups(c policy.Config) bool  { return c.ProvisionGroups == policy.On }
+func deprovisionsUsers(c policy.Config) bool { return c.DeprovisionUsers == policy.On }
 
 // allExcluded reports whether each pattern of a list is also one of the excluded.
 func allExcluded(list, excluded policy.Patterns) bool {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -113,7 +112,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for want, settings := range tests {
 		t.Run(want, func(t *testing.T) {
-			c := provision.Connection{ID: "acme", Policy: policy.Default()}
+			c := provision.Connection{ID: "acme"}
 			if err := json.Unmarshal([]byte(settings), &c); err != nil {
 				t.Fatal(err)
 			}

@@ -41,8 +41,7 @@ func TestSaveConnection(t *testing.T) {
 func TestWrongConnection(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{"company":"Acme"}`)
-		wrong := policy.Default()
-		wrong.TimeZone = "Mars/Olympus"
+		wrong := policy.Config{TimeZone: "Mars/Olympus"}
 		_, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", Name: "New", Policy: wrong}, tester)
 		var config *policy.ConfigError
 		if !errors.As(err, &config) || config.Option != "timeZone" || config.Value != "Mars/Olympus" {

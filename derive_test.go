@@ -289,7 +289,7 @@ func TestMappedAttributes(t *testing.T) {
 		department := "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
 		tn.user(`{"userName":"ada","title":"Countess","name":{"givenName":"Ada"},"phoneNumbers":[{"value":"1"}],` +
 			`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Analysis"}}`)
-		conn := provision.Connection{ID: "acme", SCIM: true, Policy: policy.Default(), Attributes: []string{"Title", "name.givenName", "phoneNumbers", department, "nickName"}}
+		conn := provision.Connection{ID: "acme", SCIM: true, Attributes: []string{"Title", "name.givenName", "phoneNumbers", department, "nickName"}}
 		if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err != nil {
 			t.Fatal(err)
 		}

@@ -16,8 +16,7 @@ func Example() {
 	ctx := context.Background()
 	operator := provision.Actor{Kind: "operator", ID: "setup"}
 	engine := &provision.Engine{Store: memory.New()}
-	config := policy.Default()
-	config.RequiredGroups = policy.Patterns{"Support"}
+	config := policy.Config{RequiredGroups: policy.Patterns{"Support"}}
 	conn := provision.Connection{ID: "okta", SCIM: true, Policy: config}
 	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
 		fmt.Println(err)

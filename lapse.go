@@ -69,10 +69,9 @@ func (c *change) lapse() (more bool, err error) {
 		return false, err
 	}
 	// The first day whose evidence still counts.
-	days := c.conn.Policy.RoleEvidenceMaxAgeDays
-	end := evidenceKey(c.now.AddDate(0, 0, -days).Truncate(24*time.Hour), "")
-	if days == 0 {
-		end = ""
+	end := ""
+	if day, ok := c.conn.policy.EvidenceSince(c.now); ok {
+		end = evidenceKey(day, "")
 	}
 	if cursor.Value > end { // the option was raised: what lapsed counts again, and lapses again
 		cursor.Value = end

@@ -15,8 +15,8 @@ import (
 func ExampleDirectory_Login() {
 	ctx := context.Background()
 	engine := &provision.Engine{Store: memory.New()}
-	config := policy.Default() // without SCIM, the first login creates an account
-	config.RequiredGroups = policy.Patterns{"Staff"}
+	// Without SCIM, the first login creates an account.
+	config := policy.Config{RequiredGroups: policy.Patterns{"Staff"}}
 	conn := provision.Connection{ID: "corp", Policy: config}
 	if _, err := engine.SaveConnection(ctx, conn, provision.Actor{Kind: "operator", ID: "setup"}); err != nil {
 		fmt.Println(err)

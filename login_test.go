@@ -136,7 +136,7 @@ func TestLoginScripts(t *testing.T) {
 					r.engine.Linker = hostAccounts(script.Local)
 				}
 				r.dir = r.engine.Directory(id).Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})
-				r.conn = provision.Connection{ID: id, Dialect: script.Dialect, SCIM: !script.NoSCIM, Policy: policy.Default(), Attributes: []string{"title"}}
+				r.conn = provision.Connection{ID: id, Dialect: script.Dialect, SCIM: !script.NoSCIM, Attributes: []string{"title"}}
 				r.save(script.Policy)
 				for n, step := range script.Steps {
 					t.Run(fmt.Sprint("step ", n+1), func(t *testing.T) {

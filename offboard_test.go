@@ -112,7 +112,7 @@ func TestConnectionComesBack(t *testing.T) {
 		if err := tn.engine.Directory("acme").DeleteConnection(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tn.engine.Directory("acme").SaveConnection(t.Context(), provision.Connection{SCIM: true, Policy: policy.Default()}); err != nil {
+		if _, err := tn.engine.Directory("acme").SaveConnection(t.Context(), provision.Connection{SCIM: true}); err != nil {
 			t.Fatal(err)
 		}
 		tn.user(`{"userName":"ada","externalId":"1"}`)

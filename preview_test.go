@@ -176,8 +176,7 @@ func TestPreviewErrors(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		tn.people(1)
-		wrong := policy.Default()
-		wrong.DeleteAfterDays = 91
+		wrong := policy.Config{DeleteAfterDays: 91}
 		n := 0
 		for change, err := range tn.dir.Preview(t.Context(), wrong) {
 			n++
@@ -190,7 +189,7 @@ func TestPreviewErrors(t *testing.T) {
 			t.Errorf("a wrong policy yields %d times, want once", n)
 		}
 		for _, id := range []string{"", "unknown"} {
-			for _, err := range tn.engine.Directory(id).Preview(t.Context(), policy.Default()) {
+			for _, err := range tn.engine.Directory(id).Preview(t.Context(), policy.Config{}) {
 				if !errors.Is(err, provision.ErrNotFound) {
 					t.Errorf("connection %q: %v, want ErrNotFound", id, err)
 				}

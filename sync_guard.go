@@ -132,7 +132,7 @@ func (s *syncing) foresee(ctx context.Context, groups []groupWrite) (*future, ma
 	if err != nil {
 		return f, leave, err
 	}
-	if !s.knowsGroups || len(conn.Policy.RequiredGroups) == 0 || !conn.Policy.DeprovisionUsers {
+	if !s.knowsGroups || len(conn.Policy.RequiredGroups) == 0 || conn.Policy.DeprovisionUsers == policy.Off {
 		return f, leave, nil
 	}
 	for i := range groups {

@@ -264,7 +264,7 @@ func TestTenantOfEveryMethod(t *testing.T) {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
-				other := provision.Connection{ID: "other." + name, SCIM: true, Policy: policy.Default()}
+				other := provision.Connection{ID: "other." + name, SCIM: true}
 				other.Policy.ProvisionOnFirstLogin = policy.FirstLoginProvision
 				if _, err := tn.engine.SaveConnection(t.Context(), other, tester); err != nil {
 					t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store/memory"
 )
 
@@ -15,7 +14,7 @@ import (
 // session.
 func Example() {
 	engine := &provision.Engine{Store: memory.New()}
-	conn := provision.Connection{ID: "okta", Policy: policy.Default()}
+	conn := provision.Connection{ID: "okta"}
 	mapping, err := jit.NewMapping("okta", jit.Overrides{"id": "oktaId"})
 	if err != nil {
 		fmt.Println(err)

@@ -19,7 +19,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -55,7 +54,7 @@ func newService(t *testing.T, edit func(*provision.Connection)) *service {
 	s := &service{store: &faultyStore{Store: memory.New()}, log: &bytes.Buffer{}}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	engine := &provision.Engine{Store: s.store, Now: func() time.Time { return now }}
-	conn := provision.Connection{ID: "acme", Policy: policy.Default()}
+	conn := provision.Connection{ID: "acme"}
 	if edit != nil {
 		edit(&conn)
 	}
@@ -187,7 +186,7 @@ func TestDenials(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/host=%v", test.name, host), func(t *testing.T) {
 				s := newService(t, nil)
 				for _, c := range []provision.Connection{
-					{ID: "scim", SCIM: true, Policy: policy.Default()}, {ID: "closed", Disabled: true, Policy: policy.Default()},
+					{ID: "scim", SCIM: true}, {ID: "closed", Disabled: true},
 				} {
 					if _, err := s.handler.Engine.SaveConnection(t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
 						t.Fatal(err)

@@ -54,10 +54,6 @@ func (d *decider) explainGrant(list int, granted, name string) {
 // decideRoles decides the roles of the host.
 func (d *decider) decideRoles() {
 	before := d.current().Roles
-	if d.zero && d.Status == Active {
-		d.Access.Roles = slices.Clone(before)
-		return
-	}
 	for i := range d.roles {
 		role := &d.roles[i]
 		if d.grants(role.list, !d.known && slices.Contains(before, role.name)) {

@@ -11,7 +11,7 @@ import (
 // patterns: the mix that an administrator writes, and the worst one, in which
 // every pattern has wildcards.
 func BenchmarkDecide(b *testing.B) {
-	exact := policy.Default()
+	var exact policy.Config
 	exact.RequiredGroups = policy.Patterns{"Everyone in IT", "Group 19", "Support"}
 	exact.ExcludedGroups = policy.Patterns{"Mail List", "Wiki Readers", "Tmp-*", "*-test", "id:9f8b1c"}
 	exact.SiteAdminGroups = policy.Patterns{"Platform Admins", "id:0d1e2f"}

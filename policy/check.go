@@ -21,13 +21,19 @@ func (c *Config) verify() error {
 // verify reports what is wrong with the value of one option.
 func (o option) verify(c *Config) error {
 	switch field := o.field(c).(type) {
+	case *Switch:
+		if *field > Off {
+			return o.wrong(strconv.Itoa(int(*field)), "not a value of Switch")
+		}
 	case *FirstLogin:
-		if *field > FirstLoginAuto {
+		if *field > FirstLoginRefuse {
 			return o.wrong(strconv.Itoa(int(*field)), "not a value of FirstLogin")
 		}
 	case *int:
-		if *field < 0 || *field > o.most {
-			return o.wrong(strconv.Itoa(*field), fmt.Sprintf("not from 0 to %d", o.most))
+		return o.verifyNumber(*field)
+	case *days:
+		if *field != Forever {
+			return o.verifyNumber(int(*field))
 		}
 	case *string:
 		return o.verifyText(*field)
@@ -39,6 +45,13 @@ func (o option) verify(c *Config) error {
 		return o.verifyPermissions(*field)
 	case *[]RoleGrant:
 		return o.verifyRoles(*field)
+	}
+	return nil
+}
+
+func (o option) verifyNumber(n int) error {
+	if n < 0 || n > o.most {
+		return o.wrong(strconv.Itoa(n), fmt.Sprintf("not from 0 to %d", o.most))
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ type Policy struct {
 	config  Config
 	matcher matcher
 	roles   []role
-	zero    bool // the zero Config, which leaves everything as it is
 	permits bool // some permission is not left to the host
 }
 
@@ -33,53 +32,14 @@ func (c Config) Compile() (*Policy, error) {
 	if err := c.verify(); err != nil {
 		return nil, err
 	}
-	p := &Policy{zero: c.isZero(), permits: c.Permissions.set()}
-	for _, o := range options {
-		if text, ok := o.field(&c).(*string); ok && *text == "" && o.values != nil {
-			*text = o.values[0]
-		}
-	}
-	c.TimeZone, _ = TimeZone(c.TimeZone)
-	p.config = c
-	p.matcher = newMatcher(c.lists())
+	c.spellOut()
+	p := &Policy{config: c, matcher: newMatcher(c.lists()), permits: c.Permissions.set()}
 	for i, grant := range c.Roles {
 		suffix := " " + grant.Role
 		p.roles = append(p.roles, role{name: grant.Role, suffix: suffix, effect: EffectGranted + suffix, list: firstRole + i})
 	}
 	slices.SortStableFunc(p.roles, func(a, b role) int { return cmp.Compare(a.name, b.name) })
 	return p, nil
-}
-
-// isZero reports whether c is the zero Config, possibly with the defaults in
-// place of empty values, as after a round trip through JSON.
-func (c *Config) isZero() bool {
-	return !slices.ContainsFunc(options, func(o option) bool { return o.isSet(c) })
-}
-
-// isSet reports whether the value of an option is another than the zero value
-// means.
-func (o option) isSet(c *Config) bool {
-	switch field := o.field(c).(type) {
-	case *bool:
-		return *field
-	case *string:
-		return *field != "" && (o.values == nil || *field != o.values[0])
-	case *int:
-		return *field != 0
-	case *FirstLogin:
-		return *field != FirstLoginRefuse
-	case *[]string:
-		return len(*field) > 0
-	case *Patterns:
-		return len(*field) > 0
-	case *Permissions:
-		return field.set()
-	case *[]RoleGrant:
-		return len(*field) > 0
-	case **bool:
-		return *field != nil
-	}
-	return true
 }
 
 // The pattern lists that are matched, as indexes into a matcher. Role grants
@@ -134,13 +94,22 @@ func (p *Policy) AllowsSSO(a Authentication) bool {
 	return a != Password || p.config.AllowSSOForPasswordUsers
 }
 
-// RolesLapsed reports whether evidence of groups that is as old as known has
-// lapsed by now: see [Group.Lapsed]. Known is a day, at its beginning; the evidence
-// counts for as many whole days after it as option roleEvidenceMaxAgeDays says,
-// and with 0 for ever.
+// EvidenceSince returns the first day whose evidence of groups still counts at
+// now, at its beginning in UTC: it counts for as many whole days after it as
+// option roleEvidenceMaxAgeDays says. Without ok all evidence counts, for ever.
+func (p *Policy) EvidenceSince(now time.Time) (day time.Time, ok bool) {
+	most := p.config.RoleEvidenceMaxAgeDays
+	if most == Forever {
+		return time.Time{}, false
+	}
+	return now.UTC().AddDate(0, 0, -most).Truncate(24 * time.Hour), true
+}
+
+// RolesLapsed reports whether evidence of groups that is as old as known, a day
+// at its beginning in UTC, has lapsed by now: see [Group.Lapsed].
 func (p *Policy) RolesLapsed(known, now time.Time) bool {
-	days := p.config.RoleEvidenceMaxAgeDays
-	return days > 0 && !now.Before(known.AddDate(0, 0, days+1))
+	first, ok := p.EvidenceSince(now)
+	return ok && known.Before(first)
 }
 
 // TrustsEmail reports whether the domain of an e-mail address is one of

@@ -9,9 +9,11 @@ import (
 // connection. The comments give the JSON keys, which are the names that errors
 // and reasons use.
 //
-// The zero Config grants nothing and removes nothing: accounts keep what they
-// have. [Default] is what an administrator starts from, and JSON is decoded on
-// top of it. [Config.Compile] checks the options and makes a [Policy].
+// The zero Config is the defaults, as is the JSON object {}: in every field the
+// zero value stands for the default of the option. What nobody set takes
+// leavers out and carries groups, and gives nobody a right. [Config.Compile]
+// checks the options and makes a [Policy], whose [Policy.Config] has the
+// defaults in full.
 type Config struct {
 	// ProvisionOnFirstLogin (provisionOnFirstLogin) says whether a login by an unknown
 	// person creates them.
@@ -19,9 +21,9 @@ type Config struct {
 
 	// DeprovisionUsers (deprovisionUsers) lets the identity provider take
 	// people out: by SCIM active=false and DELETE, by absence from a full sync,
-	// by loss of the last required group. Without it an account stays as it is,
-	// and the decision says so in Suppressed.
-	DeprovisionUsers bool
+	// by loss of the last required group. Off: an account stays as it is, and
+	// the decision says so in Suppressed.
+	DeprovisionUsers Switch
 
 	// DeprovisionMethod (deprovisionMethod) is how a person is taken out.
 	DeprovisionMethod DeprovisionMethod
@@ -31,12 +33,12 @@ type Config struct {
 	DeleteAfterDays int
 
 	// ProvisionGroups (provisionGroups) lets accounts gain and lose groups.
-	// Without it groups remain facts: they open the gate and grant roles.
-	ProvisionGroups bool
+	// Off: groups remain facts, which open the gate and grant roles.
+	ProvisionGroups Switch
 
-	// DeprovisionGroups (deprovisionGroups) lets accounts lose groups. Without
-	// it a group that an account carries stays, under its last name.
-	DeprovisionGroups bool
+	// DeprovisionGroups (deprovisionGroups) lets accounts lose groups. Off: a
+	// group that an account carries stays, under its last name.
+	DeprovisionGroups Switch
 
 	// Company (company) is the company of people for whom the identity provider
 	// gives none, or of everyone if CompanyMode says so.
@@ -93,7 +95,8 @@ type Config struct {
 	TwoFactor TwoFactor
 
 	// Permissions (permissions) are the protocol permissions of new accounts.
-	// A host may add names.
+	// "webdav", "ftp" and "sftp" are left to the host where it does not name
+	// them. A host may add names.
 	Permissions Permissions
 
 	// TimeZone (timeZone) is used where the identity provider gives no valid
@@ -118,7 +121,8 @@ type Config struct {
 
 	// RoleEvidenceMaxAgeDays (roleEvidenceMaxAgeDays, 0 to 3650) is how long
 	// roles live that rest on logins alone, without a login that lists groups.
-	// Zero is for ever. The caller keeps the time.
+	// Zero means 30, and [Forever] that they never lapse; in JSON that is 0.
+	// The caller keeps the time.
 	RoleEvidenceMaxAgeDays int
 
 	// ExternalIDImmutable (externalIdImmutable) says whether an externalId may
@@ -131,17 +135,6 @@ type RoleGrant struct {
 	Groups Patterns `json:"groups"`
 	Role   string   `json:"role"`
 }
-
-// FirstLogin says whether a login by an unknown person creates them. In JSON it
-// is "auto", true or false.
-type FirstLogin uint8
-
-// The values of FirstLogin.
-const (
-	FirstLoginRefuse    FirstLogin = iota // false
-	FirstLoginProvision                   // true
-	FirstLoginAuto                        // "auto": unless SCIM is set up
-)
 
 // DeprovisionMethod is how a person is taken out. Empty means Disable.
 type DeprovisionMethod string
@@ -191,25 +184,6 @@ const (
 	MissingEmpty OnMissingGroups = "empty" // Absent is no groups; Overage, which has too many, is kept
 	MissingDeny  OnMissingGroups = "deny"  // as keep, and the person is not admitted
 )
-
-// Default returns the options that an administrator starts from. Each call
-// returns a new value.
-func Default() Config {
-	return Config{
-		ProvisionOnFirstLogin:  FirstLoginAuto,
-		DeprovisionUsers:       true,
-		DeprovisionMethod:      Disable,
-		ProvisionGroups:        true,
-		DeprovisionGroups:      true,
-		CompanyMode:            CompanyDefault,
-		DefaultGroupsAt:        AtCreation,
-		TwoFactor:              SiteTwoFactor,
-		Permissions:            Permissions{"webdav": nil, "ftp": nil, "sftp": nil},
-		Link:                   LinkDeny,
-		OnMissingGroups:        MissingKeep,
-		RoleEvidenceMaxAgeDays: 30,
-	}
-}
 
 // Clone returns a copy of c that shares no memory with it.
 func (c Config) Clone() Config {

@@ -31,7 +31,7 @@ const defaultJSON = `{"provisionOnFirstLogin":"auto","deprovisionUsers":true,"de
 	`"timeZone":"","roles":[],"link":"deny","emailDomains":[],"onMissingGroups":"keep","roleEvidenceMaxAgeDays":30,"externalIdImmutable":null}`
 
 func TestConfigJSONKeys(t *testing.T) {
-	data, err := json.Marshal(policy.Default())
+	data, err := json.Marshal(policy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +55,8 @@ func TestConfigJSONKeys(t *testing.T) {
 	}
 }
 
-func TestDefault(t *testing.T) {
-	data, err := json.Marshal(policy.Default())
+func TestZeroConfigIsTheDefaults(t *testing.T) {
+	data, err := json.Marshal(policy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,15 @@ func TestDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(policy.Default(), parsed); diff != "" {
-		t.Errorf("{} is not the default (-want +got)\n%s", diff)
+	if diff := cmp.Diff(policy.Config{}, parsed); diff != "" {
+		t.Errorf("{} is not the zero Config (-want +got)\n%s", diff)
+	}
+	spelledOut, err := policy.Parse([]byte(defaultJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(spelledOut, compile(t, policy.Config{}).Config()); diff != "" {
+		t.Errorf("the zero Config compiles to something else than the defaults (-want +got)\n%s", diff)
 	}
 }
 
@@ -81,7 +88,7 @@ func TestParse(t *testing.T) {
 	}{
 		{"space around", " \n{ } \t", func(*policy.Config) {}},
 		{"switches", `{"deprovisionUsers": false, "allowEveryoneAdmin": true}`, func(c *policy.Config) {
-			c.DeprovisionUsers, c.AllowEveryoneAdmin = false, true
+			c.DeprovisionUsers, c.AllowEveryoneAdmin = policy.Off, true
 		}},
 		{"first login on", `{"provisionOnFirstLogin": true}`, func(c *policy.Config) { c.ProvisionOnFirstLogin = policy.FirstLoginProvision }},
 		{"first login off", `{"provisionOnFirstLogin": false}`, func(c *policy.Config) { c.ProvisionOnFirstLogin = policy.FirstLoginRefuse }},
@@ -90,9 +97,14 @@ func TestParse(t *testing.T) {
 		{"no patterns", `{"requiredGroups": "", "excludedGroups": []}`, func(*policy.Config) {}},
 		{"names with an asterisk", `{"defaultGroups": ["*", "a\\b"]}`, func(c *policy.Config) { c.DefaultGroups = []string{"*", `a\b`} }},
 		{"names as text", `{"defaultGroups": "a,b"}`, func(c *policy.Config) { c.DefaultGroups = []string{"a", "b"} }},
-		{"permissions add to the default", `{"permissions": {"ftp": true, "api": false}}`, func(c *policy.Config) {
-			c.Permissions["ftp"], c.Permissions["api"] = &yes, &no
+		{"switched on", `{"deprovisionUsers": true, "provisionGroups": true, "deprovisionGroups": true}`, func(*policy.Config) {}},
+		{"first login left to SCIM", `{"provisionOnFirstLogin": "auto"}`, func(*policy.Config) {}},
+		{"permissions", `{"permissions": {"ftp": true, "api": false}}`, func(c *policy.Config) {
+			c.Permissions = policy.Permissions{"ftp": &yes, "api": &no}
 		}},
+		{"no permissions", `{"permissions": {}}`, func(*policy.Config) {}},
+		{"evidence counts for ever", `{"roleEvidenceMaxAgeDays": 0}`, func(c *policy.Config) { c.RoleEvidenceMaxAgeDays = policy.Forever }},
+		{"evidence counts a day", `{"roleEvidenceMaxAgeDays": 1}`, func(c *policy.Config) { c.RoleEvidenceMaxAgeDays = 1 }},
 		{"roles", `{"roles": [{"groups": "a,b", "role": "x"}, {"role": "y", "groups": ["c"]}]}`, func(c *policy.Config) {
 			c.Roles = []policy.RoleGrant{{Groups: policy.Patterns{"a", "b"}, Role: "x"}, {Groups: policy.Patterns{"c"}, Role: "y"}}
 		}},
@@ -102,7 +114,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			want := policy.Default()
+			want := policy.Config{}
 			test.set(&want)
 			got, err := policy.Parse([]byte(test.json))
 			if err != nil {
@@ -173,6 +185,8 @@ func TestCompileRefuses(t *testing.T) {
 		want   policy.ConfigError
 	}{
 		{"first login", policy.Config{ProvisionOnFirstLogin: 3}, policy.ConfigError{Option: "provisionOnFirstLogin", Value: "3"}},
+		{"switch", policy.Config{DeprovisionUsers: 2}, policy.ConfigError{Option: "deprovisionUsers", Value: "2"}},
+		{"less than for ever", policy.Config{RoleEvidenceMaxAgeDays: -2}, policy.ConfigError{Option: "roleEvidenceMaxAgeDays", Value: "-2"}},
 		{"pattern not UTF-8", policy.Config{RequiredGroups: policy.Patterns{"a\xffb"}}, policy.ConfigError{Option: "requiredGroups", Value: "a\xffb", Offset: 1}},
 		{"company not UTF-8", policy.Config{Company: "\xff"}, policy.ConfigError{Option: "company", Value: "\xff"}},
 		{"long pattern", policy.Config{RequiredGroups: policy.Patterns{long}}, policy.ConfigError{Option: "requiredGroups", Value: long, Offset: 512}},
@@ -202,42 +216,26 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-// TestConfigRoundTrip checks that writing and reading a configuration, the
-// defaults for empty values apart, changes nothing, and that what is written
-// depends on the value alone.
+// TestConfigRoundTrip checks that writing and reading a configuration with its
+// defaults in full changes nothing, and that what is written depends on what the
+// configuration means alone.
 func TestConfigRoundTrip(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
-		p, err := randomConfig(random).Compile()
+		config := randomConfig(random)
+		data, err := json.Marshal(config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := p.Config()
-		data, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := compile(t, config).Config()
 		got, err := policy.Parse(data)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, data)
-		}
-		if want.Permissions == nil {
-			// A document that names no permissions has those of the default.
-			want.Permissions = policy.Permissions{}
-		}
-		for name := range policy.Default().Permissions {
-			if _, ok := want.Permissions[name]; !ok {
-				want.Permissions[name] = nil
-			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("(-want +got)\n%s\n%s", diff, data)
 		}
 		again, err := json.Marshal(got.Clone())
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err = json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,18 +245,31 @@ func TestConfigRoundTrip(t *testing.T) {
 	}
 }
 
+func TestSwitchJSON(t *testing.T) {
+	assertJSON(t, map[string]policy.Switch{`true`: policy.On, `false`: policy.Off}, `"on"`)
+}
+
 func TestFirstLoginJSON(t *testing.T) {
-	for _, text := range []string{`"auto"`, `true`, `false`} {
-		var f policy.FirstLogin
-		if err := json.Unmarshal([]byte(text), &f); err != nil {
-			t.Fatal(err)
+	assertJSON(t, map[string]policy.FirstLogin{
+		`"auto"`: policy.FirstLoginAuto, `true`: policy.FirstLoginProvision, `false`: policy.FirstLoginRefuse,
+	}, `"yes"`)
+}
+
+// assertJSON checks that each text is written for its value and read as it, and
+// that a wrong text is refused.
+func assertJSON[T comparable](t *testing.T, texts map[string]T, wrong string) {
+	t.Helper()
+	var got T
+	for text, want := range texts {
+		if data, err := json.Marshal(want); err != nil || string(data) != text {
+			t.Errorf("%v is written as %s, %v, want %s", want, data, err, text)
 		}
-		if data, err := json.Marshal(f); err != nil || string(data) != text {
-			t.Errorf("%s becomes %s, %v", text, data, err)
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
+			t.Errorf("%s is read as %v, %v, want %v", text, got, err, want)
 		}
 	}
-	if err := json.Unmarshal([]byte(`"yes"`), new(policy.FirstLogin)); err == nil {
-		t.Error("a wrong value is accepted")
+	if err := json.Unmarshal([]byte(wrong), &got); err == nil {
+		t.Errorf("%s is accepted", wrong)
 	}
 }
 
@@ -267,28 +278,6 @@ func TestErrorIsShort(t *testing.T) {
 	_, err := policy.ParsePatterns(strings.Repeat("ü", 10000))
 	if err == nil || len(err.Error()) > 400 || !strings.Contains(err.Error(), "longer than 256 characters, at byte 512") {
 		t.Errorf("got %v", err)
-	}
-}
-
-// TestZeroConfigRoundTrip checks that the zero Config still removes nothing when
-// it comes back from JSON.
-func TestZeroConfigRoundTrip(t *testing.T) {
-	data, err := json.Marshal(policy.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := policy.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := config.Compile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	current := policy.Current{Status: policy.Active, Access: policy.Access{SiteAdmin: true, Authentication: policy.SSO}}
-	d := p.Decide(policy.Facts{Current: &current})
-	if diff := cmp.Diff(current.Access, d.Access); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
@@ -305,11 +294,11 @@ func randomConfig(random *rand.Rand) policy.Config {
 	}
 	c := policy.Config{
 		ProvisionOnFirstLogin:    policy.FirstLogin(random.IntN(3)),
-		DeprovisionUsers:         coin(),
+		DeprovisionUsers:         pick(random, policy.On, policy.Off),
 		DeprovisionMethod:        pick(random, "", policy.Disable, policy.Delete),
 		DeleteAfterDays:          random.IntN(91),
-		ProvisionGroups:          coin(),
-		DeprovisionGroups:        coin(),
+		ProvisionGroups:          pick(random, policy.On, policy.Off),
+		DeprovisionGroups:        pick(random, policy.On, policy.Off),
 		Company:                  pick(random, "", "Example \u2028 Ltd"),
 		CompanyMode:              pick(random, "", policy.CompanyDefault, policy.CompanyForce),
 		DefaultGroups:            []string(patterns()),
@@ -328,7 +317,7 @@ func randomConfig(random *rand.Rand) policy.Config {
 		Link:                     pick(random, "", policy.LinkDeny, policy.LinkEmail, policy.LinkUserName),
 		EmailDomains:             pick(random, nil, []string{"example.com", "b.example"}),
 		OnMissingGroups:          pick(random, "", policy.MissingKeep, policy.MissingEmpty, policy.MissingDeny),
-		RoleEvidenceMaxAgeDays:   random.IntN(3651),
+		RoleEvidenceMaxAgeDays:   random.IntN(3652) - 1,
 	}
 	for range random.IntN(4) {
 		allowed := coin()

@@ -53,7 +53,7 @@ func (p *Policy) decide(f *Facts, trace bool) Decision {
 // readEvidence finds out which groups count.
 func (d *decider) readEvidence() {
 	switch missing := d.config.OnMissingGroups; {
-	case d.facts.Gone && !d.config.DeprovisionUsers:
+	case d.facts.Gone && d.config.DeprovisionUsers == Off:
 		// The account outlives the resource, with which the memberships went:
 		// that they are not there says nothing about the person.
 	case d.facts.Evidence == Known:
@@ -80,7 +80,7 @@ func (d *decider) on(list int) bool { return len(d.matcher.lists[list]) > 0 }
 // keeps reports whether what a list granted before stays as it is: nothing is
 // known that could change it. A list without patterns keeps nothing, so that
 // switching an option off always takes effect.
-func (d *decider) keeps(list int) bool { return d.zero || !d.known && d.on(list) }
+func (d *decider) keeps(list int) bool { return !d.known && d.on(list) }
 
 // current returns what the account has, which is nothing for a new one.
 func (d *decider) current() Access {

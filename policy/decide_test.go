@@ -49,8 +49,8 @@ type decisionData struct {
 	Reasons [][4]string // option, pattern, group, effect
 }
 
-// accessData is [policy.Access] as JSON. What is absent is sso, site, and the
-// permissions of the default configuration.
+// accessData is [policy.Access] as JSON. What is absent is sso, site, and
+// permissions that are left to the host.
 type accessData struct {
 	Authentication    policy.Authentication
 	SiteAdmin         bool
@@ -102,7 +102,7 @@ func (f factsData) facts(t *testing.T) policy.Facts {
 		facts.Groups = append(facts.Groups, g.group())
 	}
 	if f.Current != nil {
-		facts.Current = &policy.Current{Status: f.Current.Status, Access: f.Current.access(t, policy.Default().Permissions)}
+		facts.Current = &policy.Current{Status: f.Current.Status, Access: f.Current.access(t, unset)}
 	}
 	return facts
 }
@@ -138,7 +138,7 @@ func (d decisionData) decision(t *testing.T) policy.Decision {
 	t.Helper()
 	decision := policy.Decision{Status: d.Status, Admitted: d.Admitted, Suppressed: d.Suppressed}
 	if d.Status != policy.Deleted {
-		decision.Access = d.access(t, policy.Default().Permissions)
+		decision.Access = d.access(t, unset)
 	}
 	for _, r := range d.Reasons {
 		decision.Reasons = append(decision.Reasons, policy.Reason{Option: r[0], Pattern: r[1], Group: r[2], Effect: r[3]})

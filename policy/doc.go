@@ -14,9 +14,9 @@
 // # Options
 //
 // In JSON the options are one object, whose keys are in the comments of Config.
-// [Parse] starts from [Default], so that an object names only what differs. What
-// is unknown, doubled or wrong is a [*ConfigError], never a silent default. The
-// zero Config grants nothing and removes nothing.
+// The zero Config and the object {} are the defaults, so that both name only what
+// differs. What is unknown, doubled or wrong is a [*ConfigError], never a silent
+// default.
 //
 // Some options are carried for the caller, as they concern what Decide does not
 // see: a first login, default groups, linking, the age of evidence. Policy has

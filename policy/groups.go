@@ -7,34 +7,34 @@ func (d *decider) decideGroups() {
 		d.keepGroups(carried.grants)
 		return
 	}
-	if d.config.ProvisionGroups && d.config.DeprovisionGroups {
+	if d.config.ProvisionGroups == On && d.config.DeprovisionGroups == On {
 		carried.grants = nil // what the account carried makes no difference
 	}
 	if most := len(d.groups) + len(carried.grants); most > 0 {
 		d.Access.Groups = make([]Grant, 0, most)
 	}
 	for i := range d.groups {
-		before := carried.find(d.groups[i].ID)
-		switch wanted := d.wants(i); {
-		case before != nil:
+		wanted := d.wants(i)
+		switch {
+		case carried.find(d.groups[i].ID):
 			if wanted {
 				d.explainFilter(i)
 			} else {
 				d.because(d.keeper(), "", d.groups[i].Name, EffectKept)
 			}
-			d.carry(i, before)
-		case wanted && !d.config.ProvisionGroups:
+			d.carry(i)
+		case wanted && d.config.ProvisionGroups == Off:
 			d.because("provisionGroups", "", d.groups[i].Name, EffectNotAdded)
 		default:
 			d.explainFilter(i)
 			if wanted {
-				d.carry(i, nil)
+				d.carry(i)
 			}
 		}
 	}
 	for _, grant := range carried.others() {
 		// No longer reported: it stays, but is no ground for a right.
-		grant.Admin = grant.Admin && d.zero && d.Status == Active
+		grant.Admin = false
 		d.because(d.keeper(), "", grant.Group.Name, EffectKept)
 		d.Access.Groups = append(d.Access.Groups, grant)
 	}
@@ -72,27 +72,22 @@ func (d *decider) explainFilter(i int) {
 	}
 }
 
-// carry adds group i to the account. Before is how the account carried it, or
-// nil.
-func (d *decider) carry(i int, before *Grant) {
+// carry adds group i to the account.
+func (d *decider) carry(i int) {
 	grant := Grant{Group: d.groups[i]}
 	switch matched := d.own(i)[groupAdminList] != 0; {
-	case d.Status != Active:
-		if d.trace && matched {
-			d.becauseOfGroup(groupAdminList, i, EffectWithheld)
-		}
-	case matched:
+	case matched && d.Status == Active:
 		grant.Admin = true
 		d.becauseOfGroup(groupAdminList, i, EffectGranted)
-	default:
-		grant.Admin = d.zero && before != nil && before.Admin
+	case matched && d.trace:
+		d.becauseOfGroup(groupAdminList, i, EffectWithheld)
 	}
 	d.Access.Groups = append(d.Access.Groups, grant)
 }
 
 // keeper returns the option by which an account keeps groups.
 func (d *decider) keeper() string {
-	if d.config.ProvisionGroups {
+	if d.config.ProvisionGroups == On {
 		return "deprovisionGroups"
 	}
 	return "provisionGroups"
@@ -108,10 +103,10 @@ type carriedGroups struct {
 	byID   map[string]int
 }
 
-// find returns how the account carries the group, or nil.
-func (c *carriedGroups) find(id string) *Grant {
+// find reports whether the account carries the group.
+func (c *carriedGroups) find(id string) bool {
 	if len(c.grants) == 0 {
-		return nil
+		return false
 	}
 	if c.seen == nil {
 		c.seen = make([]bool, len(c.grants))
@@ -126,12 +121,12 @@ func (c *carriedGroups) find(id string) *Grant {
 		}
 		var ok bool
 		if at, ok = c.byID[id]; !ok {
-			return nil
+			return false
 		}
 	}
 	c.next = at + 1
 	c.seen[at] = true
-	return &c.grants[at]
+	return true
 }
 
 // others returns the groups that were not asked for.

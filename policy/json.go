@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Parse reads a policy object. Options that it does not name have the values of
-// [Default]. An unknown or duplicate key, a value of the wrong type, a wrong
+// Parse reads a policy object. Options that it does not name are zero, which
+// stands for their defaults. An unknown or duplicate key, a value of the wrong type, a wrong
 // value and anything that is not one JSON object is a *[ConfigError].
 //
 // Rules between options are left to [Config.Compile].
@@ -22,7 +21,7 @@ func Parse(data []byte) (Config, error) {
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return Config{}, syntaxError(data, err)
 	}
-	c := Default()
+	var c Config
 	members, err := value{data: data}.members()
 	if err != nil {
 		return Config{}, err
@@ -42,8 +41,8 @@ func Parse(data []byte) (Config, error) {
 	return c, nil
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. It reads like [Parse]: from the
-// defaults, not from what c was before. Offsets count in the policy object. On
+// UnmarshalJSON implements [json.Unmarshaler]. It reads like [Parse]: nothing of
+// what c was before remains. Offsets count in the policy object. On
 // an error c is left as it was.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	parsed, err := Parse(data)
@@ -54,10 +53,11 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON implements [json.Marshaler]. It writes every option, always in the
-// same order, so that equal configurations are equal bytes and reading them
-// does not depend on the defaults.
+// MarshalJSON implements [json.Marshaler]. It writes every option, defaults in
+// full, always in the same order. So a value and the zero value that stands for
+// it are the same bytes, and reading them does not depend on the defaults.
 func (c Config) MarshalJSON() ([]byte, error) {
+	c.spellOut()
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i, o := range options {
@@ -78,16 +78,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 // written returns the value of an option as it is written in JSON.
 func (o option) written(c *Config) any {
 	switch field := o.field(c).(type) {
-	case *string:
-		if *field == "" && o.values != nil {
-			return o.values[0]
-		}
 	case *[]string:
 		return Patterns(*field)
-	case *Permissions:
-		if *field == nil {
-			return Permissions{}
-		}
 	case *[]RoleGrant:
 		if *field == nil {
 			return []RoleGrant{}
@@ -116,20 +108,6 @@ func (p *Patterns) UnmarshalJSON(data []byte) error {
 	}
 	*p = patterns
 	return nil
-}
-
-// MarshalJSON implements [json.Marshaler]: "auto", true or false.
-func (f FirstLogin) MarshalJSON() ([]byte, error) {
-	if f == FirstLoginAuto {
-		return []byte(`"auto"`), nil
-	}
-	return strconv.AppendBool(nil, f == FirstLoginProvision), nil
-}
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (f *FirstLogin) UnmarshalJSON(data []byte) (err error) {
-	*f, err = value{data: data}.firstLogin()
-	return err
 }
 
 func findOption(m member) (option, error) {

@@ -8,6 +8,7 @@ type option struct {
 	field  func(*Config) any // a pointer to the field
 	values []string          // of a text: the only right ones, the default first
 	most   int               // of a number: the largest; the smallest is 0
+	normal int               // of days: what the zero value stands for
 	check  func(string) string
 }
 
@@ -45,6 +46,7 @@ var options = []option{
 	{key: "emailDomains", field: func(c *Config) any { return &c.EmailDomains }, check: checkDomain},
 	{key: "onMissingGroups", field: func(c *Config) any { return (*string)(&c.OnMissingGroups) },
 		values: []string{string(MissingKeep), string(MissingEmpty), string(MissingDeny)}},
-	{key: "roleEvidenceMaxAgeDays", field: func(c *Config) any { return &c.RoleEvidenceMaxAgeDays }, most: 3650},
+	{key: "roleEvidenceMaxAgeDays", field: func(c *Config) any { return (*days)(&c.RoleEvidenceMaxAgeDays) },
+		most: 3650, normal: 30},
 	{key: "externalIdImmutable", field: func(c *Config) any { return &c.ExternalIDImmutable }},
 }

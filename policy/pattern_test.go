@@ -194,9 +194,7 @@ func FuzzParsePatterns(f *testing.F) {
 }
 
 func TestMatchDoesNotAllocate(t *testing.T) {
-	config := policy.Default()
-	config.RequiredGroups = policy.Patterns{"none", "*n?one*", "id:none"}
-	p := compile(t, config)
+	p := compile(t, policy.Config{RequiredGroups: policy.Patterns{"none", "*n?one*", "id:none"}})
 	facts := policy.Facts{Groups: []policy.Group{{ID: "1", Name: "Ärzte und Ärztinnen"}, {ID: "2", Name: "Site Admins"}}}
 	// The grants and the reasons.
 	if got := testing.AllocsPerRun(100, func() { p.Decide(facts) }); got > 2 {

@@ -5,12 +5,16 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scimjit/provision/policy"
 )
+
+// unset are the permissions of an account that no option says anything of.
+var unset = policy.Permissions{"webdav": nil, "ftp": nil, "sftp": nil}
 
 func compile(t testing.TB, config policy.Config) *policy.Policy {
 	t.Helper()
@@ -34,6 +38,8 @@ func TestPolicyConfig(t *testing.T) {
 	want.TimeZone = "Pacific/Honolulu"
 	want.DeprovisionMethod, want.CompanyMode, want.DefaultGroupsAt = policy.Disable, policy.CompanyDefault, policy.AtCreation
 	want.TwoFactor, want.Link, want.OnMissingGroups = policy.SiteTwoFactor, policy.LinkDeny, policy.MissingKeep
+	want.Permissions["webdav"], want.Permissions["sftp"] = nil, nil
+	want.RoleEvidenceMaxAgeDays = 30
 
 	p := compile(t, config)
 	change := func(c policy.Config) {
@@ -101,7 +107,7 @@ func TestTrustsEmail(t *testing.T) {
 			t.Errorf("%q: got %v", email, got)
 		}
 	}
-	if compile(t, policy.Default()).TrustsEmail("ann@example.com") {
+	if compile(t, policy.Config{}).TrustsEmail("ann@example.com") {
 		t.Error("an address is trusted without any domain")
 	}
 }
@@ -116,6 +122,39 @@ func TestExternalIDImmutable(t *testing.T) {
 		if got := p.ExternalIDImmutable(test.dialect); got != test.want {
 			t.Errorf("option %v, dialect %v: got %v", test.option, test.dialect, got)
 		}
+	}
+}
+
+func TestRolesLapsed(t *testing.T) {
+	known := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name     string
+		days     int
+		lapsesAt time.Time // zero for never
+	}{
+		{"default", 0, known.AddDate(0, 0, 31)},
+		{"a day", 1, known.AddDate(0, 0, 2)},
+		{"two months", 60, known.AddDate(0, 0, 61)},
+		{"for ever", policy.Forever, time.Time{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := compile(t, policy.Config{RoleEvidenceMaxAgeDays: test.days})
+			if test.lapsesAt.IsZero() {
+				if _, ok := p.EvidenceSince(known); ok || p.RolesLapsed(known, known.AddDate(1000, 0, 0)) {
+					t.Error("roles lapse")
+				}
+				return
+			}
+			east := time.FixedZone("", 14*60*60)
+			for _, now := range []time.Time{test.lapsesAt, test.lapsesAt.In(east)} {
+				if !p.RolesLapsed(known, now) || p.RolesLapsed(known, now.Add(-1)) {
+					t.Errorf("roles do not lapse at %v", now)
+				}
+				if day, ok := p.EvidenceSince(now); !ok || !day.Equal(known.AddDate(0, 0, 1)) {
+					t.Errorf("at %v evidence counts from %v on", now, day)
+				}
+			}
+		})
 	}
 }
 
@@ -160,11 +199,11 @@ func TestDecideProperties(t *testing.T) {
 				fail("a reason names no option or no effect", "")
 			}
 		}
-		if !config.DeprovisionUsers && facts.Current != nil && facts.Current.Status == policy.Active &&
+		if config.DeprovisionUsers == policy.Off && facts.Current != nil && facts.Current.Status == policy.Active &&
 			!facts.BlockedByOperator && d.Status != policy.Active {
 			fail("an account was deprovisioned although deprovisionUsers is off", "")
 		}
-		if (!config.ProvisionGroups || !config.DeprovisionGroups) && facts.Current != nil && d.Status != policy.Deleted {
+		if (config.ProvisionGroups == policy.Off || config.DeprovisionGroups == policy.Off) && facts.Current != nil && d.Status != policy.Deleted {
 			for _, grant := range facts.Current.Access.Groups {
 				if !slices.ContainsFunc(d.Access.Groups, func(g policy.Grant) bool { return g.Group.ID == grant.Group.ID }) {
 					fail("an account lost a group", grant.Group.ID)
@@ -252,11 +291,10 @@ func randomFacts(random *rand.Rand) policy.Facts {
 
 // TestManyGroupsAndLists goes beyond what fits into the scratch space.
 func TestManyGroupsAndLists(t *testing.T) {
-	config := policy.Default()
-	config.DeprovisionGroups = false
+	config := policy.Config{DeprovisionGroups: policy.Off}
 	var facts policy.Facts
 	var roles []string
-	want := policy.Access{Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Default().Permissions}
+	want := policy.Access{Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: unset}
 	current := &policy.Current{Status: policy.Active}
 	for i := range 200 {
 		name := string(rune('一' + i))
@@ -283,8 +321,7 @@ func TestManyGroupsAndLists(t *testing.T) {
 
 // TestPolicyIsConcurrent is for the race detector.
 func TestPolicyIsConcurrent(t *testing.T) {
-	config := policy.Default()
-	config.SiteAdminGroups = policy.Patterns{"IT", "*-admins"}
+	config := policy.Config{SiteAdminGroups: policy.Patterns{"IT", "*-admins"}}
 	p := compile(t, config)
 	facts := policy.Facts{Groups: []policy.Group{{ID: "1", Name: "Site-Admins"}}}
 	want := p.Decide(facts)

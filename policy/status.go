@@ -44,7 +44,7 @@ func (d *decider) unblocked() Status {
 		return current.Status
 	case !d.wasActive():
 		return Staged
-	case !d.config.DeprovisionUsers && current != nil && current.Status == Active:
+	case d.config.DeprovisionUsers == Off && current != nil && current.Status == Active:
 		d.suppress()
 		return Active
 	}
@@ -54,7 +54,7 @@ func (d *decider) unblocked() Status {
 // blocked returns the status of a person whom somebody blocks.
 func (d *decider) blocked() Status {
 	f := &d.facts
-	deprovision := d.config.DeprovisionUsers && (f.Blocked || f.Gone)
+	deprovision := d.config.DeprovisionUsers == On && (f.Blocked || f.Gone)
 	switch {
 	case f.BlockedByOperator && !deprovision:
 		d.because("", "", "", EffectDisabledByOperator)

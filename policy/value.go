@@ -99,8 +99,12 @@ func (v value) read(field any) (err error) {
 		*field, err = v.boolean()
 	case *string:
 		*field, err = v.text()
+	case *Switch:
+		*field, err = v.onOff()
 	case *int:
 		*field, err = v.number()
+	case *days:
+		*field, err = v.days()
 	case *[]string:
 		*field, err = v.names()
 	case *Patterns:
@@ -110,7 +114,7 @@ func (v value) read(field any) (err error) {
 	case **bool:
 		*field, err = v.optional()
 	case *Permissions:
-		err = v.permissions(*field)
+		*field, err = v.permissions()
 	case *[]RoleGrant:
 		*field, err = v.roles()
 	default:
@@ -157,6 +161,29 @@ func (v value) number() (int, error) {
 	return n, nil
 }
 
+// onOff reads true or false.
+func (v value) onOff() (Switch, error) {
+	on, err := v.boolean()
+	if err != nil || on {
+		return On, err
+	}
+	return Off, nil
+}
+
+// days reads a number of days of which 0 is for ever.
+func (v value) days() (days, error) {
+	n, err := v.number()
+	switch {
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return Forever, nil
+	case n < 0:
+		return 0, v.wrong("less than 0")
+	}
+	return days(n), nil
+}
+
 func (v value) firstLogin() (FirstLogin, error) {
 	switch string(v.data) {
 	case `"auto"`:
@@ -194,18 +221,19 @@ func (v value) names() ([]string, error) {
 	return names, nil
 }
 
-// permissions adds the members of v to permissions.
-func (v value) permissions(permissions Permissions) error {
+// permissions reads an object of optional switches.
+func (v value) permissions() (Permissions, error) {
 	members, err := v.members()
-	if err != nil {
-		return err
+	if err != nil || len(members) == 0 {
+		return nil, err
 	}
+	permissions := make(Permissions, len(members))
 	for _, m := range members {
 		if permissions[m.key], err = m.optional(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return permissions, nil
 }
 
 // roles reads an array of role grants.

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -45,7 +44,7 @@ func newServer(tb testing.TB, st store.Store, connections ...string) *server {
 	engine := &provision.Engine{Store: st, Logger: logger, Exclusive: true}
 	ctx, actor := context.Background(), provision.Actor{Kind: "system"}
 	for _, id := range connections {
-		c := provision.Connection{ID: id, SCIM: true, Policy: policy.Default()}
+		c := provision.Connection{ID: id, SCIM: true}
 		if _, err := engine.SaveConnection(ctx, c, actor); err != nil {
 			tb.Fatal(err)
 		}

@@ -252,7 +252,7 @@ func newReplay(t *testing.T, conv *conversation, open func() store.Store) *repla
 	r.clock.Advance(60*24*time.Hour + 8*time.Hour) // a morning in March
 	r.start()
 	operator := provision.Actor{Kind: "operator", ID: "test"}
-	settings := provision.Connection{ID: "idp", Name: conv.IDP, Dialect: conv.Dialect, Attributes: conv.Attributes, Policy: policy.Default(), SCIM: true}
+	settings := provision.Connection{ID: "idp", Name: conv.IDP, Dialect: conv.Dialect, Attributes: conv.Attributes, SCIM: true}
 	if conv.Policy != nil {
 		settings.Policy = *conv.Policy
 	}

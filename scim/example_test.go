@@ -12,7 +12,6 @@ import (
 	elimity "github.com/elimity-com/scim/schema"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
@@ -24,7 +23,7 @@ func Example() {
 	ctx := context.Background()
 	operator := provision.Actor{Kind: "operator", ID: "setup"}
 	engine := &provision.Engine{Store: memory.New()}
-	conn := provision.Connection{ID: "okta", Dialect: "okta", SCIM: true, Policy: policy.Default()}
+	conn := provision.Connection{ID: "okta", Dialect: "okta", SCIM: true}
 	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
 		fmt.Println(err)
 		return

@@ -45,7 +45,7 @@ func newService(t *testing.T, st store.Store, dialect string) *service {
 	s := &service{t: t, engine: &provision.Engine{Store: st}, log: &bytes.Buffer{}}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for id, token := range map[string]string{"acme": acmeToken, "other": otherToken} {
-		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true, Policy: policy.Default()}
+		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true}
 		if _, err := s.engine.SaveConnection(t.Context(), conn, operator); err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/httpscript"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/scimtest"
 	"github.com/scimjit/provision/store"
@@ -56,7 +55,7 @@ func newPlayer(t *testing.T, st store.Store, dialect string) *httpscript.Player 
 	engine := &provision.Engine{Store: st, Now: clock.Now, Rand: &conversationIDs{}, Logger: logger}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for id, token := range map[string]string{"acme": acmeToken, "other": otherToken} {
-		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true, Policy: policy.Default()}
+		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true}
 		if _, err := engine.SaveConnection(t.Context(), conn, operator); err != nil {
 			t.Fatal(err)
 		}

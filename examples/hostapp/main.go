@@ -44,7 +44,6 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store/sqlite"
 )
@@ -139,7 +138,7 @@ func serve(ctx context.Context, engine *provision.Engine, table *users, addr str
 // of the last start.
 func setUp(ctx context.Context, engine *provision.Engine) (token string, err error) {
 	operator := provision.Actor{Kind: "operator", ID: "hostapp"}
-	conn := provision.Connection{ID: connection, Name: "Demo", SCIM: true, Policy: policy.Default()}
+	conn := provision.Connection{ID: connection, Name: "Demo", SCIM: true}
 	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
 		return "", err
 	}

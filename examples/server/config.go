@@ -30,13 +30,13 @@ type config struct {
 }
 
 type connectionConfig struct {
-	ID         string         `json:"id"`
-	Name       string         `json:"name"`
-	Dialect    string         `json:"dialect"`
-	SCIM       *scimConfig    `json:"scim"`
-	SAML       *samlConfig    `json:"saml"`
-	Attributes []string       `json:"attributes"`
-	Policy     *policy.Config `json:"policy"`
+	ID         string        `json:"id"`
+	Name       string        `json:"name"`
+	Dialect    string        `json:"dialect"`
+	SCIM       *scimConfig   `json:"scim"`
+	SAML       *samlConfig   `json:"saml"`
+	Attributes []string      `json:"attributes"`
+	Policy     policy.Config `json:"policy"`
 }
 
 type scimConfig struct {
@@ -54,7 +54,7 @@ type basicConfig struct {
 // reason, and never quote a secret.
 func loadConfig(file string) (*config, error) {
 	if file == "" {
-		demo := &provision.Connection{ID: demoConnection, Name: "Demo", SCIM: true, Policy: policy.Default()}
+		demo := &provision.Connection{ID: demoConnection, Name: "Demo", SCIM: true}
 		return &config{demo: demo}, nil
 	}
 	data, err := os.ReadFile(file)
@@ -167,14 +167,10 @@ func settingError(err error) error {
 
 // connection returns the settings for the engine.
 func (c connectionConfig) connection() provision.Connection {
-	conn := provision.Connection{
+	return provision.Connection{
 		ID: c.ID, Name: c.Name, Dialect: c.Dialect, Attributes: c.Attributes,
-		SCIM: c.SCIM != nil, SAML: c.SAML.settings(), Policy: policy.Default(),
+		SCIM: c.SCIM != nil, SAML: c.SAML.settings(), Policy: c.Policy,
 	}
-	if c.Policy != nil {
-		conn.Policy = *c.Policy
-	}
-	return conn
 }
 
 func (s scimConfig) secret() provision.Secret {

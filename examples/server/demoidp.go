@@ -43,14 +43,14 @@ func demoPeople() []demoPerson {
 // demoPolicy is the policy of the demo connection where its identity provider
 // runs. People of it get in although the connection has SCIM too.
 func demoPolicy() policy.Config {
-	c := policy.Default()
-	c.ProvisionOnFirstLogin = policy.FirstLoginProvision
-	c.RequiredGroups = policy.Patterns{"Support"}
-	c.SiteAdminGroups = policy.Patterns{"Admins"}
-	c.Roles = []policy.RoleGrant{{Groups: policy.Patterns{"Support"}, Role: "agent"}}
-	c.Company = "Example Ltd"
-	c.TimeZone = "Europe/Berlin"
-	return c
+	return policy.Config{
+		ProvisionOnFirstLogin: policy.FirstLoginProvision,
+		RequiredGroups:        policy.Patterns{"Support"},
+		SiteAdminGroups:       policy.Patterns{"Admins"},
+		Roles:                 []policy.RoleGrant{{Groups: policy.Patterns{"Support"}, Role: "agent"}},
+		Company:               "Example Ltd",
+		TimeZone:              "Europe/Berlin",
+	}
 }
 
 // demoNotice tells what demoPolicy does.

@@ -47,8 +47,7 @@ func newTarget(t *testing.T, connection string) *target {
 	s.random.fixed.Store(-1)
 	logger := slog.New(slog.NewJSONHandler(s.log, nil))
 	s.engine = &provision.Engine{Store: s.store, Now: func() time.Time { return attackNow }, Rand: s.random, Logger: logger}
-	config := policy.Default()
-	config.SiteAdminGroups = policy.Patterns{"Admins"}
+	config := policy.Config{SiteAdminGroups: policy.Patterns{"Admins"}}
 	settings := provision.SAML{
 		Metadata: string(readFile(t, samlData+"/idp-metadata.xml")),
 		Mapping:  map[string]string{"id": "uid"},

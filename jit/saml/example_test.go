@@ -12,7 +12,6 @@ import (
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/saml"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store/memory"
 )
 
@@ -38,9 +37,8 @@ func ExampleHandler() {
 		log.Fatal(err)
 	}
 	connection := provision.Connection{
-		ID:     "okta",
-		Policy: policy.Default(),
-		SAML:   &provision.SAML{Metadata: string(metadata), Preset: "okta"},
+		ID:   "okta",
+		SAML: &provision.SAML{Metadata: string(metadata), Preset: "okta"},
 	}
 	if _, err := handler.Check(connection); err != nil {
 		log.Fatal(err)

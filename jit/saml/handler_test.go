@@ -22,7 +22,6 @@ import (
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/saml"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -63,7 +62,7 @@ func newSite(t *testing.T, s store.Store, edit func(*provision.SAML)) *site {
 	if edit != nil {
 		edit(&settings)
 	}
-	out.save(provision.Connection{ID: "demo", Policy: policy.Default(), SAML: &settings})
+	out.save(provision.Connection{ID: "demo", SAML: &settings})
 	return out
 }
 
@@ -250,7 +249,7 @@ func unsolicited(s *provision.SAML) { s.AllowIDPInitiated = true }
 // answers, for ten minutes.
 func TestBrowserBinding(t *testing.T) {
 	s := newSite(t, memory.New(), nil)
-	s.save(provision.Connection{ID: "other", Policy: policy.Default(), SAML: &provision.SAML{Metadata: idpMetadata(idpPair().cert)}})
+	s.save(provision.Connection{ID: "other", SAML: &provision.SAML{Metadata: idpMetadata(idpPair().cert)}})
 	a, b := s.begin("?return=/a"), s.begin("?return=/b")
 	forged := *a.cookie
 	forged.Value = base64.RawURLEncoding.EncodeToString([]byte(`0123456789abcdef{"n":"` + a.relayState + `","i":"` + a.id + `","e":99999999999}`))
@@ -445,9 +444,9 @@ func TestContentType(t *testing.T) {
 func TestRouting(t *testing.T) {
 	s := newSite(t, memory.New(), nil)
 	saml := &provision.SAML{Metadata: idpMetadata(idpPair().cert)}
-	s.save(provision.Connection{ID: "plain", Policy: policy.Default()})
-	s.save(provision.Connection{ID: "closed", Policy: policy.Default(), SAML: saml, Disabled: true})
-	s.save(provision.Connection{ID: "broken", Policy: policy.Default(), SAML: &provision.SAML{Metadata: "<a/>"}})
+	s.save(provision.Connection{ID: "plain"})
+	s.save(provision.Connection{ID: "closed", SAML: saml, Disabled: true})
+	s.save(provision.Connection{ID: "broken", SAML: &provision.SAML{Metadata: "<a/>"}})
 	tests := []struct {
 		method, path string
 		want         int

@@ -15,7 +15,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit/saml"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store/memory"
 )
 
@@ -272,7 +271,7 @@ func TestSettings(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	s := newSite(t, memory.New(), nil)
-	c := provision.Connection{ID: "new", Policy: policy.Default()}
+	c := provision.Connection{ID: "new"}
 	if warnings, err := s.handler.Check(c); warnings != nil || err != nil {
 		t.Errorf("without SAML: %q, %v", warnings, err)
 	}

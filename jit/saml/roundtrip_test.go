@@ -64,9 +64,10 @@ func newApplication(t *testing.T) *application {
 // connect saves the connection "acme" of an identity provider.
 func (app *application) connect(t *testing.T, metadata string, change func(*provision.SAML)) {
 	t.Helper()
-	config := policy.Default()
-	config.SiteAdminGroups = policy.Patterns{"Site Admins"}
-	config.Roles = []policy.RoleGrant{{Groups: policy.Patterns{"Engineering"}, Role: "developer"}}
+	config := policy.Config{
+		SiteAdminGroups: policy.Patterns{"Site Admins"},
+		Roles:           []policy.RoleGrant{{Groups: policy.Patterns{"Engineering"}, Role: "developer"}},
+	}
 	settings := provision.SAML{Metadata: metadata, Preset: "auth0"}
 	if change != nil {
 		change(&settings)

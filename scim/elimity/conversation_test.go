@@ -101,7 +101,7 @@ func replay(t *testing.T, path string) []refusal {
 	if err := json.Unmarshal(data, &conv); err != nil {
 		t.Fatal(err)
 	}
-	conn := provision.Connection{Dialect: conv.Dialect, Policy: policy.Default()}
+	conn := provision.Connection{Dialect: conv.Dialect}
 	if conv.Policy != nil {
 		conn.Policy = *conv.Policy
 	}

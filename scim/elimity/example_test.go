@@ -14,7 +14,6 @@ import (
 	"github.com/elimity-com/scim/schema"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/elimity"
 	"github.com/scimjit/provision/store/memory"
@@ -26,7 +25,7 @@ func Example() {
 	ctx := context.Background()
 	engine := &provision.Engine{Store: memory.New()}
 	operator := provision.Actor{Kind: "operator", ID: "setup"}
-	conn := provision.Connection{ID: "idp", SCIM: true, Policy: policy.Default()}
+	conn := provision.Connection{ID: "idp", SCIM: true}
 	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
 		fmt.Println(err)
 		return

@@ -13,7 +13,6 @@ import (
 	"github.com/elimity-com/scim/schema"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/elimity"
 	"github.com/scimjit/provision/store/memory"
@@ -66,7 +65,7 @@ func newServer(t testing.TB, provider *scim.Handler) http.Handler {
 }
 
 func defaults(dialect string) provision.Connection {
-	return provision.Connection{Dialect: dialect, Policy: policy.Default()}
+	return provision.Connection{Dialect: dialect}
 }
 
 // send makes a request with the token of the connection. Headers are pairs.

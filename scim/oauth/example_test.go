@@ -13,7 +13,6 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/oauth"
 	"github.com/scimjit/provision/store/memory"
@@ -23,7 +22,7 @@ import (
 // the engine keeps.
 func Example() {
 	engine := &provision.Engine{Store: memory.New()}
-	conn := provision.Connection{ID: "acme", SCIM: true, Policy: policy.Default()}
+	conn := provision.Connection{ID: "acme", SCIM: true}
 	if _, err := engine.SaveConnection(context.Background(), conn, provision.Actor{Kind: "operator", ID: "setup"}); err != nil {
 		fmt.Println(err)
 		return

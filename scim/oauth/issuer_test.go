@@ -21,7 +21,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/oauth"
 	"github.com/scimjit/provision/store/memory"
@@ -253,7 +252,7 @@ func newService(t testing.TB, verifiers ...oauth.Verifier) *service {
 	logger := slog.New(slog.NewJSONHandler(s.log, nil))
 	s.engine = &provision.Engine{Store: memory.New(), Now: s.clock.Now, Logger: logger}
 	for _, id := range []string{"acme", "second", "other"} {
-		if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: id, SCIM: true, Policy: policy.Default()}, operator); err != nil {
+		if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: id, SCIM: true}, operator); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func Example() {
 	token := func(connection string) string { return connection + "-token-of-at-least-32-characters" }
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for _, id := range []string{"okta", "entra"} {
-		conn := provision.Connection{ID: id, Dialect: id, SCIM: true, Policy: policy.Default()}
+		conn := provision.Connection{ID: id, Dialect: id, SCIM: true}
 		if id == "entra" {
 			conn.Policy.RequiredGroups = policy.Patterns{"Crew"}
 		}

@@ -38,7 +38,7 @@ func newSite(t *testing.T, dialect string) *site {
 	var clock scimtest.Clock
 	s := &site{engine: &provision.Engine{Store: memory.New(), Now: clock.Now, Logger: slog.New(slog.DiscardHandler)}}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
-	conn := provision.Connection{ID: "idp", Dialect: dialect, SCIM: true, Policy: policy.Default()}
+	conn := provision.Connection{ID: "idp", Dialect: dialect, SCIM: true}
 	if _, err := s.engine.SaveConnection(t.Context(), conn, operator); err != nil {
 		t.Fatal(err)
 	}
