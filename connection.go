@@ -80,7 +80,7 @@ func compile(c Connection) (*compiled, error) {
 	}
 	p, err := c.Policy.Compile()
 	if err != nil {
-		return nil, fmt.Errorf("provision: connection %q: policy: %w", c.ID, err)
+		return nil, fmt.Errorf("provision: connection %q: %w", c.ID, err)
 	}
 	out := &compiled{Connection: c, policy: p}
 	for _, name := range c.Attributes {

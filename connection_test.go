@@ -120,3 +120,25 @@ func TestConnections(t *testing.T) {
 		}
 	})
 }
+
+// A message says once that it is about the policy, and names the right word.
+func TestWrongPolicyMessages(t *testing.T) {
+	tests := []struct {
+		name   string
+		config policy.Config
+		want   string
+	}{
+		{"value", policy.Config{DeprovisionMethod: "remove"},
+			`provision: connection "acme": policy option "deprovisionMethod": "remove" is not one of disable, delete; did you mean "delete"?`},
+		{"place in a value", policy.Config{RequiredGroups: policy.Patterns{`IT\d`}},
+			`provision: connection "acme": policy option "requiredGroups": "IT\\d" has an unknown escape; there are \*, \? and \\ (byte 2)`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := provision.Connection{ID: "acme", Policy: test.config}.Validate()
+			if err == nil || err.Error() != test.want {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}

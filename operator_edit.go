@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -97,7 +98,7 @@ func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) 
 		}
 		maps.Copy(edited.Permissions, edit.Permissions)
 		if n := len(edited.Permissions); n > maxEditPermissions && n > len(before.Permissions) {
-			return fmt.Errorf("provision: editing account %q: %w", account, tooManyPermissions())
+			return fmt.Errorf("provision: editing account %q: %w", account, tooManyPermissions(n))
 		}
 		return c.derive(derivation{before, edited})
 	})
@@ -107,27 +108,27 @@ func wrongEdit(option, value, detail string) error {
 	return &policy.ConfigError{Option: option, Value: value, Detail: detail}
 }
 
-func tooManyPermissions() error {
-	return wrongEdit("permissions", "", fmt.Sprintf("more than %d", maxEditPermissions))
+func tooManyPermissions(n int) error {
+	return wrongEdit("permissions", strconv.Itoa(n), fmt.Sprintf("is more than %d", maxEditPermissions))
 }
 
 func (e *AccountEdit) check() error {
 	switch e.Authentication {
 	case "", policy.SSO, policy.Password:
 	default:
-		return wrongEdit("authentication", string(e.Authentication), "must be sso or password")
+		return wrongEdit("authentication", string(e.Authentication), "is not one of sso, password")
 	}
 	switch e.TwoFactor {
 	case "", policy.SiteTwoFactor, policy.AlwaysTwoFactor, policy.NeverTwoFactor:
 	default:
-		return wrongEdit("twoFactor", string(e.TwoFactor), "must be site, always or never")
+		return wrongEdit("twoFactor", string(e.TwoFactor), "is not one of site, always, never")
 	}
-	if len(e.Permissions) > maxEditPermissions {
-		return tooManyPermissions()
+	if n := len(e.Permissions); n > maxEditPermissions {
+		return tooManyPermissions(n)
 	}
 	for name := range e.Permissions {
 		if !isPlainText(name, maxEditPermissionName) {
-			return wrongEdit("permissions", name, fmt.Sprintf("a name must be text of 1 to %d bytes without control characters", maxEditPermissionName))
+			return wrongEdit("permissions", name, fmt.Sprintf("is not text of 1 to %d bytes without control characters", maxEditPermissionName))
 		}
 	}
 	return nil

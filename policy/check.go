@@ -23,11 +23,11 @@ func (o option) verify(c *Config) error {
 	switch field := o.field(c).(type) {
 	case *Switch:
 		if *field > Off {
-			return o.wrong(strconv.Itoa(int(*field)), "not a value of Switch")
+			return o.wrong(strconv.Itoa(int(*field)), "is not a value of Switch")
 		}
 	case *FirstLogin:
 		if *field > FirstLoginRefuse {
-			return o.wrong(strconv.Itoa(int(*field)), "not a value of FirstLogin")
+			return o.wrong(strconv.Itoa(int(*field)), "is not a value of FirstLogin")
 		}
 	case *int:
 		return o.verifyNumber(*field)
@@ -51,17 +51,17 @@ func (o option) verify(c *Config) error {
 
 func (o option) verifyNumber(n int) error {
 	if n < 0 || n > o.most {
-		return o.wrong(strconv.Itoa(n), fmt.Sprintf("not from 0 to %d", o.most))
+		return o.wrong(strconv.Itoa(n), fmt.Sprintf("is not from 0 to %d", o.most))
 	}
 	return nil
 }
 
 func (o option) verifyText(text string) error {
 	if at := invalidUTF8(text); at >= 0 {
-		return &ConfigError{Option: o.key, Value: text, Offset: at, Detail: "invalid UTF-8"}
+		return &ConfigError{Option: o.key, Value: text, Offset: at, Detail: "is not valid UTF-8"}
 	}
 	if o.values != nil && text != "" && !slices.Contains(o.values, text) {
-		return o.wrong(text, "not one of "+strings.Join(o.values, ", "))
+		return o.wrong(text, "is not one of "+strings.Join(o.values, ", ")+didYouMean(text, o.values, nearOfFew))
 	}
 	if o.check != nil && text != "" {
 		if detail := o.check(text); detail != "" {
@@ -97,7 +97,7 @@ func (o option) verifyPermissions(permissions Permissions) error {
 
 func (o option) verifyRoles(grants []RoleGrant) error {
 	if len(grants) > MaxPatterns {
-		return o.wrong(grants[MaxPatterns].Role, fmt.Sprintf("more than %d entries", MaxPatterns))
+		return o.wrong(grants[MaxPatterns].Role, tooManyEntries())
 	}
 	for i, grant := range grants {
 		if err := checkNames([]string{grant.Role}); err != nil {
@@ -131,7 +131,7 @@ func (c *Config) verifyAdmins() error {
 
 func checkTimeZone(name string) string {
 	if _, ok := TimeZone(name); !ok {
-		return "not a known time zone"
+		return "is not a known time zone" + didYouMean(name, timeZoneNames(), nearOfMany)
 	}
 	return ""
 }
@@ -141,7 +141,7 @@ func checkDomain(name string) string {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("@*?/\\,;:", r)
 	}
 	if strings.ContainsFunc(name, odd) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
-		return "not a domain, such as example.com"
+		return "is not a domain, such as example.com"
 	}
 	return ""
 }

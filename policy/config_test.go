@@ -276,7 +276,7 @@ func assertJSON[T comparable](t *testing.T, texts map[string]T, wrong string) {
 // TestErrorIsShort checks that a long value does not hide what is wrong.
 func TestErrorIsShort(t *testing.T) {
 	_, err := policy.ParsePatterns(strings.Repeat("ü", 10000))
-	if err == nil || len(err.Error()) > 400 || !strings.Contains(err.Error(), "longer than 256 characters, at byte 512") {
+	if err == nil || len(err.Error()) > 400 || !strings.Contains(err.Error(), "is longer than 256 characters (byte 512)") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // Rules between options are left to [Config.Compile].
 func Parse(data []byte) (Config, error) {
 	if at := invalidUTF8(string(data)); at >= 0 {
-		return Config{}, &ConfigError{Value: string(data[at : at+1]), Offset: at, Document: true, Detail: "invalid UTF-8"}
+		return Config{}, &ConfigError{Value: string(data[at : at+1]), Offset: at, Document: true, Detail: "is not valid UTF-8"}
 	}
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return Config{}, syntaxError(data, err)
@@ -116,21 +116,20 @@ func findOption(m member) (option, error) {
 			return o, nil
 		}
 	}
-	detail := "unknown option"
-	for _, o := range options {
-		if EqualFold(o.key, m.key) {
-			detail = fmt.Sprintf("unknown option (it is written %s)", o.key)
-		}
+	keys := make([]string, len(options))
+	for i, o := range options {
+		keys[i] = o.key
 	}
+	detail := "is not an option" + didYouMean(m.key, keys, nearOfMany)
 	return option{}, &ConfigError{Option: m.key, Value: m.key, Offset: m.at, Document: true, Detail: detail}
 }
 
 func syntaxError(data []byte, err error) error {
-	e := &ConfigError{Document: true, Detail: err.Error()}
+	e := &ConfigError{Value: string(data), Document: true, Detail: "is not valid JSON: " + err.Error()}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		e.Offset = int(syntax.Offset)
-		if !strings.HasPrefix(e.Detail, "unexpected end") {
+		if !strings.HasPrefix(err.Error(), "unexpected end") {
 			e.Offset-- // the decoder counts the wrong character, too
 			_, n := utf8.DecodeRune(data[e.Offset:])
 			e.Value = string(data[e.Offset : e.Offset+n])

@@ -12,6 +12,11 @@ const (
 	MaxPatternLength = 256  // characters in one pattern
 )
 
+// tooManyEntries is what is wrong with the first entry beyond MaxPatterns.
+func tooManyEntries() string {
+	return fmt.Sprintf("is one entry too many: there may be %d", MaxPatterns)
+}
+
 // Patterns is a list of patterns that select groups. Each element is one pattern
 // as the administrator wrote it:
 //
@@ -81,19 +86,19 @@ func (p Patterns) check() *ConfigError {
 func checkNames(names []string) *ConfigError {
 	for i, name := range names {
 		if i == MaxPatterns {
-			return &ConfigError{Value: name, Detail: fmt.Sprintf("more than %d entries", MaxPatterns)}
+			return &ConfigError{Value: name, Detail: tooManyEntries()}
 		}
 		if strings.TrimSpace(name) == "" {
-			return &ConfigError{Value: name, Detail: "empty entry"}
+			return &ConfigError{Value: name, Detail: "is an empty entry"}
 		}
 		characters := 0
 		for at := range name {
 			if characters++; characters > MaxPatternLength {
-				return &ConfigError{Value: name, Offset: at, Detail: fmt.Sprintf("longer than %d characters", MaxPatternLength)}
+				return &ConfigError{Value: name, Offset: at, Detail: fmt.Sprintf("is longer than %d characters", MaxPatternLength)}
 			}
 		}
 		if at := invalidUTF8(name); at >= 0 {
-			return &ConfigError{Value: name, Offset: at, Detail: "invalid UTF-8"}
+			return &ConfigError{Value: name, Offset: at, Detail: "is not valid UTF-8"}
 		}
 	}
 	return nil
@@ -137,7 +142,7 @@ type pattern struct {
 func compilePattern(text string) (pattern, *ConfigError) {
 	if id, ok := strings.CutPrefix(text, "id:"); ok {
 		if id == "" {
-			return pattern{}, &ConfigError{Value: text, Offset: len("id:"), Detail: "no id after id:"}
+			return pattern{}, &ConfigError{Value: text, Offset: len("id:"), Detail: "has no id after id:"}
 		}
 		return pattern{id: id}, nil
 	}
@@ -157,7 +162,7 @@ func compilePattern(text string) (pattern, *ConfigError) {
 			i++
 		case '\\':
 			if i+1 == len(text) || !strings.ContainsRune(`*?\`, rune(text[i+1])) {
-				return pattern{}, &ConfigError{Value: text, Offset: i, Detail: `unknown escape; there are \*, \? and \\`}
+				return pattern{}, &ConfigError{Value: text, Offset: i, Detail: `has an unknown escape; there are \*, \? and \\`}
 			}
 			name = append(name, text[i+1])
 			i += 2

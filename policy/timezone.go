@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"slices"
 	"sort"
 	_ "time/tzdata" // so that time.LoadLocation knows every name that TimeZone returns
 )
@@ -22,6 +23,15 @@ func TimeZone(name string) (iana string, ok bool) {
 		return railsZones[i].iana, true
 	}
 	return "", false
+}
+
+// timeZoneNames returns all names that TimeZone knows.
+func timeZoneNames() []string {
+	names := slices.Clone(ianaZones[:])
+	for _, zone := range railsZones {
+		names = append(names, zone.name)
+	}
+	return names
 }
 
 // compareASCII compares two texts byte for byte, but for the case of ASCII

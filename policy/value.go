@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // value is a JSON value that is known to be well formed, and its place.
@@ -43,7 +45,7 @@ func (v value) members() ([]member, error) {
 		}
 		m.option += m.key
 		if seen[m.key] {
-			return nil, &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "duplicate key"}
+			return nil, &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is there twice"}
 		}
 		seen[m.key] = true
 		if m.data, m.value.at, err = v.next(decoder); err != nil {
@@ -79,7 +81,7 @@ func (v value) open(delimiter json.Delim, want string) (*json.Decoder, error) {
 		return nil, err
 	}
 	if token != delimiter {
-		return nil, v.wrong("not " + want)
+		return nil, v.wrong("is not " + want)
 	}
 	return decoder, nil
 }
@@ -130,7 +132,7 @@ func (v value) boolean() (bool, error) {
 	case "false":
 		return false, nil
 	}
-	return false, v.wrong("not true or false")
+	return false, v.noneOf("true", "false")
 }
 
 // optional reads true, false or null.
@@ -140,14 +142,14 @@ func (v value) optional() (*bool, error) {
 	}
 	b, err := v.boolean()
 	if err != nil {
-		return nil, v.wrong("not true, false or null")
+		return nil, v.noneOf("true", "false", "null")
 	}
 	return &b, nil
 }
 
 func (v value) text() (text string, err error) {
 	if v.data[0] != '"' {
-		return "", v.wrong("not a string")
+		return "", v.wrong("is not a string")
 	}
 	err = json.Unmarshal(v.data, &text)
 	return text, err
@@ -156,7 +158,7 @@ func (v value) text() (text string, err error) {
 func (v value) number() (int, error) {
 	n, err := strconv.Atoi(string(v.data))
 	if err != nil {
-		return 0, v.wrong("not a whole number")
+		return 0, v.wrong("is not a whole number")
 	}
 	return n, nil
 }
@@ -179,7 +181,7 @@ func (v value) days() (days, error) {
 	case n == 0:
 		return Forever, nil
 	case n < 0:
-		return 0, v.wrong("less than 0")
+		return 0, v.wrong("is less than 0")
 	}
 	return days(n), nil
 }
@@ -193,7 +195,7 @@ func (v value) firstLogin() (FirstLogin, error) {
 	case "false":
 		return FirstLoginRefuse, nil
 	}
-	return 0, v.wrong(`not "auto", true or false`)
+	return 0, v.noneOf(`"auto"`, "true", "false")
 }
 
 // names reads an array of strings, or a string that lists names.
@@ -266,16 +268,31 @@ func (v value) role() (grant RoleGrant, err error) {
 		case "role":
 			grant.Role, err = m.text()
 		default:
-			err = &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "unknown key"}
+			err = &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is not a key of a role; there are groups and role"}
 		}
 		if err != nil {
 			return grant, err
 		}
 	}
 	if grant.Role == "" {
-		return grant, v.wrong("without a role")
+		return grant, v.wrong("has no role")
 	}
 	return grant, nil
+}
+
+// noneOf is the error for a value that is none of the right ones, which are
+// given as JSON.
+func (v value) noneOf(right ...string) error {
+	detail := "is not one of " + strings.Join(right, ", ")
+	words := make([]string, len(right))
+	for i, text := range right {
+		words[i] = strings.Trim(text, `"`)
+	}
+	word, ok := nearest(strings.Trim(string(v.data), `"`), words, nearOfFew)
+	if ok {
+		detail += "; did you mean " + right[slices.Index(words, word)] + "?"
+	}
+	return v.wrong(detail)
 }
 
 // wrong is the error for a value of the wrong type.

@@ -55,10 +55,10 @@ func TestErrors(t *testing.T) {
 		policy, people string
 		want           string // F is the directory of the files
 	}{
-		{"unknown option", "{\n  \"company\": \"x\",\n  \"requiredGroup\": \"IT\"\n}", people, "F/policy.json:3:3: policy: "},
-		{"wrong type", "{\n\"company\": 1}", people, "F/policy.json:2:12: policy: option company: "},
-		{"wrong pattern", `{"requiredGroups": "IT, \"Sales"}`, people, "F/policy.json: policy: option requiredGroups: "},
-		{"rule between options", `{"siteAdminGroups": "*"}`, people, "F/policy.json: policy: option siteAdminGroups: "},
+		{"unknown option", "{\n  \"company\": \"x\",\n  \"requiredGroup\": \"IT\"\n}", people, "F/policy.json:3:3: policy: \"requiredGroup\" is not an option; did you mean \"requiredGroups\"?"},
+		{"wrong type", "{\n\"company\": 1}", people, `F/policy.json:2:12: policy option "company": 1 is not a string`},
+		{"wrong pattern", `{"requiredGroups": "IT, \"Sales"}`, people, `F/policy.json: policy option "requiredGroups": `},
+		{"rule between options", `{"siteAdminGroups": "*"}`, people, `F/policy.json: policy option "siteAdminGroups": `},
 		{"unknown column", config, "userName,group\n", `F/people.csv:1: column 2: "group" is not known`},
 		{"column twice", config, "userName,userName\n", `F/people.csv:1: column 2: "userName" is there twice`},
 		{"no user name column", config, "groups\n", "F/people.csv:1: the column userName is missing"},

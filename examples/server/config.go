@@ -93,7 +93,7 @@ func describe(err error) error {
 	switch {
 	case errors.As(err, &option) && errors.As(err, &semantic):
 		key := strings.TrimSuffix(keyPath(semantic.JSONPointer)+"."+option.Option, ".")
-		return fmt.Errorf("%s: %q: %s", key, option.Value, option.Detail)
+		return fmt.Errorf("%s: %q %s", key, option.Value, option.Detail)
 	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
 		return fmt.Errorf("%s: unknown key", keyPath(semantic.JSONPointer))
 	case errors.As(err, &semantic):
@@ -158,7 +158,7 @@ func settingError(err error) error {
 	)
 	switch {
 	case errors.As(err, &option):
-		return fmt.Errorf("policy.%s: %q: %s, at byte %d of the value", option.Option, option.Value, option.Detail, option.Offset)
+		return fmt.Errorf("policy.%s: %s", option.Option, option.Fault())
 	case errors.As(err, &connection):
 		return fmt.Errorf("%s: %s", connection.Field, connection.Reason)
 	}

@@ -82,7 +82,7 @@ func refusal(err error, missing string) error {
 	case errors.Is(err, provision.ErrCursorExpired):
 		return &statusError{http.StatusConflict, "events that waited are gone: read the account, then skip what is parked"}
 	case errors.As(err, &option):
-		return &statusError{http.StatusBadRequest, fmt.Sprintf("%s: %q: %s", option.Option, option.Value, option.Detail)}
+		return &statusError{http.StatusBadRequest, option.Option + ": " + option.Fault()}
 	case errors.As(err, &connection):
 		return &statusError{http.StatusBadRequest, connection.Field + ": " + connection.Reason}
 	}

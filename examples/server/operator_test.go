@@ -86,7 +86,7 @@ func TestAccountActions(t *testing.T) {
 	s.operate("POST", account+"/enable"+at, "", 200, `"status":"active"`)
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":"always","permissions":{"ftp":false}}`, 200, `"ftp":false`)
 	s.operate("POST", account+"/edit"+at, `{"authentication":"password"}`, 200, `"authentication":"password"`)
-	s.operate("POST", account+"/edit"+at, `{"twoFactor":"x"}`, 400, "site, always or never")
+	s.operate("POST", account+"/edit"+at, `{"twoFactor":"x"}`, 400, "site, always, never")
 	s.operate("POST", account+"/edit"+at, `{"siteAdmin":true}`, 400, "siteAdmin")
 	s.operate("POST", account+"/edit"+at, `{} {}`, 400, "after its end")
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":7}`, 400, `expected: twoFactor: a JSON number is the wrong type"`)
