@@ -37,10 +37,10 @@ func TestExplain(t *testing.T) {
 			t.Errorf("status %s, %d new events; want active and none", got.Status, tn.lastEvent()-at)
 		}
 		want := map[policy.Reason]bool{
-			{Option: "requiredGroups", Pattern: "Staff", Group: "Staff", Effect: policy.EffectAdmitted}:        true,
-			{Option: "roles", Pattern: "All*", Group: "All of them", Effect: policy.EffectGranted + " editor"}: true,
-			{Option: "siteAdminGroups", Effect: policy.EffectNotMatched}:                                       true,
-			{Option: "passwordGroups", Effect: policy.EffectOff}:                                               true,
+			{Option: "requiredGroups", Pattern: "Staff", Group: "Staff", Effect: policy.EffectAdmitted}:             true,
+			{Option: "roles", Pattern: "All*", Group: "All of them", Effect: policy.EffectGranted, Value: "editor"}: true,
+			{Option: "siteAdminGroups", Effect: policy.EffectNotMatched}:                                            true,
+			{Option: "passwordGroups", Effect: policy.EffectOff}:                                                    true,
 		}
 		for _, reason := range append(got.Reasons, got.Account.Reasons...) {
 			delete(want, reason)
@@ -86,14 +86,14 @@ func TestExplainAgrees(t *testing.T) {
 // The explanation says what the policy decides, and what keeps the account in
 // spite of it.
 func TestExplainKeptAccounts(t *testing.T) {
-	const canceled, lastAdmin = "kept by an operator", "kept as the last site admin"
+	const canceled, lastAdmin = policy.EffectKeptByOperator, policy.EffectKeptAsLastAdmin
 	tests := []struct {
 		name   string
 		do     func(tn *tenant)
 		status policy.Status // what the policy says
-		effect string        // of the last reason
+		effect policy.Effect // of the last reason
 	}{
-		{"held", func(tn *tenant) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) }, policy.Disabled, store.EffectHeld},
+		{"held", func(tn *tenant) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) }, policy.Disabled, policy.EffectHeld},
 		{"canceled", func(tn *tenant) {
 			tn.setPolicy(`{"requiredGroups":"Nobody"}`)
 			if err := tn.operator().Keep(tn.t.Context(), tn.account("u0").ID); err != nil {

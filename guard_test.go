@@ -115,7 +115,7 @@ func TestLastAdminKept(t *testing.T) {
 				if a.Status != policy.Active || !a.SiteAdmin {
 					t.Fatalf("the last admin is %s, admin %t; want active, admin", a.Status, a.SiteAdmin)
 				}
-				if !slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool { return r.Effect == "kept as the last site admin" }) {
+				if !slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool { return r.Effect == policy.EffectKeptAsLastAdmin }) {
 					t.Errorf("the reasons do not tell: %v", a.Reasons)
 				}
 				// The person changes something else: that is no ground to refuse,

@@ -283,7 +283,7 @@ func (w *randomWalk) fixedPoint() {
 			w.t.Fatal(err)
 		}
 		kept := slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool {
-			return r.Effect == "kept as the last site admin" || r.Effect == "kept by an operator"
+			return r.Effect == policy.EffectKeptAsLastAdmin || r.Effect == policy.EffectKeptByOperator
 		})
 		if !a.Held && !kept {
 			w.t.Errorf("steps %v: deriving again changes %s: %v", w.log, c.UserName, c.Changes)

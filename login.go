@@ -85,7 +85,7 @@ func (l *login) create() (*Account, error) {
 	id := l.identity
 	if !l.conn.policy.ProvisionsOnFirstLogin(l.conn.SCIM) {
 		d := denied(DeniedNotProvisioned, "nobody is known as %q (e-mail %q), and option provisionOnFirstLogin does not create people", id.userName(), id.Email)
-		d.Reasons = []policy.Reason{{Option: "provisionOnFirstLogin", Effect: effectNotCreated}}
+		d.Reasons = []policy.Reason{{Option: "provisionOnFirstLogin", Effect: policy.EffectNotCreated}}
 		return nil, d
 	}
 	if id.userName() == "" {
@@ -349,7 +349,7 @@ func (d *Directory) recordDenial(ctx context.Context, refused *DeniedError) erro
 		return err
 	}
 	return d.update(ctx, d.why(), func(c *change) error {
-		why := policy.Reason{Effect: "login denied: " + string(refused.Code)}
+		why := policy.Reason{Effect: policy.EffectLoginDenied, Value: string(refused.Code)}
 		return c.append(&store.Event{
 			Type: store.LoginDenied, AccountID: refused.Account,
 			Reasons: append(slices.Clone(refused.Reasons), why),

@@ -11,8 +11,6 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-const effectNotCreated = "nobody is created"
-
 // find returns the person of the identity, or nil for somebody unknown. Whoever
 // resembles a person to whom the identity may not be linked is refused: creating
 // another account would make a duplicate.

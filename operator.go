@@ -99,13 +99,10 @@ func (d *Directory) DeleteAccount(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		out := account.Bury(before, c.now, policy.Reason{Effect: effectDeletedByOperator})
+		out := account.Bury(before, c.now, policy.Reason{Effect: policy.EffectDeletedByOperator})
 		return c.store(&out)
 	})
 }
-
-// effectDeletedByOperator is the effect of the reason that the tombstone has.
-const effectDeletedByOperator = "deleted by an operator"
 
 // changeAccount runs fn on an account that exists. Its events name the resource
 // of the account.

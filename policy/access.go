@@ -5,7 +5,7 @@ import "slices"
 // decideAdmins decides the two kinds of site admin.
 func (d *decider) decideAdmins() {
 	full := d.grants(siteAdminList, d.current().SiteAdmin)
-	d.explainGrant(siteAdminList, EffectGranted, "")
+	d.explainGrant(siteAdminList, EffectGranted)
 	d.Access.SiteAdmin = full
 
 	readOnly := d.grants(readOnlyList, d.current().ReadOnlySiteAdmin)
@@ -13,7 +13,7 @@ func (d *decider) decideAdmins() {
 		d.note("readOnlySiteAdminGroups", EffectOverridden)
 		return
 	}
-	d.explainGrant(readOnlyList, EffectGranted, "")
+	d.explainGrant(readOnlyList, EffectGranted)
 	d.Access.ReadOnlySiteAdmin = readOnly
 }
 
@@ -29,8 +29,8 @@ func (d *decider) grants(list int, before bool) bool {
 }
 
 // explainGrant gives the reason for what grants said: that it was granted, or
-// why not, with what names the grant.
-func (d *decider) explainGrant(list int, granted, name string) {
+// why not.
+func (d *decider) explainGrant(list int, granted Effect) {
 	matched := d.any(list).group != 0
 	if matched && d.Status == Active {
 		d.becauseOf(list, granted)
@@ -41,13 +41,13 @@ func (d *decider) explainGrant(list int, granted, name string) {
 	}
 	switch {
 	case matched:
-		d.becauseOf(list, EffectWithheld+name)
+		d.becauseOf(list, EffectWithheld)
 	case !d.on(list):
-		d.note(listOption(list), EffectOff+name)
+		d.note(listOption(list), EffectOff)
 	case d.keeps(list):
-		d.note(listOption(list), EffectKept+name)
+		d.note(listOption(list), EffectKept)
 	default:
-		d.note(listOption(list), EffectNotMatched+name)
+		d.note(listOption(list), EffectNotMatched)
 	}
 }
 
@@ -59,7 +59,11 @@ func (d *decider) decideRoles() {
 		if d.grants(role.list, !d.known && slices.Contains(before, role.name)) {
 			d.addRole(role.name)
 		}
-		d.explainGrant(role.list, role.effect, role.suffix)
+		n := len(d.Reasons)
+		d.explainGrant(role.list, EffectGranted)
+		if len(d.Reasons) > n {
+			d.Reasons[n].Value = role.name
+		}
 	}
 	if d.withheld {
 		d.because("roleEvidenceMaxAgeDays", "", "", EffectLapsed)
@@ -91,7 +95,7 @@ func (d *decider) decideAuthentication() {
 		d.becauseOf(passwordList, EffectPassword)
 		d.Access.Authentication = Password
 	default:
-		d.explainGrant(passwordList, EffectPassword, "")
+		d.explainGrant(passwordList, EffectPassword)
 		d.Access.Authentication = SSO
 	}
 }

@@ -18,10 +18,8 @@ type Policy struct {
 
 // role is a role grant in the order in which roles are granted.
 type role struct {
-	name   string
-	suffix string // of the effects in its reasons
-	effect string // of the reason that it was granted
-	list   int    // in the matcher
+	name string
+	list int // in the matcher
 }
 
 // Compile checks every option and returns the policy that they make, or a
@@ -35,8 +33,7 @@ func (c Config) Compile() (*Policy, error) {
 	c.spellOut()
 	p := &Policy{config: c, matcher: newMatcher(c.lists()), permits: c.Permissions.set()}
 	for i, grant := range c.Roles {
-		suffix := " " + grant.Role
-		p.roles = append(p.roles, role{name: grant.Role, suffix: suffix, effect: EffectGranted + suffix, list: firstRole + i})
+		p.roles = append(p.roles, role{name: grant.Role, list: firstRole + i})
 	}
 	slices.SortStableFunc(p.roles, func(a, b role) int { return cmp.Compare(a.name, b.name) })
 	return p, nil

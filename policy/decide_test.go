@@ -46,7 +46,7 @@ type decisionData struct {
 	Admitted   bool
 	Suppressed bool
 	accessData
-	Reasons [][4]string // option, pattern, group, effect
+	Reasons [][]string // option, pattern, group, effect and, where it has one, value
 }
 
 // accessData is [policy.Access] as JSON. What is absent is sso, site, and
@@ -141,7 +141,11 @@ func (d decisionData) decision(t *testing.T) policy.Decision {
 		decision.Access = d.access(t, unset)
 	}
 	for _, r := range d.Reasons {
-		decision.Reasons = append(decision.Reasons, policy.Reason{Option: r[0], Pattern: r[1], Group: r[2], Effect: r[3]})
+		reason := policy.Reason{Option: r[0], Pattern: r[1], Group: r[2], Effect: policy.Effect(r[3])}
+		if len(r) > 4 {
+			reason.Value = r[4]
+		}
+		decision.Reasons = append(decision.Reasons, reason)
 	}
 	return decision
 }

@@ -71,12 +71,3 @@ const (
 // Permissions are protocol permissions by name, such as "webdav", "ftp" and
 // "sftp". Nil means the host's default.
 type Permissions map[string]*bool
-
-// Reason says why a decision is as it is: one option, the pattern and group
-// that made it apply, and what it did.
-type Reason struct {
-	Option  string `json:"option"`            // JSON key of the option, such as "requiredGroups"; empty for an operator
-	Pattern string `json:"pattern,omitempty"` // as the administrator wrote it
-	Group   string `json:"group,omitempty"`   // display name, or id where the pattern named an id
-	Effect  string `json:"effect"`            // what it did, such as EffectAdmitted
-}

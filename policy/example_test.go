@@ -31,15 +31,15 @@ func Example() {
 		fmt.Println("carries", grant.Group.Name)
 	}
 	for _, reason := range decision.Reasons {
-		fmt.Printf("%s: %q matched %q: %s\n", reason.Option, reason.Pattern, reason.Group, reason.Effect)
+		fmt.Println(reason)
 	}
 	// Output:
 	// active true
 	// carries Support EMEA
 	// carries Platform
-	// requiredGroups: "Support*" matched "Support EMEA": admitted
-	// excludedGroups: "All *" matched "All Employees": excluded
-	// siteAdminGroups: "id:4f2a9c" matched "4f2a9c": granted
+	// requiredGroups "Support*" matched "Support EMEA": admitted
+	// excludedGroups "All *" matched "All Employees": excluded
+	// siteAdminGroups "id:4f2a9c" matched "4f2a9c": granted
 }
 
 func ExampleConfigError() {

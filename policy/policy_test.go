@@ -195,7 +195,7 @@ func TestDecideProperties(t *testing.T) {
 			fail("an account that is not active has rights", "")
 		}
 		for _, reason := range d.Reasons {
-			if reason.Effect == "" || reason.Option != "" && !slices.Contains(documentedOptions, reason.Option) {
+			if !slices.Contains(policy.Effects(), reason.Effect) || reason.Option != "" && !slices.Contains(documentedOptions, reason.Option) {
 				fail("a reason names no option or no effect", "")
 			}
 		}

@@ -1,40 +1,51 @@
 package policy
 
-import "strings"
-
-// The effects that a [Reason] can name. The effects of the roles option end with
-// a space and the name of the role, as in "granted editor".
-const (
-	EffectAdmitted           = "admitted"                // requiredGroups: the gate is open
-	EffectNotAdmitted        = "not admitted"            // requiredGroups: the gate is closed
-	EffectDenied             = "denied"                  // onMissingGroups: a login is refused
-	EffectEmptied            = "read as empty"           // onMissingGroups: no evidence is no groups
-	EffectKept               = "kept"                    // onMissingGroups and groups: stays as it was
-	EffectDisabled           = "disabled"                // deprovisionMethod
-	EffectDeleted            = "deleted"                 // deprovisionMethod
-	EffectDisabledByOperator = "disabled by an operator" // no option: Reason.Option is empty
-	EffectSuppressed         = "suppressed"              // deprovisionUsers: the account stays as it was
-	EffectExcluded           = "excluded"                // excludedGroups: the group is not carried
-	EffectCarried            = "carried"                 // includedGroups: the group is carried
-	EffectNotAdded           = "not added"               // provisionGroups: the group is not carried
-	EffectGranted            = "granted"                 // admins and roles
-	EffectPassword           = "password"                // passwordGroups: logs in with a password
-	EffectLapsed             = "rights lapsed"           // roleEvidenceMaxAgeDays: what the groups granted
-	EffectSet                = "set"                     // the value of the option is used
-	EffectForced             = "forced"                  // companyMode: instead of the given one
-	EffectInvalid            = "invalid"                 // timeZone: the given one is not known
+import (
+	"fmt"
+	"strings"
 )
 
-// The effects of options that did not apply, which only [Policy.Trace] names.
-const (
-	EffectOff        = "off"         // the option is empty
-	EffectNotMatched = "not matched" // no group matched
-	EffectNotCarried = "not carried" // includedGroups: the group did not match
-	EffectNotUsed    = "not used"    // there was no occasion
-	EffectOverridden = "overridden"  // readOnlySiteAdminGroups, by siteAdminGroups
-	EffectWithheld   = "withheld"    // the account is not active
-	EffectFixed      = "fixed"       // decided once, earlier
-)
+// Reason says why a decision is as it is: one option, the pattern and group
+// that made it apply, and what it did.
+type Reason struct {
+	// Option is the JSON key of the option, such as "requiredGroups". It is
+	// empty for what is no option: an operator, a guard, a refused login.
+	Option string `json:"option"`
+
+	// Pattern is as the administrator wrote it, and Group the display name, or
+	// the id where the pattern named an id. Either may be empty.
+	Pattern string `json:"pattern,omitempty"`
+	Group   string `json:"group,omitempty"`
+
+	// Effect is what it did, to Value where it needs one: the role of option
+	// roles, the code of a login that is refused.
+	Effect Effect `json:"effect"`
+	Value  string `json:"value,omitempty"`
+}
+
+// String says r in plain English:
+//
+//	requiredGroups "Support*" matched "Support EMEA": admitted
+func (r Reason) String() string {
+	var b strings.Builder
+	b.WriteString(r.Option)
+	switch {
+	case r.Pattern != "" && r.Group != "":
+		fmt.Fprintf(&b, " %q matched %q", r.Pattern, r.Group)
+	case r.Pattern != "":
+		fmt.Fprintf(&b, " %q", r.Pattern)
+	case r.Group != "":
+		fmt.Fprintf(&b, " of %q", r.Group)
+	}
+	if b.Len() > 0 {
+		b.WriteString(": ")
+	}
+	b.WriteString(r.Effect.Text())
+	if r.Value != "" {
+		fmt.Fprintf(&b, " %q", r.Value)
+	}
+	return b.String()
+}
 
 // listOptions are the options of the pattern lists.
 var listOptions = [...]string{
@@ -51,30 +62,30 @@ var listOptions = [...]string{
 func listOption(list int) string { return listOptions[min(list, firstRole)] }
 
 // because adds a reason.
-func (d *decider) because(option, pattern, group, effect string) {
+func (d *decider) because(option, pattern, group string, effect Effect) {
 	d.Reasons = append(d.Reasons, Reason{Option: option, Pattern: pattern, Group: group, Effect: effect})
 }
 
 // note adds a reason that only Trace gives.
-func (d *decider) note(option, effect string) {
+func (d *decider) note(option string, effect Effect) {
 	if d.trace {
 		d.because(option, "", "", effect)
 	}
 }
 
 // becauseOf adds the reason that a group matched a list.
-func (d *decider) becauseOf(list int, effect string) {
+func (d *decider) becauseOf(list int, effect Effect) {
 	hit := d.any(list)
 	d.becauseOfMatch(list, int(hit.pattern)-1, int(hit.group)-1, effect)
 }
 
 // becauseOfGroup adds the reason that group i matched one of the lists that are
 // asked group by group.
-func (d *decider) becauseOfGroup(list, i int, effect string) {
+func (d *decider) becauseOfGroup(list, i int, effect Effect) {
 	d.becauseOfMatch(list, int(d.own(i)[list])-1, i, effect)
 }
 
-func (d *decider) becauseOfMatch(list, pattern, group int, effect string) {
+func (d *decider) becauseOfMatch(list, pattern, group int, effect Effect) {
 	text := d.matcher.lists[list][pattern]
 	name, ok := strings.CutPrefix(text, "id:")
 	if !ok {

@@ -64,7 +64,7 @@ func (d *decider) blocked() Status {
 			d.suppress()
 			return f.Current.Status
 		}
-		d.because("deprovisionMethod", "", "", string(f.Current.Status))
+		d.because("deprovisionMethod", "", "", takenOut(f.Current.Status))
 		return f.Current.Status
 	case deprovision && d.config.DeprovisionMethod == Delete && d.config.DeleteAfterDays == 0 && !d.startsDisabled():
 		d.because("deprovisionMethod", "", "", EffectDeleted)
@@ -72,6 +72,14 @@ func (d *decider) blocked() Status {
 	}
 	d.because("deprovisionMethod", "", "", EffectDisabled)
 	return Disabled
+}
+
+// takenOut is the effect by which an account has the status.
+func takenOut(status Status) Effect {
+	if status == Deleted {
+		return EffectDeleted
+	}
+	return EffectDisabled
 }
 
 // startsDisabled reports whether the person came with active=false and was

@@ -141,10 +141,6 @@ func (a Attributes) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]json.RawMessage(a))
 }
 
-// EffectHeld is the effect of the reason of an account that a guard keeps as it
-// is until an operator decides.
-const EffectHeld = "held until an operator releases it"
-
 // Clone returns a copy of a that shares no memory that a caller may change.
 func (a *Account) Clone() *Account {
 	c := *a

@@ -119,7 +119,7 @@ func printTable(w io.Writer, people []person, decide func(policy.Facts) policy.D
 			if i > 0 {
 				cells = make([]string, len(cells))
 			}
-			printRow(t, append(cells, why(r))...)
+			printRow(t, append(cells, r.String())...)
 		}
 		if len(d.Reasons) == 0 {
 			printRow(t, append(cells, "-")...)
@@ -160,17 +160,4 @@ func groups(grants []policy.Grant) string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-func why(r policy.Reason) string {
-	text := r.Option
-	switch {
-	case r.Pattern != "" && r.Group != "":
-		text += fmt.Sprintf(" %q matched %q", r.Pattern, r.Group)
-	case r.Pattern != "":
-		text += fmt.Sprintf(" %q", r.Pattern)
-	case r.Group != "":
-		text += fmt.Sprintf(" of %q", r.Group)
-	}
-	return strings.TrimSpace(text + ": " + r.Effect)
 }

@@ -25,7 +25,7 @@ func TestAccountPage(t *testing.T) {
 		{"groups by name", provision.Account{Groups: []store.AccountGroup{
 			{ID: "1", Name: "Zoo", Source: store.SourceDefault}, {ID: "2", Name: "Art", Source: store.SourceJIT, Admin: true},
 		}}, []string{"<li>Art (source: jit), group admin</li><li>Zoo (source: default)</li>"}},
-		{"reasons", provision.Account{Reasons: []policy.Reason{{Option: "roles", Pattern: "A*", Group: "A&B", Effect: "granted x"}}},
+		{"reasons", provision.Account{Reasons: []policy.Reason{{Option: "roles", Pattern: "A*", Group: "A&B", Effect: policy.EffectGranted, Value: "x"}}},
 			[]string{`<td data-label="Pattern">A*</td><td data-label="Group">A&amp;B</td><td data-label="Effect">granted x</td>`}},
 	}
 	pages, err := newPages()

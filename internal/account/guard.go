@@ -11,12 +11,6 @@ import (
 // connection stays one. And when too many would be deprovisioned at once, they
 // are held as they are, until an operator decides.
 
-// Effects of the reasons that guards give.
-const (
-	effectLastAdmin = "kept as the last site admin"
-	effectKept      = "kept by an operator" // after the mass guard held it
-)
-
 // Question is what a guard must know before it counts.
 type Question int
 
@@ -101,7 +95,7 @@ func (d Decision) keepAdmin(decided *policy.Decision) (news bool) {
 		decided.Status, decided.Access = policy.Active, d.had
 	}
 	decided.Access.SiteAdmin, decided.Access.ReadOnlySiteAdmin = true, false
-	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effectLastAdmin})
+	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: policy.EffectKeptAsLastAdmin})
 	return !slices.ContainsFunc(d.in.Before.Reasons, isLastAdminReason)
 }
 
@@ -111,15 +105,15 @@ func (d Decision) keepAdmin(decided *policy.Decision) (news bool) {
 func (d Decision) holdBack(decided *policy.Decision, v Verdict) (news, counted bool) {
 	effect := holdOf(d.in.Before)
 	switch {
-	case v == Release, v == Force && effect != effectKept:
+	case v == Release, v == Force && effect != policy.EffectKeptByOperator:
 		return false, false
 	case v == Keep:
-		effect = effectKept
+		effect = policy.EffectKeptByOperator
 	case effect != "":
 	case v == LetGo:
 		return false, true
 	default:
-		effect, news = store.EffectHeld, true
+		effect, news = policy.EffectHeld, true
 	}
 	decided.Status, decided.Access = policy.Active, d.had
 	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effect})
@@ -137,7 +131,7 @@ func IsHeld(a *store.Account) bool { return holdOf(a) != "" }
 func IsGuardReason(r policy.Reason) bool { return isHoldReason(r) || isLastAdminReason(r) }
 
 // holdOf returns the effect by which an account is kept as it is, or "".
-func holdOf(a *store.Account) string {
+func holdOf(a *store.Account) policy.Effect {
 	if i := slices.IndexFunc(a.Reasons, isHoldReason); i >= 0 {
 		return a.Reasons[i].Effect
 	}
@@ -145,7 +139,7 @@ func holdOf(a *store.Account) string {
 }
 
 func isHoldReason(r policy.Reason) bool {
-	return r.Effect == store.EffectHeld || r.Effect == effectKept
+	return r.Effect == policy.EffectHeld || r.Effect == policy.EffectKeptByOperator
 }
 
-func isLastAdminReason(r policy.Reason) bool { return r.Effect == effectLastAdmin }
+func isLastAdminReason(r policy.Reason) bool { return r.Effect == policy.EffectKeptAsLastAdmin }

@@ -129,7 +129,7 @@ func (d Decision) apply(a *store.Account, decided policy.Decision) {
 	if a.Reasons == nil {
 		a.Reasons = []policy.Reason{}
 	}
-	a.Held = holdOf(a) == store.EffectHeld
+	a.Held = holdOf(a) == policy.EffectHeld
 	if decided.Status == policy.Deleted {
 		return
 	}

@@ -129,6 +129,7 @@ func reason(c *coder, r *policy.Reason) {
 	text(c, &r.Pattern)
 	text(c, &r.Group)
 	text(c, &r.Effect)
+	text(c, &r.Value)
 }
 
 func text[T ~string](c *coder, s *T) {

@@ -89,7 +89,7 @@ func (s *suite) account(id, resource string) *store.Account {
 		Roles: []string{"admin", "editor"}, Groups: []store.AccountGroup{{ID: "g", Name: "G", Admin: true, Source: store.SourceSCIM}},
 		TwoFactor: policy.AlwaysTwoFactor, Permissions: policy.Permissions{"ftp": &yes, "sftp": nil},
 		Company: "Acme", TimeZone: "Europe/Berlin", Attributes: map[string]json.RawMessage{"title": json.RawMessage(`"Dr \u003c"`)},
-		Held: true, Version: 7, Reasons: []policy.Reason{{Option: "requiredGroups", Pattern: "a*", Group: "G", Effect: "admitted"}},
+		Held: true, Version: 7, Reasons: []policy.Reason{{Option: "requiredGroups", Pattern: "a*", Group: "G", Effect: policy.EffectGranted, Value: "editor"}},
 		ResourceID: resource, Created: s.base(), Modified: s.base().Add(time.Minute),
 		Facts: store.Facts{
 			Company: "ACME", TimeZone: "CET", Blocks: []store.Source{store.SourceSync}, Suppressed: []store.Source{store.SourceSCIM},
@@ -106,7 +106,7 @@ func (s *suite) event(id string) *store.Event {
 		Time: s.base(), Type: store.AccountUpdated, Connection: scope, Actor: store.Actor{Kind: "scim", ID: "cred"},
 		Resource: &store.ResourceRef{Type: "User", ID: id}, AccountID: "acc-" + id, Account: s.account("acc-"+id, id),
 		Changes:    []store.Change{{Attribute: "status", Before: json.RawMessage(`"staged"`), After: json.RawMessage(`"active"`)}},
-		Reasons:    []policy.Reason{{Option: "provisioning", Effect: "admitted"}},
+		Reasons:    []policy.Reason{{Option: "provisioning", Effect: policy.EffectLoginDenied, Value: "conflict"}},
 		Tolerances: []string{"textBooleans"},
 	}
 }

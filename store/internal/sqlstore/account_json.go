@@ -111,6 +111,7 @@ func reason(c *coder, r *policy.Reason) {
 	c.optional(`,"group":`, &r.Group)
 	c.mark(`,"effect":`)
 	text(c, &r.Effect)
+	c.optional(`,"value":`, &r.Value)
 	c.mark(`}`)
 }
 
