@@ -60,13 +60,14 @@ func (o option) verifyText(text string) error {
 	if at := invalidUTF8(text); at >= 0 {
 		return &ConfigError{Option: o.key, Value: text, Offset: at, Detail: "is not valid UTF-8"}
 	}
-	if o.values != nil && text != "" && !slices.Contains(o.values, text) {
-		return o.wrong(text, "is not one of "+strings.Join(o.values, ", ")+didYouMean(text, o.values, nearOfFew))
+	if text == "" {
+		return nil
 	}
-	if o.check != nil && text != "" {
-		if detail := o.check(text); detail != "" {
-			return o.wrong(text, detail)
-		}
+	if texts := o.texts(); texts != nil && !slices.Contains(texts, text) {
+		return o.wrong(text, "is not one of "+strings.Join(texts, ", ")+didYouMean(text, texts, nearOfFew))
+	}
+	if _, ok := TimeZone(text); !ok && o.kind == KindTimeZone {
+		return o.wrong(text, "is not a known time zone"+didYouMean(text, timeZoneNames(), nearOfMany))
 	}
 	return nil
 }
@@ -75,13 +76,8 @@ func (o option) verifyNames(names []string) error {
 	if err := checkNames(names); err != nil {
 		return err.at(o.key)
 	}
-	for _, name := range names {
-		if o.check == nil {
-			break
-		}
-		if detail := o.check(name); detail != "" {
-			return o.wrong(name, detail)
-		}
+	if at := slices.IndexFunc(names, notDomain); at >= 0 && o.kind == KindDomains {
+		return o.wrong(names[at], "is not a domain, such as example.com")
 	}
 	return nil
 }
@@ -129,19 +125,9 @@ func (c *Config) verifyAdmins() error {
 	return nil
 }
 
-func checkTimeZone(name string) string {
-	if _, ok := TimeZone(name); !ok {
-		return "is not a known time zone" + didYouMean(name, timeZoneNames(), nearOfMany)
-	}
-	return ""
-}
-
-func checkDomain(name string) string {
+func notDomain(name string) bool {
 	odd := func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("@*?/\\,;:", r)
 	}
-	if strings.ContainsFunc(name, odd) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
-		return "is not a domain, such as example.com"
-	}
-	return ""
+	return strings.ContainsFunc(name, odd) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".")
 }

@@ -17,18 +17,19 @@ import (
 // documentedOptions are the keys of a policy object, in the order of the
 // documentation.
 var documentedOptions = []string{
-	"provisionOnFirstLogin", "deprovisionUsers", "deprovisionMethod", "deleteAfterDays", "provisionGroups",
-	"deprovisionGroups", "company", "companyMode", "defaultGroups", "defaultGroupsAt", "requiredGroups",
-	"excludedGroups", "includedGroups", "siteAdminGroups", "readOnlySiteAdminGroups", "allowEveryoneAdmin",
-	"groupAdminGroups", "passwordGroups", "allowSSOForPasswordUsers", "twoFactor", "permissions", "timeZone",
-	"roles", "link", "emailDomains", "onMissingGroups", "roleEvidenceMaxAgeDays", "externalIdImmutable",
+	"provisionOnFirstLogin", "requiredGroups", "onMissingGroups", "link", "emailDomains", "externalIdImmutable",
+	"deprovisionUsers", "deprovisionMethod", "deleteAfterDays", "provisionGroups", "deprovisionGroups",
+	"excludedGroups", "includedGroups", "defaultGroups", "defaultGroupsAt", "siteAdminGroups",
+	"readOnlySiteAdminGroups", "allowEveryoneAdmin", "groupAdminGroups", "roles", "roleEvidenceMaxAgeDays",
+	"twoFactor", "permissions", "passwordGroups", "allowSSOForPasswordUsers", "company", "companyMode", "timeZone",
 }
 
-const defaultJSON = `{"provisionOnFirstLogin":"auto","deprovisionUsers":true,"deprovisionMethod":"disable","deleteAfterDays":0,` +
-	`"provisionGroups":true,"deprovisionGroups":true,"company":"","companyMode":"default","defaultGroups":[],"defaultGroupsAt":"creation",` +
-	`"requiredGroups":[],"excludedGroups":[],"includedGroups":[],"siteAdminGroups":[],"readOnlySiteAdminGroups":[],"allowEveryoneAdmin":false,` +
-	`"groupAdminGroups":[],"passwordGroups":[],"allowSSOForPasswordUsers":false,"twoFactor":"site","permissions":{"ftp":null,"sftp":null,"webdav":null},` +
-	`"timeZone":"","roles":[],"link":"deny","emailDomains":[],"onMissingGroups":"keep","roleEvidenceMaxAgeDays":30,"externalIdImmutable":null}`
+const defaultJSON = `{"provisionOnFirstLogin":"auto","requiredGroups":[],"onMissingGroups":"keep","link":"deny","emailDomains":[],` +
+	`"externalIdImmutable":null,"deprovisionUsers":true,"deprovisionMethod":"disable","deleteAfterDays":0,"provisionGroups":true,` +
+	`"deprovisionGroups":true,"excludedGroups":[],"includedGroups":[],"defaultGroups":[],"defaultGroupsAt":"creation","siteAdminGroups":[],` +
+	`"readOnlySiteAdminGroups":[],"allowEveryoneAdmin":false,"groupAdminGroups":[],"roles":[],"roleEvidenceMaxAgeDays":30,"twoFactor":"site",` +
+	`"permissions":{"ftp":null,"sftp":null,"webdav":null},"passwordGroups":[],"allowSSOForPasswordUsers":false,"company":"","companyMode":"default",` +
+	`"timeZone":""}`
 
 func TestConfigJSONKeys(t *testing.T) {
 	data, err := json.Marshal(policy.Config{})

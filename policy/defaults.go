@@ -21,21 +21,27 @@ func (d days) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(d), 10), nil
 }
 
+// usualPermissions are the permissions that every account has, ascending.
+var usualPermissions = [...]string{"ftp", "sftp", "webdav"}
+
 // spellOut puts the default in place of each value that stands for it, and gives
 // the time zone its IANA name. It leaves what the values of c point to as it is.
 func (c *Config) spellOut() {
 	for _, o := range options {
 		switch field := o.field(c).(type) {
 		case *string:
-			if *field == "" && o.values != nil {
-				*field = o.values[0]
+			if texts := o.texts(); *field == "" && texts != nil {
+				*field = texts[0]
 			}
 		case *days:
 			if *field == 0 {
 				*field = days(o.normal)
 			}
 		case *Permissions:
-			all := Permissions{"webdav": nil, "ftp": nil, "sftp": nil}
+			all := Permissions{}
+			for _, name := range usualPermissions {
+				all[name] = nil
+			}
 			maps.Copy(all, *field)
 			*field = all
 		}

@@ -18,6 +18,10 @@
 // differs. What is unknown, doubled or wrong is a [*ConfigError], never a silent
 // default.
 //
+// [Options] describes every option as data, for a settings form: label, help,
+// kind, right values, default, and who may set it. [JSONSchema] is made of the
+// same table.
+//
 // Some options are carried for the caller, as they concern what Decide does not
 // see: a first login, default groups, linking, the age of evidence. Policy has
 // methods for those that a login asks.

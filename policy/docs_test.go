@@ -3,6 +3,7 @@ package policy_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -14,9 +15,13 @@ import (
 	"github.com/scimjit/provision/policy"
 )
 
+const documentFile = "../docs/policy.md"
+
+var update = flag.Bool("update", false, "write the rows of the options in docs/policy.md anew")
+
 func readDocument(t *testing.T) string {
 	t.Helper()
-	data, err := os.ReadFile("../docs/policy.md")
+	data, err := os.ReadFile(documentFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +30,7 @@ func readDocument(t *testing.T) string {
 
 var (
 	jsonBlock = regexp.MustCompile("(?ms)^```json\n(.*?)^```$")
-	optionRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| `([^`]+)` \\| ([^|]+) \\|$")
+	optionRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| .* \\| `[^`]+` \\| .* \\|$")
 )
 
 // What administrators copy from the documentation is a policy.
@@ -49,29 +54,70 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 }
 
-// Every option has one row, with its real default.
+// Every option has one row, made from the table of options, under the heading of
+// its section. Flag -update writes the rows anew.
 func TestDocumentedOptions(t *testing.T) {
-	data, err := json.Marshal(policy.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var defaults map[string]json.RawMessage
-	if err := json.Unmarshal(data, &defaults); err != nil {
-		t.Fatal(err)
-	}
-	want, got := map[string]string{}, map[string]string{}
-	for key, value := range defaults {
-		want[key] = string(value)
-	}
-	for _, row := range optionRow.FindAllStringSubmatch(readDocument(t), -1) {
-		if _, twice := got[row[1]]; twice {
-			t.Errorf("%s has two rows", row[1])
+	document := readDocument(t)
+	if *update {
+		document = optionRow.ReplaceAllStringFunc(document, func(row string) string {
+			key := optionRow.FindStringSubmatch(row)[1]
+			for _, o := range policy.Options() {
+				if o.Key == key {
+					return documentedRow(o)
+				}
+			}
+			return row
+		})
+		if err := os.WriteFile(documentFile, []byte(document), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		got[row[1]] = row[3]
+	}
+	var want []string
+	section := ""
+	for _, o := range policy.Options() {
+		if o.Section != section {
+			section = o.Section
+			want = append(want, "## "+section)
+		}
+		want = append(want, documentedRow(o))
+	}
+	var got []string
+	for _, part := range strings.Split(document, "\n## ")[1:] {
+		heading, _, _ := strings.Cut(part, "\n")
+		if rows := optionRow.FindAllString(part, -1); rows != nil {
+			got = append(append(got, "## "+heading), rows...)
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("defaults by option (-real +documented)\n%s", diff)
+		t.Errorf("rows (-options +documented)\n%s", diff)
 	}
+}
+
+// documentedRow is the row of an option in the documentation.
+func documentedRow(o policy.Option) string {
+	values := map[policy.Kind]string{
+		policy.KindSwitch: "true, false", policy.KindText: "text", policy.KindTimeZone: "time zone",
+		policy.KindPatterns: "patterns", policy.KindNames: "names", policy.KindDomains: "domains",
+		policy.KindPermissions: "object of true, false, null", policy.KindRoles: "list of `groups` and `role`",
+	}[o.Kind]
+	if o.Range != nil {
+		values = fmt.Sprintf("%d to %d", o.Range.Min, o.Range.Max)
+	}
+	for i, c := range o.Choices {
+		text := string(c.Value)
+		if text[0] == '"' {
+			text = "`" + text + "`"
+		}
+		if i > 0 {
+			values += ", "
+		}
+		values += text + " (" + c.Label + ")"
+	}
+	help := o.Help
+	if o.OperatorOnly {
+		help += " *Operator only.*"
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | `%s` | %s |", o.Key, o.Label, values, o.Default, help)
 }
 
 // The two forms of a list that the documentation calls the same are the same.

@@ -116,11 +116,7 @@ func findOption(m member) (option, error) {
 			return o, nil
 		}
 	}
-	keys := make([]string, len(options))
-	for i, o := range options {
-		keys[i] = o.key
-	}
-	detail := "is not an option" + didYouMean(m.key, keys, nearOfMany)
+	detail := "is not an option" + didYouMean(m.key, keys(), nearOfMany)
 	return option{}, &ConfigError{Option: m.key, Value: m.key, Offset: m.at, Document: true, Detail: detail}
 }
 
