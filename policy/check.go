@@ -88,6 +88,14 @@ func (o option) verifyPermissions(permissions Permissions) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	seen := map[string]bool{}
+	for _, name := range names {
+		usual := usualPermission(name)
+		if seen[usual] {
+			return o.wrong(name, "is there twice")
+		}
+		seen[usual] = true
+	}
 	return checkNames(names).at(o.key)
 }
 

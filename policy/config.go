@@ -95,8 +95,8 @@ type Config struct {
 	TwoFactor TwoFactor
 
 	// Permissions (permissions) are the protocol permissions of new accounts.
-	// "webdav", "ftp" and "sftp" are left to the host where it does not name
-	// them. A host may add names.
+	// "webdav", "ftp" and "sftp", in any case, are left to the host where it
+	// does not name them. A host may add names.
 	Permissions Permissions
 
 	// TimeZone (timeZone) is used where the identity provider gives no valid

@@ -103,6 +103,9 @@ func TestParse(t *testing.T) {
 		{"permissions", `{"permissions": {"ftp": true, "api": false}}`, func(c *policy.Config) {
 			c.Permissions = policy.Permissions{"ftp": &yes, "api": &no}
 		}},
+		{"permissions in any case", `{"permissions": {"FTP": true, "WebDAV": false, "API": false}}`, func(c *policy.Config) {
+			c.Permissions = policy.Permissions{"ftp": &yes, "webdav": &no, "API": &no}
+		}},
 		{"no permissions", `{"permissions": {}}`, func(*policy.Config) {}},
 		{"evidence counts for ever", `{"roleEvidenceMaxAgeDays": 0}`, func(c *policy.Config) { c.RoleEvidenceMaxAgeDays = policy.Forever }},
 		{"evidence counts a day", `{"roleEvidenceMaxAgeDays": 1}`, func(c *policy.Config) { c.RoleEvidenceMaxAgeDays = 1 }},
@@ -186,6 +189,7 @@ func TestCompileRefuses(t *testing.T) {
 		want   policy.ConfigError
 	}{
 		{"first login", policy.Config{ProvisionOnFirstLogin: 3}, policy.ConfigError{Option: "provisionOnFirstLogin", Value: "3"}},
+		{"permission in two cases", policy.Config{Permissions: policy.Permissions{"FTP": nil, "ftp": nil}}, policy.ConfigError{Option: "permissions", Value: "ftp"}},
 		{"switch", policy.Config{DeprovisionUsers: 2}, policy.ConfigError{Option: "deprovisionUsers", Value: "2"}},
 		{"less than for ever", policy.Config{RoleEvidenceMaxAgeDays: -2}, policy.ConfigError{Option: "roleEvidenceMaxAgeDays", Value: "-2"}},
 		{"pattern not UTF-8", policy.Config{RequiredGroups: policy.Patterns{"a\xffb"}}, policy.ConfigError{Option: "requiredGroups", Value: "a\xffb", Offset: 1}},

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"maps"
-	"strconv"
-)
+import "strconv"
 
 // Forever is the RoleEvidenceMaxAgeDays of roles that never lapse. In JSON it is
 // 0.
@@ -24,8 +21,19 @@ func (d days) MarshalJSON() ([]byte, error) {
 // usualPermissions are the permissions that every account has, ascending.
 var usualPermissions = [...]string{"ftp", "sftp", "webdav"}
 
+// usualPermission returns the spelling of a usual permission whose name is given
+// in some case, and any other name as it is.
+func usualPermission(name string) string {
+	for _, usual := range usualPermissions {
+		if EqualFold(name, usual) {
+			return usual
+		}
+	}
+	return name
+}
+
 // spellOut puts the default in place of each value that stands for it, and gives
-// the time zone its IANA name. It leaves what the values of c point to as it is.
+// the time zone and the usual permissions their own names. It leaves what the values of c point to as it is.
 func (c *Config) spellOut() {
 	for _, o := range options {
 		switch field := o.field(c).(type) {
@@ -42,7 +50,9 @@ func (c *Config) spellOut() {
 			for _, name := range usualPermissions {
 				all[name] = nil
 			}
-			maps.Copy(all, *field)
+			for name, allowed := range *field {
+				all[usualPermission(name)] = allowed
+			}
 			*field = all
 		}
 	}

@@ -30,7 +30,7 @@ func TestPolicyConfig(t *testing.T) {
 	config := policy.Config{
 		RequiredGroups:      policy.Patterns{"IT"},
 		TimeZone:            "hawaii",
-		Permissions:         policy.Permissions{"ftp": &immutable},
+		Permissions:         policy.Permissions{"FTP": &immutable},
 		Roles:               []policy.RoleGrant{{Groups: policy.Patterns{"IT"}, Role: "editor"}},
 		ExternalIDImmutable: &immutable,
 	}
@@ -38,7 +38,7 @@ func TestPolicyConfig(t *testing.T) {
 	want.TimeZone = "Pacific/Honolulu"
 	want.DeprovisionMethod, want.CompanyMode, want.DefaultGroupsAt = policy.Disable, policy.CompanyDefault, policy.AtCreation
 	want.TwoFactor, want.Link, want.OnMissingGroups = policy.SiteTwoFactor, policy.LinkDeny, policy.MissingKeep
-	want.Permissions["webdav"], want.Permissions["sftp"] = nil, nil
+	want.Permissions = policy.Permissions{"ftp": new(true), "webdav": nil, "sftp": nil}
 	want.RoleEvidenceMaxAgeDays = 30
 
 	p := compile(t, config)
@@ -46,8 +46,12 @@ func TestPolicyConfig(t *testing.T) {
 		c.RequiredGroups[0] = "changed"
 		c.Roles[0].Groups[0] = "changed"
 		c.Roles[0].Role = "changed"
-		*c.Permissions["ftp"] = false
-		delete(c.Permissions, "ftp")
+		for name, allowed := range c.Permissions {
+			if allowed != nil {
+				*allowed = false
+			}
+			delete(c.Permissions, name)
+		}
 		*c.ExternalIDImmutable = false
 	}
 	change(p.Config())

@@ -173,7 +173,7 @@ func TestSchemaAccepts(t *testing.T) {
 // that it does not know.
 func TestSchemaRefuses(t *testing.T) {
 	beyond := map[string]bool{
-		"duplicate option": true, "duplicate option, escaped": true, "duplicate permission": true,
+		"duplicate option": true, "duplicate option, escaped": true, "duplicate permission": true, "duplicate permission, other case": true,
 		"wrong pattern of a role": true, "unknown escape": true, "escape at the end": true, "id of nothing": true,
 		"unbalanced quote": true, "quote in the middle": true, "text after a quote": true, "wildcard domain": true,
 		"time zone": true, "time zone of a city": true,

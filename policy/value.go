@@ -231,7 +231,11 @@ func (v value) permissions() (Permissions, error) {
 	}
 	permissions := make(Permissions, len(members))
 	for _, m := range members {
-		if permissions[m.key], err = m.optional(); err != nil {
+		name := usualPermission(m.key)
+		if _, twice := permissions[name]; twice {
+			return nil, &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is there twice"}
+		}
+		if permissions[name], err = m.optional(); err != nil {
 			return nil, err
 		}
 	}
