@@ -120,7 +120,7 @@ func (c *change) store(out *account.Output) error {
 	if err := c.remember(out); err != nil {
 		return err
 	}
-	ev := store.Event{AccountID: out.After.ID, Account: out.After, Reasons: out.After.Reasons}
+	ev := store.Event{AccountID: out.After.ID, Account: out.After.EventAccount(), Reasons: out.After.Reasons}
 	for _, note := range out.Notes {
 		told := ev
 		told.Type = note

@@ -329,3 +329,36 @@ func TestInvalidTimeZone(t *testing.T) {
 		}
 	})
 }
+
+// The event that creates an account says what it is created with, and leaves out
+// what is empty.
+func TestCreatedWith(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"permissions":{"ftp":false}}`)
+		tn.user(`{"userName":"ada@example.com","displayName":"Ada","emails":[{"value":"ada@example.com","type":"work"}]}`)
+		list, err := tn.dir.Events(t.Context(), tn.lastEvent()-1, 0)
+		if err != nil || len(list) != 1 || list[0].Type != store.AccountCreated {
+			t.Fatalf("events %v, %v", list, err)
+		}
+		var got []string
+		for _, c := range list[0].Changes {
+			if len(c.Before) > 0 && string(c.Before) != "null" {
+				t.Errorf("%s was %s before", c.Attribute, c.Before)
+			}
+			got = append(got, c.Attribute+" "+string(c.After))
+		}
+		want := []string{
+			`userName "ada@example.com"`, `email "ada@example.com"`, `displayName "Ada"`,
+			`status "active"`, `authentication "sso"`, `twoFactor "site"`,
+			`permissions {"ftp":false,"sftp":null,"webdav":null}`,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+		a := tn.account("ada@example.com")
+		told := &store.EventAccount{ID: a.ID, Status: policy.Active, Version: 1}
+		if diff := cmp.Diff(told, list[0].Account); diff != "" || list[0].AccountID != a.ID {
+			t.Errorf("account %q (-want +got):\n%s", list[0].AccountID, diff)
+		}
+	})
+}

@@ -16,7 +16,8 @@ import (
 
 // host is a consumer that refuses the accounts it is told to refuse.
 type host struct {
-	refused  map[string]bool // by user name
+	refused  map[string]bool            // by user name
+	came     map[int64]*provision.Event // by sequence
 	seen     []string
 	attempts int // the most that an event took
 }
@@ -27,6 +28,9 @@ func (h *host) take(tn *tenant) []string {
 	tn.t.Helper()
 	provision.Hurry(tn.engine)
 	h.seen = nil
+	if h.came == nil {
+		h.came = map[int64]*provision.Event{}
+	}
 	ctx, cancel := context.WithCancel(tn.t.Context())
 	defer cancel()
 	end := tn.t.Name() + " ends here"
@@ -37,11 +41,12 @@ func (h *host) take(tn *tenant) []string {
 			return nil
 		}
 		h.attempts = max(h.attempts, d.Attempt)
-		if a := d.Event.Account; a != nil && h.refused[a.UserName] {
+		h.came[d.Event.Sequence] = d.Event
+		if h.refused[h.text(d.Event, "userName")] {
 			return errors.New("refused")
 		}
 		if d.Event.Type != store.GroupDeleted {
-			h.seen = append(h.seen, describe(d.Event))
+			h.seen = append(h.seen, h.describe(d.Event))
 		}
 		return nil
 	})
@@ -52,12 +57,26 @@ func (h *host) take(tn *tenant) []string {
 	return h.seen
 }
 
-func describe(ev *provision.Event) string {
+// text returns a text attribute of an account as the events up to ev tell it.
+func (h *host) text(ev *provision.Event, attribute string) (text string) {
+	if ev.Account == nil {
+		return ""
+	}
+	var last int64
+	for n, e := range h.came {
+		if after := textAfter(e, attribute); after != "" && e.AccountID == ev.AccountID && n > last && n <= ev.Sequence {
+			text, last = after, n
+		}
+	}
+	return text
+}
+
+func (h *host) describe(ev *provision.Event) string {
 	switch {
 	case ev.Type == store.DeliveryParked:
 		return fmt.Sprintf("%s %s by %s", ev.Type, ev.Changes[0].After, ev.Actor.ID)
 	case ev.Account != nil:
-		return fmt.Sprintf("%d %s %s", ev.Sequence, ev.Account.UserName, ev.Account.DisplayName)
+		return fmt.Sprintf("%d %s %s", ev.Sequence, h.text(ev, "userName"), h.text(ev, "displayName"))
 	}
 	return fmt.Sprintf("%d %s", ev.Sequence, ev.Type)
 }

@@ -20,10 +20,28 @@ type Event struct {
 	Actor      Actor           `json:"actor"`
 	Resource   *ResourceRef    `json:"resource,omitempty"`
 	AccountID  string          `json:"accountId,omitempty"`
-	Account    *Account        `json:"account,omitempty"` // as it is after the change
+	Account    *EventAccount   `json:"account,omitempty"` // as it is after the event
 	Changes    []Change        `json:"changes,omitempty"`
 	Reasons    []policy.Reason `json:"reasons,omitempty"`
 	Tolerances []string        `json:"tolerances,omitempty"` // dialect rules that a request needed
+}
+
+// EventAccount is what a consumer needs to apply the event of an account. What
+// changed of the account is in the Changes of the event, and what it is by now is
+// read from the account itself.
+//
+// An event about a person who has an account names it by AccountID. Account is
+// nil where the event changes nothing of it, such as a refused login.
+type EventAccount struct {
+	ID      string        `json:"id"`               // that of Event.AccountID
+	HostID  string        `json:"hostId,omitempty"` // the account of the host's own that it is linked to
+	Status  policy.Status `json:"status"`
+	Version int64         `json:"version"` // of the account: of two events the later has the greater one
+}
+
+// EventAccount returns what an event tells of an account.
+func (a *Account) EventAccount() *EventAccount {
+	return &EventAccount{ID: a.ID, HostID: a.HostID, Status: a.Status, Version: a.Version}
 }
 
 // EventType names what happened.
@@ -68,7 +86,9 @@ type ResourceRef struct {
 }
 
 // Change is one attribute of an account or group before and after an event.
-// Before is null on creation, After on deletion.
+// Before is null on creation, After on deletion. The event that creates an account
+// lists all that it is created with, and leaves out what is empty; the one that
+// deletes it lists its status alone.
 type Change struct {
 	Attribute string          `json:"attribute"`
 	Before    json.RawMessage `json:"before"`

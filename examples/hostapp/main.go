@@ -113,7 +113,7 @@ func serve(ctx context.Context, engine *provision.Engine, table *users, addr str
 	defer cancel()
 	wg.Go(func() { _ = engine.Run(background) }) // it ends with background, and only then
 	wg.Go(func() {
-		if err := engine.Deliver(background, "users-table", table.apply); !errors.Is(err, context.Canceled) {
+		if err := engine.Deliver(background, "users-table", table.follow(engine)); !errors.Is(err, context.Canceled) {
 			engine.Logger.Error("the users table is no longer kept right", "error", err)
 		}
 	})

@@ -255,7 +255,7 @@ func logEvent(logger *slog.Logger) func(context.Context, provision.Delivery) err
 	return func(_ context.Context, d provision.Delivery) error {
 		args := []any{"connection", d.Event.Connection, "sequence", d.Event.Sequence}
 		if a := d.Event.Account; a != nil {
-			args = append(args, "account", a.ID, "userName", a.UserName, "status", a.Status)
+			args = append(args, "account", a.ID, "version", a.Version, "status", a.Status)
 		}
 		logger.Info(string(d.Event.Type), args...)
 		return nil

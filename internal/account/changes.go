@@ -69,10 +69,14 @@ func accountFields() []accountField {
 // comparedFields is the table, built once and never changed.
 var comparedFields = accountFields()
 
-// Changes lists the attributes in which two states of an account differ.
-// Of a deletion it lists the status only, so that an event does not keep what the
-// deletion removes.
+// Changes lists the attributes in which two states of an account differ;
+// before is nil for a new one, of which it lists what is not empty. Of a deletion
+// it lists the status only, so that an event does not keep what the deletion
+// removes.
 func Changes(before, after *store.Account) []store.Change {
+	if before == nil {
+		return createdWith(after)
+	}
 	var out []store.Change
 	for i := range comparedFields {
 		f := &comparedFields[i]
@@ -86,6 +90,30 @@ func Changes(before, after *store.Account) []store.Change {
 		})
 	}
 	return out
+}
+
+// nothing is an account before it is created.
+var nothing store.Account
+
+func createdWith(a *store.Account) []store.Change {
+	var out []store.Change
+	for i := range comparedFields {
+		f := &comparedFields[i]
+		if f.equal(&nothing, a) || f.name == "permissions" && allUnset(a.Permissions) {
+			continue
+		}
+		out = append(out, store.Change{Attribute: f.name, After: JSON(f.value(a))})
+	}
+	return out
+}
+
+func allUnset(p policy.Permissions) bool {
+	for _, value := range p {
+		if value != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func samePermissions(a, b policy.Permissions) bool {

@@ -67,16 +67,15 @@ func (d Decision) Settle(a Answers) Output {
 // Compare returns the output of a change that is decided. It gives after its
 // version.
 func Compare(before, after *store.Account, now time.Time, notes ...store.EventType) Output {
-	out := Output{Before: before, After: after, Notes: notes}
-	switch {
-	case before == nil && after.Status == policy.Deleted:
+	if before == nil && after.Status == policy.Deleted {
 		return Output{After: after} // never let in, nothing to remove
+	}
+	out := Output{Before: before, After: after, Notes: notes, Changes: Changes(before, after)}
+	switch {
 	case before == nil:
 		out.Event = store.AccountCreated
-	default:
-		if out.Changes = Changes(before, after); len(out.Changes) > 0 {
-			out.Event = eventOf(before, after)
-		}
+	case len(out.Changes) > 0:
+		out.Event = eventOf(before, after)
 	}
 	if out.Event == "" && len(notes) == 0 {
 		out.Changed = !sameFacts(before, after)

@@ -86,7 +86,7 @@ func Example() {
 	}
 	for _, ev := range events {
 		if ev.Account != nil {
-			fmt.Println(ev.Type, ev.Account.UserName, ev.Account.Status)
+			fmt.Println(ev.Type, ev.Account.Status)
 		}
 	}
 	// Output:
@@ -94,6 +94,6 @@ func Example() {
 	// GET 200 OK
 	// 1 found
 	// PATCH 200 OK
-	// account.created ada active
-	// account.disabled ada disabled
+	// account.created active
+	// account.disabled disabled
 }

@@ -61,7 +61,7 @@ func Example() {
 	check(recorder.Load(ctx, engine.Directory("entra")))
 	for _, ev := range recorder.Events() {
 		if ev.Account != nil {
-			fmt.Println(ev.Connection, ev.Account.UserName, ev.Account.Status)
+			fmt.Println(ev.Connection, recorder.UserName(ev), ev.Account.Status)
 		}
 	}
 

@@ -2,7 +2,9 @@ package scimtest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,7 +32,11 @@ func TestClock(t *testing.T) {
 }
 
 func event(sequence int64, userName string, status policy.Status) *provision.Event {
-	return &provision.Event{Sequence: sequence, Connection: "idp", Type: store.AccountUpdated, Account: &provision.Account{UserName: userName, Status: status}}
+	return &provision.Event{
+		Sequence: sequence, Connection: "idp", Type: store.AccountUpdated, AccountID: userName,
+		Account: &store.EventAccount{ID: userName, Status: status},
+		Changes: []store.Change{{Attribute: "userName", After: json.RawMessage(strconv.Quote(userName))}},
+	}
 }
 
 func consume(t *testing.T, r *scimtest.Recorder, events ...*provision.Event) {
@@ -54,7 +60,7 @@ func TestRecorderOrder(t *testing.T) {
 		t.Errorf("%d events, want 4", got)
 	}
 	var got []int64
-	for _, match := range []func(*provision.Event) bool{scimtest.AccountIs("bob", policy.Active), scimtest.AccountIs("ADA", policy.Active), scimtest.AccountIs("ada", policy.Disabled)} {
+	for _, match := range []func(*provision.Event) bool{r.AccountIs("bob", policy.Active), r.AccountIs("ADA", policy.Active), r.AccountIs("ada", policy.Disabled)} {
 		ev, err := r.Wait(t.Context(), match)
 		if err != nil {
 			t.Fatal(err)
@@ -74,7 +80,7 @@ func TestRecorderWait(t *testing.T) {
 		found := make(chan *provision.Event)
 		for range 2 { // each gets one of the events
 			go func() {
-				ev, err := r.Wait(t.Context(), scimtest.AccountIs("ada", policy.Disabled))
+				ev, err := r.Wait(t.Context(), r.AccountIs("ada", policy.Disabled))
 				if err != nil {
 					t.Error(err)
 				}
@@ -101,7 +107,7 @@ func TestRecorderWait(t *testing.T) {
 		consume(t, &r, event(4, "bob", policy.Staged))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := r.Wait(ctx, scimtest.AccountIs("ada", policy.Active))
+		_, err := r.Wait(ctx, r.AccountIs("ada", policy.Active))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "[account.updated bob staged]") {
 			t.Errorf("error %v", err)
 		}
@@ -127,7 +133,7 @@ func TestRecorderDeliver(t *testing.T) {
 	if err := okta.Deactivate(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := delivered.Wait(ctx, scimtest.AccountIs("ada", policy.Disabled)); err != nil {
+	if _, err := delivered.Wait(ctx, delivered.AccountIs("ada", policy.Disabled)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

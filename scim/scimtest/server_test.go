@@ -92,7 +92,7 @@ func (s *site) accounts(t *testing.T) map[string]policy.Status {
 	out := map[string]policy.Status{}
 	for _, ev := range r.Events() {
 		if ev.Account != nil {
-			out[ev.Account.UserName] = ev.Account.Status
+			out[r.UserName(ev)] = ev.Account.Status
 		}
 	}
 	return out

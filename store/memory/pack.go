@@ -114,7 +114,12 @@ func (c *coder) event(e *store.Event) {
 		text(c, &r.ID)
 	})
 	text(c, &e.AccountID)
-	pointer(c, &e.Account, (*coder).account)
+	pointer(c, &e.Account, func(c *coder, a *store.EventAccount) {
+		text(c, &a.ID)
+		text(c, &a.HostID)
+		text(c, &a.Status)
+		number(c, &a.Version)
+	})
 	list(c, &e.Changes, func(c *coder, change *store.Change) {
 		text(c, &change.Attribute)
 		blob(c, &change.Before)

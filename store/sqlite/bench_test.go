@@ -230,7 +230,7 @@ func benchAccount(n int64) *store.Account {
 func benchEvent(a *store.Account) *store.Event {
 	return &store.Event{
 		Time: benchTime, Type: store.AccountCreated, Connection: benchScope, Actor: store.Actor{Kind: "scim", ID: "c"},
-		Resource: &store.ResourceRef{Type: "User", ID: a.ResourceID}, AccountID: a.ID, Account: a, Reasons: a.Reasons,
+		Resource: &store.ResourceRef{Type: "User", ID: a.ResourceID}, AccountID: a.ID, Account: a.EventAccount(), Reasons: a.Reasons,
 	}
 }
 

@@ -104,7 +104,8 @@ func (s *suite) account(id, resource string) *store.Account {
 func (s *suite) event(id string) *store.Event {
 	return &store.Event{
 		Time: s.base(), Type: store.AccountUpdated, Connection: scope, Actor: store.Actor{Kind: "scim", ID: "cred"},
-		Resource: &store.ResourceRef{Type: "User", ID: id}, AccountID: "acc-" + id, Account: s.account("acc-"+id, id),
+		Resource: &store.ResourceRef{Type: "User", ID: id}, AccountID: "acc-" + id,
+		Account:    &store.EventAccount{ID: "acc-" + id, HostID: "host-" + id, Status: policy.Active, Version: 7},
 		Changes:    []store.Change{{Attribute: "status", Before: json.RawMessage(`"staged"`), After: json.RawMessage(`"active"`)}},
 		Reasons:    []policy.Reason{{Option: "provisioning", Effect: policy.EffectLoginDenied, Value: "conflict"}},
 		Tolerances: []string{"textBooleans"},

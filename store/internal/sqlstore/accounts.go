@@ -92,7 +92,6 @@ func (t *Tx) PutAccount(a *store.Account) error {
 	if err != nil {
 		return err
 	}
-	t.encoded = encodedAccount{a, data}
 	columns := columnsOf(a)
 	if known, ok := t.memory.accounts[a.ID]; ok && known == columns {
 		_, err := t.conn.Exec(updateAccount, string(a.Status), data, t.scope, a.ID)

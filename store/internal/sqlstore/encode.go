@@ -71,39 +71,15 @@ func decodeAccount(data string) (*store.Account, error) {
 	return stored.account(), nil
 }
 
-// eventData is the stored form of an event. Its sequence is a column.
-type eventData struct {
-	*store.Event
-	Account *accountData `json:"account,omitempty"`
-}
-
-// encodeEvent returns the stored form of an event. An account that was stored
-// just before is not encoded again.
-func (t *Tx) encodeEvent(e *store.Event) (string, error) {
-	shell := *e
-	shell.Account = nil
-	text, err := encode("event", &shell)
-	if err != nil || e.Account == nil {
-		return text, err
-	}
-	account := t.encoded.text
-	if t.encoded.account != e.Account {
-		if account, err = encodeAccount(e.Account); err != nil {
-			return "", err
-		}
-	}
-	return strings.TrimSuffix(text, "}") + `,"account":` + account + "}", nil
-}
+// encodeEvent returns the stored form of an event. Its sequence is a column.
+func encodeEvent(e *store.Event) (string, error) { return encode("event", e) }
 
 func decodeEvent(data []byte) (*store.Event, error) {
-	stored := eventData{Event: new(store.Event)}
-	if err := json.Unmarshal(data, &stored); err != nil {
+	e := new(store.Event)
+	if err := json.Unmarshal(data, e); err != nil {
 		return nil, fmt.Errorf("sqlstore: decode event: %w", err)
 	}
-	if stored.Account != nil {
-		stored.Event.Account = stored.Account.account()
-	}
-	return stored.Event, nil
+	return e, nil
 }
 
 // encode writes JSON without changing the raw JSON inside: no HTML escapes.

@@ -47,7 +47,7 @@ const appendNextEvent = `INSERT INTO provision_events (scope, sequence, data) VA
 
 // AppendEvent implements [store.EventWriter].
 func (t *Tx) AppendEvent(e *store.Event) error {
-	data, err := t.encodeEvent(e)
+	data, err := encodeEvent(e)
 	if err != nil {
 		return err
 	}

@@ -81,14 +81,6 @@ func (ended) Query(string, func(Scanner) error, ...any) error { return errEnded 
 type Tx struct {
 	Reader
 	appended []*store.Event
-	encoded  encodedAccount // the last one that was stored
-}
-
-// encodedAccount is an account, which is not changed after it was stored, and its
-// stored form.
-type encodedAccount struct {
-	account *store.Account
-	text    string
 }
 
 // NewTx returns a transaction on a scope, given by its number.
