@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"time"
 
@@ -14,7 +13,8 @@ import (
 // inside.
 //
 // A stored Account is never changed, only replaced: copy it with [Account.Clone]
-// before changing a field.
+// before changing a field. A new field needs a row in the table of fields, see
+// [Field], and nothing else.
 type Account struct {
 	ID                string                `json:"id"`
 	Connection        string                `json:"connection"`
@@ -35,8 +35,8 @@ type Account struct {
 	Company           string                `json:"company"`
 	TimeZone          string                `json:"timeZone"`
 	Attributes        Attributes            `json:"attributes"`
-	Pending           bool                  `json:"pending"`
-	Held              bool                  `json:"held"`             // a guard keeps it as it is until an operator decides
+	Pending           bool                  `json:"pending"`          // it waits for a job: computed when it is read, stored nowhere
+	Held              bool                  `json:"held"`             // a guard keeps it as it is until an operator decides: as Reasons say, stored nowhere
 	HostID            string                `json:"hostId,omitempty"` // the account of the host's own that it is linked to
 	Version           int64                 `json:"version"`
 	Reasons           []policy.Reason       `json:"reasons"`
@@ -141,20 +141,8 @@ func (a Attributes) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]json.RawMessage(a))
 }
 
-// Clone returns a copy of a that shares no memory that a caller may change.
-func (a *Account) Clone() *Account {
-	c := *a
-	c.Roles = slices.Clone(a.Roles)
-	c.Groups = slices.Clone(a.Groups)
-	c.Reasons = slices.Clone(a.Reasons)
-	c.Permissions = maps.Clone(a.Permissions)
-	c.Attributes = maps.Clone(a.Attributes)
-	c.Facts.Blocks = slices.Clone(a.Facts.Blocks)
-	c.Facts.Suppressed = slices.Clone(a.Facts.Suppressed)
-	c.Facts.DefaultGroups = slices.Clone(a.Facts.DefaultGroups)
-	c.Facts.HostGroups = slices.Clone(a.Facts.HostGroups)
-	if login := a.Facts.Login; login != nil {
-		c.Facts.Login = &LoginFacts{Keys: slices.Clone(login.Keys), Evidence: login.Evidence, Known: login.Known, Groups: slices.Clone(login.Groups)}
-	}
-	return &c
+// Complete sets what follows from other fields and is therefore not stored: Held. A
+// store calls it on each account that it reads.
+func (a *Account) Complete() {
+	a.Held = slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool { return r.Effect == policy.EffectHeld })
 }

@@ -70,7 +70,7 @@ func Compare(before, after *store.Account, now time.Time, notes ...store.EventTy
 	if before == nil && after.Status == policy.Deleted {
 		return Output{After: after} // never let in, nothing to remove
 	}
-	out := Output{Before: before, After: after, Notes: notes, Changes: Changes(before, after)}
+	out := Output{Before: before, After: after, Notes: notes, Changes: store.Changes(before, after)}
 	switch {
 	case before == nil:
 		out.Event = store.AccountCreated
@@ -78,7 +78,7 @@ func Compare(before, after *store.Account, now time.Time, notes ...store.EventTy
 		out.Event = eventOf(before, after)
 	}
 	if out.Event == "" && len(notes) == 0 {
-		out.Changed = !sameFacts(before, after)
+		out.Changed = !store.SameAccount(before, after)
 		return out
 	}
 	after.Version, after.Modified, out.Changed = after.Version+1, now, true
@@ -128,7 +128,7 @@ func (d Decision) apply(a *store.Account, decided policy.Decision) {
 	if a.Reasons == nil {
 		a.Reasons = []policy.Reason{}
 	}
-	a.Held = holdOf(a) == policy.EffectHeld
+	a.Complete()
 	if decided.Status == policy.Deleted {
 		return
 	}
