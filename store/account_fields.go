@@ -90,7 +90,8 @@ var (
 		{Name: "option", At: func(r *policy.Reason) any { return &r.Option }},
 		{Name: "pattern", At: func(r *policy.Reason) any { return &r.Pattern }},
 		{Name: "group", At: func(r *policy.Reason) any { return &r.Group }},
-		{Name: "effect", At: func(r *policy.Reason) any { return &r.Effect }},
+		{Name: "effect", At: func(r *policy.Reason) any { return (*string)(&r.Effect) }},
+		{Name: "value", At: func(r *policy.Reason) any { return &r.Value }},
 	}
 	loginFields = []Field[LoginFacts]{
 		{Name: "keys", At: func(l *LoginFacts) any { return &l.Keys }},

@@ -1,87 +1,12 @@
 package sqlite_test
 
 import (
-	"encoding/json"
-	"reflect"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/sqlite"
 )
-
-// filled sets every field below v to something that is not its zero value, so
-// that a field that the store forgets shows.
-func filled(v reflect.Value, n int) {
-	switch v.Interface().(type) {
-	case time.Time:
-		v.Set(reflect.ValueOf(benchTime.Add(time.Duration(n))))
-		return
-	case json.RawMessage:
-		v.Set(reflect.ValueOf(json.RawMessage(`"<&> \u003c 1.50"`)))
-		return
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			filled(v.Field(i), n+i)
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		filled(v.Elem(), n)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		filled(v.Index(0), n)
-		filled(v.Index(1), n+1)
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		value := reflect.New(v.Type().Elem()).Elem()
-		filled(value, n)
-		v.SetMapIndex(reflect.ValueOf("<key>"), value)
-	case reflect.String:
-		v.SetString("<&> ü\u2028\x01")
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Uint8:
-		v.SetUint(2)
-	default:
-		v.SetInt(int64(n + 1))
-	}
-}
-
-// TestEveryField writes accounts and events in which every field has a value,
-// and reads back the same.
-func TestEveryField(t *testing.T) {
-	s, _ := openTraced(t, sqlite.Config{})
-	account, event := new(store.Account), new(store.Event)
-	filled(reflect.ValueOf(account).Elem(), 0)
-	filled(reflect.ValueOf(event).Elem(), 0)
-	update(t, s, func(tx store.Tx) error {
-		if err := tx.PutAccount(account); err != nil {
-			return err
-		}
-		return tx.AppendEvent(event)
-	})
-	view(t, s, func(r store.Reader) error {
-		got, err := r.Account(account.ID)
-		if err != nil {
-			return err
-		}
-		if diff := cmp.Diff(account, got); diff != "" {
-			t.Errorf("account (-want +got):\n%s", diff)
-		}
-		events, err := r.Events(0, 0)
-		if err != nil {
-			return err
-		}
-		if diff := cmp.Diff([]*store.Event{event}, events); diff != "" {
-			t.Errorf("event (-want +got):\n%s", diff)
-		}
-		return nil
-	})
-}
 
 // TestTimes writes times at the edges of what can be stored.
 func TestTimes(t *testing.T) {

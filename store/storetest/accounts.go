@@ -62,17 +62,17 @@ func (s *suite) accountQueries(t *testing.T, st store.Store) {
 		for _, row := range []struct {
 			id, resource, userName, external, email string
 			status                                  policy.Status
-			admin, pending                          bool
+			admin                                   bool
 		}{
-			{"c", "r3", "Straße", "X", "Shared@Example.com", policy.Active, true, false},
-			{"a", "r1", "ann", "x", "ann@example.com", policy.Active, false, true},
-			{"b", "", "BOB", "", "shared@example.COM", policy.Disabled, true, false},
-			{"d", "", "ann", "", "", policy.Deleted, false, true},
-			{"e", "r5", "%", "_", "", policy.Staged, false, false},
+			{"c", "r3", "Straße", "X", "Shared@Example.com", policy.Active, true},
+			{"a", "r1", "ann", "x", "ann@example.com", policy.Active, false},
+			{"b", "", "BOB", "", "shared@example.COM", policy.Disabled, true},
+			{"d", "", "ann", "", "", policy.Deleted, false},
+			{"e", "r5", "%", "_", "", policy.Staged, false},
 		} {
 			a := &store.Account{
 				ID: row.id, Connection: scope, ResourceID: row.resource, UserName: row.userName, ExternalID: row.external,
-				Email: row.email, Status: row.status, SiteAdmin: row.admin, ReadOnlySiteAdmin: row.id == "e", Pending: row.pending,
+				Email: row.email, Status: row.status, SiteAdmin: row.admin, ReadOnlySiteAdmin: row.id == "e",
 			}
 			if err := tx.PutAccount(a); err != nil {
 				return err

@@ -89,7 +89,7 @@ func (s *suite) account(id, resource string) *store.Account {
 		Roles: []string{"admin", "editor"}, Groups: []store.AccountGroup{{ID: "g", Name: "G", Admin: true, Source: store.SourceSCIM}},
 		TwoFactor: policy.AlwaysTwoFactor, Permissions: policy.Permissions{"ftp": &yes, "sftp": nil},
 		Company: "Acme", TimeZone: "Europe/Berlin", Attributes: map[string]json.RawMessage{"title": json.RawMessage(`"Dr \u003c"`)},
-		Held: true, Version: 7, Reasons: []policy.Reason{{Option: "requiredGroups", Pattern: "a*", Group: "G", Effect: policy.EffectGranted, Value: "editor"}},
+		Held: true, Version: 7, Reasons: []policy.Reason{{Option: "requiredGroups", Pattern: "a*", Group: "G", Effect: policy.EffectGranted, Value: "editor"}, {Effect: policy.EffectHeld}},
 		ResourceID: resource, Created: s.base(), Modified: s.base().Add(time.Minute),
 		Facts: store.Facts{
 			Company: "ACME", TimeZone: "CET", Blocks: []store.Source{store.SourceSync}, Suppressed: []store.Source{store.SourceSCIM},

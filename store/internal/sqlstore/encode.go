@@ -31,46 +31,6 @@ func parseTime(text string) (time.Time, error) {
 	return t, nil
 }
 
-// accountData is the stored form of an account: what a host sees and what stays
-// inside.
-type accountData struct {
-	*store.Account
-	Attributes map[string]json.RawMessage `json:"attributes"`
-	ResourceID string                     `json:"resourceId,omitempty"`
-	Created    time.Time                  `json:"created"`
-	Modified   time.Time                  `json:"modified"`
-	Facts      store.Facts                `json:"facts"`
-}
-
-// account returns the account that was decoded.
-func (d *accountData) account() *store.Account {
-	a := d.Account
-	a.Attributes, a.ResourceID, a.Created, a.Modified, a.Facts = d.Attributes, d.ResourceID, d.Created, d.Modified, d.Facts
-	return a
-}
-
-func encodeAccount(a *store.Account) (string, error) {
-	c := coder{out: make([]byte, 0, 2048)}
-	c.account(a)
-	if c.err != nil {
-		return "", fmt.Errorf("sqlstore: encode account: %w", c.err)
-	}
-	return string(c.out), nil
-}
-
-// decodeAccount reads what encodeAccount wrote, in this version or another. The
-// texts of the account share the memory of data.
-func decodeAccount(data string) (*store.Account, error) {
-	if a, known := readAccount(data); known {
-		return a, nil
-	}
-	stored := accountData{Account: new(store.Account)}
-	if err := json.Unmarshal([]byte(data), &stored); err != nil {
-		return nil, fmt.Errorf("sqlstore: decode account: %w", err)
-	}
-	return stored.account(), nil
-}
-
 // encodeEvent returns the stored form of an event. Its sequence is a column.
 func encodeEvent(e *store.Event) (string, error) { return encode("event", e) }
 

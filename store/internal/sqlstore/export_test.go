@@ -7,6 +7,3 @@ func EncodeAccount(a *store.Account) (string, error) { return encodeAccount(a) }
 
 // DecodeAccount reads the stored form of an account.
 func DecodeAccount(data string) (*store.Account, error) { return decodeAccount(data) }
-
-// ReadAccount reads it without the help of encoding/json, if it can.
-func ReadAccount(data string) (a *store.Account, known bool) { return readAccount(data) }
