@@ -21,7 +21,7 @@ const (
 // person is a packed account.
 type person string
 
-func (p person) account() *store.Account { return unpackAccount(string(p)) }
+func (p person) account() *store.Account { return unpackAccount(p) }
 
 // id returns the id of the account. It comes first.
 func (p person) id() string {
@@ -142,7 +142,7 @@ func (t *tx) PutAccount(a *store.Account) error {
 	if holder, taken := t.personOf(personResource, a.ResourceID); taken && (!exists || holder != n) {
 		return &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
 	}
-	packed := person(packAccount(t.buffer, a))
+	packed := packAccount(t.buffer, a)
 	if exists {
 		old := *t.people.at(n)
 		t.setPerson(n, packed, indexedPerson(a))
@@ -163,7 +163,8 @@ func (s *scope) setPerson(n uint32, p person, after personIndex) {
 	var before personIndex
 	old := *s.people.at(n)
 	if old != "" {
-		before = indexedPerson(old.account())
+		unpackIndexed(old, &s.tx.scratch)
+		before = indexedPerson(&s.tx.scratch)
 	}
 	if before.keys != after.keys {
 		s.indexPerson(before, s.peopleIndex.remove, n)

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -136,77 +133,6 @@ func comparePages(t *testing.T, s store.Store, created []string) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestFieldsKept puts an account and an event in which every field has a value,
-// found by reflection: a new field must be packed too.
-func TestFieldsKept(t *testing.T) {
-	account, event := &store.Account{}, &store.Event{}
-	fillValue(t, reflect.ValueOf(account).Elem(), new(int))
-	fillValue(t, reflect.ValueOf(event).Elem(), new(int))
-	empty := &store.Account{ID: "empty", Roles: []string{}, Groups: []store.AccountGroup{}, Attributes: store.Attributes{}}
-	s := memory.New()
-	err := s.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error {
-		return errors.Join(tx.PutAccount(account), tx.PutAccount(empty), tx.AppendEvent(event))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.View(t.Context(), scope, func(_ context.Context, r store.Reader) error {
-		for _, want := range []*store.Account{account, empty} {
-			got, err := r.Account(want.ID)
-			if diff := cmp.Diff(want, got); diff != "" || err != nil {
-				t.Errorf("account (-want +got), %v:\n%s", err, diff)
-			}
-		}
-		events, err := r.Events(0, 0)
-		if diff := cmp.Diff([]*store.Event{event}, events); diff != "" {
-			t.Errorf("events (-want +got):\n%s", diff)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// fillValue gives everything in v a value of its own.
-func fillValue(t *testing.T, v reflect.Value, n *int) {
-	t.Helper()
-	*n++
-	if v.Type() == reflect.TypeFor[time.Time]() {
-		v.Set(reflect.ValueOf(time.Unix(int64(*n)*1e8, int64(*n)).UTC()))
-		return
-	}
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString("text" + strconv.Itoa(*n))
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int64:
-		v.SetInt(int64(1-2*(*n%2)) << (*n % 60))
-	case reflect.Uint8:
-		v.SetUint(uint64('0' + *n%10))
-	case reflect.Struct:
-		for _, field := range v.Fields() {
-			fillValue(t, field, n)
-		}
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fillValue(t, v.Index(0), n)
-		fillValue(t, v.Index(1), n)
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fillValue(t, v.Elem(), n)
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		fillValue(t, key, n)
-		fillValue(t, value, n)
-		v.SetMapIndex(key, value)
-	default:
-		t.Fatalf("the test has no value for %s", v.Type())
 	}
 }
 

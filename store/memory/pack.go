@@ -3,6 +3,9 @@ package memory
 import (
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
+	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/scimjit/provision/policy"
@@ -13,17 +16,27 @@ import (
 // slices they would take three times the memory. Reading one shares its texts
 // with what is packed and costs two or three allocations.
 
-// packAccount packs an account, its id and resource first.
-func packAccount(buffer []byte, a *store.Account) string {
+// packAccount packs an account.
+func packAccount(buffer []byte, a *store.Account) person {
 	c := coder{out: buffer[:0]}
 	c.account(a)
-	return string(c.out)
+	return person(c.out)
 }
 
-func unpackAccount(packed string) *store.Account {
+func unpackAccount(packed person) *store.Account {
 	a := &store.Account{}
-	(&coder{reading: true, in: packed}).account(a)
+	(&coder{reading: true, in: string(packed)}).account(a)
+	a.Complete()
 	return a
+}
+
+// unpackIndexed unpacks into a no more than what [indexedPerson] looks at.
+func unpackIndexed(packed person, a *store.Account) {
+	*a = store.Account{}
+	c := coder{reading: true, in: string(packed)}
+	text(&c, &a.ID)
+	text(&c, &a.ResourceID)
+	c.readPresent(a, indexedFields)
 }
 
 // packEvent packs an event without its sequence.
@@ -48,60 +61,120 @@ type coder struct {
 	in      string // still to read
 }
 
+// The tables of fields, never changed. An account begins with its id and its
+// resource, which are looked at without unpacking the rest; what follows says in a
+// word which of the other fields it holds.
+var (
+	accountFields = slices.DeleteFunc(store.AccountFields(), func(f store.Field[store.Account]) bool {
+		return f.Name == "id" || f.Name == "resourceId"
+	})
+	groupFields      = store.AccountGroupFields()
+	reasonFields     = store.ReasonFields()
+	loginFields      = store.LoginFields()
+	loginGroupFields = store.LoginGroupFields()
+)
+
+// indexedFields is how many fields of the table are up to the last one that
+// [indexedPerson] looks at.
+var indexedFields = func() (n int) {
+	for i, f := range accountFields {
+		if slices.Contains([]string{"userName", "externalId", "email", "siteAdmin"}, f.Name) {
+			n = i + 1
+		}
+	}
+	return n
+}()
+
 func (c *coder) account(a *store.Account) {
 	text(c, &a.ID)
 	text(c, &a.ResourceID)
-	text(c, &a.Connection)
-	text(c, &a.UserName)
-	text(c, &a.ExternalID)
-	text(c, &a.Email)
-	flag(c, &a.EmailVerified)
-	text(c, &a.Name)
-	text(c, &a.DisplayName)
-	text(c, &a.Status)
-	text(c, &a.Authentication)
-	flag(c, &a.SiteAdmin)
-	flag(c, &a.ReadOnlySiteAdmin)
-	list(c, &a.Roles, text)
-	list(c, &a.Groups, accountGroup)
-	text(c, &a.TwoFactor)
-	dictionary(c, (*map[string]*bool)(&a.Permissions), func(c *coder, allowed **bool) { pointer(c, allowed, flag) })
-	text(c, &a.Company)
-	text(c, &a.TimeZone)
-	dictionary(c, (*map[string]json.RawMessage)(&a.Attributes), blob)
-	flag(c, &a.Pending)
-	flag(c, &a.Held)
-	number(c, &a.Version)
-	list(c, &a.Reasons, reason)
-	instant(c, &a.Created)
-	instant(c, &a.Modified)
-	text(c, &a.Facts.Company)
-	text(c, &a.Facts.TimeZone)
-	list(c, &a.Facts.Blocks, text)
-	list(c, &a.Facts.Suppressed, text)
-	flag(c, &a.Facts.WasActive)
-	flag(c, &a.Facts.LoggedIn)
-	list(c, &a.Facts.DefaultGroups, text)
-	list(c, &a.Facts.HostGroups, accountGroup)
-	flag(c, &a.Facts.AuthenticationSet)
-	pointer(c, &a.Facts.Login, func(c *coder, login *store.LoginFacts) {
-		list(c, &login.Keys, text)
-		small(c, &login.Evidence)
-		instant(c, &login.Known)
-		list(c, &login.Groups, func(c *coder, g *store.LoginGroup) {
-			text(c, &g.ID)
-			text(c, &g.Value)
-		})
-	})
-	text(c, &a.HostID)
+	if c.reading {
+		c.readPresent(a, len(accountFields))
+	} else {
+		c.writePresent(a)
+	}
 }
 
-func accountGroup(c *coder, g *store.AccountGroup) {
-	text(c, &g.ID)
-	text(c, &g.Name)
-	flag(c, &g.Admin)
-	text(c, &g.Source)
+// wordSize is how many bytes say which fields follow.
+const wordSize = 8
+
+// writePresent writes the fields that are not empty. Empty is what takes one zero
+// byte.
+func (c *coder) writePresent(a *store.Account) {
+	word := len(c.out)
+	c.out = append(c.out, make([]byte, wordSize)...)
+	present := uint64(0)
+	for i := range accountFields {
+		start := len(c.out)
+		c.value(accountFields[i].At(a))
+		if len(c.out) == start+1 && c.out[start] == 0 {
+			c.out = c.out[:start]
+			continue
+		}
+		present |= 1 << i
+	}
+	binary.LittleEndian.PutUint64(c.out[word:], present)
 }
+
+// readPresent reads the fields that were not empty, of the first n.
+func (c *coder) readPresent(a *store.Account, n int) {
+	present := uint64(0)
+	for i := range wordSize {
+		present |= uint64(c.in[i]) << (8 * i)
+	}
+	present &= 1<<n - 1
+	for c.in = c.in[wordSize:]; present != 0; present &= present - 1 {
+		c.value(accountFields[bits.TrailingZeros64(present)].At(a))
+	}
+}
+
+// value codes a field. Most are texts: they come first because a switch of so many
+// types takes its time.
+func (c *coder) value(p any) {
+	if s, ok := p.(*string); ok {
+		text(c, s)
+		return
+	}
+	switch p := p.(type) {
+	case *bool:
+		flag(c, p)
+	case *int64:
+		number(c, p)
+	case *uint8:
+		*p = uint8(c.size(int(*p))) //nolint:gosec // it was one
+	case *time.Time:
+		instant(c, p)
+	case *[]string:
+		list(c, p, text)
+	case *[]store.Source:
+		list(c, p, text)
+	case *[]store.AccountGroup:
+		list(c, p, accountGroup)
+	case *[]store.LoginGroup:
+		list(c, p, func(c *coder, g *store.LoginGroup) { record(c, loginGroupFields, g) })
+	case *[]policy.Reason:
+		list(c, p, reason)
+	case *policy.Permissions:
+		dictionary(c, (*map[string]*bool)(p), func(c *coder, allowed **bool) { pointer(c, allowed, flag) })
+	case *store.Attributes:
+		dictionary(c, (*map[string]json.RawMessage)(p), blob)
+	case **store.LoginFacts:
+		pointer(c, p, func(c *coder, l *store.LoginFacts) { record(c, loginFields, l) })
+	default:
+		panic(fmt.Sprintf("memory: a field is a %T", p))
+	}
+}
+
+// record codes all fields of a part of an account.
+func record[T any](c *coder, table []store.Field[T], v *T) {
+	for i := range table {
+		c.value(table[i].At(v))
+	}
+}
+
+func accountGroup(c *coder, g *store.AccountGroup) { record(c, groupFields, g) }
+
+func reason(c *coder, r *policy.Reason) { record(c, reasonFields, r) }
 
 func (c *coder) event(e *store.Event) {
 	instant(c, &e.Time)
@@ -129,21 +202,22 @@ func (c *coder) event(e *store.Event) {
 	list(c, &e.Tolerances, text)
 }
 
-func reason(c *coder, r *policy.Reason) {
-	text(c, &r.Option)
-	text(c, &r.Pattern)
-	text(c, &r.Group)
-	text(c, &r.Effect)
-	text(c, &r.Value)
-}
-
 func text[T ~string](c *coder, s *T) {
-	n := c.size(len(*s))
 	if !c.reading {
-		c.out = append(c.out, *s...)
+		c.write(string(*s))
 		return
 	}
-	*s, c.in = T(c.in[:n]), c.in[n:]
+	*s = T(c.read())
+}
+
+func (c *coder) write(s string) {
+	c.out = append(binary.AppendUvarint(c.out, uint64(len(s))), s...)
+}
+
+func (c *coder) read() string {
+	n, in := cutUvarint(c.in)
+	c.in = in[n:]
+	return in[:n]
 }
 
 // size writes a small number and returns it, or reads one.
@@ -155,8 +229,6 @@ func (c *coder) size(n int) int {
 	n, c.in = cutUvarint(c.in)
 	return n
 }
-
-func small[T ~uint8](c *coder, v *T) { *v = T(c.size(int(*v))) }
 
 func number(c *coder, n *int64) {
 	if !c.reading {

@@ -68,8 +68,9 @@ type reader struct{ *scope }
 // tx implements store.Tx on a scope whose lock is held for writing.
 type tx struct {
 	reader
-	undo   []func() // how to take back what was written, newest last
-	buffer []byte   // room to pack in
+	undo    []func()      // how to take back what was written, newest last
+	buffer  []byte        // room to pack in
+	scratch store.Account // room to unpack in
 }
 
 // did records how to take back a write that was just made.

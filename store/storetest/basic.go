@@ -25,6 +25,7 @@ func (s *suite) basic(t *testing.T) {
 		{"membership sources", s.membershipSources},
 		{"parts", s.parts},
 		{"accounts", s.accounts},
+		{"every field", s.everyField},
 		{"account queries", s.accountQueries},
 		{"records", s.records},
 		{"record pages", s.recordPages},
