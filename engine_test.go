@@ -198,7 +198,7 @@ func (tn *tenant) account(userName string) *provision.Account {
 
 func (tn *tenant) accounts(userName string) []*provision.Account {
 	tn.t.Helper()
-	list, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{UserName: policy.Fold(userName)})
+	list, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{UserName: userName})
 	if err != nil {
 		tn.t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (f finder) former(p account.Person) (former, recycled *Account, err error) 
 			return a, nil, nil
 		}
 	}
-	same, err := f.tx.Accounts(store.AccountQuery{UserName: policy.Fold(p.UserName), Unlinked: true})
+	same, err := f.tx.Accounts(store.AccountQuery{UserName: p.UserName, Unlinked: true})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -212,7 +212,7 @@ func (l *login) likeSomebodyGone(values []string) error {
 	}
 	for _, value := range values {
 		if value != "" {
-			queries = append(queries, store.AccountQuery{UserName: policy.Fold(value)}, store.AccountQuery{Email: policy.Fold(value)})
+			queries = append(queries, store.AccountQuery{UserName: value}, store.AccountQuery{Email: value})
 		}
 	}
 	for _, q := range queries {

@@ -57,11 +57,12 @@ type Page struct {
 }
 
 // AccountQuery selects accounts. Zero fields do not restrict; the others are
-// combined with and.
+// combined with and. Names are given as they are: a store folds both sides with
+// policy.Fold.
 type AccountQuery struct {
-	UserName   string   // folded with policy.Fold, compared with the folded userName
+	UserName   string   // folded
 	ExternalID string   // compared exactly
-	Email      string   // folded with policy.Fold
+	Email      string   // folded
 	Statuses   []string // any of these, as text
 	SiteAdmin  bool     // only full site admins
 	Unlinked   bool     // only accounts without a resource

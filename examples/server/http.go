@@ -175,7 +175,7 @@ func (o operator) accounts(w http.ResponseWriter, r *http.Request) error {
 		q.Statuses = []string{string(policy.Staged), string(policy.Active), string(policy.Disabled)}
 	}
 	if name := r.URL.Query().Get("userName"); name != "" {
-		q.UserName = policy.Fold(name)
+		q.UserName = name
 	}
 	out := newArray(w)
 	for left := limit; ; {

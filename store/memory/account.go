@@ -85,6 +85,7 @@ func (s *scope) personOf(attribute int, value string) (uint32, bool) {
 
 // Accounts implements store.AccountReader.
 func (r reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
+	q.UserName, q.Email = policy.Fold(q.UserName), policy.Fold(q.Email)
 	var list []*store.Account
 	for n := range r.personCandidates(q) {
 		if a := r.people.at(n).account(); accountMatches(a, &q) {
@@ -97,7 +98,8 @@ func (r reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 	return list, nil
 }
 
-// personCandidates returns the accounts that may match q, in order of id.
+// personCandidates returns the accounts that may match q, whose names are folded, in
+// order of id.
 func (s *scope) personCandidates(q store.AccountQuery) iter.Seq[uint32] {
 	switch {
 	case q.ExternalID != "":

@@ -55,9 +55,9 @@ func (r *Reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 		}
 	}
 	query.WriteString(accountsWhere)
-	where(q.UserName != "", accountUserName, q.UserName)
+	where(q.UserName != "", accountUserName, policy.Fold(q.UserName))
 	where(q.ExternalID != "", accountExternalID, q.ExternalID)
-	where(q.Email != "", accountEmail, q.Email)
+	where(q.Email != "", accountEmail, policy.Fold(q.Email))
 	where(len(q.Statuses) > 0, accountStatuses, jsonTexts(q.Statuses))
 	where(q.SiteAdmin, accountSiteAdmin)
 	where(q.Unlinked, accountUnlinked)
