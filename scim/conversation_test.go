@@ -28,7 +28,7 @@ import (
 )
 
 // updateConversations is set by: go test ./scim -run TestConversations -update
-var updateConversations = flag.Bool("update", false, "rewrite the golden files of the recorded conversations")
+var updateConversations = flag.Bool("update", false, "rewrite the golden files")
 
 const (
 	conversationDir   = "../testdata/idp"
