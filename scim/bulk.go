@@ -138,52 +138,42 @@ func (b *bulkRun) register(op *bulkOperation) error {
 	return nil
 }
 
-// answer encodes what became of the operations that were carried out.
-func (b *bulkRun) answer() (*response, error) {
-	body := []byte(`{"schemas":["` + bulkResponseSchema + `"],"Operations":[`)
-	first := true
-	for _, op := range b.request.Operations {
-		if !op.done {
-			continue
-		}
-		if !first {
-			body = append(body, ',')
-		}
-		first = false
-		var err error
-		if body, err = b.appendOperation(body, op); err != nil {
-			return nil, err
-		}
-	}
-	return &response{status: http.StatusOK, body: append(body, ']', '}')}, nil
+// bulkResponse is the answer to POST /Bulk.
+type bulkResponse struct {
+	Schemas    []string     `json:"schemas"`
+	Operations []bulkResult `json:"Operations"`
 }
 
-func (b *bulkRun) appendOperation(body []byte, op *bulkOperation) ([]byte, error) {
-	body = append(body, `{"method":`...)
-	body = appendText(body, op.Method)
-	if op.BulkID != "" {
-		body = append(body, `,"bulkId":`...)
-		body = appendText(body, op.BulkID)
-	}
-	if location := b.location(op); location != "" {
-		body = append(body, `,"location":`...)
-		body = appendText(body, location)
-	}
-	if op.err == nil {
-		if op.response.etag != "" {
-			body = append(body, `,"version":`...)
-			body = appendText(body, op.response.etag)
+// bulkResult is what became of one operation.
+type bulkResult struct {
+	Method   string `json:"method"`
+	BulkID   string `json:"bulkId,omitempty"`
+	Location string `json:"location,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Status   string `json:"status"`
+	Response *Error `json:"response,omitempty"`
+}
+
+// answer tells what became of the operations that were carried out.
+func (b *bulkRun) answer() (*response, error) {
+	results := make([]bulkResult, 0, len(b.request.Operations))
+	for _, op := range b.request.Operations {
+		if op.done {
+			results = append(results, b.result(op))
 		}
-		body = append(body, `,"status":"`+strconv.Itoa(op.response.status)+`"}`...)
-		return body, nil
 	}
-	e := b.exchange.handler.report(b.exchange.request, op.err)
-	text, err := json.Marshal(e)
-	if err != nil {
-		return nil, err
+	return jsonResponse(http.StatusOK, bulkResponse{[]string{bulkResponseSchema}, results})
+}
+
+func (b *bulkRun) result(op *bulkOperation) bulkResult {
+	r := bulkResult{Method: op.Method, BulkID: op.BulkID, Location: b.location(op)}
+	if op.err != nil {
+		r.Response = b.exchange.handler.report(b.exchange.request, op.err)
+		r.Status = strconv.Itoa(r.Response.Status)
+		return r
 	}
-	body = append(body, `,"status":"`+strconv.Itoa(e.Status)+`","response":`...)
-	return append(append(body, text...), '}'), nil
+	r.Version, r.Status = op.response.etag, strconv.Itoa(op.response.status)
+	return r
 }
 
 // location returns the address of an operation's resource. It is empty for a

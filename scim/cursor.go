@@ -76,26 +76,25 @@ func (x *exchange) queryDigest(q *store.Query) []byte {
 	return h.Sum(nil)[:12]
 }
 
-// pageCursors returns the cursors of the pages before and after a page, empty
-// where there is none. One resource more than asked for was read, which tells
-// whether the results go on; page is without it.
-func (x *exchange) pageCursors(q *store.Query, page []*store.Resource, more bool) (previous, next string, err error) {
+// pageCursors returns the place of a page of a walk. One resource more than asked
+// for was read, which tells whether the results go on; page is without it.
+func (x *exchange) pageCursors(q *store.Query, page []*store.Resource, more bool) (at place, err error) {
 	if len(page) == 0 {
-		return "", "", nil
+		return at, nil
 	}
 	hasPrevious, hasNext := q.From != nil, more
 	if q.Backward {
 		hasPrevious, hasNext = more, true
 	}
 	if hasPrevious {
-		if previous, err = x.seal(q, page[0], true); err != nil {
-			return "", "", err
+		if at.previous, err = x.seal(q, page[0], true); err != nil {
+			return at, err
 		}
 	}
 	if hasNext {
-		next, err = x.seal(q, page[len(page)-1], false)
+		at.next, err = x.seal(q, page[len(page)-1], false)
 	}
-	return previous, next, err
+	return at, err
 }
 
 // seal makes the cursor of the page that ends before, or starts behind, a

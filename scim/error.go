@@ -129,9 +129,9 @@ func (h *Handler) report(r *http.Request, err error) *Error {
 // writeError is the one place that answers an error.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	e := h.report(r, err)
-	body, merr := json.Marshal(e)
+	resp, merr := jsonResponse(e.Status, e)
 	if merr != nil {
-		body = nil
+		resp = &response{status: e.Status}
 	}
 	header := w.Header()
 	switch {
@@ -148,7 +148,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if e.allow != "" {
 		header.Set("Allow", e.allow)
 	}
-	(&response{status: e.Status, body: body}).write(w, h.contentType())
+	resp.write(w, h.contentType())
 }
 
 func badRequest(scimType, format string, args ...any) *Error {

@@ -50,7 +50,7 @@ func (x *exchange) list(segments []string) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		return x.listResponse(page, `,"startIndex":`+strconv.Itoa(start), shapes)
+		return x.listResponse(page, place{start: start}, shapes)
 	}
 	return x.walk(q, shapes)
 }
@@ -72,18 +72,11 @@ func (x *exchange) walk(q store.Query, shapes []shape) (*response, error) {
 	case more:
 		page.Resources = page.Resources[:size]
 	}
-	previous, next, err := x.pageCursors(&q, page.Resources, more)
+	at, err := x.pageCursors(&q, page.Resources, more)
 	if err != nil {
 		return nil, err
 	}
-	cursors := ""
-	if previous != "" {
-		cursors += `,"previousCursor":"` + previous + `"`
-	}
-	if next != "" {
-		cursors += `,"nextCursor":"` + next + `"`
-	}
-	return x.listResponse(page, cursors, shapes)
+	return x.listResponse(page, at, shapes)
 }
 
 // query reads the parameters of a list request. Unknown ones are ignored.

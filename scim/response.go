@@ -2,6 +2,7 @@ package scim
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"sync"
@@ -73,19 +74,55 @@ func (resp *response) write(w http.ResponseWriter, contentType string) {
 	}
 }
 
-const listSchema = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":`
+// jsonResponse is an answer that is not about stored resources, written by
+// encoding/json. Those are written by [exchange.resourceResponse] and
+// [exchange.listResponse], around the stored bytes.
+func jsonResponse(status int, v any) (*response, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // a text is written as in resources
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return &response{status: status, body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))}, nil
+}
 
-// listResponse encodes a page (RFC 7644 section 3.4.2). place says where the page
-// is, as members of the JSON object.
-func (x *exchange) listResponse(page store.Page, place string, shapes []shape) (*response, error) {
+const listSchema = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+// place says where a page is in the results.
+type place struct {
+	start          int    // of its first resource, from 1; 0 in a walk with cursors
+	previous, next string // the cursors of the pages around it, if any
+}
+
+// append writes the place as members of a list response (RFC 7644 section
+// 3.4.2.4, RFC 9865).
+func (p place) append(b []byte) []byte {
+	if p.start > 0 {
+		b = append(b, `,"startIndex":`...)
+		b = strconv.AppendInt(b, int64(p.start), 10)
+	}
+	if p.previous != "" {
+		b = append(b, `,"previousCursor":`...)
+		b = appendText(b, p.previous)
+	}
+	if p.next != "" {
+		b = append(b, `,"nextCursor":`...)
+		b = appendText(b, p.next)
+	}
+	return b
+}
+
+// listResponse encodes a page (RFC 7644 section 3.4.2).
+func (x *exchange) listResponse(page store.Page, at place, shapes []shape) (*response, error) {
 	size := 256
 	for _, r := range page.Resources {
 		size += len(r.Document) + 512
 	}
 	buffer := newBuffer(size)
-	b := append(*buffer, listSchema...)
+	b := append(*buffer, `{"schemas":["`+listSchema+`"],"totalResults":`...)
 	b = strconv.AppendInt(b, int64(page.Total), 10)
-	b = append(b, place...)
+	b = at.append(b)
 	b = append(b, `,"itemsPerPage":`...)
 	b = strconv.AppendInt(b, int64(len(page.Resources)), 10)
 	b = append(b, `,"Resources":[`...)

@@ -1,9 +1,9 @@
 package schema
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -174,7 +174,7 @@ func (c *compiler) attribute(urn string, def *elimity.CoreAttribute) *Attribute 
 		Mutability:      parseKeyword[Mutability](mutabilityKeywords, def.Mutability()),
 		Returned:        parseKeyword[Returned](returnedKeywords, def.Returned()),
 		Uniqueness:      parseKeyword[Uniqueness](uniquenessKeywords, def.Uniqueness()),
-		CanonicalValues: slices.Clone(def.CanonicalValues()),
+		CanonicalValues: append([]string(nil), def.CanonicalValues()...), // nil where there are none: see publish
 		Description:     def.Description(),
 	}
 	for _, r := range def.ReferenceTypes() {
@@ -226,18 +226,18 @@ func validName(name string) bool {
 	return name != ""
 }
 
-// publish adds a schema to what SchemasJSON returns. Several resource types
-// may share an extension, but not two definitions under one URN.
+// publish adds a schema to what Published returns. Several resource types may
+// share an extension, but not two definitions under one URN.
 func (c *compiler) publish(def elimity.Schema, attributes []*Attribute) {
-	data := appendSchema(nil, def, attributes)
-	for _, s := range c.set.schemas {
+	p := published(def, attributes)
+	for _, s := range c.set.published {
 		if !sameName(s.ID, def.ID) {
 			continue
 		}
-		if !bytes.Equal(s.JSON, data) {
+		if !reflect.DeepEqual(s, p) {
 			c.errorf("schema %q is defined twice, differently", def.ID)
 		}
 		return
 	}
-	c.set.schemas = append(c.set.schemas, NamedJSON{ID: def.ID, JSON: data})
+	c.set.published = append(c.set.published, p)
 }

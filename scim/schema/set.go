@@ -33,8 +33,8 @@ type Extension struct {
 
 // Set is a compiled set of resource types. It is immutable.
 type Set struct {
-	types   []*ResourceType
-	schemas []NamedJSON
+	types     []*ResourceType
+	published []Published
 }
 
 // ResourceType is one compiled resource type. It is immutable.
@@ -123,14 +123,6 @@ func (s *Set) Type(name string) *ResourceType {
 	return nil
 }
 
-// SchemasJSON returns the schema definitions as the resources of the /Schemas
-// endpoint (RFC 7643 section 7), in the order of their definition, as they were
-// compiled. They lack only "meta", whose location depends on the request.
-// The result is shared: callers must not change it.
-func (s *Set) SchemasJSON() []NamedJSON { return s.schemas }
-
-// NamedJSON is a JSON object with the id it is known by.
-type NamedJSON struct {
-	ID   string
-	JSON []byte
-}
+// Published returns the schemas in the order of their definition, as they were
+// compiled. They are shared: callers must not change them.
+func (s *Set) Published() []Published { return s.published }

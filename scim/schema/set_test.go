@@ -24,6 +24,16 @@ func loadSchema(t testing.TB, data []byte) elimity.Schema {
 	return s
 }
 
+// publishedJSON returns a schema as a resource.
+func publishedJSON(t testing.TB, s schema.Published) []byte {
+	t.Helper()
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // testSet is the standard set with a resource type that has an attribute of
 // each type.
 func testSet(t testing.TB) *schema.Set {
@@ -92,25 +102,30 @@ func TestCompileLoaded(t *testing.T) {
 	defs := make([]schema.Definition, 0, 2)
 	for _, resource := range schema.Standard().Types() {
 		def := schema.Definition{Name: resource.Name, Endpoint: resource.Endpoint}
-		for _, s := range schema.Standard().SchemasJSON() {
+		for _, s := range schema.Standard().Published() {
 			switch s.ID {
 			case resource.Schema:
-				def.Schema = loadSchema(t, s.JSON)
+				def.Schema = loadSchema(t, publishedJSON(t, s))
 			case schema.EnterpriseURN:
 				if resource.Name == "User" {
-					def.Extensions = []schema.Extension{{Schema: loadSchema(t, s.JSON)}}
+					def.Extensions = []schema.Extension{{Schema: loadSchema(t, publishedJSON(t, s))}}
 				}
 			}
 		}
 		defs = append(defs, def)
 	}
+	// The extension from its JSON and that of elimity are not two.
+	defs = append(defs, schema.Definition{
+		Name: "Other", Endpoint: "/Others", Schema: elimity.Schema{ID: "urn:example:Other"},
+		Extensions: []schema.Extension{{Schema: elimity.ExtensionEnterpriseUser()}},
+	})
 	loaded, err := schema.Compile(defs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, s := range loaded.SchemasJSON() {
-		if diff := cmp.Diff(string(schema.Standard().SchemasJSON()[i].JSON), string(s.JSON)); diff != "" {
-			t.Errorf("%s loaded from its own JSON (-want +got):\n%s", s.ID, diff)
+	for i, want := range schema.Standard().Published() {
+		if diff := cmp.Diff(want, loaded.Published()[i]); diff != "" {
+			t.Errorf("%s loaded from its own JSON (-want +got):\n%s", want.ID, diff)
 		}
 	}
 }
@@ -138,9 +153,9 @@ func TestCorrections(t *testing.T) {
 	}
 }
 
-// TestSchemasJSON checks the resources of the /Schemas endpoint against the
+// TestPublished checks the resources of the /Schemas endpoint against the
 // compiled attributes.
-func TestSchemasJSON(t *testing.T) {
+func TestPublished(t *testing.T) {
 	type attribute struct {
 		Name            string      `json:"name"`
 		Type            string      `json:"type"`
@@ -189,7 +204,7 @@ func TestSchemasJSON(t *testing.T) {
 		{schema.GroupURN, "Group", group.Root.Sub[4:]},
 		{"urn:example:schemas:2.0:Badge", "Badge", badge.Root.Sub[4 : len(badge.Root.Sub)-1]},
 	}
-	published := set.SchemasJSON()
+	published := set.Published()
 	if len(published) != len(want) {
 		t.Fatalf("%d schemas, want %d", len(published), len(want))
 	}
@@ -201,7 +216,7 @@ func TestSchemasJSON(t *testing.T) {
 			Description string      `json:"description"`
 			Attributes  []attribute `json:"attributes"`
 		}
-		decoder := json.NewDecoder(bytes.NewReader(published[i].JSON))
+		decoder := json.NewDecoder(bytes.NewReader(publishedJSON(t, published[i])))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&got); err != nil {
 			t.Fatal(err)
@@ -212,7 +227,7 @@ func TestSchemasJSON(t *testing.T) {
 		if diff := cmp.Diff([]string{"urn:ietf:params:scim:schemas:core:2.0:Schema"}, got.Schemas); diff != "" {
 			t.Errorf("schemas (-want +got):\n%s", diff)
 		}
-		if bytes.Contains(published[i].JSON, []byte("null")) {
+		if bytes.Contains(publishedJSON(t, published[i]), []byte("null")) {
 			t.Errorf("%s has a null", w.id)
 		}
 		compare(w.name, w.attributes, got.Attributes)
