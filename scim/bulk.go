@@ -9,14 +9,13 @@ import (
 	"strings"
 )
 
-const (
-	bulkRequestSchema  = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
-	bulkResponseSchema = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
-)
+var bulkMessage = messageKind{"bulk request", "urn:ietf:params:scim:api:messages:2.0:BulkRequest"}
+
+const bulkResponseSchema = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 
 // bulkRequest is the body of POST /Bulk (RFC 7644 section 3.7).
 type bulkRequest struct {
-	Schemas      []string         `json:"schemas"`
+	message
 	FailOnErrors int              `json:"failOnErrors"`
 	Operations   []*bulkOperation `json:"Operations"`
 }
@@ -60,19 +59,9 @@ func (x *exchange) bulk([]string) (*response, error) {
 
 func (x *exchange) readBulk() (*bulkRequest, error) {
 	limits := x.handler.Limits
-	data, err := x.body(limits.bulkBody())
-	if err != nil {
-		return nil, err
-	}
-	if err := x.checkMessage(data); err != nil {
-		return nil, err
-	}
 	var req bulkRequest
-	if err := json.Unmarshal(data, &req); err != nil {
-		return nil, badRequest("invalidSyntax", "the bulk request has a value of the wrong type")
-	}
-	if !listed(req.Schemas, bulkRequestSchema) && !x.dialect.LooseFilters {
-		return nil, badRequest("invalidSyntax", "schemas must list %s", bulkRequestSchema)
+	if err := x.readMessage(bulkMessage, limits.bulkBody(), &req); err != nil {
+		return nil, err
 	}
 	if len(req.Operations) == 0 {
 		return nil, badRequest("invalidSyntax", "the request has no Operations")

@@ -1,17 +1,12 @@
 package scim
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim/filter"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
@@ -246,46 +241,4 @@ func bodyError(err error) error {
 		return err
 	}
 	return badRequest("invalidSyntax", "the request body ended early")
-}
-
-// checkMessage checks a message that is not a resource: one JSON object within
-// the limits, without keys that are the same but for case, since what decodes it
-// later would take either.
-func (x *exchange) checkMessage(data []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(data))
-	if dec.PeekKind() != '{' {
-		return badRequest("invalidSyntax", "the request body is not a JSON object")
-	}
-	limit := orDefault(x.handler.Limits.Depth, schema.DefaultMaxDepth)
-	longest := orDefault(x.handler.Limits.String, schema.DefaultMaxString)
-	var keys []map[string]bool // of the objects around the place
-	for {
-		inside, n := dec.StackIndex(dec.StackDepth())
-		token, err := dec.ReadToken()
-		switch kind := token.Kind(); {
-		case err != nil:
-		case kind == '{' || kind == '[':
-			keys = append(keys, map[string]bool{})
-		case kind == '}' || kind == ']':
-			keys = keys[:len(keys)-1]
-		case kind == '"' && len(token.String()) > longest:
-			return badRequest("invalidSyntax", "the request body has a string of more than %d bytes", longest)
-		case kind == '"' && inside == '{' && n%2 == 0:
-			key := policy.Fold(token.String())
-			if keys[len(keys)-1][key] {
-				return badRequest("invalidSyntax", "the request body has keys that differ only in case")
-			}
-			keys[len(keys)-1][key] = true
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return badRequest("invalidSyntax", "the request body is not valid JSON at byte %d", dec.InputOffset())
-		case dec.StackDepth() > limit:
-			return badRequest("invalidSyntax", "the request body is nested deeper than %d", limit)
-		case dec.StackDepth() == 0 && dec.InputOffset() < int64(len(bytes.TrimSpace(data))):
-			return badRequest("invalidSyntax", "the request body goes on after its object")
-		}
-	}
 }

@@ -1,19 +1,18 @@
 package scim
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 )
 
-const searchSchema = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+var searchMessage = messageKind{"search request", "urn:ietf:params:scim:api:messages:2.0:SearchRequest"}
 
 // searchRequest is the body of POST .search (RFC 7644 section 3.4.3, and RFC
 // 9865 for cursor).
 type searchRequest struct {
-	Schemas            []string `json:"schemas"`
+	message
 	Attributes         []string `json:"attributes"`
 	ExcludedAttributes []string `json:"excludedAttributes"`
 	Filter             string   `json:"filter"`
@@ -27,19 +26,9 @@ type searchRequest struct {
 // search answers POST .search on a resource type, or on the root, as the list
 // request with the same parameters.
 func (x *exchange) search(segments []string) (*response, error) {
-	data, err := x.body(x.handler.Limits.body(false))
-	if err != nil {
-		return nil, err
-	}
-	if err := x.checkMessage(data); err != nil {
-		return nil, err
-	}
 	var req searchRequest
-	if err := json.Unmarshal(data, &req); err != nil {
-		return nil, badRequest("invalidSyntax", "the search request has a value of the wrong type")
-	}
-	if !listed(req.Schemas, searchSchema) && !x.dialect.LooseFilters {
-		return nil, badRequest("invalidSyntax", "schemas must list %s", searchSchema)
+	if err := x.readMessage(searchMessage, x.handler.Limits.body(false), &req); err != nil {
+		return nil, err
 	}
 	x.values = req.values()
 	x.method = http.MethodGet
@@ -70,13 +59,4 @@ func (req *searchRequest) values() url.Values {
 		v.Set("cursor", *req.Cursor)
 	}
 	return v
-}
-
-func listed(schemas []string, urn string) bool {
-	for _, s := range schemas {
-		if strings.EqualFold(s, urn) {
-			return true
-		}
-	}
-	return false
 }
