@@ -9,14 +9,24 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// takeMembers removes the members from a decoded document and returns them.
-func takeMembers(t *schema.ResourceType, doc *schema.Object) schema.Value {
+// takeMembers removes the members from a decoded document and returns the ids
+// that they name.
+func takeMembers(t *schema.ResourceType, doc *schema.Object) ([]string, error) {
 	if t.Members == nil {
-		return schema.Value{}
+		return nil, nil
 	}
-	v := doc.Get(t.Members)
+	members := doc.Get(t.Members).Array
 	doc.Set(t.Members, schema.Value{})
-	return v
+	value := t.Members.Lookup("value")
+	ids := make([]string, 0, len(members))
+	for _, m := range members {
+		id := m.Object.Get(value).Text
+		if id == "" {
+			return nil, badRequest("invalidValue", "a member has no value")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // namesMembers reports whether the body of a PUT has members, which may be an
@@ -29,24 +39,6 @@ func namesMembers(body []byte) bool {
 		}
 	}
 	return false
-}
-
-// memberIDs returns the ids that the values of members name.
-func memberIDs(members schema.Value) ([]string, error) {
-	ids := make([]string, 0, len(members.Array))
-	for _, m := range members.Array {
-		id := ""
-		for _, f := range m.Object {
-			if f.Attribute.Name == "value" {
-				id = f.Value.Text
-			}
-		}
-		if id == "" {
-			return nil, badRequest("invalidValue", "a member has no value")
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }
 
 // draftMembers lets a PATCH change the members of a draft without loading them.

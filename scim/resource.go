@@ -2,6 +2,7 @@ package scim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/scimjit/provision"
@@ -41,18 +42,14 @@ func (x *exchange) create(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	activate(t, &doc)
+	x.settleActive(t, nil, &doc)
 	content, err := x.content(t, doc)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := memberIDs(members)
 	if err != nil {
 		return nil, err
 	}
 	r, err := x.directory.Create(x.request.Context(), t.Name, p.parts, func(d *provision.Draft) error {
 		d.Write(content)
-		for _, id := range ids {
+		for _, id := range members {
 			d.AddMember(id)
 		}
 		d.Tolerated(x.decoder.Used.Names()...)
@@ -79,40 +76,23 @@ func (x *exchange) replace(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := memberIDs(members)
-	if err != nil {
-		return nil, err
-	}
 	setsMembers := t.Members != nil && (!x.dialect.KeepOmitted || namesMembers(body))
-	r, err := x.directory.Update(x.request.Context(), t.Name, segments[1], p.parts, func(d *provision.Draft) error {
-		if err := x.checkVersion(d.Version()); err != nil {
-			return err
-		}
-		before, err := t.Document(d.Resource().Document)
-		if err != nil {
-			return err
-		}
-		after := append(schema.Object(nil), doc...)
+	r, err := x.update(t, segments[1], p.parts, func(d *provision.Draft, before schema.Object) error {
+		after := slices.Clone(doc)
 		if x.dialect.KeepOmitted {
-			x.keepOmitted(t, before, &after)
+			keepOmitted(t.Root.Lookup("externalId"), before, &after)
 		}
-		activate(t, &after)
+		x.settleActive(t, before, &after)
 		if err := x.keepImmutable(before, &after); err != nil {
 			return err
 		}
-		content, err := x.content(t, after)
-		if err != nil {
-			return err
-		}
-		d.Write(content)
 		if setsMembers {
 			d.ClearMembers()
-			for _, id := range ids {
+			for _, id := range members {
 				d.AddMember(id)
 			}
 		}
-		d.Tolerated(x.decoder.Used.Names()...)
-		return nil
+		return x.writeDocument(d, t, after)
 	})
 	if err != nil {
 		return nil, err
@@ -132,40 +112,22 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		return nil, err
 	}
 	silent := t.Members != nil && !p.asked
-	parts := p.parts
 	if silent {
-		parts = 0
+		p.parts = 0
 	}
-	r, err := x.directory.Update(x.request.Context(), t.Name, segments[1], parts, func(d *provision.Draft) error {
-		if err := x.checkVersion(d.Version()); err != nil {
-			return err
-		}
-		before, err := t.Document(d.Resource().Document)
-		if err != nil {
-			return err
-		}
+	r, err := x.update(t, segments[1], p.parts, func(d *provision.Draft, before schema.Object) error {
 		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: t.Members})
 		if err != nil {
 			return err
 		}
-		d.Tolerated(x.decoder.Used.Names()...)
-		if x.dialect.KeepOmitted {
-			// An empty active says nothing: it must not let anybody in again.
-			x.keepActive(t, before, &after)
-		}
-		activate(t, &after)
+		x.settleActive(t, before, &after)
 		if t.RequestOnly {
 			p.write(before, after)
 		}
-		if sameDocument(before, after) {
-			return nil
+		if before.Equal(after) {
+			return nil // but perhaps the members
 		}
-		content, err := x.content(t, after)
-		if err != nil {
-			return err
-		}
-		d.Write(content)
-		return nil
+		return x.writeDocument(d, t, after)
 	})
 	if err != nil {
 		return nil, err
@@ -174,6 +136,35 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		return &response{status: http.StatusNoContent, etag: etag(r.Version)}, nil
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
+}
+
+// update changes a stored resource by edit, which PUT and PATCH are: it gets the
+// document as it is, inside the transaction, and may run again.
+func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, edit func(d *provision.Draft, before schema.Object) error) (*store.Resource, error) {
+	return x.directory.Update(x.request.Context(), t.Name, id, parts, func(d *provision.Draft) error {
+		if err := x.checkVersion(d.Version()); err != nil {
+			return err
+		}
+		before, err := t.Document(d.Resource().Document)
+		if err != nil {
+			return err
+		}
+		if err := edit(d, before); err != nil {
+			return err
+		}
+		d.Tolerated(x.decoder.Used.Names()...)
+		return nil
+	})
+}
+
+// writeDocument gives a draft its new document.
+func (x *exchange) writeDocument(d *provision.Draft, t *schema.ResourceType, doc schema.Object) error {
+	content, err := x.content(t, doc)
+	if err != nil {
+		return err
+	}
+	d.Write(content)
+	return nil
 }
 
 // delete answers DELETE (RFC 7644 section 3.6).
@@ -205,13 +196,15 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 	return t, p, body, err
 }
 
-// document decodes the body of POST or PUT, apart from the members, and tells the
-// projection what the request wrote.
-func (x *exchange) document(t *schema.ResourceType, p *projection, body []byte) (doc schema.Object, members schema.Value, err error) {
+// document decodes the body of POST or PUT, with the ids of the members apart, and
+// tells the projection what the request wrote.
+func (x *exchange) document(t *schema.ResourceType, p *projection, body []byte) (doc schema.Object, members []string, err error) {
 	if doc, err = x.decoder.Resource(t, body); err != nil {
-		return nil, members, err
+		return nil, nil, err
 	}
-	members = takeMembers(t, &doc)
+	if members, err = takeMembers(t, &doc); err != nil {
+		return nil, nil, err
+	}
 	if t.RequestOnly {
 		p.write(nil, doc)
 	}
@@ -238,38 +231,26 @@ func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision
 	return provision.Content{Document: doc.AppendJSON(make([]byte, 0, documentSize)), Keys: keys, Display: t.Display(doc)}, nil
 }
 
-// sameDocument reports whether a PATCH changed nothing.
-func sameDocument(a, b schema.Object) bool {
-	return schema.Value{Kind: schema.ObjectValue, Object: a}.Equal(schema.Value{Kind: schema.ObjectValue, Object: b})
-}
-
-// activate writes the default of active, which is true, into a user that does
-// not say.
-func activate(t *schema.ResourceType, doc *schema.Object) {
-	if t.Name != provision.TypeUser {
-		return
-	}
+// settleActive says whether a user is active where the request does not, or says
+// it in one of the disguises of nothing: as it was, which lets nobody in again,
+// and else yes.
+func (x *exchange) settleActive(t *schema.ResourceType, before schema.Object, after *schema.Object) {
 	active := t.Root.Lookup("active")
-	if active != nil && doc.Get(active).Kind == schema.Unassigned {
-		doc.Set(active, schema.Value{Kind: schema.Literal, Text: "true"})
-	}
-}
-
-// keepOmitted copies externalId and active from the stored user where the
-// request does not name them.
-func (x *exchange) keepOmitted(t *schema.ResourceType, before schema.Object, after *schema.Object) {
-	if a := t.Root.Lookup("externalId"); a != nil && after.Get(a).Kind == schema.Unassigned {
-		after.Set(a, before.Get(a))
-	}
-	x.keepActive(t, before, after)
-}
-
-// keepActive copies active from the stored user where nothing is left of it.
-func (x *exchange) keepActive(t *schema.ResourceType, before schema.Object, after *schema.Object) {
-	if t.Name != provision.TypeUser {
+	if t.Name != provision.TypeUser || active == nil {
 		return
 	}
-	if a := t.Root.Lookup("active"); a != nil && after.Get(a).Kind == schema.Unassigned {
+	if x.dialect.KeepOmitted {
+		keepOmitted(active, before, after)
+	}
+	if after.Get(active).Kind == schema.Unassigned {
+		after.Set(active, schema.Value{Kind: schema.Literal, Text: "true"})
+	}
+}
+
+// keepOmitted keeps the value of an attribute that the request leaves out. It may
+// be nil: the type has no such attribute.
+func keepOmitted(a *schema.Attribute, before schema.Object, after *schema.Object) {
+	if a != nil && after.Get(a).Kind == schema.Unassigned {
 		after.Set(a, before.Get(a))
 	}
 }
