@@ -153,6 +153,7 @@ func TestCursorRefusals(t *testing.T) {
 		s.must("POST", "/Users", fmt.Sprintf(`{%s"userName":"u%d"}`, coreUser, i))
 	}
 	_, _, next := s.cursorPage("count=1", "")
+	_, _, sorted := s.cursorPage("count=1&sortBy=userName&sortOrder=descending", "")
 	raw, err := base64.RawURLEncoding.DecodeString(next)
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +167,8 @@ func TestCursorRefusals(t *testing.T) {
 		{"short", acmeToken, "/Users?cursor=AAAA", "invalidCursor"},
 		{"forged", acmeToken, "/Users?cursor=" + base64.RawURLEncoding.EncodeToString(forged), "invalidCursor"},
 		{"of another query", acmeToken, "/Users?sortBy=userName&cursor=" + next, "invalidCursor"},
+		{"of another sort order", acmeToken, "/Users?sortBy=userName&sortOrder=ascending&cursor=" + sorted, "invalidCursor"},
+		{"of a sort order that is left out", acmeToken, "/Users?sortBy=userName&cursor=" + sorted, "invalidCursor"},
 		{"of another type", acmeToken, "/Groups?cursor=" + next, "invalidCursor"},
 		{"of another connection", otherToken, "/Users?cursor=" + next, "invalidCursor"},
 	}
@@ -177,6 +180,9 @@ func TestCursorRefusals(t *testing.T) {
 	}
 	if names, _, _ := s.cursorPage("count=2", next); len(names) != 2 {
 		t.Errorf("another count within a walk: %v", names)
+	}
+	if names, _, _ := s.cursorPage("count=1&sortBy=userName&sortOrder=DESCENDING", sorted); !slices.Equal(names, []string{"u1"}) {
+		t.Errorf("the same sort order in another case: %v, want u1", names)
 	}
 	now = now.Add(time.Hour - time.Second)
 	s.cursorPage("count=1", next)

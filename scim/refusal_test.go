@@ -60,6 +60,11 @@ func TestRefusalsAreCounted(t *testing.T) {
 	send("192.0.2.2", "GET", "/other/v2/Users", "", "")
 	send("192.0.2.3", "GET", "/Users", "wrong", "")
 	send("192.0.2.3", "GET", "/made%20up/v2/Users", "wrong", "")
+	// Somebody else was faster, as happens every day.
+	ada := s.page("/Users?attributes=id")["Resources"].([]any)[0].(map[string]any)["id"].(string)
+	if a := s.do("PUT", "/Users/"+ada, acmeToken, user, "If-Match", `W/"7"`); a.status != http.StatusPreconditionFailed {
+		t.Errorf("PUT of another version: %d %s, want 412", a.status, a.body)
+	}
 	for _, status := range []int{403, 409} {
 		handler.Before = func(context.Context, scim.Operation) error {
 			return &scim.Error{Status: status, Type: "madeUp", Detail: "no"}

@@ -162,15 +162,25 @@ func TestManyAttributes(t *testing.T) {
 	set := manyAttributes(t)
 	wide := set.Type("Wide")
 	d := schema.Decoder{Allow: schema.LooseSchemas}
-	o, err := d.Resource(wide, []byte(`{"a099":"z","a000":"a","A050":"m"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := string(o.AppendJSON(nil)), `{"a000":"a","a050":"m","a099":"z"}`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	// Four common attributes come before them: a059 is the 64th, a060 the first
+	// beyond a word.
+	for body, want := range map[string]string{
+		`{"a099":"z","a000":"a","A050":"m"}`:                     `{"a000":"a","a050":"m","a099":"z"}`,
+		`{"a059":"last","a000":"a"}`:                             `{"a000":"a","a059":"last"}`,
+		`{"a060":"first","a059":"last","a000":"a"}`:              `{"a000":"a","a059":"last","a060":"first"}`,
+		`{"a061":"second","a060":"first"}`:                       `{"a060":"first","a061":"second"}`,
+		`{"a099":"z","a061":"second","a060":"first","a000":"a"}`: `{"a000":"a","a060":"first","a061":"second","a099":"z"}`,
+	} {
+		o, err := d.Resource(wide, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(o.AppendJSON(nil)); got != want {
+			t.Errorf("%s is %s, want %s", body, got, want)
+		}
 	}
 	for _, body := range []string{`{"a099":"z","A099":"a"}`, `{"a000":"z","A000":"a"}`} {
-		_, err = d.Resource(wide, []byte(body))
+		_, err := d.Resource(wide, []byte(body))
 		(&wantError{"invalidSyntax", "", "differ only in case"}).check(t, err)
 	}
 }
