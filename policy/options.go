@@ -78,7 +78,7 @@ var options = []option{
 		section: sectionIdentity, key: "externalIdImmutable", kind: KindChoice, operator: true,
 		label:   "The external id identifies people",
 		field:   func(c *Config) any { return &c.ExternalIDImmutable },
-		choices: []choice{{nil, "As the dialect says"}, {true, "Yes: it never changes"}, {false, "No"}},
+		choices: []choice{{nil, "As the dialect says: okta and jumpcloud yes"}, {true, "Yes: it never changes"}, {false, "No"}},
 		help:    "Whether an externalId never changes, so that a login may be matched by it.",
 	},
 	{
