@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/scimjit/provision/internal/mount"
 )
 
 var bulkMessage = messageKind{"bulk request", "urn:ietf:params:scim:api:messages:2.0:BulkRequest"}
@@ -104,7 +106,7 @@ func (b *bulkRun) register(op *bulkOperation) error {
 		}
 		b.byID[op.BulkID] = op
 	}
-	segments := splitPath(op.Path)
+	segments := mount.Split(op.Path)
 	if len(segments) > 0 && (segments[0] == "Bulk" || segments[len(segments)-1] == ".search") {
 		return errors.New("a bulk or search request inside a bulk request")
 	}

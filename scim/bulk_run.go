@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/scimjit/provision/internal/mount"
 )
 
 // run carries the operations out until all are done or failOnErrors is reached.
@@ -83,7 +85,7 @@ func (b *bulkRun) perform(op *bulkOperation) {
 		return
 	}
 	x := b.exchange.operation(op.Method, b.resolve(op.Data), op.Version)
-	resp, err := x.dispatch(b.resolvePath(op.Path))
+	resp, err := x.dispatch(mount.Split(b.resolvePath(op.Path)))
 	b.finish(op, resp, err)
 }
 
@@ -122,7 +124,7 @@ func (b *bulkRun) circle() []*bulkOperation {
 // resolved.
 func (b *bulkRun) begin(op *bulkOperation) {
 	x := b.exchange.operation(op.Method, b.resolve(b.without(op.Data)), "")
-	resp, err := x.dispatch(op.Path)
+	resp, err := x.dispatch(mount.Split(op.Path))
 	if err != nil {
 		b.finish(op, nil, err)
 		return
@@ -134,7 +136,7 @@ func (b *bulkRun) begin(op *bulkOperation) {
 // fails, the created resource is removed again.
 func (b *bulkRun) complete(op *bulkOperation) {
 	created := op.response
-	resp, err := b.followUp(http.MethodPut, b.resolve(op.Data)).dispatch(b.begun(op))
+	resp, err := b.followUp(http.MethodPut, b.resolve(op.Data)).dispatch(mount.Split(b.begun(op)))
 	if err != nil {
 		b.undo(op)
 		b.finish(op, nil, err)
@@ -157,7 +159,7 @@ func (b *bulkRun) undo(op *bulkOperation) {
 	}
 	path := b.begun(op)
 	op.id = ""
-	if _, err := b.followUp(http.MethodDelete, nil).dispatch(path); err != nil {
+	if _, err := b.followUp(http.MethodDelete, nil).dispatch(mount.Split(path)); err != nil {
 		b.exchange.handler.logger().Error("undoing a bulk operation", "path", path, "error", err)
 	}
 }
@@ -186,7 +188,7 @@ func (b *bulkRun) finish(op *bulkOperation, resp *response, err error) {
 		op.id = responseID(resp)
 		return
 	}
-	if segments := splitPath(b.resolvePath(op.Path)); len(segments) == 2 {
+	if segments := mount.Split(b.resolvePath(op.Path)); len(segments) == 2 {
 		op.id = segments[1]
 	}
 }
@@ -208,7 +210,7 @@ func (b *bulkRun) resolve(data []byte) []byte {
 }
 
 func (b *bulkRun) resolvePath(path string) string {
-	segments := splitPath(path)
+	segments := mount.Split(path)
 	for i, segment := range segments {
 		name, ok := strings.CutPrefix(segment, "bulkId:")
 		if ok && b.byID[name] != nil {

@@ -3,17 +3,27 @@
 //
 // # Mounting
 //
-// A [Handler] answers Users, Groups, ServiceProviderConfig, ResourceTypes and
-// Schemas below the path it is mounted at:
+// A [Handler] finds its addresses by itself, under any router, at any prefix,
+// whether the router removes the prefix or not:
 //
-//	http.Handle("/scim/v2/", http.StripPrefix("/scim/v2", &scim.Handler{Engine: engine}))
+//	http.Handle("/scim/v2/", handler)              // net/http
+//	r.Mount("/scim/v2", handler)                   // chi
+//	r.Any("/scim/v2/*path", gin.WrapH(handler))    // gin
+//	e.Any("/scim/v2/*", echo.WrapHandler(handler)) // echo
 //
 // The credential of a request selects the connection, and with it the
 // directory, the policy and the [Dialect]. An application that gives every
-// connection its own address mounts the same handler with wildcards of these
-// names; a credential of another connection is then answered with 404:
+// connection its own address says so in [Handler.Prefix], or by a wildcard of
+// this name where the router sets path values; a credential of another
+// connection is then answered with 404:
 //
-//	http.Handle("/scim/{connection}/v2/{resource...}", handler)
+//	http.Handle("/scim/{connection}/v2/", handler)
+//
+// Any number of slashes counts as one, and every answer is SCIM's JSON. That
+// holds for what comes to the handler: an [http.ServeMux] answers a path with two
+// slashes itself, by a redirect in HTML that identity providers do not follow, so
+// ask the handler before the ServeMux. docs/mounting.md shows that, and each
+// router.
 //
 // # Dialects
 //

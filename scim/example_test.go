@@ -34,7 +34,7 @@ func Example() {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/scim/v2/", http.StripPrefix("/scim/v2", &scim.Handler{Engine: engine}))
+	mux.Handle("/scim/v2/", &scim.Handler{Engine: engine})
 
 	r := httptest.NewRequest(http.MethodPost, "/scim/v2/Users", strings.NewReader(`{"userName":"ada@example.com"}`))
 	r.Header.Set("Authorization", "Bearer a-token-of-at-least-32-characters")

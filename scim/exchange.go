@@ -19,6 +19,9 @@ type exchange struct {
 	request *http.Request
 	writer  http.ResponseWriter
 
+	segments []string // of the path, without Handler.Prefix
+	tenant   string   // the connection that the path names, or empty
+
 	principal Principal
 	dialect   Dialect
 	set       *schema.Set
@@ -41,7 +44,7 @@ func (x *exchange) serve() (*response, error) {
 	if x.principal, err = x.handler.authenticate(x.request); err != nil {
 		return nil, err
 	}
-	if tenant := x.request.PathValue("connection"); tenant != "" && tenant != x.principal.Connection {
+	if x.tenant != "" && x.tenant != x.principal.Connection {
 		return nil, provision.ErrNotFound
 	}
 	if err := x.handler.limiters.allow(x.principal, x.handler.Limits.rate(), x.handler.now()); err != nil {
@@ -50,7 +53,11 @@ func (x *exchange) serve() (*response, error) {
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
-	return x.dispatch(x.path())
+	segments, err := x.belowRoot()
+	if err != nil {
+		return nil, err
+	}
+	return x.dispatch(segments)
 }
 
 // prepare sets what the connection decides.
@@ -104,14 +111,6 @@ func (x *exchange) newDecoder() schema.Decoder {
 
 // standardSet is the set of RFC 7643, compiled once and immutable.
 var standardSet = schema.Standard()
-
-// path returns what follows the service root.
-func (x *exchange) path() string {
-	if strings.HasSuffix(x.request.Pattern, "{resource...}") {
-		return x.request.PathValue("resource")
-	}
-	return x.request.URL.Path
-}
 
 // operation returns an exchange for one operation of a bulk request.
 func (x *exchange) operation(method string, data []byte, version string) *exchange {

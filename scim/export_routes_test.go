@@ -1,5 +1,7 @@
 package scim
 
+import "github.com/scimjit/provision/internal/mount"
+
 // MaxAddresses is how many addresses the handler counts one by one.
 const MaxAddresses = maxAddresses
 
@@ -22,7 +24,7 @@ func Routes() []string {
 // RouteOf returns the row of the table that answers a request, written like
 // those of Routes, or "".
 func RouteOf(method, path string) string {
-	segments := splitPath(path)
+	segments := mount.Split(path)
 	fixed := len(segments) == 0 || fixedEndpoints[segments[0]]
 	for i := range routeTable {
 		r := &routeTable[i]

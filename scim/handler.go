@@ -15,15 +15,31 @@ import (
 )
 
 // Handler is a SCIM 2.0 service provider (RFC 7644). Its zero value with an
-// Engine is ready to use. It expects paths such as "/Users/{id}": mount it with
-// [http.StripPrefix], or at a pattern that ends with "{resource...}". Where the
-// pattern has a wildcard {connection} too, it must be the one that the credential
-// selects.
+// Engine is ready to use. It works under any router and at any prefix, whether the
+// router removes the prefix from the path or not: see [Handler.Prefix].
 //
 // Set the fields before the first request and do not change them after.
 type Handler struct {
 	// Engine keeps and derives. It is required.
 	Engine *provision.Engine
+
+	// Prefix is the path of the service root in the requests that come here, such
+	// as "/scim/v2". What follows it must be an address of the root, and nothing
+	// else is answered. A router may have removed the prefix, as a whole.
+	//
+	// Empty finds the root: what follows it begins at the first segment that is
+	// an endpoint, such as "Users" or "Bulk", so that "/Users/1" and
+	// "/a/b/c/Users/1" are the same. A path without such a segment is the root
+	// itself when it is empty, ends with "v2" or is the path of BaseURL, and
+	// unknown otherwise. Set Prefix where the path of the root has an endpoint
+	// in it.
+	//
+	// A segment "{connection}" stands for the id of a connection: a credential of
+	// another connection is answered with 404. So is it where the router has set
+	// the path value "connection" ([http.Request.PathValue]). In either case the
+	// path only refuses: which directory a request sees is decided by its
+	// credential alone.
+	Prefix string
 
 	// Authenticate finds who sent a request; nil asks the Engine for the bearer
 	// token or Basic password in the Authorization header. A refusal is
@@ -158,6 +174,7 @@ func orDefault(n, def int) int {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.recover(w, r)
 	x := &exchange{handler: h, request: r, writer: w, routes: routeTable}
+	x.segments, x.tenant = h.locate(r)
 	resp, err := x.serve()
 	if err != nil {
 		h.countRefusal(x, asError(err))

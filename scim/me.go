@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/mount"
 )
 
 // me answers requests for the authenticated subject (RFC 7644 section 3.11) as
@@ -24,7 +25,7 @@ func (x *exchange) me([]string) (*response, error) {
 	if t == nil {
 		return nil, errNoEndpoint
 	}
-	resp, err := x.dispatch(t.Endpoint + "/" + id)
+	resp, err := x.dispatch(mount.Split(t.Endpoint + "/" + id))
 	if err != nil {
 		return nil, err
 	}

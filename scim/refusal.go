@@ -27,12 +27,11 @@ var countedTypes = map[string]bool{
 // errors of the server, and what identity providers meet in their daily work: a
 // resource that is not there, and a version that has changed.
 func (h *Handler) countRefusal(x *exchange, e *Error) {
-	tenant := x.request.PathValue("connection")
 	connection := x.principal.Connection
 	if connection == "" {
-		connection = tenant // as far as the client says; nobody has checked it
+		connection = x.tenant // as far as the client says; nobody has checked it
 	}
-	foreign := tenant != "" && tenant != connection
+	foreign := x.tenant != "" && x.tenant != connection
 	if cause := refusalCause(e, x.principal.Connection != "", foreign); cause != "" {
 		h.Engine.CountRefusal(connection, h.address(x.request), cause)
 	}

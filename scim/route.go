@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/scimjit/provision/internal/mount"
 	"github.com/scimjit/provision/scim/schema"
 )
 
@@ -52,19 +53,9 @@ type splitRoute struct {
 func splitRoutes() []splitRoute {
 	var table []splitRoute
 	for _, r := range routes() {
-		table = append(table, splitRoute{r, splitPath(r.path)})
+		table = append(table, splitRoute{r, mount.Split(r.path)})
 	}
 	return table
-}
-
-// splitPath returns the segments of a path; a slash at either end has no
-// meaning, so "/Users/" is the collection.
-func splitPath(path string) []string {
-	path = strings.Trim(path, "/")
-	if path == "" {
-		return nil
-	}
-	return strings.Split(path, "/")
 }
 
 func (r *splitRoute) match(segments []string) bool {
@@ -81,12 +72,21 @@ func (r *splitRoute) match(segments []string) bool {
 
 // fixedEndpoints are the first segments that are no resource endpoints.
 var fixedEndpoints = map[string]bool{
-	"ServiceProviderConfig": true, "ResourceTypes": true, "Schemas": true, "Me": true, "Bulk": true, ".search": true,
+	"ServiceProviderConfig": true, "ResourceTypes": true, "Schemas": true, "Me": true, "Bulk": true, searchEndpoint: true,
 }
 
-// dispatch answers by the row of the table that matches.
-func (x *exchange) dispatch(path string) (*response, error) {
-	segments := splitPath(path)
+// searchEndpoint follows a resource endpoint, or the service root.
+const searchEndpoint = ".search"
+
+// isEndpoint reports whether a segment is one that begins what follows the
+// service root, and nothing else.
+func (x *exchange) isEndpoint(segment string) bool {
+	return fixedEndpoints[segment] && segment != searchEndpoint || x.set.Endpoint("/"+segment) != nil
+}
+
+// dispatch answers by the row of the table that matches the segments that follow
+// the service root.
+func (x *exchange) dispatch(segments []string) (*response, error) {
 	method := x.method
 	if method == http.MethodHead {
 		method = http.MethodGet // net/http drops the body

@@ -305,6 +305,14 @@ func (tn *tenants) hide(a reply) reply {
 	return a
 }
 
+// eachStore runs a test with each store.
+func eachStore(t *testing.T, name string, test func(*testing.T, func() store.Store)) {
+	t.Helper()
+	for kind, open := range storeOpeners(t) {
+		t.Run(name+" "+kind, func(t *testing.T) { test(t, open) })
+	}
+}
+
 // storeOpeners returns functions that open an empty store.
 func storeOpeners(t *testing.T) map[string]func() store.Store {
 	return map[string]func() store.Store{
@@ -323,13 +331,21 @@ func storeOpeners(t *testing.T) map[string]func() store.Store {
 // The tenant comes from the credential alone: with that of acme, every route of
 // another connection is not there, and without one nothing is.
 func TestTenantOfEveryRoute(t *testing.T) {
-	for name, open := range storeOpeners(t) {
-		t.Run(name, func(t *testing.T) {
-			tn := newTenants(t, open(), "", true)
+	for name, router := range map[string]func(*scim.Handler) http.Handler{
+		"path value": func(h *scim.Handler) http.Handler {
 			mux := http.NewServeMux()
-			mux.Handle("/scim/{connection}/v2/{resource...}", tn.handler)
+			mux.Handle("/scim/{connection}/v2/", h)
+			return mux
+		},
+		"Prefix": func(h *scim.Handler) http.Handler {
+			h.Prefix = "/scim/{connection}/v2"
+			return h
+		},
+	} {
+		eachStore(t, name, func(t *testing.T, open func() store.Store) {
+			tn := newTenants(t, open(), "", true)
 			tn.handler.(*scim.Handler).Address = func(r *http.Request) string { return r.URL.Path }
-			tn.handler = mux
+			tn.handler = router(tn.handler.(*scim.Handler))
 			acme, other := tn.state("acme"), tn.state("other")
 			for _, route := range scim.Routes() {
 				method, path, _ := strings.Cut(route, " /")

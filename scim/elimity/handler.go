@@ -174,7 +174,7 @@ func (h *Handler) send(r *http.Request, method, path string, query url.Values, b
 		}
 	}
 	inner := r.Clone(r.Context())
-	inner.Method, inner.Pattern = method, ""
+	inner.Method = method
 	inner.URL = &url.URL{Path: path, RawQuery: query.Encode()}
 	inner.Body, inner.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 	inner.Header.Del("If-None-Match") // the server cannot answer 304

@@ -256,8 +256,8 @@ func TestMounted(t *testing.T) {
 	f := newFixture(t, defaults("rfc"))
 	id := createUser(t, f, "ada")
 	mux := http.NewServeMux()
-	mux.Handle("/scim/{connection}/{resource...}", http.StripPrefix("/scim/idp", f.theirs))
-	mux.Handle("/other/{connection}/{resource...}", http.StripPrefix("/other/x", f.theirs))
+	mux.Handle("/scim/{connection}/", http.StripPrefix("/scim/idp", f.theirs))
+	mux.Handle("/other/{connection}/", http.StripPrefix("/other/x", f.theirs))
 	if w := send(t, mux, "GET", "/scim/idp/v2/Users/"+id+"?excludedAttributes=groups", "", "If-None-Match", `W/"1"`); text(w.Body.Bytes(), "userName") != "ada" {
 		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
