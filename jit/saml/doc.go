@@ -5,7 +5,14 @@
 //
 //	login := &jit.LoginHandler{Engine: engine, OnLogin: beginSession}
 //	base := func(connection string) string { return "https://app.example.com/saml/" + connection }
-//	mux.Handle("/saml/{connection}/", &saml.Handler{Engine: engine, Login: login, BaseURL: base})
+//	mux.Handle("/saml/", &saml.Handler{Engine: engine, Login: login, BaseURL: base})
+//
+// The last two segments of a path are the connection and its address, so the
+// handler works under any router and at any prefix:
+//
+//	r.Mount("/saml", handler)                   // chi
+//	r.Any("/saml/*path", gin.WrapH(handler))    // gin
+//	e.Any("/saml/*", echo.WrapHandler(handler)) // echo
 //
 // The identity provider gets the address ".../metadata" of its connection, or
 // the entity id (the same address, unless it is set) and ".../acs". The

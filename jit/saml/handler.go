@@ -9,17 +9,18 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/mount"
 	"github.com/scimjit/provision/jit"
 )
 
 // Handler serves the three addresses of the service providers of any number of
-// connections: those whose path ends in "metadata", "login" and "acs".
+// connections: those whose path ends in "metadata", "login" and "acs", after the
+// id of the connection. It works under any router and at any prefix, whether the
+// router removes the prefix from the path or not.
 //
 // Set the fields before the first request and do not change them after. A
 // Handler is safe for concurrent use and must not be copied.
@@ -36,8 +37,9 @@ type Handler struct {
 	// request says nothing about it.
 	BaseURL func(connection string) string
 
-	// Connection says which connection a request is for; nil means the path
-	// value "connection", which then is the segment before the last. With a
+	// Connection says which connection a request is for; nil means the segment
+	// of the path before the last. Where the router has set the path value
+	// "connection" ([http.Request.PathValue]), this must be the same. With a
 	// function, only the last segment of a path counts, and the host sends
 	// nothing but the three addresses here.
 	Connection func(*http.Request) string
@@ -102,8 +104,8 @@ var endpoints = map[string]struct {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	connection := h.connection(r)
-	endpoint, ok := endpoints[h.address(r, connection)]
+	connection, address := h.locate(r)
+	endpoint, ok := endpoints[address]
 	if !ok {
 		h.Login.Deny(w, r, connection, http.StatusNotFound, string(CodeConnection), errors.New("saml: no such address"))
 		return
@@ -119,19 +121,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	endpoint.serve(h, w, r, sp)
 }
 
-// address returns the last segment of a path if it follows the mount at once.
-// Where the pattern of the mount has the connection, this is its last segment;
-// those before it are only counted, since the host may have stripped some.
-func (h *Handler) address(r *http.Request, connection string) string {
-	mount, last := path.Split(r.URL.Path)
+// locate returns the connection that a request is for, and the last segment of
+// its path. It is empty where router and path name different connections: nobody
+// could say which one a login is for.
+func (h *Handler) locate(r *http.Request) (connection, address string) {
+	segments := mount.Segments(r.URL)
+	n := len(segments)
+	if n > 0 {
+		address = segments[n-1]
+	}
 	if h.Connection != nil {
-		return last
+		return h.Connection(r), address
 	}
-	deeper := strings.Contains(r.Pattern, "{connection}") && strings.Count(r.URL.Path, "/") > strings.Count(r.Pattern, "/")
-	if deeper || !strings.HasSuffix(mount, "/"+connection+"/") {
-		return ""
+	connection = r.PathValue("connection")
+	switch {
+	case n < 2: // the router has removed the rest
+		return connection, address
+	case connection != "" && connection != segments[n-2]:
+		return connection, ""
 	}
-	return last
+	return segments[n-2], address
 }
 
 // allowed answers a request with a wrong method.
@@ -146,13 +155,6 @@ func allowed(w http.ResponseWriter, r *http.Request, methods []string) bool {
 	}
 	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 	return false
-}
-
-func (h *Handler) connection(r *http.Request) string {
-	if h.Connection != nil {
-		return h.Connection(r)
-	}
-	return r.PathValue("connection")
 }
 
 // provider returns the service provider of a connection. One that is unknown,

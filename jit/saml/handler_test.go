@@ -462,12 +462,13 @@ func TestRouting(t *testing.T) {
 		{method: "PUT", path: "/saml/demo/acs", want: 405, allow: "POST"},
 		{method: "GET", path: "/saml/demo/other", want: 404},
 		{method: "GET", path: "/saml/demo/", want: 404},
-		{method: "GET", path: "/saml/demo/login/", want: 404},
-		{method: "POST", path: "/saml/demo/acs/", want: 404},
+		{method: "GET", path: "/saml/demo/login/", want: 302},
+		{method: "POST", path: "/saml/demo/acs/", want: 400},
 		{method: "GET", path: "/saml/demo/x/metadata", want: 404},
 		{method: "POST", path: "/saml/demo/a/b/acs", want: 404},
-		{method: "GET", path: "/saml/demo/x/demo/metadata", want: 404},
+		{method: "GET", path: "/saml/demo/x/demo/metadata", want: 200},
 		{method: "GET", path: "/saml/demo/x%2Fmetadata", want: 404},
+		{method: "GET", path: "/saml/plain/x/demo/metadata", want: 404},
 		{method: "GET", path: "/saml/unknown/login", want: 404},
 		{method: "POST", path: "/saml/unknown/acs", want: 404},
 		{method: "GET", path: "/saml/plain/metadata", want: 404},
@@ -500,31 +501,49 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-// The host may strip a part of the path, or find the connection by itself.
+// The connection is before the last segment, whatever the router leaves of the
+// path, or the host finds it by itself.
 func TestMounts(t *testing.T) {
 	s := newSite(t, memory.New(), nil)
+	s.save(provision.Connection{ID: "metadata", Policy: policy.Default(), SAML: &provision.SAML{Metadata: idpMetadata(idpPair().cert)}})
 	byHost := &saml.Handler{
 		Engine: s.engine, Login: s.handler.Login, BaseURL: s.handler.BaseURL, Logger: s.handler.Logger,
 		Connection: func(*http.Request) string { return "demo" },
 	}
+	mux := func(pattern string, h http.Handler) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle(pattern, h)
+		return mux
+	}
 	tests := []struct {
-		name, pattern string
-		handler       http.Handler
-		paths         map[string]int
+		name   string
+		router http.Handler
+		paths  map[string]int
 	}{
-		{"stripped", "/saml/{connection}/", http.StripPrefix("/saml", s.handler), map[string]int{
-			"/saml/demo/metadata": 200, "/saml/demo/x/metadata": 404, "/saml/demo/x/demo/metadata": 404, "/saml/demo/metadata/": 404,
+		{"no router", s.handler, map[string]int{
+			"/demo/metadata": 200, "/a/b/c/demo/metadata": 200, "//demo//metadata//": 200, "/saml/nobody/metadata": 404,
+			"/metadata": 404, "/": 404, "/demo/metadata/x": 404, "/demo%2Fmetadata": 404, "/x/demo%2Fmetadata": 404,
 		}},
-		{"one pattern for each", "GET /sso/{connection}/metadata", s.handler, map[string]int{"/sso/demo/metadata": 200}},
-		{"by host", "demo.example.com/", byHost, map[string]int{"/metadata": 200, "/metadata/": 404, "/": 404}},
+		{"path value", mux("/saml/{connection}/", s.handler), map[string]int{"/saml/demo/metadata": 200, "/saml/other/demo/metadata": 404}},
+		{"stripped", mux("/saml/{connection}/", http.StripPrefix("/saml", s.handler)), map[string]int{
+			"/saml/demo/metadata": 200, "/saml/demo/x/metadata": 404,
+		}},
+		{"all stripped", mux("/saml/{connection}/", http.StripPrefix("/saml/demo", s.handler)), map[string]int{"/saml/demo/metadata": 200}},
+		{"subtree", mux("/saml/", s.handler), map[string]int{"/saml/demo/metadata": 200, "/saml/metadata/metadata": 200, "/saml/metadata": 404}},
+		{"one pattern for each", mux("GET /sso/{connection}/metadata", s.handler), map[string]int{"/sso/demo/metadata": 200}},
+		{"by host", mux("demo.example.com/", byHost), map[string]int{"/metadata": 200, "/metadata/": 200, "/": 404}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			mux := http.NewServeMux()
-			mux.Handle(tt.pattern, tt.handler)
 			for path, want := range tt.paths {
 				w := httptest.NewRecorder()
-				mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://demo.example.com"+path, nil))
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+				var err error
+				if r.URL, err = url.ParseRequestURI(path); err != nil {
+					t.Fatal(err)
+				}
+				r.Host = "demo.example.com"
+				tt.router.ServeHTTP(w, r)
 				if w.Code != want {
 					t.Errorf("%s: status %d", path, w.Code)
 				}
