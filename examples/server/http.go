@@ -17,17 +17,10 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// newHandler mounts everything that the server answers.
-func newHandler(service *scim.Handler, base, operatorToken string) http.Handler {
-	service.BaseURL = func(r *http.Request, _ string) string {
-		if connection := r.PathValue("connection"); connection != "" {
-			return base + "/scim/" + connection + "/v2"
-		}
-		return base + "/scim/v2"
-	}
-	op := operator{engine: service.Engine, token: sha256.Sum256([]byte(operatorToken))}
+// newHandler serves the operator's endpoints.
+func newHandler(engine *provision.Engine, operatorToken string) http.Handler {
+	op := operator{engine: engine, token: sha256.Sum256([]byte(operatorToken))}
 	mux := http.NewServeMux()
-	mux.Handle("/scim/", mountSCIM(service))
 	mux.HandleFunc("GET /healthz", op.health)
 	for pattern, handle := range op.routes() {
 		mux.HandleFunc(pattern, op.guard(handle))
@@ -55,24 +48,36 @@ func (o operator) routes() map[string]func(http.ResponseWriter, *http.Request) e
 	}
 }
 
-// mountSCIM serves /scim/v2/ and /scim/{connection}/v2/. A ServeMux refuses the
-// two patterns together, because both match /scim/v2/v2/; here the first wins.
-func mountSCIM(service http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rest := strings.TrimPrefix(r.URL.Path, "/scim/")
-		connection := ""
-		if rest != "v2" && !strings.HasPrefix(rest, "v2/") {
-			connection, rest, _ = strings.Cut(rest, "/")
+// withSCIM serves /scim/v2 and /scim/{connection}/v2 before next. A ServeMux
+// refuses the two patterns together, because both match /scim/v2/v2/, and it
+// answers a path with two slashes, as of a base URL that was entered with one at
+// its end, by a redirect in HTML.
+func withSCIM(next http.Handler, service *scim.Handler, base string) http.Handler {
+	service.Prefix = "/" // it is removed below
+	service.BaseURL = func(r *http.Request, _ string) string {
+		if connection := r.PathValue("connection"); connection != "" {
+			return base + "/scim/" + connection + "/v2"
 		}
-		path, ok := strings.CutPrefix(rest+"/", "v2/")
-		if !ok {
+		return base + "/scim/v2"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		segments := strings.FieldsFunc(r.URL.Path, func(c rune) bool { return c == '/' })
+		if len(segments) == 0 || segments[0] != "scim" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		connection, rest := "", segments[1:]
+		if len(rest) > 0 && rest[0] != "v2" {
+			connection, rest = rest[0], rest[1:]
+		}
+		if len(rest) == 0 || rest[0] != "v2" {
 			w.Header().Set("Content-Type", "application/scim+json")
 			w.WriteHeader(http.StatusNotFound)
 			_ = json.NewEncoder(w).Encode(&scim.Error{Status: http.StatusNotFound, Detail: "SCIM is at /scim/v2 and /scim/{connection}/v2"})
 			return
 		}
 		u := *r.URL
-		u.Path, u.RawPath = "/"+path, ""
+		u.Path, u.RawPath = "/"+strings.Join(rest[1:], "/"), ""
 		r2 := r.WithContext(r.Context())
 		r2.URL = &u
 		r2.SetPathValue("connection", connection)

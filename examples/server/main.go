@@ -214,7 +214,8 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 	if err != nil {
 		return err
 	}
-	s.handler = withSAML(newHandler(service, s.base, s.operatorToken), logins, s.base, host)
+	s.handler = withSAML(newHandler(engine, s.operatorToken), logins, s.base, host)
+	s.handler = withSCIM(s.handler, service, s.base)
 	s.demoToken, err = config.apply(ctx, engine)
 	return err
 }

@@ -34,7 +34,8 @@ func mount(t *testing.T, st store.Store) *mounted {
 	logger := slog.New(slog.DiscardHandler)
 	engine := &provision.Engine{Store: st, Logger: logger}
 	engine.Delivery.Attempts = 1
-	return &mounted{t, engine, newHandler(&scim.Handler{Engine: engine, Logger: logger}, "https://app.example", "operator-token")}
+	handler := newHandler(engine, "operator-token")
+	return &mounted{t, engine, withSCIM(handler, &scim.Handler{Engine: engine, Logger: logger}, "https://app.example")}
 }
 
 func (m *mounted) do(method, path, token, body string) *httptest.ResponseRecorder {
@@ -230,6 +231,51 @@ func TestRoutesKeepTenantsApart(t *testing.T) {
 		if !covered[pattern] {
 			t.Errorf("%s has no row", pattern)
 		}
+	}
+}
+
+// SCIM has two addresses, and any number of slashes in them counts as one: every
+// answer is SCIM's JSON, and none a redirect. The rest is not SCIM's.
+func TestSCIMAddresses(t *testing.T) {
+	m := mount(t, memory.New())
+	tokens := map[string]string{"gate": m.connect("gate", `{}`), "Users": m.connect("Users", `{}`), "nobody": "nobody"}
+	tests := []struct {
+		path, as string
+		want     int
+		location string // where the answer says it is
+	}{
+		{"/scim/v2/Users", "gate", 200, ""},
+		{"/scim/gate/v2/Users", "gate", 200, ""},
+		{"/scim/Users/v2/Users", "Users", 200, ""},
+		{"/scim/Users/v2/Users", "gate", 404, ""},
+		{"/scim/nobody/v2/Users", "gate", 404, ""},
+		{"/scim/v2", "gate", 200, ""},
+		{"/scim/v2/", "gate", 200, ""},
+		{"/scim/gate/v2", "gate", 200, ""},
+		{"/scim/v2//Users", "gate", 200, ""},
+		{"/scim/v2//Users", "nobody", 401, ""},
+		{"//scim///gate//v2//Users/", "gate", 200, ""},
+		{"/scim/v2/ServiceProviderConfig", "gate", 200, "https://app.example/scim/v2/ServiceProviderConfig"},
+		{"/scim/gate/v2//ServiceProviderConfig", "gate", 200, "https://app.example/scim/gate/v2/ServiceProviderConfig"},
+		{"/scim", "gate", 404, ""},
+		{"/scim/", "gate", 404, ""},
+		{"/scim/gate", "gate", 404, ""},
+		{"/scim/gate/v3/Users", "gate", 404, ""},
+		{"/scim/v2/x/Users", "gate", 404, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.path+" as "+tt.as, func(t *testing.T) {
+			w := m.do(http.MethodGet, tt.path, tokens[tt.as], "")
+			if w.Code != tt.want || w.Header().Get("Content-Type") != "application/scim+json" {
+				t.Errorf("%d, want %d; %s: %s", w.Code, tt.want, w.Header().Get("Content-Type"), w.Body)
+			}
+			if !strings.Contains(w.Body.String(), tt.location) {
+				t.Errorf("no %s in %s", tt.location, w.Body)
+			}
+		})
+	}
+	if w := m.do(http.MethodGet, "/scimitar", tokens["gate"], ""); w.Code != http.StatusNotFound || strings.Contains(w.Body.String(), "SCIM") {
+		t.Errorf("/scimitar: %d %s", w.Code, w.Body)
 	}
 }
 
