@@ -10,7 +10,6 @@ import (
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/saml"
 	"github.com/scimjit/provision/jit/samltest"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store/memory"
 )
 
@@ -18,7 +17,7 @@ import (
 func newSAML(t *testing.T, idp *samltest.IDP) *saml.Handler {
 	t.Helper()
 	engine := &provision.Engine{Store: memory.New(), Logger: slog.New(slog.DiscardHandler)}
-	conn := provision.Connection{ID: "okta", Policy: policy.Default(), SAML: &provision.SAML{Metadata: idp.Metadata()}}
+	conn := provision.Connection{ID: "okta", SAML: &provision.SAML{Metadata: idp.Metadata()}}
 	if _, err := engine.SaveConnection(t.Context(), conn, provision.Actor{Kind: "operator"}); err != nil {
 		t.Fatal(err)
 	}

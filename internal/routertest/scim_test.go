@@ -11,7 +11,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/httpscript"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -32,7 +31,7 @@ func newSCIM(t *testing.T) *scim.Handler {
 	engine := &provision.Engine{Store: memory.New(), Logger: slog.New(slog.DiscardHandler)}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for id, token := range map[string]string{"okta": tokens["scim"], "entra": tokens["entra"]} {
-		conn := provision.Connection{ID: id, SCIM: true, Policy: policy.Default()}
+		conn := provision.Connection{ID: id, SCIM: true}
 		if _, err := engine.SaveConnection(t.Context(), conn, operator); err != nil {
 			t.Fatal(err)
 		}

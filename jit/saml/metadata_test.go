@@ -280,7 +280,7 @@ func TestCheck(t *testing.T) {
 	if warnings, err := s.handler.Check(c); err != nil || !strings.Contains(strings.Join(warnings, "\n"), "expires on") {
 		t.Errorf("%q, %v", warnings, err)
 	}
-	c.SAML = &provision.SAML{Metadata: "<a/>"}
+	c.SAML = &provision.SAML{Metadata: "<EntityDescriptor/>"}
 	var wrong *provision.ConnectionError
 	if _, err := s.handler.Check(c); !errors.As(err, &wrong) || wrong.Field != "saml.metadata" || wrong.Connection != "new" {
 		t.Errorf("got %v", err)

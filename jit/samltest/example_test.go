@@ -45,7 +45,7 @@ func Example() {
 func application(idp *samltest.IDP) *httptest.Server {
 	engine := &provision.Engine{Store: memory.New()}
 	logger := slog.New(slog.DiscardHandler) // a test passes its own
-	connection := provision.Connection{ID: "okta", SAML: &provision.SAML{Metadata: idp.Metadata()}, Policy: policy.Default()}
+	connection := provision.Connection{ID: "okta", SAML: &provision.SAML{Metadata: idp.Metadata()}}
 	connection.Policy.RequiredGroups = policy.Patterns{"Support"}
 	if _, err := engine.SaveConnection(context.Background(), connection, provision.Actor{Kind: "operator"}); err != nil {
 		log.Fatal(err)

@@ -22,7 +22,6 @@ import (
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/saml"
 	"github.com/scimjit/provision/jit/samltest"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -74,7 +73,7 @@ func newApp(t *testing.T, settings provision.SAML, start func(http.Handler) *htt
 
 func (a *app) save(id string, settings provision.SAML, required ...string) {
 	a.t.Helper()
-	c := provision.Connection{ID: id, SAML: &settings, Policy: policy.Default()}
+	c := provision.Connection{ID: id, SAML: &settings}
 	c.Policy.RequiredGroups = required
 	if _, err := a.engine.SaveConnection(a.t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
 		a.t.Fatal(err)
