@@ -129,6 +129,22 @@ func TestZeroValue(t *testing.T) {
 	}
 }
 
+// docs/mounting.md says what does not come to a handler.
+func TestWhatRoutersAnswer(t *testing.T) {
+	for _, router := range routers() {
+		t.Run(router.name, func(t *testing.T) {
+			handler := newSCIM(t)
+			handler.BaseURL = func(*http.Request, string) string { return "https://app.example/a/b/c" }
+			server := serve(t, router.mount("/a/b/c", handler))
+			for path, want := range map[string]int{"/a/b/c": router.root, "/a//b/c/Users": router.slashes} {
+				if got := get(t, server.URL+path, tokens["scim"]); got.status != want {
+					t.Errorf("%s: status %d, want %d", path, got.status, want)
+				}
+			}
+		})
+	}
+}
+
 // The connection in the path refuses the credential of another one, and selects
 // nothing.
 func TestConnectionInThePath(t *testing.T) {
