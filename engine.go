@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
 )
 
@@ -58,7 +59,7 @@ type Engine struct {
 
 	connections connectionCache
 	credentials credentialCache
-	refusals    refusalCounts
+	refusals    requestlog.Counts
 	signing     signingKey
 	news        broadcast
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
 )
 
@@ -41,8 +42,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.runConnection(ctx, id, last)
 		}
 		e.runTasks(ctx, store.Global, last, []task{
-			{"storing refusals", refusalInterval, func() error { return e.flushRefusals(ctx) }},
-			{"pruning refusals", pruneInterval, func() error { return e.pruneRefusals(ctx, store.Global) }},
+			{"storing refusals", requestlog.Interval, func() error { return e.requestLog().Flush(ctx) }},
+			{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, store.Global) }},
 		})
 		if err := wait(ctx, news, pollInterval); err != nil {
 			e.flushLast(ctx)
@@ -68,7 +69,7 @@ func (e *Engine) runConnection(ctx context.Context, id string, last map[string]t
 		{"withdrawing lapsed rights", lapseInterval, func() error { return e.lapse(ctx, id) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
-		{"pruning refusals", pruneInterval, func() error { return e.pruneRefusals(ctx, id) }},
+		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
 	})
 }
@@ -100,7 +101,7 @@ const flushWait = 5 * time.Second
 func (e *Engine) flushLast(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWait)
 	defer cancel()
-	if err := e.flushRefusals(ctx); err != nil {
+	if err := e.requestLog().Flush(ctx); err != nil {
 		e.logger().Error("storing refusals", "error", err)
 	}
 }
