@@ -92,12 +92,6 @@ type storedCredential struct {
 	version int64 // of the record
 }
 
-// NewToken makes a random token of 256 bits.
-func (e *Engine) NewToken() (string, error) {
-	t, err := e.random(32)
-	return TokenPrefix + t, err
-}
-
 // SetCredential makes a secret the only credential of a connection: others are
 // revoked at once. Setting the same secret with the same expiry again changes
 // nothing. A zero expires never expires.

@@ -28,7 +28,7 @@ const maxCredentials = 2
 //
 // The connection must have been saved, or the error is [ErrNotFound].
 func (e *Engine) IssueToken(ctx context.Context, connection string, expires time.Time, actor Actor) (token string, _ Credential, err error) {
-	if token, err = e.NewToken(); err != nil {
+	if token, err = e.Plumbing().NewToken(); err != nil {
 		return "", Credential{}, err
 	}
 	cred, err := e.issue(ctx, connection, Secret{Token: token}, expires, actor)
@@ -41,7 +41,7 @@ func (e *Engine) IssueToken(ctx context.Context, connection string, expires time
 // IssueBasic is [Engine.IssueToken] for HTTP Basic: it generates a password for
 // a user name, and revokes the tokens of the connection.
 func (e *Engine) IssueBasic(ctx context.Context, connection, userName string, expires time.Time, actor Actor) (password string, _ Credential, err error) {
-	if password, err = e.NewToken(); err != nil {
+	if password, err = e.Plumbing().NewToken(); err != nil {
 		return "", Credential{}, err
 	}
 	cred, err := e.issue(ctx, connection, Secret{UserName: userName, Password: password}, expires, actor)

@@ -39,8 +39,8 @@
 // An operator acts through the same Directory: [Directory.Disable] and
 // [Directory.Enable], [Directory.Edit], [Directory.RemoveGroup],
 // [Directory.DeleteAccount], [Directory.MarkLoggedIn]. What it decides is a fact
-// like the identity provider's. Requests that are refused are counted by
-// [Engine.CountRefusal], outside the events.
+// like the identity provider's. Requests that are refused are counted outside the
+// events: see [Engine.Refusals].
 //
 // Two guards stand between facts and accounts. The last site admin of a connection
 // stays one: a request that takes this very person out is a [*GuardError], any

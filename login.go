@@ -344,7 +344,7 @@ const denialInterval = time.Minute
 
 // recordDenial appends the event of a refusal.
 func (d *Directory) recordDenial(ctx context.Context, refused *DeniedError) error {
-	first, err := d.engine.Once(ctx, d.connection, "denied/"+string(refused.Code)+"/"+refused.Account, d.engine.now().Add(denialInterval))
+	first, err := d.engine.Plumbing().Once(ctx, d.connection, "denied/"+string(refused.Code)+"/"+refused.Account, d.engine.now().Add(denialInterval))
 	if err != nil || !first {
 		return err
 	}

@@ -435,69 +435,6 @@ func TestSimultaneousFirstLogins(t *testing.T) {
 	})
 }
 
-// TestOnce uses one key from two engines at the same time, and again later.
-func TestOnce(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
-		tn := newTenant(t, st, `{}`)
-		until := tn.clock.Now().Add(time.Minute)
-		use := func() int {
-			var mu sync.Mutex
-			var wg sync.WaitGroup
-			firsts := 0
-			for range 16 {
-				engine := &provision.Engine{Store: st, Now: tn.clock.Now}
-				wg.Go(func() {
-					first, err := engine.Once(t.Context(), "acme", "assertion/_1", until)
-					if err != nil {
-						t.Error(err)
-					}
-					if first {
-						mu.Lock()
-						defer mu.Unlock()
-						firsts++
-					}
-				})
-			}
-			wg.Wait()
-			return firsts
-		}
-		if n := use(); n != 1 {
-			t.Errorf("%d were told to be first", n)
-		}
-		tn.clock.add(time.Minute - time.Millisecond)
-		if n := use(); n != 0 {
-			t.Errorf("%d were told to be first before the key expired", n)
-		}
-		tn.clock.add(time.Millisecond)
-		until = until.Add(time.Minute)
-		if n := use(); n != 1 {
-			t.Errorf("%d were told to be first after the key expired", n)
-		}
-		kept := func() (n int) {
-			t.Helper()
-			if err := provision.PruneOnce(tn.engine, t.Context(), "acme"); err != nil {
-				t.Fatal(err)
-			}
-			err := st.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
-				keys, err := r.Records("once", "", 0)
-				n = len(keys)
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-		if n := kept(); n != 1 {
-			t.Errorf("%d keys are kept whose time has not passed, want 1", n)
-		}
-		tn.clock.add(time.Minute)
-		if n := kept(); n != 0 {
-			t.Errorf("%d keys are kept whose time has passed", n)
-		}
-	})
-}
-
 // TestLoginContent compares what a login stores with what SCIM would store of
 // the same user and group: same document, same keys.
 func TestLoginContent(t *testing.T) {

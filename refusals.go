@@ -15,7 +15,7 @@ type Refusal struct {
 	Count   int       `json:"count"`
 }
 
-// Refusals returns what [Engine.CountRefusal] counted for a connection since a
+// Refusals returns what [Plumbing.CountRefusal] counted for a connection since a
 // time, in order of minute, address and cause; what other processes have counted
 // in the last ten seconds may be missing. The connection "" has the refusals that
 // belong to no connection that exists, such as those of unknown credentials; any
@@ -30,27 +30,6 @@ func (e *Engine) Refusals(ctx context.Context, connection string, since time.Tim
 		out = append(out, Refusal(row))
 	}
 	return out, nil
-}
-
-// CountRefusal counts a request that was refused before it could change
-// anything: by connection, minute, address and cause. It returns at once;
-// [Engine.Run] stores the counts every ten seconds and keeps them for 30 days.
-// They are not events: a host hears nothing of them.
-//
-// Connection is the one that the request was for, as far as that is known; it may
-// be text of the client. Counts of one that does not exist are kept with those of
-// "": its name is never stored. Address is an IP address, with or without a port;
-// other text counts as no address. Cause is a code of the caller's own, never text
-// of the client: 1 to 40 letters, digits, "_", "-" or "."; anything else counts as
-// "other".
-//
-// For each connection at most 100 addresses and causes a minute, and 5,000 a
-// day, are told apart.
-func (e *Engine) CountRefusal(connection, address, cause string) {
-	if !isConnectionID(connection) {
-		connection = ""
-	}
-	e.requestLog().Count(connection, address, cause)
 }
 
 func (e *Engine) requestLog() *requestlog.Log {

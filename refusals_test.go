@@ -34,9 +34,9 @@ func TestRefusals(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		at := tn.lastEvent()
-		tn.engine.CountRefusal("acme", "192.0.2.1:443", "unauthenticated")
-		tn.engine.CountRefusal("no id", "192.0.2.1", "forbidden")
-		tn.engine.CountRefusal("nobody", "192.0.2.1", "forbidden")
+		tn.engine.Plumbing().CountRefusal("acme", "192.0.2.1:443", "unauthenticated")
+		tn.engine.Plumbing().CountRefusal("no id", "192.0.2.1", "forbidden")
+		tn.engine.Plumbing().CountRefusal("nobody", "192.0.2.1", "forbidden")
 		if diff := cmp.Diff([]string{"03:04 192.0.2.1 unauthenticated 1"}, refusals(t, tn.engine, "acme")); diff != "" {
 			t.Errorf("of acme (-want +got):\n%s", diff)
 		}
@@ -59,8 +59,8 @@ func TestRunStoresRefusals(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- tn.engine.Run(ctx) }()
-	tn.engine.CountRefusal("acme", "192.0.2.1", "a")
-	tn.engine.CountRefusal("gone", "192.0.2.1", "a")
+	tn.engine.Plumbing().CountRefusal("acme", "192.0.2.1", "a")
+	tn.engine.Plumbing().CountRefusal("gone", "192.0.2.1", "a")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run ended with %v", err)

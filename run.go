@@ -26,7 +26,7 @@ const pruneBatch = 10_000
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, removes events older than [Engine.Retention], and
-// stores what [Engine.CountRefusal] counted, also before it ends. It logs what
+// stores what [Plumbing.CountRefusal] counted, also before it ends. It logs what
 // fails and tries again. It returns ctx.Err().
 //
 // A host calls Run once, in a goroutine of its own.

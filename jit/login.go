@@ -36,7 +36,7 @@ type LoginHandler struct {
 	OnDenied func(w http.ResponseWriter, r *http.Request, denial *Denial)
 
 	// Address returns the IP address of a client, by which refusals are counted
-	// ([provision.Engine.CountRefusal]); nil takes that of the connection. Set
+	// ([provision.Plumbing.CountRefusal]); nil takes that of the connection. Set
 	// it behind a proxy.
 	Address func(*http.Request) string
 
@@ -124,7 +124,7 @@ func (h *LoginHandler) count(r *http.Request, connection string, d *Denial) {
 	if h.Address != nil {
 		address = h.Address(r)
 	}
-	h.Engine.CountRefusal(connection, address, "login."+d.Code)
+	h.Engine.Plumbing().CountRefusal(connection, address, "login."+d.Code)
 }
 
 // How many bytes of a cause are logged. Whoever sends a message decides how long

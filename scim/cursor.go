@@ -44,7 +44,7 @@ func (x *exchange) readCursor(q *store.Query) (bool, error) {
 	if err != nil {
 		return false, errInvalidCursor
 	}
-	payload, err := x.handler.Engine.Verify(x.request.Context(), "scim cursor", sealed)
+	payload, err := x.handler.Engine.Plumbing().Verify(x.request.Context(), "scim cursor", sealed)
 	if errors.Is(err, provision.ErrSignature) {
 		return false, errInvalidCursor
 	}
@@ -110,7 +110,7 @@ func (x *exchange) seal(q *store.Query, r *store.Resource, backward bool) (strin
 	if err != nil {
 		return "", err
 	}
-	sealed, err := x.handler.Engine.Sign(x.request.Context(), "scim cursor", payload)
+	sealed, err := x.handler.Engine.Plumbing().Sign(x.request.Context(), "scim cursor", payload)
 	if err != nil {
 		return "", err
 	}

@@ -48,7 +48,7 @@ type Handler struct {
 	Authenticate func(*http.Request) (Principal, error)
 
 	// Address returns the address of the client that sent a request, which
-	// refusals ([provision.Engine.CountRefusal]) and failed authentications are
+	// refusals ([provision.Plumbing.CountRefusal]) and failed authentications are
 	// counted by. Of the latter, from the tenth in a minute they are
 	// answered with 429. A request with a valid credential always passes, and one
 	// without an Authorization header does not count. Nil takes

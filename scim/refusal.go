@@ -6,7 +6,7 @@ import (
 )
 
 // The causes by which refusals are counted, beside the scimTypes and the status
-// codes; see [provision.Engine.CountRefusal].
+// codes; see [provision.Plumbing.CountRefusal].
 const (
 	causeUnauthenticated   = "unauthenticated"   // 401
 	causeForbidden         = "forbidden"         // 403
@@ -33,7 +33,7 @@ func (h *Handler) countRefusal(x *exchange, e *Error) {
 	}
 	foreign := x.tenant != "" && x.tenant != connection
 	if cause := refusalCause(e, x.principal.Connection != "", foreign); cause != "" {
-		h.Engine.CountRefusal(connection, h.address(x.request), cause)
+		h.Engine.Plumbing().CountRefusal(connection, h.address(x.request), cause)
 	}
 }
 

@@ -142,10 +142,10 @@ func setUp(ctx context.Context, engine *provision.Engine) (token string, err err
 	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
 		return "", err
 	}
-	if token, err = engine.NewToken(); err != nil {
+	if err := engine.RevokeCredentials(ctx, connection, operator); err != nil {
 		return "", err
 	}
-	_, err = engine.SetCredential(ctx, connection, provision.Secret{Token: token}, time.Time{}, operator)
+	token, _, err = engine.IssueToken(ctx, connection, time.Time{}, operator)
 	return token, err
 }
 

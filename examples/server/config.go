@@ -221,13 +221,13 @@ func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken
 }
 
 func (c *config) applyDemo(ctx context.Context, engine *provision.Engine, actor provision.Actor) (token string, err error) {
-	if token, err = engine.NewToken(); err != nil {
-		return "", err
-	}
 	if _, err := engine.SaveConnection(ctx, *c.demo, actor); err != nil {
 		return "", err
 	}
-	_, err = engine.SetCredential(ctx, c.demo.ID, provision.Secret{Token: token}, time.Time{}, actor)
+	if err := engine.RevokeCredentials(ctx, c.demo.ID, actor); err != nil { // of earlier starts
+		return "", err
+	}
+	token, _, err = engine.IssueToken(ctx, c.demo.ID, time.Time{}, actor)
 	return token, err
 }
 

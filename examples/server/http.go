@@ -105,7 +105,7 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		sum := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(sum[:], o.token[:]) != 1 {
-			o.engine.CountRefusal("", r.RemoteAddr, "operatorToken")
+			o.engine.Plumbing().CountRefusal("", r.RemoteAddr, "operatorToken")
 			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
 			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong"})
 			return

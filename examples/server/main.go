@@ -191,7 +191,7 @@ func serve(ctx context.Context, o options, config *config, engine *provision.Eng
 // else that may fail.
 func (s *site) prepare(ctx context.Context, o options, config *config, engine *provision.Engine, address string) (err error) {
 	if s.operatorToken == "" {
-		if s.operatorToken, err = engine.NewToken(); err != nil {
+		if s.operatorToken, err = engine.Plumbing().NewToken(); err != nil {
 			return err
 		}
 	}

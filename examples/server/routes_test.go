@@ -303,7 +303,7 @@ func (m *mounted) fillGate(token string) (account, group string) {
 	if err := gate.RegisterGroups(ctx, provision.HostGroup{ID: "17", Name: "zebra"}); err != nil {
 		m.t.Fatal(err)
 	}
-	m.engine.CountRefusal("gate", "192.0.2.1", "zebra")
+	m.engine.Plumbing().CountRefusal("gate", "192.0.2.1", "zebra")
 	list, err := gate.Accounts(ctx, store.AccountQuery{Limit: 1})
 	if err != nil {
 		m.t.Fatal(err)

@@ -99,7 +99,7 @@ func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte,
 }
 
 func (h *Handler) once(r *http.Request, sp *ServiceProvider, key string, until time.Time) error {
-	first, err := h.Engine.Once(r.Context(), sp.connection, key, until)
+	first, err := h.Engine.Plumbing().Once(r.Context(), sp.connection, key, until)
 	if err != nil {
 		return err
 	}

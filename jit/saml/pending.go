@@ -46,7 +46,7 @@ func (h *Handler) cookie(ctx context.Context, sp *ServiceProvider, p pending) (*
 	if err != nil {
 		return nil, err
 	}
-	signed, err := h.Engine.Sign(ctx, sp.purpose(), payload)
+	signed, err := h.Engine.Plumbing().Sign(ctx, sp.purpose(), payload)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider) (open []pendin
 			stale = append(stale, c.Name)
 			continue
 		}
-		payload, err := h.Engine.Verify(r.Context(), sp.purpose(), signed)
+		payload, err := h.Engine.Plumbing().Verify(r.Context(), sp.purpose(), signed)
 		var p pending
 		switch {
 		case errors.Is(err, provision.ErrSignature):

@@ -1,0 +1,174 @@
+package provision
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/store"
+)
+
+// Plumbing is what a handler of a protocol needs of an Engine beside its
+// operations: a replay cache, signatures, a count of refusals. The packages scim,
+// jit and jit/saml are built on it, and so is whoever writes another way in. A
+// host that mounts those needs none of it.
+//
+// Get it from [Engine.Plumbing]. It is safe for concurrent use.
+type Plumbing struct{ engine *Engine }
+
+// Plumbing returns what handlers of protocols are built on.
+func (e *Engine) Plumbing() Plumbing { return Plumbing{e} }
+
+// NewToken makes a random text of 256 bits that begins with [TokenPrefix]. For a
+// credential of a connection see [Engine.IssueToken].
+func (p Plumbing) NewToken() (string, error) {
+	t, err := p.engine.random(32)
+	return TokenPrefix + t, err
+}
+
+// Once reports whether key is used for the first time: of all calls with it
+// until the moment given, on every replica, exactly one is told true. It is what
+// replay caches are made of. The key may have any length; [Engine.Run] removes
+// keys whose time has passed.
+//
+// The time is compared with [Engine.Now]: whoever checks an expiry of its own
+// keeps the key at least as long.
+func (p Plumbing) Once(ctx context.Context, connection, key string, until time.Time) (first bool, err error) {
+	sum := sha256.Sum256([]byte(key))
+	err = p.engine.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+		first = false
+		used, err := records.Once.Load(tx, hex.EncodeToString(sum[:]))
+		if err != nil || used.Stored() && p.engine.now().Before(used.Expires) {
+			return err
+		}
+		used.Expires = until.UTC()
+		if err := records.Once.Save(tx, &used); err != nil {
+			return err
+		}
+		first = true
+		return nil
+	})
+	return first && err == nil, err
+}
+
+// pruneOnce removes the keys of a connection whose time has passed.
+func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
+	if used, err := records.Once.Any(ctx, e.Store, connection); err != nil || !used {
+		return err
+	}
+	return e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+		_, err := records.Once.Prune(tx, e.now())
+		return err
+	})
+}
+
+// CountRefusal counts a request that was refused before it could change
+// anything: by connection, minute, address and cause. It returns at once;
+// [Engine.Run] stores the counts every ten seconds and keeps them for 30 days,
+// and [Engine.Refusals] reads them. They are not events: a host hears nothing of
+// them.
+//
+// Connection is the one that the request was for, as far as that is known; it may
+// be text of the client. Counts of one that does not exist are kept with those of
+// "": its name is never stored. Address is an IP address, with or without a port;
+// other text counts as no address. Cause is a code of the caller's own, never text
+// of the client: 1 to 40 letters, digits, "_", "-" or "."; anything else counts as
+// "other".
+//
+// For each connection at most 100 addresses and causes a minute, and 5,000 a
+// day, are told apart.
+func (p Plumbing) CountRefusal(connection, address, cause string) {
+	if !isConnectionID(connection) {
+		connection = "" // no connection has the name, which may have any length
+	}
+	p.engine.requestLog().Count(connection, address, cause)
+}
+
+// ErrSignature says that something was not signed by [Plumbing.Sign] of this
+// store.
+var ErrSignature = errors.New("provision: the signature is not valid")
+
+const (
+	signatureLength = 16
+	signingKeySize  = 32
+)
+
+// signingKey keeps the key of the store in memory.
+type signingKey struct {
+	mu  sync.Mutex
+	key []byte
+}
+
+// Sign returns payload with a signature that [Plumbing.Verify] of every engine on
+// the same store accepts for the same purpose. The payload stays readable.
+func (p Plumbing) Sign(ctx context.Context, purpose string, payload []byte) ([]byte, error) {
+	key, err := p.engine.loadSigningKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(signature(key, purpose, payload), payload...), nil
+}
+
+// Verify returns the payload that [Plumbing.Sign] signed for a purpose, or
+// [ErrSignature].
+func (p Plumbing) Verify(ctx context.Context, purpose string, signed []byte) ([]byte, error) {
+	key, err := p.engine.loadSigningKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(signed) < signatureLength {
+		return nil, ErrSignature
+	}
+	payload := signed[signatureLength:]
+	if !hmac.Equal(signed[:signatureLength], signature(key, purpose, payload)) {
+		return nil, ErrSignature
+	}
+	return payload, nil
+}
+
+func signature(key []byte, purpose string, payload []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	_, _ = io.WriteString(mac, purpose+"\x00") // a hash does not fail
+	_, _ = mac.Write(payload)
+	return mac.Sum(nil)[:signatureLength]
+}
+
+// loadSigningKey returns the key of the store, which the first engine that
+// needs it makes.
+func (e *Engine) loadSigningKey(ctx context.Context) ([]byte, error) {
+	e.signing.mu.Lock()
+	defer e.signing.mu.Unlock()
+	if e.signing.key != nil {
+		return e.signing.key, nil
+	}
+	fresh, err := e.randomBytes(signingKeySize)
+	if err != nil {
+		return nil, err
+	}
+	var key []byte
+	err = e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+		stored, err := records.SigningKey.Load(tx, "")
+		if err != nil {
+			return err
+		}
+		if !stored.Stored() {
+			stored.Value = fresh
+			if err := records.SigningKey.Save(tx, &stored); err != nil {
+				return err
+			}
+		}
+		key = stored.Value
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.signing.key = key
+	return key, nil
+}

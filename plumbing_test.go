@@ -1,0 +1,98 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/store"
+)
+
+func TestSign(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		a, b := &provision.Engine{Store: st}, &provision.Engine{Store: st}
+		signed, err := a.Plumbing().Sign(t.Context(), "one", []byte("payload"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := b.Plumbing().Verify(t.Context(), "one", signed); err != nil || string(got) != "payload" {
+			t.Errorf("another engine on the store reads %q, %v", got, err)
+		}
+		forged := append([]byte{}, signed...)
+		forged[len(forged)-1] ^= 1
+		for name, bad := range map[string][]byte{"another payload": forged, "cut": signed[:10], "empty": nil} {
+			if _, err := b.Plumbing().Verify(t.Context(), "one", bad); !errors.Is(err, provision.ErrSignature) {
+				t.Errorf("%s: %v, want ErrSignature", name, err)
+			}
+		}
+		if _, err := b.Plumbing().Verify(t.Context(), "two", signed); !errors.Is(err, provision.ErrSignature) {
+			t.Errorf("another purpose: %v, want ErrSignature", err)
+		}
+	})
+}
+
+// TestOnce uses one key from two engines at the same time, and again later.
+func TestOnce(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		until := tn.clock.Now().Add(time.Minute)
+		use := func() int {
+			var mu sync.Mutex
+			var wg sync.WaitGroup
+			firsts := 0
+			for range 16 {
+				engine := &provision.Engine{Store: st, Now: tn.clock.Now}
+				wg.Go(func() {
+					first, err := engine.Plumbing().Once(t.Context(), "acme", "assertion/_1", until)
+					if err != nil {
+						t.Error(err)
+					}
+					if first {
+						mu.Lock()
+						defer mu.Unlock()
+						firsts++
+					}
+				})
+			}
+			wg.Wait()
+			return firsts
+		}
+		if n := use(); n != 1 {
+			t.Errorf("%d were told to be first", n)
+		}
+		tn.clock.add(time.Minute - time.Millisecond)
+		if n := use(); n != 0 {
+			t.Errorf("%d were told to be first before the key expired", n)
+		}
+		tn.clock.add(time.Millisecond)
+		until = until.Add(time.Minute)
+		if n := use(); n != 1 {
+			t.Errorf("%d were told to be first after the key expired", n)
+		}
+		kept := func() (n int) {
+			t.Helper()
+			if err := provision.PruneOnce(tn.engine, t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			err := st.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
+				keys, err := r.Records("once", "", 0)
+				n = len(keys)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		if n := kept(); n != 1 {
+			t.Errorf("%d keys are kept whose time has not passed, want 1", n)
+		}
+		tn.clock.add(time.Minute)
+		if n := kept(); n != 0 {
+			t.Errorf("%d keys are kept whose time has passed", n)
+		}
+	})
+}
