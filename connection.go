@@ -51,8 +51,6 @@ type Connection struct {
 	Version int64 `json:"-"`
 }
 
-const recordConnection, recordCredential = "connection", "credential"
-
 // Clone returns a copy of c that shares no memory with it.
 func (c Connection) Clone() Connection {
 	c.Policy = c.Policy.Clone()

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -80,17 +80,17 @@ type Credential struct {
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 }
 
-func (c *Credential) expired(now time.Time) bool {
-	return !c.Expires.IsZero() && !now.Before(c.Expires)
+// credentialOf returns what a host may know of a stored credential.
+func credentialOf(c records.StoredCredential) Credential {
+	return Credential{
+		ID: c.ID, Connection: c.Connection, Method: c.Method,
+		Created: c.Created, Expires: c.Expires, LastUsed: c.LastUsed,
+	}
 }
 
-type storedCredential struct {
-	Credential
-	Hash    string `json:"hash"`
-	Noticed int    `json:"noticed,omitempty"` // the last notice of expiry, in days before
-
-	version int64 // of the record
-}
+// DefaultCredentialLifetime is how long a generated credential counts where
+// nobody says otherwise.
+const DefaultCredentialLifetime = 365 * 24 * time.Hour
 
 // SetCredential makes a secret the only credential of a connection: others are
 // revoked at once. Setting the same secret with the same expiry again changes
@@ -98,61 +98,85 @@ type storedCredential struct {
 //
 // The connection must exist. A weak secret is a [*ConnectionError].
 func (e *Engine) SetCredential(ctx context.Context, connection string, secret Secret, expires time.Time, actor Actor) (Credential, error) {
-	if err := secret.check(); err != nil {
-		return Credential{}, &ConnectionError{Connection: connection, Field: "scim", Reason: err.Error()}
+	return e.makeCredential(ctx, connection, secret, expires, actor, credentialTerms{alone: true, known: true})
+}
+
+// IssueToken generates a bearer token for a connection and returns it. This is
+// the only time it can be read: the store keeps its hash. A zero expires means
+// after [DefaultCredentialLifetime].
+//
+// A connection has at most two live credentials. A third is refused with a
+// [*ConnectionError] rather than put in the place of one that may be in use:
+// revoke one of them first. Credentials that have expired, and passwords, since
+// a connection has one method at a time, are revoked at once.
+//
+// The connection must have been saved, or the error is [ErrNotFound].
+func (e *Engine) IssueToken(ctx context.Context, connection string, expires time.Time, actor Actor) (token string, _ Credential, err error) {
+	return e.generateCredential(ctx, connection, func(text string) Secret { return Secret{Token: text} }, expires, actor)
+}
+
+// IssueBasic is [Engine.IssueToken] for HTTP Basic: it generates a password for
+// a user name, and revokes the tokens of the connection.
+func (e *Engine) IssueBasic(ctx context.Context, connection, userName string, expires time.Time, actor Actor) (password string, _ Credential, err error) {
+	secret := func(text string) Secret { return Secret{UserName: userName, Password: text} }
+	return e.generateCredential(ctx, connection, secret, expires, actor)
+}
+
+// generateCredential makes a credential of a random text, which it returns.
+func (e *Engine) generateCredential(ctx context.Context, connection string, secret func(text string) Secret, expires time.Time, actor Actor) (string, Credential, error) {
+	text, err := e.Plumbing().NewToken()
+	if err != nil {
+		return "", Credential{}, err
 	}
+	cred, err := e.makeCredential(ctx, connection, secret(text), expires, actor, credentialTerms{ends: true})
+	if err != nil {
+		return "", Credential{}, err
+	}
+	return text, cred, nil
+}
+
+// makeCredential claims a secret for a connection, lists the credential there,
+// and releases the secrets that this has revoked; or the claim, where it failed.
+func (e *Engine) makeCredential(ctx context.Context, connection string, secret Secret, expires time.Time, actor Actor, terms credentialTerms) (Credential, error) {
 	made, err := e.newCredential(connection, secret, expires)
 	if err != nil {
 		return Credential{}, err
 	}
-	cred := made
-	if err := e.claimSecret(ctx, cred.Hash, connection); err != nil {
+	if err := e.claimSecret(ctx, made.Hash, connection); err != nil {
 		return Credential{}, err
 	}
-	var revoked []storedCredential
-	same := false
-	err = e.update(ctx, connection, actor, func(c *change) error {
-		cred, revoked, same = made, nil, false
-		live, err := liveCredentials(c.tx)
-		if err != nil {
-			return err
-		}
-		for _, old := range live {
-			if old.Hash == cred.Hash && old.Expires.Equal(cred.Expires) {
-				cred, same = old, true
-				continue
-			}
-			revoked = append(revoked, old)
-		}
-		if err := c.revoke(revoked); err != nil || same {
-			return err
-		}
-		cred.Created = c.now
-		return c.createCredential(cred)
+	var placed records.StoredCredential
+	var revoked []string
+	err = e.updateCredentials(ctx, connection, actor, func(b *credentialBook) (err error) {
+		placed, revoked, err = b.place(made, terms)
+		return err
 	})
 	if err != nil {
+		e.releaseSecrets(ctx, connection, made.Hash)
 		return Credential{}, err
 	}
-	if !same {
-		// Another process may have released the reservation before the
-		// credential was listed; from now on it sees the new version and leaves
-		// it alone.
-		if err := e.claimSecret(ctx, cred.Hash, connection); err != nil {
+	e.releaseSecrets(ctx, connection, revoked...)
+	if terms.known && placed.ID == made.ID {
+		// Another process may have released the claim before the credential was
+		// listed. From now on it sees the new version and leaves it alone.
+		if err := e.claimSecret(ctx, made.Hash, connection); err != nil {
 			return Credential{}, err
 		}
 	}
-	return cred.Credential, e.releaseSecrets(ctx, connection, revoked, cred.Hash)
+	return credentialOf(placed), nil
 }
 
-// newCredential returns what is known of a secret, under a new id.
-func (e *Engine) newCredential(connection string, secret Secret, expires time.Time) (storedCredential, error) {
+// newCredential returns what is kept of a secret, under a new id.
+func (e *Engine) newCredential(connection string, secret Secret, expires time.Time) (records.StoredCredential, error) {
+	if err := secret.check(); err != nil {
+		return records.StoredCredential{}, &ConnectionError{Connection: connection, Field: "scim", Reason: err.Error()}
+	}
 	id, err := e.newID()
 	if err != nil {
-		return storedCredential{}, err
+		return records.StoredCredential{}, err
 	}
 	sum := secret.hash()
-	cred := storedCredential{Hash: hex.EncodeToString(sum[:])}
-	cred.ID, cred.Connection, cred.Method = id, connection, methodBasic
+	cred := records.StoredCredential{ID: id, Connection: connection, Method: methodBasic, Hash: hex.EncodeToString(sum[:])}
 	if secret.Token != "" {
 		cred.Method = methodToken
 	}
@@ -162,164 +186,83 @@ func (e *Engine) newCredential(connection string, secret Secret, expires time.Ti
 	return cred, nil
 }
 
-// RevokeCredentials revokes all credentials of a connection at once.
-func (e *Engine) RevokeCredentials(ctx context.Context, connection string, actor Actor) error {
-	var revoked []storedCredential
-	err := e.update(ctx, connection, actor, func(c *change) error {
-		var err error
-		if revoked, err = liveCredentials(c.tx); err != nil {
+// Credentials returns the credentials of a connection, expired ones included,
+// oldest first, or [ErrNotFound] for an unknown connection.
+func (e *Engine) Credentials(ctx context.Context, connection string) ([]Credential, error) {
+	if connection == store.Global {
+		return nil, ErrNotFound
+	}
+	var all []storedCredential
+	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		_, err := e.connections.load(connection, r)
+		if err != nil {
 			return err
 		}
-		return c.revoke(revoked)
-	})
-	if err != nil {
+		all, err = records.Credential.List(r, "", 0)
 		return err
-	}
-	return e.releaseSecrets(ctx, connection, revoked, "")
-}
-
-func liveCredentials(r store.RecordReader) ([]storedCredential, error) {
-	recs, err := r.Records(recordCredential, "", 0)
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]storedCredential, len(recs))
-	for i, rec := range recs {
-		if err := json.Unmarshal(rec.Value, &out[i]); err != nil {
-			return nil, fmt.Errorf("provision: stored credential: %w", err)
+	out := make([]Credential, len(all))
+	for i, stored := range all {
+		out[i] = credentialOf(stored.Value)
+		if at := e.credentials.lastUsed(connection, out[i].ID); at.After(out[i].LastUsed) {
+			out[i].LastUsed = at
 		}
-		out[i].version = rec.Version
 	}
+	slices.SortStableFunc(out, func(a, b Credential) int { return a.Created.Compare(b.Created) })
 	return out, nil
 }
 
-// createCredential stores a new credential, with its event.
-func (c *change) createCredential(cred storedCredential) error {
-	cred.Noticed = cred.notice(c.now)
-	if err := c.putCredential(cred); err != nil {
+// ExtendCredential changes when a credential expires, and not its secret. A zero
+// until means [DefaultCredentialLifetime] from now; an earlier time than before
+// ends an overlap by date. A credential that has expired counts again.
+//
+// An unknown credential is [ErrNotFound], a time that has passed is a
+// [*ConnectionError].
+func (e *Engine) ExtendCredential(ctx context.Context, connection, id string, until time.Time, actor Actor) (Credential, error) {
+	var cred records.StoredCredential
+	err := e.updateCredentials(ctx, connection, actor, func(b *credentialBook) (err error) {
+		cred, err = b.extend(id, until)
 		return err
-	}
-	return c.append(cred.event(store.CredentialCreated))
-}
-
-// putCredential stores a credential, new or changed.
-func (c *change) putCredential(cred storedCredential) error {
-	value, err := json.Marshal(cred)
+	})
 	if err != nil {
-		return err
+		return Credential{}, err
 	}
-	return c.tx.PutRecord(&store.Record{Kind: recordCredential, Key: cred.ID, Value: value, Version: cred.version})
-}
-
-// event returns an event about the credential.
-func (c *Credential) event(typ store.EventType, changes ...store.Change) *store.Event {
-	return &store.Event{Type: typ, Resource: &store.ResourceRef{Type: "Credential", ID: c.ID}, Changes: changes}
-}
-
-func (c *change) revoke(creds []storedCredential) error {
-	for _, cred := range creds {
-		if err := c.tx.DeleteRecord(recordCredential, cred.ID, 0); err != nil {
-			return err
-		}
-		if err := c.append(cred.event(store.CredentialRevoked)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// claimSecret reserves a secret for a connection that exists: no two connections
-// may use the same. The reservation alone lets nobody in, since a credential
-// counts only when the connection lists it too. So one whose connection does not
-// list the secret, because it failed or ended in between, is free to take.
-func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error {
-	if _, err := e.connection(ctx, connection); err != nil {
-		return err
-	}
-	holder, _, err := e.secretHolder(ctx, hash)
-	if err != nil {
-		return err
-	}
-	if holder != "" && holder != connection {
-		used, err := e.lists(ctx, holder, hash)
-		if err != nil {
-			return err
-		}
-		if used {
-			return &ConnectionError{Connection: connection, Field: "scim", Reason: "another connection uses the same secret"}
-		}
-	}
-	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
-		rec, err := tx.Record(recordCredential, hash)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			rec = &store.Record{Kind: recordCredential, Key: hash}
-		case err != nil:
-			return err
-		case string(rec.Value) != holder && string(rec.Value) != connection:
-			return store.ErrVersion // somebody else took it meanwhile
-		}
-		return tx.PutRecord(&store.Record{Kind: recordCredential, Key: hash, Value: []byte(connection), Version: rec.Version})
-	})
-}
-
-// secretHolder returns the connection that reserved a secret, or "", and the
-// version of the reservation.
-func (e *Engine) secretHolder(ctx context.Context, hash string) (holder string, version int64, err error) {
-	err = e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
-		rec, err := r.Record(recordCredential, hash)
-		if err != nil {
-			return err
-		}
-		holder, version = string(rec.Value), rec.Version
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return "", 0, nil
-	}
-	return holder, version, err
-}
-
-// lists reports whether a connection has a credential with a secret.
-func (e *Engine) lists(ctx context.Context, connection, hash string) (bool, error) {
-	found := false
-	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		live, err := liveCredentials(r)
-		found = slices.ContainsFunc(live, func(c storedCredential) bool { return c.Hash == hash })
-		return err
-	})
-	return found, err
-}
-
-// releaseSecrets forgets the reservations of revoked credentials, but for those
-// that the connection uses again and those that are another one's by now.
-func (e *Engine) releaseSecrets(ctx context.Context, connection string, revoked []storedCredential, keep string) error {
 	e.credentials.forget(connection)
-	for _, old := range revoked {
-		if old.Hash == keep {
-			continue
-		}
-		if err := e.releaseSecret(ctx, connection, old.Hash); err != nil {
-			return err
-		}
-	}
-	return nil
+	return credentialOf(cred), nil
 }
 
-func (e *Engine) releaseSecret(ctx context.Context, connection, hash string) error {
-	holder, version, err := e.secretHolder(ctx, hash)
-	if err != nil || holder != connection {
-		return err
-	}
-	// The version is older than this look, so a claim after it keeps the record.
-	if used, err := e.lists(ctx, connection, hash); used || err != nil {
-		return err
-	}
-	err = e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
-		return tx.DeleteRecord(recordCredential, hash, version)
+// RevokeCredentials revokes all credentials of a connection at once.
+func (e *Engine) RevokeCredentials(ctx context.Context, connection string, actor Actor) error {
+	return e.revokeCredentials(ctx, connection, actor, (*credentialBook).all)
+}
+
+// RevokeCredential revokes one credential at once, on every replica: see
+// [Engine.Exclusive]. An unknown one, or one of another connection, is
+// [ErrNotFound].
+func (e *Engine) RevokeCredential(ctx context.Context, connection, id string, actor Actor) error {
+	return e.revokeCredentials(ctx, connection, actor, func(b *credentialBook) ([]storedCredential, error) {
+		cred, err := records.Credential.Find(b.tx, id)
+		return []storedCredential{cred}, err
 	})
-	if errors.Is(err, store.ErrVersion) || errors.Is(err, store.ErrNotFound) {
-		return nil
+}
+
+// revokeCredentials revokes those credentials of a connection that which
+// returns.
+func (e *Engine) revokeCredentials(ctx context.Context, connection string, actor Actor, which func(*credentialBook) ([]storedCredential, error)) error {
+	var revoked []string
+	err := e.updateCredentials(ctx, connection, actor, func(b *credentialBook) error {
+		creds, err := which(b)
+		if err == nil {
+			revoked, err = b.revoke(creds)
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	e.releaseSecrets(ctx, connection, revoked...)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -53,11 +54,11 @@ func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, e
 	}
 	same := false
 	err := e.Store.View(ctx, entry.connection.ID, func(_ context.Context, r store.Reader) error {
-		cred, err := r.Record(recordCredential, entry.credential.ID)
+		cred, err := records.Credential.Raw(r, entry.credential.ID)
 		if err != nil {
 			return err
 		}
-		conn, err := r.Record(recordConnection, "")
+		conn, err := records.Connection.Raw(r, "")
 		if err != nil {
 			return err
 		}
@@ -72,36 +73,28 @@ func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, e
 
 func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*credentialEntry, error) {
 	hash := hex.EncodeToString(sum[:])
-	var connection string
-	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
-		rec, err := r.Record(recordCredential, hash)
-		if err != nil {
-			return err
-		}
-		connection = string(rec.Value)
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, ErrUnauthenticated
-	}
+	claim, err := records.Secret.View(ctx, e.Store, store.Global, hash)
 	if err != nil {
 		return nil, err
 	}
+	if !claim.Stored() {
+		return nil, ErrUnauthenticated
+	}
 	var entry *credentialEntry
-	err = e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		conn, err := e.connections.load(connection, r)
+	err = e.Store.View(ctx, claim.Value, func(_ context.Context, r store.Reader) error {
+		conn, err := e.connections.load(claim.Value, r)
 		if err != nil {
 			return err
 		}
-		live, err := liveCredentials(r)
+		all, err := records.Credential.List(r, "", 0)
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(live, func(c storedCredential) bool { return c.Hash == hash })
+		i := slices.IndexFunc(all, func(c storedCredential) bool { return c.Value.Hash == hash })
 		if i < 0 {
 			return ErrUnauthenticated
 		}
-		entry = &credentialEntry{credential: live[i].Credential, version: live[i].version, connection: conn}
+		entry = &credentialEntry{credential: credentialOf(all[i].Value), version: all[i].Version, connection: conn}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -132,7 +125,7 @@ type credentialEntry struct {
 const credentialTTL = time.Second
 
 func (c *credentialEntry) check(now time.Time) error {
-	if c.credential.expired(now) || c.connection.Disabled {
+	if hasExpired(c.credential.Expires, now) || c.connection.Disabled {
 		return ErrUnauthenticated
 	}
 	return nil
@@ -212,4 +205,42 @@ func (cc *credentialCache) lastUsed(connection, id string) time.Time {
 	cc.mu.RLock()
 	defer cc.mu.RUnlock()
 	return cc.used[connection][id]
+}
+
+// credentialInterval is how often the credentials of a connection are looked
+// after, and how much later a use must be to be written.
+const credentialInterval = time.Minute
+
+// tendCredentials appends an event 30, 7 and 1 days before a credential of a
+// connection expires, each once, and writes when credentials were last used. Of
+// several notices that are late only the last is sent; a credential that was set
+// to expire sooner than a notice never has that notice.
+//
+// Replicas may do it at the same time. Without anything to do it only reads.
+func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
+	used := e.credentials.takeUsed(connection)
+	due := false
+	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		conn, err := e.connections.load(connection, r)
+		if err != nil || conn.Disabled {
+			return err
+		}
+		all, err := records.Credential.List(r, "", 0)
+		for i := range all {
+			due = due || tendCredential(&all[i].Value, e.now(), used[all[i].Key])
+		}
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil && due {
+		err = e.updateCredentials(ctx, connection, Actor{Kind: "system"}, func(b *credentialBook) error { return b.tend(used) })
+	}
+	if err != nil {
+		for id, at := range used {
+			e.credentials.use(connection, id, at)
+		}
+	}
+	return err
 }

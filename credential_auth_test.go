@@ -125,6 +125,15 @@ func TestAuthenticateExclusive(t *testing.T) {
 		if got := st.views.Load() - at; got != want {
 			t.Errorf("exclusive %t: ten requests cost %d views, want %d", exclusive, got, want)
 		}
+		for _, lifetime := range []time.Duration{time.Millisecond, time.Hour} {
+			if _, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, tn.clock.Now().Add(lifetime), tester); err != nil {
+				t.Fatal(err)
+			}
+			tn.clock.add(time.Millisecond)
+			if want := lifetime > time.Millisecond; accepted() != want {
+				t.Errorf("exclusive %t: accepted %t a millisecond after it was set to expire in %v", exclusive, !want, lifetime)
+			}
+		}
 		if err := tn.engine.RevokeCredential(t.Context(), "acme", cred.ID, tester); err != nil {
 			t.Fatal(err)
 		}

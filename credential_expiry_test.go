@@ -18,7 +18,7 @@ const oneDay = 24 * time.Hour
 // sequence.
 func (tn *tenant) notices(after int64) []int {
 	tn.t.Helper()
-	if err := provision.ExpireCredentials(tn.engine, tn.t.Context(), "acme"); err != nil {
+	if err := provision.TendCredentials(tn.engine, tn.t.Context(), "acme"); err != nil {
 		tn.t.Fatal(err)
 	}
 	list, err := tn.dir.Events(tn.t.Context(), after, 0)
@@ -142,7 +142,7 @@ func TestExpiryNoticesOfDisabledConnection(t *testing.T) {
 		if got := tn.notices(at); len(got) != 0 {
 			t.Errorf("notices %v of a connection that is closed", got)
 		}
-		if err := provision.ExpireCredentials(tn.engine, t.Context(), "nobody"); err != nil {
+		if err := provision.TendCredentials(tn.engine, t.Context(), "nobody"); err != nil {
 			t.Errorf("an unknown connection: %v", err)
 		}
 	})
@@ -199,11 +199,11 @@ func TestLastUsedOfBrokenStore(t *testing.T) {
 		if !tn.accepted(secret) {
 			t.Error("the token was refused")
 		}
-		if err := provision.ExpireCredentials(tn.engine, t.Context(), "acme"); !errors.Is(err, broken.err) {
+		if err := provision.TendCredentials(tn.engine, t.Context(), "acme"); !errors.Is(err, broken.err) {
 			t.Errorf("error %v, want %v", err, broken.err)
 		}
 		broken.err = nil
-		if err := provision.ExpireCredentials(tn.engine, t.Context(), "acme"); err != nil {
+		if err := provision.TendCredentials(tn.engine, t.Context(), "acme"); err != nil {
 			t.Fatal(err)
 		}
 		fresh := &provision.Engine{Store: st, Now: tn.clock.Now}

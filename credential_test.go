@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/sqlite"
 )
@@ -199,6 +201,97 @@ func TestConcurrentSetCredential(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A secret is claimed as long as its connection lists it, and no longer.
+func TestClaims(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		later := tn.clock.Now().Add(time.Hour)
+		set := func(expires time.Time) func() error {
+			return func() error {
+				_, err := tn.engine.SetCredential(t.Context(), "acme", provision.Secret{Token: secretText}, expires, tester)
+				return err
+			}
+		}
+		issue := func(expires time.Time) func() error {
+			return func() error {
+				_, _, err := tn.engine.IssueToken(t.Context(), "acme", expires, tester)
+				return err
+			}
+		}
+		for _, step := range []struct {
+			name    string
+			do      func() error
+			refused bool
+			want    int
+		}{
+			{"issue", issue(later), false, 1},
+			{"issue another", issue(later), false, 2},
+			{"issue a third", issue(later), true, 2},
+			{"issue one that has expired", issue(tn.clock.Now()), true, 2},
+			{"set", set(later), false, 1},
+			{"set the same", set(later), false, 1},
+			{"set another end", set(time.Time{}), false, 1},
+			{"issue beside it", issue(later), false, 2},
+			{"revoke one", func() error {
+				return tn.engine.RevokeCredential(t.Context(), "acme", tn.credentials()[0].ID, tester)
+			}, false, 1},
+			{"revoke all", func() error { return tn.engine.RevokeCredentials(t.Context(), "acme", tester) }, false, 0},
+		} {
+			if err := step.do(); (err != nil) != step.refused {
+				t.Errorf("%s: error %v, want one: %t", step.name, err, step.refused)
+			}
+			var claims []records.Entry[string]
+			err := st.View(t.Context(), store.Global, func(_ context.Context, r store.Reader) (err error) {
+				claims, err = records.Secret.List(r, "", 0)
+				return err
+			})
+			if len(claims) != step.want || err != nil {
+				t.Errorf("%s: %d claims, %v; want %d", step.name, len(claims), err, step.want)
+			}
+		}
+	})
+}
+
+// Of two connections that claim one secret at once, one gets it.
+func TestClaimLost(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		secret := provision.Secret{Token: secretText}
+		racing := &overtaken{Store: st}
+		tn := newTenant(t, racing, `{}`)
+		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+			t.Fatal(err)
+		}
+		racing.first = func() {
+			there := &provision.Engine{Store: st, Now: tn.clock.Now}
+			if _, err := there.SetCredential(t.Context(), "other", secret, time.Time{}, tester); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := tn.engine.SetCredential(t.Context(), "acme", secret, time.Time{}, tester); !errors.Is(err, provision.ErrVersion) {
+			t.Errorf("error %v, want ErrVersion", err)
+		}
+		_, conn, err := tn.engine.Authenticate(t.Context(), secret)
+		if err != nil || conn.ID != "other" || len(tn.credentials()) != 0 {
+			t.Errorf("the secret opens %q, %v; want the connection that was first", conn.ID, err)
+		}
+	})
+}
+
+// overtaken is a store on which somebody else does something before the next
+// write.
+type overtaken struct {
+	store.Store
+	first func()
+}
+
+func (o *overtaken) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if first := o.first; first != nil {
+		o.first = nil
+		first()
+	}
+	return o.Store.Update(ctx, scope, fn)
 }
 
 // Setting the same credential again is no news.

@@ -43,3 +43,9 @@ func Lapse(e *Engine, ctx context.Context, connection string) error {
 func PruneOnce(e *Engine, ctx context.Context, connection string) error {
 	return e.pruneOnce(ctx, connection)
 }
+
+// TendCredentials sends the notices of expiry that are due, and writes when
+// credentials were last used.
+func TendCredentials(e *Engine, ctx context.Context, connection string) error {
+	return e.tendCredentials(ctx, connection)
+}

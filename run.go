@@ -64,7 +64,7 @@ func (e *Engine) runConnection(ctx context.Context, id string, last map[string]t
 	}
 	now := e.now()
 	e.runTasks(ctx, id, last, []task{
-		{"looking after credentials", credentialInterval, func() error { return e.expireCredentials(ctx, id) }},
+		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
 		{"deleting accounts", deletionInterval, func() error { return e.deleteDue(ctx, id) }},
 		{"withdrawing lapsed rights", lapseInterval, func() error { return e.lapse(ctx, id) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
