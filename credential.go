@@ -41,9 +41,7 @@ func (s Secret) hash() [sha256.Size]byte {
 }
 
 // Validate checks what a configuration chose. The error never quotes a secret.
-func (s Secret) Validate() error { return s.check() }
-
-func (s Secret) check() error {
+func (s Secret) Validate() error {
 	switch {
 	case strings.TrimSpace(s.Token) != s.Token:
 		return errors.New("the token begins or ends with white space, which no client can send")
@@ -168,7 +166,7 @@ func (e *Engine) makeCredential(ctx context.Context, connection string, secret S
 
 // newCredential returns what is kept of a secret, under a new id.
 func (e *Engine) newCredential(connection string, secret Secret, expires time.Time) (records.StoredCredential, error) {
-	if err := secret.check(); err != nil {
+	if err := secret.Validate(); err != nil {
 		return records.StoredCredential{}, &ConnectionError{Connection: connection, Field: "scim", Reason: err.Error()}
 	}
 	id, err := e.newID()

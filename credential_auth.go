@@ -73,16 +73,21 @@ func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, e
 
 func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*credentialEntry, error) {
 	hash := hex.EncodeToString(sum[:])
-	claim, err := records.Secret.View(ctx, e.Store, store.Global, hash)
+	var connection string
+	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
+		claim, err := records.Secret.Find(r, hash)
+		connection = claim.Value
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrUnauthenticated
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !claim.Stored() {
-		return nil, ErrUnauthenticated
-	}
 	var entry *credentialEntry
-	err = e.Store.View(ctx, claim.Value, func(_ context.Context, r store.Reader) error {
-		conn, err := e.connections.load(claim.Value, r)
+	err = e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		conn, err := e.connections.load(connection, r)
 		if err != nil {
 			return err
 		}
