@@ -61,6 +61,9 @@ func (d *Directory) Preview(ctx context.Context, config policy.Config) iter.Seq2
 func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after string) (page []AccountChange, last string, more bool, err error) {
 	size := d.engine.Limits.batch()
 	err = d.view(ctx, func(r store.Reader) error {
+		if err := d.exists(r); err != nil {
+			return err
+		}
 		list, err := r.Accounts(store.AccountQuery{After: after, Limit: size})
 		if err != nil {
 			return err

@@ -189,10 +189,15 @@ func TestPreviewErrors(t *testing.T) {
 			t.Errorf("a wrong policy yields %d times, want once", n)
 		}
 		for _, id := range []string{"", "unknown"} {
+			n := 0
 			for _, err := range tn.engine.Directory(id).Preview(t.Context(), policy.Config{}) {
+				n++
 				if !errors.Is(err, provision.ErrNotFound) {
 					t.Errorf("connection %q: %v, want ErrNotFound", id, err)
 				}
+			}
+			if n != 1 {
+				t.Errorf("connection %q yields %d times, want once", id, n)
 			}
 		}
 	})
