@@ -148,3 +148,33 @@ func TestDefaultGroupsKeepVersion(t *testing.T) {
 		}
 	})
 }
+
+// A login that creates the group is why others get it: their events name the
+// group, not the person.
+func TestDefaultGroupsByLogin(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"defaultGroups":["Staff"]}`)
+		tn.user(ada)
+		at := tn.lastEvent()
+		grace := mustLogin(t, tn, provision.Identity{UserName: "grace", Groups: asserted("Staff")})
+		tn.carries("ada@example.com", "Staff default")
+		tn.carries("grace", "Staff jit")
+		list, err := tn.dir.Events(t.Context(), at, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]*store.ResourceRef{}
+		for _, ev := range list {
+			if ev.AccountID != "" {
+				got[ev.AccountID] = ev.Resource
+			}
+		}
+		want := map[string]*store.ResourceRef{
+			tn.account("ada@example.com").ID: {Type: "Group", ID: grace.Groups[0].ID},
+			grace.ID:                         {Type: "User", ID: grace.ResourceID},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("causes by account (-want +got):\n%s", diff)
+		}
+	})
+}

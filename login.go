@@ -56,8 +56,8 @@ func (d *Directory) login(ctx context.Context, id Identity) (*Account, error) {
 type login struct {
 	*change
 	identity *Identity
-	gone     *Account // bound to the identity, and its resource was deleted
-	appeared []string // names of groups that the login has created
+	gone     *Account    // bound to the identity, and its resource was deleted
+	appeared []*Resource // groups that the login has created
 }
 
 // loginPerson is somebody whom a login has found.
@@ -142,12 +142,24 @@ func (l *login) enter(p *loginPerson, next *Account) (*Account, error) {
 	if err := l.store(&out); err != nil {
 		return nil, err
 	}
-	for _, name := range l.appeared {
-		if err := l.groupNameAppeared(name); err != nil {
-			return nil, err
-		}
+	if err := l.groupsAppeared(); err != nil {
+		return nil, err
 	}
 	return out.After.Clone(), nil
+}
+
+// groupsAppeared gives the groups that the login has created to the accounts that
+// wait for their names. The group is why, not the person.
+func (l *login) groupsAppeared() error {
+	person := l.resource
+	for _, g := range l.appeared {
+		l.resource = &store.ResourceRef{Type: TypeGroup, ID: g.ID}
+		if err := l.groupNameAppeared(g.Display); err != nil {
+			return err
+		}
+	}
+	l.resource = person
+	return nil
 }
 
 // settleLogin decides about the account and refuses whom the policy does not let

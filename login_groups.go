@@ -144,6 +144,6 @@ func (l *login) createGroup(value, name string) (*Resource, error) {
 		return nil, err
 	}
 	err = l.append(&store.Event{Type: store.GroupCreated})
-	l.resource, l.appeared = person, append(l.appeared, name)
+	l.resource, l.appeared = person, append(l.appeared, g)
 	return g, err
 }
