@@ -66,7 +66,7 @@ func TestOperatorTouches(t *testing.T) {
 		operator := *tn
 		operator.dir = tn.engine.Directory("acme").As(tester)
 		operator.join(ann.Groups[0].ID, bob)
-		operator.set(ann.ResourceID, `{"userName":"ann","title":"Lead"}`)
+		operator.set(ann.ResourceID, `{"userName":"ann","title":"Lead","emails":[{"value":"a@home.example","type":"home"},{"value":"a@example.com","primary":true}]}`)
 
 		mustLogin(t, tn, provision.Identity{ID: "3", UserName: "carl", Groups: asserted("Wiki")})
 		if diff := cmp.Diff([]string{"Wiki"}, groupNames(tn.account("carl"))); diff != "" {
@@ -74,6 +74,13 @@ func TestOperatorTouches(t *testing.T) {
 		}
 		if a := mustLogin(t, tn, provision.Identity{ID: "1", UserName: "ann", DisplayName: "Annie"}); a.DisplayName != "Annie" {
 			t.Errorf("the name is %q", a.DisplayName)
+		} else if a.Email != "a@example.com" {
+			t.Errorf("the e-mail is %q, want the primary one", a.Email)
+		}
+		_, err := tn.dir.Login(t.Context(), provision.Identity{ID: "2", UserName: "eve", Email: "a@example.com"})
+		var refused *provision.DeniedError
+		if !errors.As(err, &refused) || refused.Code != provision.DeniedConflict {
+			t.Errorf("somebody else with the e-mail of ann: %v, want a conflict", err)
 		}
 		if got := tn.group("Wiki", carl); got != ann.Groups[0].ID {
 			t.Errorf("SCIM made another group")

@@ -51,12 +51,15 @@ type Enterprise struct {
 	Department     string `json:"department,omitempty"`
 }
 
-// ReadDocument reads what [Document.Content] wrote.
+// ReadDocument reads what [Document.Content] wrote. Where an operator has written
+// since, it takes what fits: of several e-mails the one that [Read] takes.
 func ReadDocument(doc store.Document) (Document, error) {
 	d := Document{}
 	if err := json.Unmarshal(doc, &d); err != nil {
 		return d, fmt.Errorf("provision: stored user of a login: %w", err)
 	}
+	emails, _ := doc.Get("emails")
+	d.SetEmail(personEmail(emails))
 	return d, nil
 }
 
