@@ -101,6 +101,12 @@ func (c *change) settle(d account.Decision, verdict account.Verdict) (out accoun
 		if answers.OtherAdmin, err = c.otherAdmin(d.ID()); err != nil {
 			return out, err
 		}
+		if answers.OtherAdmin && verdict == account.LetGo && d.Leaves() {
+			// The verdict is without those who were the last admin when it was made.
+			if answers.MayGo, err = c.mass.verdict(1); err != nil {
+				return out, err
+			}
+		}
 	}
 	if out = d.Settle(answers); out.Refused {
 		err = &GuardError{Guard: guardLastAdmin, Account: d.ID()}

@@ -435,3 +435,31 @@ func (tn *tenant) force(config string) (changed bool) {
 	}
 	return changed
 }
+
+// The last admin leaves only when somebody else has become one, also in the same
+// change. The guard counts them then.
+func TestMassGuardCountsFormerLastAdmin(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before bool // the new admin is derived before the old one
+	}{{"before", true}, {"after", false}} {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, `{"requiredGroups":["Old","New"],"siteAdminGroups":"Old"}`)
+				tn.engine.Limits.Deprovision = 1
+				users := tn.people(3)
+				last, next := 0, 1
+				if (tn.account("u0").ID > tn.account("u1").ID) != test.before {
+					last, next = 1, 0
+				}
+				tn.group("Old", users[last])
+				group := tn.group("New", users[next], users[2])
+				tn.leave(group, users[2]) // the one who may go this hour
+				tn.setPolicy(`{"requiredGroups":"New","siteAdminGroups":"New"}`)
+				if !tn.account(fmt.Sprint("u", last)).Held {
+					t.Error("the last admin went without being counted")
+				}
+			})
+		})
+	}
+}
