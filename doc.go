@@ -47,7 +47,7 @@
 // other cause waits until there is another admin. And when one change, or one
 // hour, would deprovision more accounts than [Limits.Deprovision] and a fifth of
 // the active ones, they are held: they stay as they are until
-// [Directory.Release] or [Directory.Cancel].
+// [Directory.Release] or [Directory.Keep].
 //
 // # Transactions
 //

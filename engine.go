@@ -84,7 +84,7 @@ type Limits struct {
 	// Deprovision is how many accounts of a connection may be deprovisioned
 	// within an hour, or a fifth of its active accounts where that is more. The
 	// others are held: they stay as they are until [Directory.Release] or
-	// [Directory.Cancel]. The default is 10; a negative number holds none.
+	// [Directory.Keep]. The default is 10; a negative number holds none.
 	Deprovision int
 }
 

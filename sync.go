@@ -61,7 +61,7 @@ type SyncOptions struct {
 
 	// Force overrides the mass guard: whoever the sync deprovisions loses
 	// access, those included that an earlier sync deprovisioned and the guard
-	// held. Whom an operator kept by [Directory.Cancel] stays.
+	// held. Whom an operator kept by [Directory.Keep] stays.
 	Force bool
 
 	// Progress, when not nil, is called after each batch with the counts so
