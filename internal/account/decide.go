@@ -86,8 +86,8 @@ func (d Decision) Reasons() []policy.Reason { return d.policy.Reasons }
 // Admitted reports whether the policy lets the person in, blocks apart.
 func (d Decision) Admitted() bool { return d.policy.Admitted }
 
-// Account returns the account as the policy alone makes it. It shares nothing
-// with the input.
+// Account returns the account as the policy alone makes it. The input stays as it
+// is; the two may share memory and are not to be changed in place.
 func (d Decision) Account() *store.Account {
 	after := d.in.Next.Clone()
 	d.apply(after, d.policy)
