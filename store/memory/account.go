@@ -57,7 +57,7 @@ func (r reader) Account(id string) (*store.Account, error) {
 	if n, ok := r.personOf(personID, id); ok {
 		return r.people.at(n).account(), nil
 	}
-	return nil, store.ErrNotFound
+	return nil, &store.NotFoundError{Kind: store.KindAccount, ID: id}
 }
 
 // AccountOf implements store.AccountReader.
@@ -65,7 +65,7 @@ func (r reader) AccountOf(resource string) (*store.Account, error) {
 	if n, ok := r.personOf(personResource, resource); ok {
 		return r.people.at(n).account(), nil
 	}
-	return nil, store.ErrNotFound
+	return nil, &store.NotFoundError{Kind: store.KindAccountOf, ID: resource}
 }
 
 // personOf finds the account with an id or, for personResource, of a resource.

@@ -99,15 +99,15 @@ func (r reader) IsMember(group, member string) (bool, error) {
 }
 
 // PutMembership implements store.MemberWriter. A group or member that does not
-// exist is store.ErrNotFound.
+// exist is a *store.NotFoundError.
 func (t *tx) PutMembership(m store.Membership) (added bool, err error) {
 	g, ok := t.lookup("", m.Group)
 	if !ok {
-		return false, store.ErrNotFound
+		return false, noResource("", m.Group)
 	}
 	n, ok := t.lookup("", m.Member)
 	if !ok {
-		return false, store.ErrNotFound
+		return false, noResource("", m.Member)
 	}
 	source := t.sourceNumber(m.Source)
 	if _, found := t.searchGroups(n, g, source); found {

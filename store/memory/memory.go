@@ -26,6 +26,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -92,8 +93,8 @@ func (s *Store) Update(ctx context.Context, id string, fn func(context.Context, 
 
 // Ping implements store.Store. It fails only after Close.
 func (s *Store) Ping(ctx context.Context) error {
-	if s.closed.Load() {
-		return store.ErrClosed
+	if err := s.open(); err != nil {
+		return err
 	}
 	return ctx.Err()
 }
@@ -101,14 +102,31 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements store.Store. Transactions that have begun go on to their
 // end; closing twice is not an error.
 func (s *Store) Close() error {
+	if err := s.open(); errors.Is(err, errNoStore) {
+		return err
+	}
 	s.closed.Store(true)
+	return nil
+}
+
+// errNoStore is the error of a nil Store, and of one that New did not make.
+var errNoStore = errors.New("memory: there is no store: make one with New")
+
+// open reports why nothing can begin.
+func (s *Store) open() error {
+	switch {
+	case s == nil || s.empty == nil:
+		return errNoStore
+	case s.closed.Load():
+		return store.ErrClosed
+	}
 	return nil
 }
 
 // usable reports why no transaction can begin.
 func (s *Store) usable(ctx context.Context) error {
-	if s.closed.Load() {
-		return store.ErrClosed
+	if err := s.open(); err != nil {
+		return err
 	}
 	if ctx.Value(transactionOf{s}) != nil {
 		return store.ErrNested

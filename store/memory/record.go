@@ -13,7 +13,7 @@ func (r reader) Record(kind, key string) (*store.Record, error) {
 	if record, ok := r.records[kind].find(byKey(key)); ok {
 		return record, nil
 	}
-	return nil, store.ErrNotFound
+	return nil, &store.NotFoundError{Kind: kind, ID: key}
 }
 
 // Records implements store.RecordReader.
@@ -47,7 +47,7 @@ func (t *tx) PutRecord(r *store.Record) error {
 	records := t.records[r.Kind]
 	old, exists := records.find(byKey(r.Key))
 	if exists && old.Version != r.Version || !exists && r.Version != 0 {
-		return store.ErrVersion
+		return &store.VersionError{Kind: r.Kind, ID: r.Key}
 	}
 	if records == nil {
 		records = &ordered[*store.Record]{}
@@ -74,9 +74,9 @@ func (t *tx) DeleteRecord(kind, key string, version int64) error {
 	record, ok := records.find(byKey(key))
 	switch {
 	case !ok:
-		return store.ErrNotFound
+		return &store.NotFoundError{Kind: kind, ID: key}
 	case version != 0 && version != record.Version:
-		return store.ErrVersion
+		return &store.VersionError{Kind: kind, ID: key}
 	}
 	records.remove(byKey(key))
 	t.did(func() { records.insert(record, byKey(key)) })

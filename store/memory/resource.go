@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -15,9 +16,13 @@ const idAttribute = 0
 func (r reader) Resource(typ, id string, with store.Parts) (*store.Resource, error) {
 	n, ok := r.lookup(typ, id)
 	if !ok {
-		return nil, store.ErrNotFound
+		return nil, noResource(typ, id)
 	}
 	return r.load(n, with), nil
+}
+
+func noResource(typ, id string) error {
+	return &store.NotFoundError{Kind: cmp.Or(typ, store.KindResource), ID: id}
 }
 
 // few is room for the candidates of an index key without an allocation.
@@ -57,13 +62,13 @@ func (t *tx) PutResource(r *store.Resource) error {
 	n, exists := t.lookup("", r.ID)
 	switch {
 	case r.Version < 1:
-		return fmt.Errorf("memory: resource version %d is below 1", r.Version)
+		return fmt.Errorf("memory: version %d of %s %q is below 1", r.Version, r.Type, r.ID)
 	case r.Version == 1 && exists:
-		return store.ErrVersion
+		return &store.VersionError{Kind: r.Type, ID: r.ID}
 	case r.Version > 1 && (!exists || t.nodes.at(n).resource.Type != r.Type):
-		return store.ErrNotFound
+		return noResource(r.Type, r.ID)
 	case r.Version > 1 && t.nodes.at(n).resource.Version != r.Version-1:
-		return store.ErrVersion
+		return &store.VersionError{Kind: r.Type, ID: r.ID}
 	}
 	if err := t.conflict(r, n, exists); err != nil {
 		return err
@@ -169,7 +174,7 @@ func (t *tx) replace(n uint32, r *store.Resource, keys string) {
 func (t *tx) DeleteResource(typ, id string) error {
 	n, ok := t.lookup(typ, id)
 	if !ok {
-		return store.ErrNotFound
+		return noResource(typ, id)
 	}
 	t.removeMembers(n)
 	for _, e := range slices.Clone(t.nodes.at(n).groups) {

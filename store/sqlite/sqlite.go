@@ -208,8 +208,8 @@ func (s *Store) open(ctx context.Context) error {
 
 // View implements [store.Store].
 func (s *Store) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
-	if s.nested(ctx) {
-		return store.ErrNested
+	if err := s.usable(ctx); err != nil {
+		return err
 	}
 	conn, err := s.readers.get(ctx)
 	if err != nil {
@@ -234,8 +234,8 @@ func (s *Store) View(ctx context.Context, scope string, fn func(context.Context,
 
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
-	if s.nested(ctx) {
-		return store.ErrNested
+	if err := s.usable(ctx); err != nil {
+		return err
 	}
 	var id int64
 	err := s.queue.Do(ctx, func() (err error) {
@@ -289,7 +289,12 @@ func values(events []*store.Event) []store.Event {
 }
 
 // Waiting returns how many Updates wait for their turn: a measure of load.
-func (s *Store) Waiting() int { return s.queue.Waiting() }
+func (s *Store) Waiting() int {
+	if !s.opened() {
+		return 0
+	}
+	return s.queue.Waiting()
+}
 
 // Ping implements [store.Store].
 func (s *Store) Ping(ctx context.Context) error {
@@ -301,6 +306,9 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close implements [store.Store]. It waits for the transactions that run.
 func (s *Store) Close() error {
+	if !s.opened() {
+		return errNoStore
+	}
 	s.queue.Close()
 	if !s.readers.close() {
 		return nil
@@ -340,4 +348,18 @@ func (s *Store) mark(ctx context.Context) context.Context {
 	return context.WithValue(ctx, insideKey{s}, true)
 }
 
-func (s *Store) nested(ctx context.Context) bool { return ctx.Value(insideKey{s}) != nil }
+// errNoStore is the error of a nil Store, and of one that Open did not return.
+var errNoStore = errors.New("sqlite: there is no store: make one with Open")
+
+func (s *Store) opened() bool { return s != nil && s.queue != nil }
+
+// usable reports why no transaction can begin.
+func (s *Store) usable(ctx context.Context) error {
+	switch {
+	case !s.opened():
+		return errNoStore
+	case ctx.Value(insideKey{s}) != nil:
+		return store.ErrNested
+	}
+	return nil
+}

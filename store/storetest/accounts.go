@@ -20,11 +20,11 @@ func (s *suite) accounts(t *testing.T, st store.Store) {
 		same(t, "account of its resource", got, first)
 		for _, id := range []string{"acc-2", "res-1", ""} {
 			_, err = r.Account(id)
-			is(t, "an unknown account", err, store.ErrNotFound)
+			is(t, "an unknown account", err, missing(store.KindAccount, id))
 		}
 		for _, id := range []string{"acc-1", "res-2", ""} {
 			_, err = r.AccountOf(id)
-			is(t, "an account of an unknown resource", err, store.ErrNotFound)
+			is(t, "an account of an unknown resource", err, missing(store.KindAccountOf, id))
 		}
 		return nil
 	})
@@ -33,7 +33,7 @@ func (s *suite) accounts(t *testing.T, st store.Store) {
 		err := tx.PutAccount(s.account("acc-2", "res-1"))
 		conflict(t, err, "resourceId", "")
 		_, err = tx.Account("acc-2")
-		is(t, "the refused account", err, store.ErrNotFound)
+		is(t, "the refused account", err, missing(store.KindAccount, "acc-2"))
 
 		minimal := &store.Account{ID: "acc-3", Connection: scope, Status: policy.Deleted}
 		minimal2 := &store.Account{ID: "acc-4", Connection: scope, Status: policy.Deleted}

@@ -55,11 +55,13 @@ func (s *suite) resourceRoundTrip(t *testing.T, st store.Store) {
 			same(t, "resource", []*store.Resource{got}, strip(r))
 		}
 		_, err := rd.Resource("Group", "id-1", 0)
-		is(t, "Resource of another type", err, store.ErrNotFound)
+		is(t, "Resource of another type", err, missing("Group", "id-1"))
 		_, err = rd.Resource("User", "id-2", 0)
-		is(t, "Resource that is not there", err, store.ErrNotFound)
+		is(t, "Resource that is not there", err, missing("User", "id-2"))
+		_, err = rd.Resource("", "id-2", 0)
+		is(t, "Resource of any type", err, missing(store.KindResource, "id-2"))
 		_, err = rd.Resource("User", "ID-1", 0)
-		is(t, "Resource with the id in another case", err, store.ErrNotFound)
+		is(t, "Resource with the id in another case", err, missing("User", "ID-1"))
 		return nil
 	})
 }
@@ -71,16 +73,16 @@ func (s *suite) resourceVersions(t *testing.T, st store.Store) {
 	second := s.resource("User", "id-ann", `{"userName":"anna"}`)
 	second.Version, second.Source = 2, store.SourceSCIM
 	update(t, st, func(tx store.Tx) error {
-		is(t, "inserting an id again", tx.PutResource(s.user("ann")), store.ErrVersion)
+		is(t, "inserting an id again", tx.PutResource(s.user("ann")), changed("User", "id-ann"))
 		other := s.group("x")
 		other.ID = "id-ann"
-		is(t, "inserting an id again with another type", tx.PutResource(other), store.ErrVersion)
+		is(t, "inserting an id again with another type", tx.PutResource(other), changed("Group", "id-ann"))
 		third := *second
 		third.Version = 3
-		is(t, "skipping a version", tx.PutResource(&third), store.ErrVersion)
+		is(t, "skipping a version", tx.PutResource(&third), changed("User", "id-ann"))
 		unknown := s.user("nobody")
 		unknown.Version = 2
-		is(t, "replacing what is not there", tx.PutResource(unknown), store.ErrNotFound)
+		is(t, "replacing what is not there", tx.PutResource(unknown), missing("User", "id-nobody"))
 		return tx.PutResource(second)
 	})
 	if second.Position != first.Position {
@@ -88,7 +90,7 @@ func (s *suite) resourceVersions(t *testing.T, st store.Store) {
 	}
 	update(t, st, func(tx store.Tx) error {
 		stale := *second
-		is(t, "the same version again", tx.PutResource(&stale), store.ErrVersion)
+		is(t, "the same version again", tx.PutResource(&stale), changed("User", "id-ann"))
 		return nil
 	})
 	view(t, st, func(r store.Reader) error {
@@ -112,7 +114,7 @@ func (s *suite) uniqueKeys(t *testing.T, st store.Store) {
 		second := s.user("ANN")
 		conflict(t, tx.PutResource(second), "userName", "id-ann")
 		_, err := tx.Resource("", second.ID, 0)
-		is(t, "the refused resource", err, store.ErrNotFound)
+		is(t, "the refused resource", err, missing(store.KindResource, second.ID))
 
 		renamed := s.resource("User", "id-bob", `{"userName":"Ann"}`)
 		renamed.Version = 2
@@ -166,10 +168,10 @@ func (s *suite) keptKeys(t *testing.T, st store.Store) {
 func (s *suite) deletedResource(t *testing.T, st store.Store) {
 	s.fill(t, st, scope)
 	update(t, st, func(tx store.Tx) error {
-		is(t, "deleting another type", tx.DeleteResource("Group", "id-ann"), store.ErrNotFound)
-		is(t, "deleting an unknown id", tx.DeleteResource("User", "nobody"), store.ErrNotFound)
+		is(t, "deleting another type", tx.DeleteResource("Group", "id-ann"), missing("Group", "id-ann"))
+		is(t, "deleting an unknown id", tx.DeleteResource("User", "nobody"), missing("User", "nobody"))
 		is(t, "deleting", tx.DeleteResource("User", "id-ann"), nil)
-		is(t, "deleting again", tx.DeleteResource("User", "id-ann"), store.ErrNotFound)
+		is(t, "deleting again", tx.DeleteResource("", "id-ann"), missing(store.KindResource, "id-ann"))
 		return nil
 	})
 	view(t, st, func(r store.Reader) error {

@@ -185,11 +185,23 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// is fails the test when an error is not the one wanted.
+// missing and changed are the errors of what is not there and of what has another
+// version.
+func missing(kind, id string) error { return &store.NotFoundError{Kind: kind, ID: id} }
+
+func changed(kind, id string) error { return &store.VersionError{Kind: kind, ID: id} }
+
+// is fails the test when an error is not the one wanted. Those of missing and changed
+// are also the sentinels that callers ask for.
 func is(t *testing.T, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) || want == nil && err != nil {
 		t.Errorf("%s: error %v, want %v", what, err, want)
+	}
+	for _, sentinel := range []error{store.ErrNotFound, store.ErrVersion} {
+		if errors.Is(err, sentinel) != errors.Is(want, sentinel) {
+			t.Errorf("%s: error %v is %v: %t", what, err, sentinel, errors.Is(err, sentinel))
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"names stay":             onTx(func(tx store.Tx) store.Tx { return oldNames{tx, map[string]string{}} }),
 	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
+	"errors say nothing":     onTx(func(tx store.Tx) store.Tx { return bareErrors{tx} }),
 	"expiry is exclusive":    onTx(func(tx store.Tx) store.Tx { return lateExpiry{tx} }),
 	"total is of the page":   onQuery(func(_ store.Query, p *store.Page) { p.Total = len(p.Resources) }),
 	"sort is ascending":      beforeQuery(func(q *store.Query) { q.Sort = ascending(q.Sort) }),
@@ -232,6 +233,16 @@ func (t anyRecord) PutRecord(r *store.Record) error {
 		r.Version = old.Version
 	}
 	return t.Tx.PutRecord(r)
+}
+
+type bareErrors struct{ store.Tx }
+
+func (t bareErrors) Record(kind, key string) (*store.Record, error) {
+	r, err := t.Tx.Record(kind, key)
+	if errors.Is(err, store.ErrNotFound) {
+		err = store.ErrNotFound
+	}
+	return r, err
 }
 
 type lateExpiry struct{ store.Tx }

@@ -22,28 +22,29 @@ func (s *suite) records(t *testing.T, st store.Store) {
 		is(t, "Record", err, nil)
 		same(t, "record", got, r)
 		_, err = tx.Record("lease", "K")
-		is(t, "another key", err, store.ErrNotFound)
+		is(t, "another key", err, missing("lease", "K"))
 		_, err = tx.Record("once", "k")
-		is(t, "another kind", err, store.ErrNotFound)
+		is(t, "another kind", err, missing("once", "k"))
 
-		is(t, "inserting again", tx.PutRecord(&store.Record{Kind: "lease", Key: "k"}), store.ErrVersion)
-		is(t, "a version of nothing", tx.PutRecord(&store.Record{Kind: "lease", Key: "x", Version: 1}), store.ErrVersion)
-		is(t, "a wrong version", tx.PutRecord(&store.Record{Kind: "lease", Key: "k", Version: r.Version + 1}), store.ErrVersion)
+		is(t, "inserting again", tx.PutRecord(&store.Record{Kind: "lease", Key: "k"}), changed("lease", "k"))
+		is(t, "a version of nothing", tx.PutRecord(&store.Record{Kind: "lease", Key: "x", Version: 1}), changed("lease", "x"))
+		is(t, "a wrong version", tx.PutRecord(&store.Record{Kind: "lease", Key: "k", Version: r.Version + 1}), changed("lease", "k"))
 
 		next := &store.Record{Kind: "lease", Key: "k", Version: r.Version, Value: []byte("new")}
 		is(t, "PutRecord", tx.PutRecord(next), nil)
 		if next.Version == r.Version {
 			t.Error("the version did not change")
 		}
-		is(t, "the version before", tx.PutRecord(&store.Record{Kind: "lease", Key: "k", Version: r.Version}), store.ErrVersion)
+		is(t, "the version before", tx.PutRecord(&store.Record{Kind: "lease", Key: "k", Version: r.Version}), changed("lease", "k"))
 		got, err = tx.Record("lease", "k")
 		is(t, "Record", err, nil)
 		same(t, "replaced record", got, next)
 
-		is(t, "deleting another version", tx.DeleteRecord("lease", "k", r.Version), store.ErrVersion)
-		is(t, "deleting an unknown key", tx.DeleteRecord("lease", "x", 0), store.ErrNotFound)
+		is(t, "deleting another version", tx.DeleteRecord("lease", "k", r.Version), changed("lease", "k"))
+		is(t, "deleting an unknown key", tx.DeleteRecord("lease", "x", 0), missing("lease", "x"))
+		is(t, "deleting a version of an unknown key", tx.DeleteRecord("lease", "x", 1), missing("lease", "x"))
 		is(t, "deleting", tx.DeleteRecord("lease", "k", next.Version), nil)
-		is(t, "deleting again", tx.DeleteRecord("lease", "k", 0), store.ErrNotFound)
+		is(t, "deleting again", tx.DeleteRecord("lease", "k", 0), missing("lease", "k"))
 		empty := &store.Record{Kind: "lease", Key: "k"}
 		is(t, "inserting after deletion", tx.PutRecord(empty), nil)
 		got, err = tx.Record("lease", "k")

@@ -25,21 +25,21 @@ func columnsOf(a *store.Account) accountColumns {
 
 // Account implements [store.AccountReader].
 func (r *Reader) Account(id string) (*store.Account, error) {
-	return r.account(accountByID, r.scope, id)
+	return r.account(store.KindAccount, accountByID, id)
 }
 
 // AccountOf implements [store.AccountReader].
 func (r *Reader) AccountOf(resource string) (*store.Account, error) {
-	return r.account(accountByResource, r.scope, resource)
+	return r.account(store.KindAccountOf, accountByResource, resource)
 }
 
-func (r *Reader) account(query string, args ...any) (*store.Account, error) {
-	found, err := r.accounts(query, args...)
+func (r *Reader) account(kind, query, id string) (*store.Account, error) {
+	found, err := r.accounts(query, r.scope, id)
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, store.ErrNotFound
+		return nil, &store.NotFoundError{Kind: kind, ID: id}
 	}
 	return found[0], nil
 }

@@ -17,7 +17,7 @@ const timeLayout = "2006-01-02T15:04:05.000000000Z"
 func formatTime(t time.Time) (string, error) {
 	t = t.UTC()
 	if year := t.Year(); year < 0 || year > 9999 {
-		return "", fmt.Errorf("sqlstore: a time in the year %d cannot be stored", year)
+		return "", fmt.Errorf("a time in the year %d cannot be stored", year)
 	}
 	return t.Format(timeLayout), nil
 }
@@ -26,7 +26,7 @@ func formatTime(t time.Time) (string, error) {
 func parseTime(text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return t, fmt.Errorf("sqlstore: a stored time is damaged: %w", err)
+		return t, fmt.Errorf("a stored time is damaged: %w", err)
 	}
 	return t, nil
 }
@@ -34,12 +34,18 @@ func parseTime(text string) (time.Time, error) {
 // encodeEvent returns the stored form of an event. Its sequence is a column.
 func encodeEvent(e *store.Event) (string, error) { return encode("event", e) }
 
-func decodeEvent(data []byte) (*store.Event, error) {
+func decodeEvent(data []byte, sequence int64) (*store.Event, error) {
 	e := new(store.Event)
 	if err := json.Unmarshal(data, e); err != nil {
-		return nil, fmt.Errorf("sqlstore: decode event: %w", err)
+		return nil, fmt.Errorf("sqlstore: decode event %d: %w", sequence, err)
 	}
+	e.Sequence = sequence
 	return e, nil
+}
+
+// about says what an error is about.
+func about(kind, id string, err error) error {
+	return fmt.Errorf("sqlstore: %s %q: %w", kind, id, err)
 }
 
 // encode writes JSON without changing the raw JSON inside: no HTML escapes.

@@ -16,11 +16,10 @@ func (r *Reader) Events(after int64, limit int) (found []*store.Event, err error
 		if err := row.Scan(&sequence, &data); err != nil {
 			return err
 		}
-		e, err := decodeEvent(data)
+		e, err := decodeEvent(data, sequence)
 		if err != nil {
 			return err
 		}
-		e.Sequence = sequence
 		found = append(found, e)
 		return nil
 	}, r.scope, after, rowLimit(limit))

@@ -68,7 +68,7 @@ func packText(dst []byte, text string) []byte {
 	return append(dst, text...)
 }
 
-var errPackedKeys = errors.New("sqlstore: the packed keys of a resource are damaged")
+var errPackedKeys = errors.New("the packed keys are damaged")
 
 // unpackKeys reads what packKeys wrote.
 func unpackKeys(packed string) (keys []store.Key, err error) {
@@ -96,10 +96,10 @@ func unpackText(packed string) (text, rest string, err error) {
 }
 
 // replaceKeys writes the difference between the stored keys and others.
-func (t *Tx) replaceKeys(row storedResource, keys []store.Key) error {
+func (t *Tx) replaceKeys(id string, row storedResource, keys []store.Key) error {
 	old, err := unpackKeys(row.keys)
 	if err != nil {
-		return err
+		return about(row.typ, id, err)
 	}
 	if err := t.insertKeys(row, without(keys, old)); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (t *Tx) undoKeys(row storedResource, written []store.Key, taken store.Key) 
 		return err
 	}
 	if conflict.ID == "" {
-		return fmt.Errorf("sqlstore: nobody holds the key of %q that is taken", taken.Attribute)
+		return fmt.Errorf("sqlstore: nobody holds the key of %s %q that is taken", row.typ, taken.Attribute)
 	}
 	return conflict
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/scimjit/provision/store"
@@ -13,7 +14,7 @@ func (r *Reader) Record(kind, key string) (*store.Record, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, store.ErrNotFound
+		return nil, &store.NotFoundError{Kind: kind, ID: key}
 	}
 	return found[0], nil
 }
@@ -30,11 +31,16 @@ func (r *Reader) records(kind, query string, args ...any) (found []*store.Record
 			expires string
 		)
 		err := row.Scan(&record.Key, &record.Value, &record.Version, &expires)
-		if err == nil && expires != "" {
-			record.Expires, err = parseTime(expires)
+		if err != nil {
+			return err
+		}
+		if expires != "" {
+			if record.Expires, err = parseTime(expires); err != nil {
+				return about(kind, record.Key, err)
+			}
 		}
 		found = append(found, &record)
-		return err
+		return nil
 	}, args...)
 	return found, err
 }
@@ -45,7 +51,7 @@ func (t *Tx) PutRecord(r *store.Record) error {
 	if !r.Expires.IsZero() {
 		var err error
 		if expires, err = formatTime(r.Expires); err != nil {
-			return err
+			return about(r.Kind, r.Key, err)
 		}
 	}
 	value := r.Value
@@ -65,7 +71,7 @@ func (t *Tx) PutRecord(r *store.Record) error {
 		return err
 	}
 	if n == 0 {
-		return store.ErrVersion
+		return &store.VersionError{Kind: r.Kind, ID: r.Key}
 	}
 	r.Version++
 	return nil
@@ -89,16 +95,16 @@ func (t *Tx) DeleteRecord(kind, key string, version int64) error {
 		if _, err := t.Record(kind, key); err != nil {
 			return err
 		}
-		return store.ErrVersion
+		return &store.VersionError{Kind: kind, ID: key}
 	}
-	return store.ErrNotFound
+	return &store.NotFoundError{Kind: kind, ID: key}
 }
 
 // PruneRecords implements [store.RecordWriter].
 func (t *Tx) PruneRecords(kind string, now time.Time) (int, error) {
 	until, err := formatTime(now)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("sqlstore: %w", err)
 	}
 	n, err := t.conn.Exec(pruneRecords, t.scope, kind, until)
 	return int(n), err

@@ -1,7 +1,7 @@
 package sqlstore
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/scimjit/provision/store"
 )
@@ -10,11 +10,11 @@ import (
 func (t *Tx) PutResource(r *store.Resource) error {
 	created, err := formatTime(r.Created)
 	if err != nil {
-		return err
+		return about(r.Type, r.ID, err)
 	}
 	modified, err := formatTime(r.Modified)
 	if err != nil {
-		return err
+		return about(r.Type, r.ID, err)
 	}
 	if r.Version == 1 {
 		return t.insertResource(r, created, modified)
@@ -31,7 +31,7 @@ func (t *Tx) insertResource(r *store.Resource, created, modified string) error {
 		return err
 	}
 	if row.position == 0 {
-		return store.ErrVersion
+		return &store.VersionError{Kind: r.Type, ID: r.ID}
 	}
 	if err := t.insertKeys(row, keys); err != nil {
 		if conflict := asConflict(err); conflict != nil {
@@ -52,12 +52,12 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 		return err
 	}
 	if row.version != r.Version-1 {
-		return store.ErrVersion
+		return &store.VersionError{Kind: r.Type, ID: r.ID}
 	}
 	args := []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), row.position}
 	query := updateResource
 	if keys := sortKeys(r.Keys); r.Keys != nil && packKeys(keys) != row.keys {
-		if err := t.replaceKeys(row, keys); err != nil {
+		if err := t.replaceKeys(r.ID, row, keys); err != nil {
 			return err
 		}
 		row.keys = packKeys(keys)
@@ -69,7 +69,7 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 		return err
 	}
 	if n != 1 {
-		return fmt.Errorf("sqlstore: resource %q changed inside a transaction", r.ID)
+		return about(r.Type, r.ID, errors.New("changed inside a transaction by somebody else"))
 	}
 	row.version = r.Version
 	r.Position = row.position
@@ -85,7 +85,7 @@ func (t *Tx) DeleteResource(typ, id string) error {
 	}
 	keys, err := unpackKeys(row.keys)
 	if err != nil {
-		return err
+		return about(row.typ, id, err)
 	}
 	if err := t.deleteKeys(row, keys); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (t *Tx) stored(typ, id string) (storedResource, error) {
 		}
 	}
 	if !ok || (typ != "" && row.typ != typ) {
-		return row, store.ErrNotFound
+		return row, noResource(typ, id)
 	}
 	return row, nil
 }

@@ -34,12 +34,16 @@ func (r *Reader) Resource(typ, id string, with store.Parts) (*store.Resource, er
 		return nil, err
 	}
 	if found == nil || (typ != "" && found.Type != typ) {
-		return nil, store.ErrNotFound
+		return nil, noResource(typ, id)
 	}
 	sortMemberships(groups)
 	sortMemberships(members)
 	found.Groups, found.Members = groups, members
 	return found, nil
+}
+
+func noResource(typ, id string) error {
+	return &store.NotFoundError{Kind: cmp.Or(typ, store.KindResource), ID: id}
 }
 
 // resourceQuery returns the statement that reads a resource with the parts
@@ -91,10 +95,10 @@ func (s *resourceScan) next(row Scanner) (*store.Resource, error) {
 		return r, err
 	}
 	if r.Created, err = parseTime(s.text[0]); err != nil {
-		return nil, err
+		return nil, about(r.Type, r.ID, err)
 	}
 	if r.Modified, err = parseTime(s.text[1]); err != nil {
-		return nil, err
+		return nil, about(r.Type, r.ID, err)
 	}
 	s.memory.putResource(r.ID, storedResource{typ: r.Type, position: r.Position, version: r.Version, keys: s.text[2]})
 	found := *r
