@@ -179,3 +179,32 @@ func BenchmarkInsert(b *testing.B) {
 		}))
 	}
 }
+
+// BenchmarkParallel reads and writes one scope from all processors at a time: the
+// cost is that of its lock, as what is done in a transaction is little.
+func BenchmarkParallel(b *testing.B) {
+	for _, bench := range []struct {
+		name   string
+		writes int // one transaction in so many
+	}{
+		{"reads", 0}, {"writes=1 in 10", 10}, {"writes", 1},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			s := filled(b, 1_000, false)
+			target := user(500)
+			b.ReportAllocs()
+			b.RunParallel(func(p *testing.PB) {
+				for n := 1; p.Next(); n++ {
+					if bench.writes > 0 && n%bench.writes == 0 {
+						must(b, s.Update(b.Context(), scope, func(context.Context, store.Tx) error { return nil }))
+						continue
+					}
+					must(b, s.View(b.Context(), scope, func(_ context.Context, r store.Reader) error {
+						_, err := r.Resource("User", target.ID, 0)
+						return err
+					}))
+				}
+			})
+		})
+	}
+}

@@ -8,7 +8,8 @@ import (
 
 // lock is a readers-writer lock whose waiting ends with a context. Waiters are
 // served in the order of their arrival, so that neither readers nor writers
-// starve.
+// starve. golang.org/x/sync/semaphore can do the same, a tenth slower for views in
+// parallel (BenchmarkParallel): it looks at the context under its mutex.
 type lock struct {
 	mu      sync.Mutex
 	readers int
