@@ -52,11 +52,16 @@ type ConnectionError struct {
 
 // Error implements error.
 func (e *ConnectionError) Error() string {
-	value := ""
-	if e.Value != "" {
-		value = fmt.Sprintf(" %q", e.Value)
+	return fmt.Sprintf("provision: connection %q: %s: %s", e.Connection, e.Field, e.Fault())
+}
+
+// Fault returns the value and what is wrong with it, for a place that names the
+// field by itself.
+func (e *ConnectionError) Fault() string {
+	if e.Value == "" {
+		return e.Reason
 	}
-	return fmt.Sprintf("provision: connection %q: %s%s: %s", e.Connection, e.Field, value, e.Reason)
+	return fmt.Sprintf("%q: %s", e.Value, e.Reason)
 }
 
 // GuardError says that a guard refused a request. Nothing of it was stored.

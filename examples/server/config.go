@@ -160,7 +160,7 @@ func settingError(err error) error {
 	case errors.As(err, &option):
 		return fmt.Errorf("policy.%s: %s", option.Option, option.Fault())
 	case errors.As(err, &connection):
-		return fmt.Errorf("%s: %s", connection.Field, connection.Reason)
+		return fmt.Errorf("%s: %s", connection.Field, connection.Fault())
 	}
 	return err
 }

@@ -63,7 +63,7 @@ func (c *samlConfig) check() error {
 	_, err := saml.NewServiceProvider(saml.Options{Settings: settings, BaseURL: "https://localhost"})
 	var wrong *provision.ConnectionError
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("%s: %s", strings.TrimPrefix(wrong.Field, "saml."), wrong.Reason)
+		return fmt.Errorf("%s: %s", strings.TrimPrefix(wrong.Field, "saml."), wrong.Fault())
 	}
 	return err
 }
