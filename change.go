@@ -76,12 +76,7 @@ type change struct {
 // update runs fn in a transaction on a connection, again with what the host
 // answers as long as it must be asked, and wakes those who wait for events when
 // it has committed.
-func (e *Engine) update(ctx context.Context, connection string, actor Actor, fn func(*change) error) error {
-	return e.updateFor(ctx, connection, cause{actor: actor, source: store.SourceOperator}, fn)
-}
-
-// updateFor is update for a cause.
-func (e *Engine) updateFor(ctx context.Context, connection string, why cause, fn func(*change) error) error {
+func (e *Engine) update(ctx context.Context, connection string, why cause, fn func(*change) error) error {
 	if connection == store.Global {
 		return notFound("connection", connection)
 	}

@@ -42,12 +42,12 @@ func TestWrongConnection(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{"company":"Acme"}`)
 		wrong := policy.Config{TimeZone: "Mars/Olympus"}
-		_, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", Name: "New", Policy: wrong}, tester)
+		_, err := tn.engine.Directory("acme").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", Name: "New", Policy: wrong}))
 		var config *policy.ConfigError
 		if !errors.As(err, &config) || config.Option != "timeZone" || config.Value != "Mars/Olympus" {
 			t.Errorf("error %v, want a ConfigError that names option and value", err)
 		}
-		conn, err := tn.engine.Connection(t.Context(), "acme")
+		conn, err := tn.engine.Directory("acme").Connection(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestWrongConnection(t *testing.T) {
 			t.Errorf("the connection became %+v", conn)
 		}
 		for _, id := range []string{"", "a/b", "a b", "é", string(make([]byte, 65))} {
-			if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: id}, tester); err == nil {
+			if _, err := tn.engine.Directory(id).As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: id})); err == nil {
 				t.Errorf("a connection with id %q was saved", id)
 			}
 		}
@@ -88,7 +88,7 @@ func TestUnknownConnection(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		engine := &provision.Engine{Store: st}
 		for _, id := range []string{"nobody", ""} {
-			if _, err := engine.Connection(t.Context(), id); !errors.Is(err, provision.ErrNotFound) {
+			if _, err := engine.Directory(id).Connection(t.Context()); !errors.Is(err, provision.ErrNotFound) {
 				t.Errorf("Connection(%q): %v", id, err)
 			}
 			_, err := engine.Directory(id).Create(t.Context(), "User", 0, func(*provision.Draft) error { return nil })
@@ -103,7 +103,7 @@ func TestConnections(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		engine := &provision.Engine{Store: st}
 		for _, id := range []string{"b", "a"} {
-			if _, err := engine.SaveConnection(t.Context(), provision.Connection{ID: id}, tester); err != nil {
+			if _, err := engine.Directory(id).As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: id})); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -95,8 +95,8 @@ const DefaultCredentialLifetime = 365 * 24 * time.Hour
 // nothing. A zero expires never expires.
 //
 // The connection must exist. A weak secret is a [*ConnectionError].
-func (e *Engine) SetCredential(ctx context.Context, connection string, secret Secret, expires time.Time, actor Actor) (Credential, error) {
-	return e.makeCredential(ctx, connection, secret, expires, actor, credentialTerms{alone: true, known: true})
+func (d *Directory) SetCredential(ctx context.Context, secret Secret, expires time.Time) (Credential, error) {
+	return d.makeCredential(ctx, secret, expires, credentialTerms{alone: true, known: true})
 }
 
 // IssueToken generates a bearer token for a connection and returns it. This is
@@ -109,24 +109,24 @@ func (e *Engine) SetCredential(ctx context.Context, connection string, secret Se
 // a connection has one method at a time, are revoked at once.
 //
 // The connection must have been saved, or the error is [ErrNotFound].
-func (e *Engine) IssueToken(ctx context.Context, connection string, expires time.Time, actor Actor) (token string, _ Credential, err error) {
-	return e.generateCredential(ctx, connection, func(text string) Secret { return Secret{Token: text} }, expires, actor)
+func (d *Directory) IssueToken(ctx context.Context, expires time.Time) (token string, _ Credential, err error) {
+	return d.generateCredential(ctx, func(text string) Secret { return Secret{Token: text} }, expires)
 }
 
-// IssueBasic is [Engine.IssueToken] for HTTP Basic: it generates a password for
+// IssueBasic is [Directory.IssueToken] for HTTP Basic: it generates a password for
 // a user name, and revokes the tokens of the connection.
-func (e *Engine) IssueBasic(ctx context.Context, connection, userName string, expires time.Time, actor Actor) (password string, _ Credential, err error) {
+func (d *Directory) IssueBasic(ctx context.Context, userName string, expires time.Time) (password string, _ Credential, err error) {
 	secret := func(text string) Secret { return Secret{UserName: userName, Password: text} }
-	return e.generateCredential(ctx, connection, secret, expires, actor)
+	return d.generateCredential(ctx, secret, expires)
 }
 
 // generateCredential makes a credential of a random text, which it returns.
-func (e *Engine) generateCredential(ctx context.Context, connection string, secret func(text string) Secret, expires time.Time, actor Actor) (string, Credential, error) {
-	text, err := e.Plumbing().NewToken()
+func (d *Directory) generateCredential(ctx context.Context, secret func(text string) Secret, expires time.Time) (string, Credential, error) {
+	text, err := d.engine.Plumbing().NewToken()
 	if err != nil {
 		return "", Credential{}, err
 	}
-	cred, err := e.makeCredential(ctx, connection, secret(text), expires, actor, credentialTerms{ends: true})
+	cred, err := d.makeCredential(ctx, secret(text), expires, credentialTerms{ends: true})
 	if err != nil {
 		return "", Credential{}, err
 	}
@@ -135,29 +135,30 @@ func (e *Engine) generateCredential(ctx context.Context, connection string, secr
 
 // makeCredential claims a secret for a connection, lists the credential there,
 // and releases the secrets that this has revoked; or the claim, where it failed.
-func (e *Engine) makeCredential(ctx context.Context, connection string, secret Secret, expires time.Time, actor Actor, terms credentialTerms) (Credential, error) {
-	made, err := e.newCredential(connection, secret, expires)
+func (d *Directory) makeCredential(ctx context.Context, secret Secret, expires time.Time, terms credentialTerms) (Credential, error) {
+	e := d.engine
+	made, err := e.newCredential(d.connection, secret, expires)
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := e.claimSecret(ctx, made.Hash, connection); err != nil {
+	if err := e.claimSecret(ctx, made.Hash, d.connection); err != nil {
 		return Credential{}, err
 	}
 	var placed records.StoredCredential
 	var revoked []string
-	err = e.updateCredentials(ctx, connection, actor, func(b *credentialBook) (err error) {
+	err = d.updateCredentials(ctx, func(b *credentialBook) (err error) {
 		placed, revoked, err = b.place(made, terms)
 		return err
 	})
 	if err != nil {
-		e.releaseSecrets(ctx, connection, made.Hash)
+		e.releaseSecrets(ctx, d.connection, made.Hash)
 		return Credential{}, err
 	}
-	e.releaseSecrets(ctx, connection, revoked...)
+	e.releaseSecrets(ctx, d.connection, revoked...)
 	if terms.known && placed.ID == made.ID {
 		// Another process may have released the claim before the credential was
 		// listed. From now on it sees the new version and leaves it alone.
-		if err := e.claimSecret(ctx, made.Hash, connection); err != nil {
+		if err := e.claimSecret(ctx, made.Hash, d.connection); err != nil {
 			return Credential{}, err
 		}
 	}
@@ -186,13 +187,10 @@ func (e *Engine) newCredential(connection string, secret Secret, expires time.Ti
 
 // Credentials returns the credentials of a connection, expired ones included,
 // oldest first, or [ErrNotFound] for an unknown connection.
-func (e *Engine) Credentials(ctx context.Context, connection string) ([]Credential, error) {
-	if connection == store.Global {
-		return nil, ErrNotFound
-	}
+func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
 	var all []storedCredential
-	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		_, err := e.connections.load(connection, r)
+	err := d.view(ctx, func(r store.Reader) error {
+		err := d.exists(r)
 		if err != nil {
 			return err
 		}
@@ -205,7 +203,7 @@ func (e *Engine) Credentials(ctx context.Context, connection string) ([]Credenti
 	out := make([]Credential, len(all))
 	for i, stored := range all {
 		out[i] = credentialOf(stored.Value)
-		if at := e.credentials.lastUsed(connection, out[i].ID); at.After(out[i].LastUsed) {
+		if at := d.engine.credentials.lastUsed(d.connection, out[i].ID); at.After(out[i].LastUsed) {
 			out[i].LastUsed = at
 		}
 	}
@@ -219,29 +217,29 @@ func (e *Engine) Credentials(ctx context.Context, connection string) ([]Credenti
 //
 // An unknown credential is [ErrNotFound], a time that has passed is a
 // [*ConnectionError].
-func (e *Engine) ExtendCredential(ctx context.Context, connection, id string, until time.Time, actor Actor) (Credential, error) {
+func (d *Directory) ExtendCredential(ctx context.Context, id string, until time.Time) (Credential, error) {
 	var cred records.StoredCredential
-	err := e.updateCredentials(ctx, connection, actor, func(b *credentialBook) (err error) {
+	err := d.updateCredentials(ctx, func(b *credentialBook) (err error) {
 		cred, err = b.extend(id, until)
 		return err
 	})
 	if err != nil {
 		return Credential{}, err
 	}
-	e.credentials.forget(connection)
+	d.engine.credentials.forget(d.connection)
 	return credentialOf(cred), nil
 }
 
 // RevokeCredentials revokes all credentials of a connection at once.
-func (e *Engine) RevokeCredentials(ctx context.Context, connection string, actor Actor) error {
-	return e.revokeCredentials(ctx, connection, actor, (*credentialBook).all)
+func (d *Directory) RevokeCredentials(ctx context.Context) error {
+	return d.revokeCredentials(ctx, (*credentialBook).all)
 }
 
 // RevokeCredential revokes one credential at once, on every replica: see
 // [Engine.Exclusive]. An unknown one, or one of another connection, is
 // [ErrNotFound].
-func (e *Engine) RevokeCredential(ctx context.Context, connection, id string, actor Actor) error {
-	return e.revokeCredentials(ctx, connection, actor, func(b *credentialBook) ([]storedCredential, error) {
+func (d *Directory) RevokeCredential(ctx context.Context, id string) error {
+	return d.revokeCredentials(ctx, func(b *credentialBook) ([]storedCredential, error) {
 		cred, err := records.Credential.Find(b.tx, id)
 		return []storedCredential{cred}, err
 	})
@@ -249,9 +247,9 @@ func (e *Engine) RevokeCredential(ctx context.Context, connection, id string, ac
 
 // revokeCredentials revokes those credentials of a connection that which
 // returns.
-func (e *Engine) revokeCredentials(ctx context.Context, connection string, actor Actor, which func(*credentialBook) ([]storedCredential, error)) error {
+func (d *Directory) revokeCredentials(ctx context.Context, which func(*credentialBook) ([]storedCredential, error)) error {
 	var revoked []string
-	err := e.updateCredentials(ctx, connection, actor, func(b *credentialBook) error {
+	err := d.updateCredentials(ctx, func(b *credentialBook) error {
 		creds, err := which(b)
 		if err == nil {
 			revoked, err = b.revoke(creds)
@@ -261,6 +259,6 @@ func (e *Engine) revokeCredentials(ctx context.Context, connection string, actor
 	if err != nil {
 		return err
 	}
-	e.releaseSecrets(ctx, connection, revoked...)
+	d.engine.releaseSecrets(ctx, d.connection, revoked...)
 	return nil
 }

@@ -240,7 +240,7 @@ func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
 		return nil
 	}
 	if err == nil && due {
-		err = e.updateCredentials(ctx, connection, Actor{Kind: "system"}, func(b *credentialBook) error { return b.tend(used) })
+		err = e.Directory(connection).updateCredentials(ctx, func(b *credentialBook) error { return b.tend(used) })
 	}
 	if err != nil {
 		for id, at := range used {

@@ -34,35 +34,35 @@ func TestCredentialOnReplicas(t *testing.T) {
 	}{
 		{"nothing", func(*provision.Engine, provision.Credential, *clock) error { return nil }, true},
 		{"credential revoked", func(there *provision.Engine, cred provision.Credential, _ *clock) error {
-			return there.RevokeCredential(t.Context(), "acme", cred.ID, tester)
+			return there.Directory("acme").As(tester).RevokeCredential(t.Context(), cred.ID)
 		}, false},
 		{"all revoked", func(there *provision.Engine, _ provision.Credential, _ *clock) error {
-			return there.RevokeCredentials(t.Context(), "acme", tester)
+			return there.Directory("acme").As(tester).RevokeCredentials(t.Context())
 		}, false},
 		{"replaced", func(there *provision.Engine, _ provision.Credential, _ *clock) error {
 			secret := provision.Secret{Token: "another-token-of-at-least-32-characters"}
-			_, err := there.SetCredential(t.Context(), "acme", secret, time.Time{}, tester)
+			_, err := there.Directory("acme").As(tester).SetCredential(t.Context(), secret, time.Time{})
 			return err
 		}, false},
 		{"expires sooner", func(there *provision.Engine, cred provision.Credential, c *clock) error {
-			_, err := there.ExtendCredential(t.Context(), "acme", cred.ID, c.Now().Add(time.Millisecond), tester)
+			_, err := there.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, c.Now().Add(time.Millisecond))
 			c.add(time.Millisecond)
 			return err
 		}, false},
 		{"expires later", func(there *provision.Engine, cred provision.Credential, c *clock) error {
-			_, err := there.ExtendCredential(t.Context(), "acme", cred.ID, c.Now().Add(9000*time.Hour), tester)
+			_, err := there.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, c.Now().Add(9000*time.Hour))
 			return err
 		}, true},
 		{"connection disabled", func(there *provision.Engine, _ provision.Credential, _ *clock) error {
-			_, err := there.SaveConnection(t.Context(), provision.Connection{ID: "acme", Disabled: true}, tester)
+			_, err := there.Directory("acme").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", Disabled: true}))
 			return err
 		}, false},
 		{"connection renamed", func(there *provision.Engine, _ provision.Credential, _ *clock) error {
-			_, err := there.SaveConnection(t.Context(), provision.Connection{ID: "acme", Name: "New"}, tester)
+			_, err := there.Directory("acme").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", Name: "New"}))
 			return err
 		}, true},
 		{"another connection's", func(there *provision.Engine, _ provision.Credential, _ *clock) error {
-			_, err := there.SaveConnection(t.Context(), provision.Connection{ID: "other", Disabled: true}, tester)
+			_, err := there.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other", Disabled: true}))
 			return err
 		}, true},
 	}
@@ -71,7 +71,7 @@ func TestCredentialOnReplicas(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, st store.Store) {
 				tn := newTenant(t, st, `{}`)
 				there := &provision.Engine{Store: st, Now: tn.clock.Now}
-				token, cred, err := tn.engine.IssueToken(t.Context(), "acme", time.Time{}, tester)
+				token, cred, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -103,7 +103,7 @@ func TestAuthenticateExclusive(t *testing.T) {
 		st := &countedViews{Store: memory.New()}
 		tn := newTenant(t, st, `{}`)
 		tn.engine.Exclusive = exclusive
-		token, cred, err := tn.engine.IssueToken(t.Context(), "acme", time.Time{}, tester)
+		token, cred, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestAuthenticateExclusive(t *testing.T) {
 			t.Errorf("exclusive %t: ten requests cost %d views, want %d", exclusive, got, want)
 		}
 		for _, lifetime := range []time.Duration{time.Millisecond, time.Hour} {
-			if _, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, tn.clock.Now().Add(lifetime), tester); err != nil {
+			if _, err := tn.engine.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, tn.clock.Now().Add(lifetime)); err != nil {
 				t.Fatal(err)
 			}
 			tn.clock.add(time.Millisecond)
@@ -135,7 +135,7 @@ func TestAuthenticateExclusive(t *testing.T) {
 				t.Errorf("exclusive %t: accepted %t a millisecond after it was set to expire in %v", exclusive, !want, lifetime)
 			}
 		}
-		if err := tn.engine.RevokeCredential(t.Context(), "acme", cred.ID, tester); err != nil {
+		if err := tn.engine.Directory("acme").As(tester).RevokeCredential(t.Context(), cred.ID); err != nil {
 			t.Fatal(err)
 		}
 		if accepted() {
@@ -153,10 +153,10 @@ func BenchmarkAuthenticate(b *testing.B) {
 		secret := provision.Secret{}
 		for i := range connections {
 			id := fmt.Sprintf("c%d", i)
-			if _, err := e.SaveConnection(b.Context(), provision.Connection{ID: id}, tester); err != nil {
+			if _, err := e.Directory(id).As(tester).UpdateConnection(b.Context(), with(provision.Connection{ID: id})); err != nil {
 				b.Fatal(err)
 			}
-			token, _, err := e.IssueToken(b.Context(), id, time.Time{}, tester)
+			token, _, err := e.Directory(id).As(tester).IssueToken(b.Context(), time.Time{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -30,9 +30,9 @@ type credentialBook struct {
 
 // updateCredentials runs fn on the credentials of a connection, in a
 // transaction.
-func (e *Engine) updateCredentials(ctx context.Context, connection string, actor Actor, fn func(*credentialBook) error) error {
-	return e.update(ctx, connection, actor, func(c *change) error {
-		return fn(&credentialBook{connection: connection, tx: c.tx, now: c.now, append: c.append})
+func (d *Directory) updateCredentials(ctx context.Context, fn func(*credentialBook) error) error {
+	return d.update(ctx, d.why(), func(c *change) error {
+		return fn(&credentialBook{connection: d.connection, tx: c.tx, now: c.now, append: c.append})
 	})
 }
 

@@ -12,18 +12,18 @@ import (
 
 // A token is rotated without an interruption: the old one works until the
 // identity provider has the new one.
-func ExampleEngine_IssueToken() {
+func ExampleDirectory_IssueToken() {
 	ctx := context.Background()
 	operator := provision.Actor{Kind: "operator", ID: "ada"}
 	engine := &provision.Engine{Store: memory.New()}
-	if _, err := engine.SaveConnection(ctx, provision.Connection{ID: "acme", SCIM: true}, operator); err != nil {
+	if _, err := engine.Directory("acme").As(operator).SaveConnection(ctx, provision.Connection{ID: "acme", SCIM: true}); err != nil {
 		panic(err)
 	}
-	old, oldCredential, err := engine.IssueToken(ctx, "acme", time.Time{}, operator)
+	old, oldCredential, err := engine.Directory("acme").As(operator).IssueToken(ctx, time.Time{})
 	if err != nil {
 		panic(err)
 	}
-	fresh, _, err := engine.IssueToken(ctx, "acme", time.Time{}, operator)
+	fresh, _, err := engine.Directory("acme").As(operator).IssueToken(ctx, time.Time{})
 	if err != nil {
 		panic(err)
 	}
@@ -31,7 +31,7 @@ func ExampleEngine_IssueToken() {
 
 	_, _, err = engine.Authenticate(ctx, provision.Secret{Token: old})
 	fmt.Println("old:", err)
-	if err := engine.RevokeCredential(ctx, "acme", oldCredential.ID, operator); err != nil {
+	if err := engine.Directory("acme").As(operator).RevokeCredential(ctx, oldCredential.ID); err != nil {
 		panic(err)
 	}
 	_, _, err = engine.Authenticate(ctx, provision.Secret{Token: old})

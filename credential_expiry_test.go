@@ -110,7 +110,7 @@ func TestExpiryNoticesDue(t *testing.T) {
 				got := tn.notices(at)
 				if test.extend != 0 {
 					id := tn.credentials()[0].ID
-					if _, err := tn.engine.ExtendCredential(t.Context(), "acme", id, tn.clock.Now().Add(test.extend), tester); err != nil {
+					if _, err := tn.engine.Directory("acme").As(tester).ExtendCredential(t.Context(), id, tn.clock.Now().Add(test.extend)); err != nil {
 						t.Fatal(err)
 					}
 					at = tn.lastEvent()
@@ -129,12 +129,12 @@ func TestExpiryNoticesOfDisabledConnection(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		tn.issue(time.Time{})
-		conn, err := tn.engine.Connection(t.Context(), "acme")
+		conn, err := tn.engine.Directory("acme").Connection(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		conn.Disabled = true
-		if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err != nil {
+		if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(t.Context(), with(conn)); err != nil {
 			t.Fatal(err)
 		}
 		at := tn.lastEvent()
@@ -178,7 +178,7 @@ func TestLastUsed(t *testing.T) {
 			t.Errorf("a use left events: %v", got)
 		}
 		other := &provision.Engine{Store: st, Now: tn.clock.Now}
-		list, err := other.Credentials(t.Context(), "acme")
+		list, err := other.Directory("acme").Credentials(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestLastUsedOfBrokenStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		fresh := &provision.Engine{Store: st, Now: tn.clock.Now}
-		list, err := fresh.Credentials(t.Context(), "acme")
+		list, err := fresh.Directory("acme").Credentials(t.Context())
 		if err != nil || !list[0].LastUsed.Equal(tn.clock.Now()) {
 			t.Errorf("last use %v, error %v", list, err)
 		}

@@ -21,7 +21,7 @@ import (
 // issue generates a token of the connection acme.
 func (tn *tenant) issue(expires time.Time) (provision.Secret, provision.Credential) {
 	tn.t.Helper()
-	token, cred, err := tn.engine.IssueToken(tn.t.Context(), "acme", expires, tester)
+	token, cred, err := tn.engine.Directory("acme").As(tester).IssueToken(tn.t.Context(), expires)
 	if err != nil {
 		tn.t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func (tn *tenant) issue(expires time.Time) (provision.Secret, provision.Credenti
 
 func (tn *tenant) credentials() []provision.Credential {
 	tn.t.Helper()
-	list, err := tn.engine.Credentials(tn.t.Context(), "acme")
+	list, err := tn.engine.Directory("acme").Credentials(tn.t.Context())
 	if err != nil {
 		tn.t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestCredentialRotation(t *testing.T) {
 			t.Error("the two tokens of a rotation do not both work")
 		}
 		at := tn.lastEvent()
-		_, _, err := tn.engine.IssueToken(t.Context(), "acme", time.Time{}, tester)
+		_, _, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 		var bad *provision.ConnectionError
 		if !errors.As(err, &bad) || bad.Field != "scim" {
 			t.Errorf("a third credential: %v", err)
@@ -105,13 +105,13 @@ func TestCredentialRotation(t *testing.T) {
 		if !tn.accepted(fresh) { // and remembered
 			t.Error("the newer token was refused")
 		}
-		if err := tn.engine.RevokeCredential(t.Context(), "acme", freshCred.ID, tester); err != nil {
+		if err := tn.engine.Directory("acme").As(tester).RevokeCredential(t.Context(), freshCred.ID); err != nil {
 			t.Fatal(err)
 		}
 		if tn.accepted(fresh) || !tn.accepted(third) {
 			t.Error("revoking one credential did not end it alone")
 		}
-		if err := tn.engine.RevokeCredential(t.Context(), "acme", freshCred.ID, tester); !errors.Is(err, provision.ErrNotFound) {
+		if err := tn.engine.Directory("acme").As(tester).RevokeCredential(t.Context(), freshCred.ID); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("revoking it again: %v", err)
 		}
 	})
@@ -124,7 +124,7 @@ func TestIssueTokenAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				_, _, err := tn.engine.IssueToken(t.Context(), "acme", time.Time{}, tester)
+				_, _, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 				var bad *provision.ConnectionError
 				if err != nil && !errors.As(err, &bad) {
 					t.Error(err)
@@ -143,7 +143,7 @@ func TestIssueSwitchesMethod(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		one, _ := tn.issue(time.Time{})
 		two, _ := tn.issue(time.Time{})
-		password, cred, err := tn.engine.IssueBasic(t.Context(), "acme", "okta", time.Time{}, tester)
+		password, cred, err := tn.engine.Directory("acme").As(tester).IssueBasic(t.Context(), "okta", time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestExtendCredential(t *testing.T) {
 		at := tn.lastEvent()
 		until := tn.clock.Now().Add(2 * time.Hour)
 		for range 2 { // the second changes nothing
-			got, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, until, tester)
+			got, err := tn.engine.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, until)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,12 +191,12 @@ func TestExtendCredential(t *testing.T) {
 			t.Error("accepted at the new expiry")
 		}
 		// It counts again when somebody extends it late.
-		got, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, time.Time{}, tester)
+		got, err := tn.engine.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, time.Time{})
 		if err != nil || !got.Expires.Equal(tn.clock.Now().Add(365*24*time.Hour)) || !tn.accepted(secret) {
 			t.Errorf("extended late: %+v, %v", got, err)
 		}
 		// An earlier end counts at once, also for a secret just used.
-		if _, err := tn.engine.ExtendCredential(t.Context(), "acme", cred.ID, tn.clock.Now().Add(time.Millisecond), tester); err != nil {
+		if _, err := tn.engine.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, tn.clock.Now().Add(time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
 		tn.clock.add(time.Millisecond)
@@ -209,25 +209,25 @@ func TestExtendCredential(t *testing.T) {
 func TestCredentialRefusals(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
-		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		secret, cred := tn.issue(time.Time{})
 		ctx, now, e := t.Context(), tn.clock.Now(), tn.engine
 		issue := func(connection string, expires time.Time) error {
-			_, _, err := e.IssueToken(ctx, connection, expires, tester)
+			_, _, err := e.Directory(connection).As(tester).IssueToken(ctx, expires)
 			return err
 		}
 		basic := func(userName string) error {
-			_, _, err := e.IssueBasic(ctx, "acme", userName, time.Time{}, tester)
+			_, _, err := e.Directory("acme").As(tester).IssueBasic(ctx, userName, time.Time{})
 			return err
 		}
 		extend := func(connection, id string, until time.Time) error {
-			_, err := e.ExtendCredential(ctx, connection, id, until, tester)
+			_, err := e.Directory(connection).As(tester).ExtendCredential(ctx, id, until)
 			return err
 		}
 		list := func(connection string) error {
-			_, err := e.Credentials(ctx, connection)
+			_, err := e.Directory(connection).Credentials(ctx)
 			return err
 		}
 		tests := []struct {
@@ -243,8 +243,8 @@ func TestCredentialRefusals(t *testing.T) {
 			{"extend into the past", extend("acme", cred.ID, now), "future"},
 			{"extend an unknown one", extend("acme", "x", time.Time{}), ""},
 			{"extend a foreign one", extend("other", cred.ID, time.Time{}), ""},
-			{"revoke a foreign one", e.RevokeCredential(ctx, "other", cred.ID, tester), ""},
-			{"revoke nothing", e.RevokeCredential(ctx, "acme", "", tester), ""},
+			{"revoke a foreign one", e.Directory("other").As(tester).RevokeCredential(ctx, cred.ID), ""},
+			{"revoke nothing", e.Directory("acme").As(tester).RevokeCredential(ctx, ""), ""},
 			{"list of nobody", list("nobody"), ""},
 			{"list of all", list(""), ""},
 		}

@@ -34,7 +34,7 @@ func (tn *tenant) accepted(s provision.Secret) bool {
 
 func (tn *tenant) setCredential(s provision.Secret, expires time.Time) {
 	tn.t.Helper()
-	if _, err := tn.engine.SetCredential(tn.t.Context(), "acme", s, expires, tester); err != nil {
+	if _, err := tn.engine.Directory("acme").As(tester).SetCredential(tn.t.Context(), s, expires); err != nil {
 		tn.t.Fatal(err)
 	}
 }
@@ -66,7 +66,7 @@ func TestAuthenticate(t *testing.T) {
 		if tn.accepted(provision.Secret{UserName: "Okta", Password: secretText}) {
 			t.Error("another user name was accepted")
 		}
-		if err := tn.engine.RevokeCredentials(t.Context(), "acme", tester); err != nil {
+		if err := tn.engine.Directory("acme").As(tester).RevokeCredentials(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if tn.accepted(basic) {
@@ -103,13 +103,13 @@ func TestCredentialOfDisabledConnection(t *testing.T) {
 		if !tn.accepted(token) {
 			t.Fatal("the token was refused")
 		}
-		conn, err := tn.engine.Connection(t.Context(), "acme")
+		conn, err := tn.engine.Directory("acme").Connection(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, disabled := range []bool{true, false} {
 			conn.Disabled = disabled
-			if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err != nil {
+			if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(t.Context(), with(conn)); err != nil {
 				t.Fatal(err)
 			}
 			if tn.accepted(token) == disabled {
@@ -122,7 +122,7 @@ func TestCredentialOfDisabledConnection(t *testing.T) {
 func TestCredentialRules(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
-		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		tn.setCredential(provision.Secret{Token: secretText}, time.Time{})
@@ -139,7 +139,7 @@ func TestCredentialRules(t *testing.T) {
 			{"used by another", "other", provision.Secret{Token: secretText}, "another connection uses the same secret"},
 		}
 		for _, test := range tests {
-			_, err := tn.engine.SetCredential(t.Context(), test.connection, test.secret, time.Time{}, tester)
+			_, err := tn.engine.Directory(test.connection).As(tester).SetCredential(t.Context(), test.secret, time.Time{})
 			var bad *provision.ConnectionError
 			if !errors.As(err, &bad) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secretText[1:]) {
 				t.Errorf("%s: error %v, want one with %q and without the secret", test.name, err, test.want)
@@ -148,7 +148,7 @@ func TestCredentialRules(t *testing.T) {
 		if !tn.accepted(provision.Secret{Token: secretText}) {
 			t.Error("a refused credential took the old one away")
 		}
-		if _, err := tn.engine.SetCredential(t.Context(), "nobody", provision.Secret{Token: secretText + "2"}, time.Time{}, tester); !errors.Is(err, provision.ErrNotFound) {
+		if _, err := tn.engine.Directory("nobody").As(tester).SetCredential(t.Context(), provision.Secret{Token: secretText + "2"}, time.Time{}); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("unknown connection: %v", err)
 		}
 	})
@@ -160,15 +160,15 @@ func TestStaleReservations(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		first, second := provision.Secret{Token: secretText}, provision.Secret{Token: secretText + "2"}
-		if _, err := tn.engine.SetCredential(t.Context(), "typo", first, time.Time{}, tester); !errors.Is(err, provision.ErrNotFound) {
+		if _, err := tn.engine.Directory("typo").As(tester).SetCredential(t.Context(), first, time.Time{}); !errors.Is(err, provision.ErrNotFound) {
 			t.Fatalf("unknown connection: %v", err)
 		}
 		tn.setCredential(first, time.Time{})
-		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		tn.setCredential(second, time.Time{})
-		if _, err := tn.engine.SetCredential(t.Context(), "other", first, time.Time{}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).SetCredential(t.Context(), first, time.Time{}); err != nil {
 			t.Errorf("a secret that its connection gave up: %v", err)
 		}
 		if !tn.accepted(second) {
@@ -187,7 +187,7 @@ func TestConcurrentSetCredential(t *testing.T) {
 			var wg sync.WaitGroup
 			for e, s := range map[*provision.Engine]provision.Secret{tn.engine: first, other: second} {
 				wg.Go(func() {
-					if _, err := e.SetCredential(t.Context(), "acme", s, time.Time{}, tester); err != nil && !errors.Is(err, store.ErrVersion) {
+					if _, err := e.Directory("acme").As(tester).SetCredential(t.Context(), s, time.Time{}); err != nil && !errors.Is(err, store.ErrVersion) {
 						t.Error(err)
 					}
 				})
@@ -210,13 +210,13 @@ func TestClaims(t *testing.T) {
 		later := tn.clock.Now().Add(time.Hour)
 		set := func(expires time.Time) func() error {
 			return func() error {
-				_, err := tn.engine.SetCredential(t.Context(), "acme", provision.Secret{Token: secretText}, expires, tester)
+				_, err := tn.engine.Directory("acme").As(tester).SetCredential(t.Context(), provision.Secret{Token: secretText}, expires)
 				return err
 			}
 		}
 		issue := func(expires time.Time) func() error {
 			return func() error {
-				_, _, err := tn.engine.IssueToken(t.Context(), "acme", expires, tester)
+				_, _, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), expires)
 				return err
 			}
 		}
@@ -235,9 +235,9 @@ func TestClaims(t *testing.T) {
 			{"set another end", set(time.Time{}), false, 1},
 			{"issue beside it", issue(later), false, 2},
 			{"revoke one", func() error {
-				return tn.engine.RevokeCredential(t.Context(), "acme", tn.credentials()[0].ID, tester)
+				return tn.engine.Directory("acme").As(tester).RevokeCredential(t.Context(), tn.credentials()[0].ID)
 			}, false, 1},
-			{"revoke all", func() error { return tn.engine.RevokeCredentials(t.Context(), "acme", tester) }, false, 0},
+			{"revoke all", func() error { return tn.engine.Directory("acme").As(tester).RevokeCredentials(t.Context()) }, false, 0},
 		} {
 			if err := step.do(); (err != nil) != step.refused {
 				t.Errorf("%s: error %v, want one: %t", step.name, err, step.refused)
@@ -260,16 +260,16 @@ func TestClaimLost(t *testing.T) {
 		secret := provision.Secret{Token: secretText}
 		racing := &overtaken{Store: st}
 		tn := newTenant(t, racing, `{}`)
-		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		racing.first = func() {
 			there := &provision.Engine{Store: st, Now: tn.clock.Now}
-			if _, err := there.SetCredential(t.Context(), "other", secret, time.Time{}, tester); err != nil {
+			if _, err := there.Directory("other").As(tester).SetCredential(t.Context(), secret, time.Time{}); err != nil {
 				t.Error(err)
 			}
 		}
-		if _, err := tn.engine.SetCredential(t.Context(), "acme", secret, time.Time{}, tester); !errors.Is(err, provision.ErrVersion) {
+		if _, err := tn.engine.Directory("acme").As(tester).SetCredential(t.Context(), secret, time.Time{}); !errors.Is(err, provision.ErrVersion) {
 			t.Errorf("error %v, want ErrVersion", err)
 		}
 		_, conn, err := tn.engine.Authenticate(t.Context(), secret)

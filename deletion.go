@@ -50,7 +50,7 @@ func (e *Engine) deleteDue(ctx context.Context, connection string) error {
 			return err
 		}
 		next := ""
-		err = e.updateFor(ctx, connection, bySystem(), func(c *change) error {
+		err = e.update(ctx, connection, bySystem(), func(c *change) error {
 			var err error
 			next, err = c.deleteDue(last)
 			return err

@@ -76,12 +76,12 @@ func TestDeleteAfterDays(t *testing.T) {
 		}, policy.Disabled},
 		{"the connection was disabled", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
-			conn, err := tn.engine.Connection(tn.t.Context(), "acme")
+			conn, err := tn.engine.Directory("acme").Connection(tn.t.Context())
 			if err != nil {
 				tn.t.Fatal(err)
 			}
 			conn.Disabled = true
-			if _, err := tn.engine.SaveConnection(tn.t.Context(), conn, tester); err != nil {
+			if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(tn.t.Context(), with(conn)); err != nil {
 				tn.t.Fatal(err)
 			}
 		}, policy.Disabled},

@@ -290,7 +290,7 @@ func TestMappedAttributes(t *testing.T) {
 		tn.user(`{"userName":"ada","title":"Countess","name":{"givenName":"Ada"},"phoneNumbers":[{"value":"1"}],` +
 			`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Analysis"}}`)
 		conn := provision.Connection{ID: "acme", SCIM: true, Attributes: []string{"Title", "name.givenName", "phoneNumbers", department, "nickName"}}
-		if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err != nil {
+		if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(t.Context(), with(conn)); err != nil {
 			t.Fatal(err)
 		}
 		want := store.Attributes{
@@ -302,7 +302,7 @@ func TestMappedAttributes(t *testing.T) {
 		}
 		for _, bad := range []string{"", "password", "emails[type eq \"work\"]", "name.", "a b"} {
 			conn.Attributes = []string{bad}
-			if _, err := tn.engine.SaveConnection(t.Context(), conn, tester); err == nil {
+			if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(t.Context(), with(conn)); err == nil {
 				t.Errorf("attribute %q was accepted", bad)
 			}
 		}

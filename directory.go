@@ -57,7 +57,7 @@ func (d *Directory) why() cause {
 
 // update is a transaction of the Directory.
 func (d *Directory) update(ctx context.Context, why cause, fn func(*change) error) error {
-	return d.engine.updateFor(ctx, d.connection, why, fn)
+	return d.engine.update(ctx, d.connection, why, fn)
 }
 
 // view reads a snapshot of the connection.

@@ -88,7 +88,7 @@ func (tn *tenant) setPolicy(policyJSON string) {
 		tn.t.Fatal(err)
 	}
 	conn := provision.Connection{ID: "acme", SCIM: true, Policy: config}
-	if _, err := tn.engine.SaveConnection(tn.t.Context(), conn, tester); err != nil {
+	if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(tn.t.Context(), with(conn)); err != nil {
 		tn.t.Fatal(err)
 	}
 }
@@ -251,4 +251,12 @@ func (tn *tenant) lastEvent() int64 {
 		tn.t.Fatal(err)
 	}
 	return last
+}
+
+// with replaces all settings of a connection.
+func with(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
+	}
 }

@@ -18,7 +18,7 @@ func Example() {
 	engine := &provision.Engine{Store: memory.New()}
 	config := policy.Config{RequiredGroups: policy.Patterns{"Support"}}
 	conn := provision.Connection{ID: "okta", SCIM: true, Policy: config}
-	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
+	if _, err := engine.Directory(conn.ID).As(operator).SaveConnection(ctx, conn); err != nil {
 		fmt.Println(err)
 		return
 	}

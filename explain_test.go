@@ -163,7 +163,7 @@ func TestExplainErrors(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		tn.user(ada)
 		id := tn.account("ada@example.com").ID
-		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		for connection, account := range map[string]string{"acme": "unknown", "other": id, "nobody": id, "": id} {

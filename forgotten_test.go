@@ -43,7 +43,7 @@ func TestForgottenFirstLogin(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		engine := &provision.Engine{Store: st, Now: newClock().Now}
 		for id, scim := range map[string]bool{"scim": true, "logins": false} {
-			if _, err := engine.SaveConnection(t.Context(), provision.Connection{ID: id, SCIM: scim}, tester); err != nil {
+			if _, err := engine.Directory(id).As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: id, SCIM: scim})); err != nil {
 				t.Fatal(err)
 			}
 			_, err := engine.Directory(id).Login(t.Context(), provision.Identity{ID: "1", UserName: "ada@example.com"})
@@ -60,7 +60,7 @@ func TestForgottenPolicyIsStable(t *testing.T) {
 		tn := forgetful(t, st)
 		tn.user(ada)
 		at := tn.lastEvent()
-		stored, err := tn.engine.Connection(t.Context(), "acme")
+		stored, err := tn.engine.Directory("acme").Connection(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,8 +70,8 @@ func TestForgottenPolicyIsStable(t *testing.T) {
 		}
 		for _, config := range []policy.Config{{}, parsed, stored.Policy} {
 			conn := provision.Connection{ID: "acme", SCIM: true, Policy: config}
-			if changed, err := tn.engine.SaveConnection(t.Context(), conn, tester); changed || err != nil {
-				t.Errorf("saving %+v: changed %v, %v", config, changed, err)
+			if saved, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(t.Context(), with(conn)); saved.Version != stored.Version || err != nil {
+				t.Errorf("saving %+v: version %d, %v", config, saved.Version, err)
 			}
 		}
 		if got := tn.events(at); len(got) != 0 {
@@ -86,7 +86,7 @@ func forgetful(t *testing.T, st store.Store) *tenant {
 	tn := &tenant{t: t, clock: newClock()}
 	tn.engine = &provision.Engine{Store: st, Now: tn.clock.Now}
 	tn.dir = tn.engine.Directory("acme").As(provision.Actor{Kind: "scim", ID: "credential"})
-	if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", SCIM: true}, tester); err != nil {
+	if _, err := tn.engine.Directory("acme").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", SCIM: true})); err != nil {
 		t.Fatal(err)
 	}
 	return tn

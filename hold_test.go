@@ -425,15 +425,16 @@ func (tn *tenant) force(config string) (changed bool) {
 	if err != nil {
 		tn.t.Fatal(err)
 	}
-	conn, err := tn.engine.Connection(tn.t.Context(), "acme")
+	conn, err := tn.engine.Directory("acme").Connection(tn.t.Context())
 	if err != nil {
 		tn.t.Fatal(err)
 	}
 	conn.Policy = p
-	if changed, err = tn.engine.ForceConnection(tn.t.Context(), conn, tester); err != nil {
+	saved, err := tn.engine.Directory(conn.ID).As(tester).Forced().UpdateConnection(tn.t.Context(), with(conn))
+	if err != nil {
 		tn.t.Fatal(err)
 	}
-	return changed
+	return saved.Version != conn.Version
 }
 
 // The last admin leaves only when somebody else has become one, also in the same

@@ -271,7 +271,7 @@ func (w *randomWalk) finishJob() {
 // keeps.
 func (w *randomWalk) fixedPoint() {
 	w.t.Helper()
-	conn, err := w.engine.Connection(w.t.Context(), "acme")
+	conn, err := w.engine.Directory("acme").Connection(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}

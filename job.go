@@ -76,7 +76,7 @@ func markPending(r store.RecordReader, list []*Account) ([]*Account, error) {
 // left.
 func (e *Engine) work(ctx context.Context, connection string) (more bool, err error) {
 	var finished *records.DeriveJob
-	err = e.updateFor(ctx, connection, bySystem(), func(c *change) error {
+	err = e.update(ctx, connection, bySystem(), func(c *change) error {
 		more, finished = false, nil
 		j, err := records.Job.Load(c.tx, "")
 		if err != nil || !j.Stored() {

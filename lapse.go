@@ -49,7 +49,7 @@ func (e *Engine) lapse(ctx context.Context, connection string) error {
 		if err != nil || !marked {
 			return err
 		}
-		err = e.updateFor(ctx, connection, bySystem(), func(c *change) error {
+		err = e.update(ctx, connection, bySystem(), func(c *change) error {
 			var err error
 			more, err = c.lapse()
 			return err

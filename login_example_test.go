@@ -18,7 +18,7 @@ func ExampleDirectory_Login() {
 	// Without SCIM, the first login creates an account.
 	config := policy.Config{RequiredGroups: policy.Patterns{"Staff"}}
 	conn := provision.Connection{ID: "corp", Policy: config}
-	if _, err := engine.SaveConnection(ctx, conn, provision.Actor{Kind: "operator", ID: "setup"}); err != nil {
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator", ID: "setup"}).SaveConnection(ctx, conn); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -159,7 +159,7 @@ func (r *loginRun) save(policyJSON json.RawMessage) {
 			r.t.Fatal(err)
 		}
 	}
-	if _, err := r.engine.SaveConnection(r.t.Context(), r.conn, tester); err != nil {
+	if _, err := r.engine.Directory(r.conn.ID).As(tester).UpdateConnection(r.t.Context(), with(r.conn)); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -97,7 +97,7 @@ func TestForeignMember(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		a := tn.user(`{"userName":"a"}`)
 		group := tn.group("G")
-		if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		c := content(t, "User", `{"userName":"x"}`)

@@ -61,7 +61,7 @@ func (d *Directory) close(ctx context.Context) (total int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := d.engine.RevokeCredentials(ctx, d.connection, d.actor); err != nil {
+	if err := d.engine.Directory(d.connection).As(d.actor).RevokeCredentials(ctx); err != nil {
 		return 0, err
 	}
 	err = d.view(ctx, func(r store.Reader) error {

@@ -72,7 +72,7 @@ func TestDeleteConnectionResumes(t *testing.T) {
 		tn.engine.Limits.Batch = 5
 		tn.people(20)
 		secret := provision.Secret{Token: fmt.Sprintf("%032d", 7)}
-		if _, err := tn.engine.SetCredential(t.Context(), "acme", secret, time.Time{}, tester); err != nil {
+		if _, err := tn.engine.Directory("acme").As(tester).SetCredential(t.Context(), secret, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		d := tn.engine.Directory("acme").As(tester)

@@ -159,7 +159,7 @@ func TestOperatorUnknownAccount(t *testing.T) {
 				tn.deleteAccount("ada@example.com")
 				tn.user(ada)
 				foreign := tn.account("ada@example.com").ID
-				if _, err := tn.engine.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+				if _, err := tn.engine.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 					t.Fatal(err)
 				}
 				at := tn.lastEvent()

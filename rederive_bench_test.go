@@ -116,7 +116,7 @@ func (r *rederivation) save(b *testing.B) {
 		b.Fatal(err)
 	}
 	conn := provision.Connection{ID: "acme", SCIM: true, Policy: config}
-	if _, err := r.engine.SaveConnection(b.Context(), conn, tester); err != nil {
+	if _, err := r.engine.Directory(conn.ID).As(tester).UpdateConnection(b.Context(), with(conn)); err != nil {
 		b.Fatal(err)
 	}
 }

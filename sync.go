@@ -176,7 +176,7 @@ type syncing struct {
 
 func (s *syncing) run(ctx context.Context, src Source) error {
 	// An unknown connection must not look like an empty one.
-	if _, err := s.engine.Connection(ctx, s.connection); err != nil {
+	if _, err := s.engine.Directory(s.connection).Connection(ctx); err != nil {
 		return err
 	}
 	if !s.options.DryRun {

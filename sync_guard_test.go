@@ -154,7 +154,7 @@ func TestSyncOneAtATime(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		there := &provision.Engine{Store: st, Now: tn.clock.Now}
-		if _, err := there.SaveConnection(t.Context(), provision.Connection{ID: "other"}, tester); err != nil {
+		if _, err := there.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
 		one := listed{t: t, users: named("ada")}

@@ -535,7 +535,7 @@ func BenchmarkSync(b *testing.B) {
 	for _, n := range []int{10_000} {
 		b.Run(fmt.Sprintf("users=%d/unchanged", n), func(b *testing.B) {
 			engine := &provision.Engine{Store: memory.New()}
-			if _, err := engine.SaveConnection(b.Context(), provision.Connection{ID: "acme", SCIM: true}, tester); err != nil {
+			if _, err := engine.Directory("acme").As(tester).UpdateConnection(b.Context(), with(provision.Connection{ID: "acme", SCIM: true})); err != nil {
 				b.Fatal(err)
 			}
 			src := make(contents, n)

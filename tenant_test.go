@@ -78,7 +78,7 @@ func (s *kinds) all(t *testing.T, connection string) map[string]any {
 }
 
 // foreign are the ids of things of connection acme.
-type foreign struct{ account, user, group string }
+type foreign struct{ account, user, group, credential, token string }
 
 // gone says that an answer must be that there is no such thing.
 func gone(err error) error {
@@ -145,7 +145,35 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			}
 			return nil
 		},
-		"Link": func(c ctx, d dir, x foreign) error { return gone(d.Link(c, x.account, "row 1")) },
+		"Credentials": func(c ctx, d dir, _ foreign) error {
+			list, err := d.Credentials(c)
+			if len(list) != 0 {
+				err = errors.Join(err, errors.New("it lists what is not its own"))
+			}
+			return err
+		},
+		"SetCredential": func(c ctx, d dir, x foreign) error {
+			var taken *provision.ConnectionError
+			if _, err := d.SetCredential(c, provision.Secret{Token: x.token}, time.Time{}); !errors.As(err, &taken) {
+				return errors.Join(errors.New("the secret of the other connection: want a ConnectionError"), err)
+			}
+			return nil
+		},
+		"IssueToken": func(c ctx, d dir, _ foreign) error {
+			_, cred, err := d.IssueToken(c, time.Time{})
+			return own(cred, err)
+		},
+		"IssueBasic": func(c ctx, d dir, _ foreign) error {
+			_, cred, err := d.IssueBasic(c, "u", time.Time{})
+			return own(cred, err)
+		},
+		"ExtendCredential": func(c ctx, d dir, x foreign) error {
+			_, err := d.ExtendCredential(c, x.credential, time.Time{})
+			return gone(err)
+		},
+		"RevokeCredential":  func(c ctx, d dir, x foreign) error { return gone(d.RevokeCredential(c, x.credential)) },
+		"RevokeCredentials": func(c ctx, d dir, _ foreign) error { return d.RevokeCredentials(c) },
+		"Link":              func(c ctx, d dir, x foreign) error { return gone(d.Link(c, x.account, "row 1")) },
 		"Import": func(c ctx, d dir, _ foreign) error {
 			return d.Import(c, scimsync.JSONLines(strings.NewReader(`{"id":"zebra","userName":"zebra@example.com"}`)), nil)
 		},
@@ -234,7 +262,12 @@ func zebra() provision.Identity {
 // logged in; groups, credentials, and what the engine keeps about them.
 func fillTenant(t *testing.T, tn *tenant) foreign {
 	t.Helper()
-	x := foreign{user: tn.user(`{"userName":"zebra@example.com","externalId":"zebra-1"}`)}
+	x := foreign{user: tn.user(`{"userName":"zebra@example.com","externalId":"zebra-1"}`), token: strings.Repeat("zebra", 8)}
+	cred, err := tn.operator().SetCredential(t.Context(), provision.Secret{Token: x.token}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.credential = cred.ID
 	x.group = tn.group("Staff", append(tn.people(11), x.user)...)
 	tn.register("17 zebra-host")
 	a, err := tn.dir.Login(t.Context(), zebra())
@@ -266,7 +299,7 @@ func TestTenantOfEveryMethod(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				other := provision.Connection{ID: "other." + name, SCIM: true}
 				other.Policy.ProvisionOnFirstLogin = policy.FirstLoginProvision
-				if _, err := tn.engine.SaveConnection(t.Context(), other, tester); err != nil {
+				if _, err := tn.engine.Directory(other.ID).As(tester).UpdateConnection(t.Context(), with(other)); err != nil {
 					t.Fatal(err)
 				}
 				before := seen.all(t, "acme")

@@ -31,7 +31,7 @@ func Example() {
 
 	// Package jit/saml does this when a response arrives.
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/saml/okta/acs", nil)
-	if _, err := engine.SaveConnection(r.Context(), conn, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator"}).SaveConnection(r.Context(), conn); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -58,7 +58,7 @@ func newService(t *testing.T, edit func(*provision.Connection)) *service {
 	if edit != nil {
 		edit(&conn)
 	}
-	if _, err := engine.SaveConnection(t.Context(), conn, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator"}).UpdateConnection(t.Context(), with(conn)); err != nil {
 		t.Fatal(err)
 	}
 	s.handler = &jit.LoginHandler{
@@ -188,7 +188,7 @@ func TestDenials(t *testing.T) {
 				for _, c := range []provision.Connection{
 					{ID: "scim", SCIM: true}, {ID: "closed", Disabled: true},
 				} {
-					if _, err := s.handler.Engine.SaveConnection(t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
+					if _, err := s.handler.Engine.Directory(c.ID).As(provision.Actor{Kind: "operator"}).UpdateConnection(t.Context(), with(c)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -467,5 +467,13 @@ func TestRefusalsAreCounted(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
+	}
+}
+
+// with replaces all settings of a connection.
+func with(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
 	}
 }

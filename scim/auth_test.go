@@ -86,10 +86,10 @@ func TestRefusedCredentialsLookAlike(t *testing.T) {
 	s, c := timedService(t)
 	ctx, operator := t.Context(), provision.Actor{Kind: "operator", ID: "test"}
 	issue := func(connection string, expires time.Time) (string, provision.Credential) {
-		if err := s.engine.RevokeCredentials(ctx, connection, operator); err != nil {
+		if err := s.engine.Directory(connection).As(operator).RevokeCredentials(ctx); err != nil {
 			t.Fatal(err)
 		}
-		token, cred, err := s.engine.IssueToken(ctx, connection, expires, operator)
+		token, cred, err := s.engine.Directory(connection).As(operator).IssueToken(ctx, expires)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,12 +99,12 @@ func TestRefusedCredentialsLookAlike(t *testing.T) {
 		return token, cred
 	}
 	revoked, cred := issue("acme", time.Time{})
-	if err := s.engine.RevokeCredential(ctx, "acme", cred.ID, operator); err != nil {
+	if err := s.engine.Directory("acme").As(operator).RevokeCredential(ctx, cred.ID); err != nil {
 		t.Fatal(err)
 	}
 	expired, _ := issue("acme", c.Now().Add(time.Hour))
 	disabled, _ := issue("other", time.Time{})
-	if _, err := s.engine.SaveConnection(ctx, provision.Connection{ID: "other", Disabled: true}, operator); err != nil {
+	if _, err := s.engine.Directory("other").As(operator).UpdateConnection(ctx, with(provision.Connection{ID: "other", Disabled: true})); err != nil {
 		t.Fatal(err)
 	}
 	c.add(time.Hour)

@@ -45,11 +45,11 @@ func newServer(tb testing.TB, st store.Store, connections ...string) *server {
 	ctx, actor := context.Background(), provision.Actor{Kind: "system"}
 	for _, id := range connections {
 		c := provision.Connection{ID: id, SCIM: true}
-		if _, err := engine.SaveConnection(ctx, c, actor); err != nil {
+		if _, err := engine.Directory(c.ID).As(actor).UpdateConnection(ctx, with(c)); err != nil {
 			tb.Fatal(err)
 		}
 		secret := provision.Secret{Token: benchToken(id)}
-		if _, err := engine.SetCredential(ctx, id, secret, time.Time{}, actor); err != nil {
+		if _, err := engine.Directory(id).As(actor).SetCredential(ctx, secret, time.Time{}); err != nil {
 			tb.Fatal(err)
 		}
 	}

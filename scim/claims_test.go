@@ -264,7 +264,7 @@ func (s *service) proveBearer(claim any) {
 func (s *service) proveBasic(claim any) {
 	s.claimed(claim, true)
 	secret := provision.Secret{UserName: "idp", Password: "password-of-acme-0123456789abcdef"}
-	if _, err := s.engine.SetCredential(s.t.Context(), "acme", secret, time.Time{}, provision.Actor{Kind: "operator", ID: "test"}); err != nil {
+	if _, err := s.engine.Directory("acme").As(provision.Actor{Kind: "operator", ID: "test"}).SetCredential(s.t.Context(), secret, time.Time{}); err != nil {
 		s.t.Fatal(err)
 	}
 	for password, want := range map[string]int{secret.Password: 200, "wrong": 401} {

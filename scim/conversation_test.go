@@ -256,10 +256,10 @@ func newReplay(t *testing.T, conv *conversation, open func() store.Store) *repla
 	if conv.Policy != nil {
 		settings.Policy = *conv.Policy
 	}
-	if _, err := r.engine.SaveConnection(t.Context(), settings, operator); err != nil {
+	if _, err := r.engine.Directory(settings.ID).As(operator).UpdateConnection(t.Context(), with(settings)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.engine.SetCredential(t.Context(), "idp", provision.Secret{Token: conversationToken}, time.Time{}, operator); err != nil {
+	if _, err := r.engine.Directory("idp").As(operator).SetCredential(t.Context(), provision.Secret{Token: conversationToken}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	r.events()

@@ -60,11 +60,12 @@ func newDialect(row dialect.Dialect) Dialect {
 	return d
 }
 
-// dialects is the table by canonical name, built once and never changed.
+// dialects is the table by canonical name, built once and never changed. The
+// first row is that of the empty name too.
 var dialects = byName(Dialects())
 
 func byName(list []Dialect) map[string]Dialect {
-	named := make(map[string]Dialect, len(list))
+	named := map[string]Dialect{"": list[0]}
 	for _, d := range list {
 		named[d.Name] = d
 	}
@@ -78,5 +79,11 @@ func LookupDialect(name string) (Dialect, bool) {
 	return dialects[canonical], ok
 }
 
-// dialectOf returns the dialect of a connection; see [dialect.Of].
-func dialectOf(name string) Dialect { return dialects[dialect.Of(name).Name] }
+// dialectOf returns the dialect of a connection; see [dialect.Of]. Each request
+// asks for it, mostly by the canonical name.
+func dialectOf(name string) Dialect {
+	if d, ok := dialects[name]; ok {
+		return d
+	}
+	return dialects[dialect.Of(name).Name]
+}

@@ -24,12 +24,12 @@ func Example() {
 	operator := provision.Actor{Kind: "operator", ID: "setup"}
 	engine := &provision.Engine{Store: memory.New()}
 	conn := provision.Connection{ID: "okta", Dialect: "okta", SCIM: true}
-	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
+	if _, err := engine.Directory(conn.ID).As(operator).SaveConnection(ctx, conn); err != nil {
 		fmt.Println(err)
 		return
 	}
 	secret := provision.Secret{Token: "a-token-of-at-least-32-characters"}
-	if _, err := engine.SetCredential(ctx, "okta", secret, time.Now().AddDate(1, 0, 0), operator); err != nil {
+	if _, err := engine.Directory("okta").As(operator).SetCredential(ctx, secret, time.Now().AddDate(1, 0, 0)); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -65,7 +65,7 @@ func (x *exchange) prepare() error {
 	h := x.handler
 	name := x.principal.Dialect
 	if name == "" && h.Authenticate != nil {
-		conn, err := h.Engine.Connection(x.request.Context(), x.principal.Connection)
+		conn, err := h.Engine.Directory(x.principal.Connection).Connection(x.request.Context())
 		if err != nil {
 			return err
 		}

@@ -46,10 +46,10 @@ func newService(t *testing.T, st store.Store, dialect string) *service {
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for id, token := range map[string]string{"acme": acmeToken, "other": otherToken} {
 		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true}
-		if _, err := s.engine.SaveConnection(t.Context(), conn, operator); err != nil {
+		if _, err := s.engine.Directory(conn.ID).As(operator).UpdateConnection(t.Context(), with(conn)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.engine.SetCredential(t.Context(), id, provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+		if _, err := s.engine.Directory(id).As(operator).SetCredential(t.Context(), provision.Secret{Token: token}, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -461,7 +461,7 @@ func TestLastAdminIsA409(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", SCIM: true, Policy: config}, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := s.engine.Directory("acme").As(provision.Actor{Kind: "operator"}).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", SCIM: true, Policy: config})); err != nil {
 		t.Fatal(err)
 	}
 	id := s.must("POST", "/Users", `{"userName":"a"}`)
@@ -575,5 +575,13 @@ func TestOversizedGroupBody(t *testing.T) {
 	s.handler.ServeHTTP(w, r)
 	if w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("chunked body: %d, want 413", w.Code)
+	}
+}
+
+// with replaces all settings of a connection.
+func with(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
 	}
 }

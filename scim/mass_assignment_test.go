@@ -54,7 +54,7 @@ func massService(t *testing.T, st store.Store, dialect, required string) (s *ser
 		t.Fatal(err)
 	}
 	conn := provision.Connection{ID: "acme", Dialect: dialect, SCIM: true, Policy: config, Attributes: []string{"title"}}
-	if _, err := s.engine.SaveConnection(t.Context(), conn, provision.Actor{Kind: "operator", ID: "test"}); err != nil {
+	if _, err := s.engine.Directory(conn.ID).As(provision.Actor{Kind: "operator", ID: "test"}).UpdateConnection(t.Context(), with(conn)); err != nil {
 		t.Fatal(err)
 	}
 	return s, s.must("POST", "/Groups", `{`+coreGroup+`"displayName":"Admins"}`)

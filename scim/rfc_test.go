@@ -56,10 +56,10 @@ func newPlayer(t *testing.T, st store.Store, dialect string) *httpscript.Player 
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for id, token := range map[string]string{"acme": acmeToken, "other": otherToken} {
 		conn := provision.Connection{ID: id, Dialect: dialect, SCIM: true}
-		if _, err := engine.SaveConnection(t.Context(), conn, operator); err != nil {
+		if _, err := engine.Directory(conn.ID).As(operator).UpdateConnection(t.Context(), with(conn)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := engine.SetCredential(t.Context(), id, provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+		if _, err := engine.Directory(id).As(operator).SetCredential(t.Context(), provision.Secret{Token: token}, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -138,14 +138,14 @@ func serve(ctx context.Context, engine *provision.Engine, table *users, addr str
 // of the last start.
 func setUp(ctx context.Context, engine *provision.Engine) (token string, err error) {
 	operator := provision.Actor{Kind: "operator", ID: "hostapp"}
-	conn := provision.Connection{ID: connection, Name: "Demo", SCIM: true}
-	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
+	d := engine.Directory(connection).As(operator)
+	if _, err := d.UpdateConnection(ctx, func(c *provision.Connection) error { c.Name, c.SCIM = "Demo", true; return nil }); err != nil {
 		return "", err
 	}
-	if err := engine.RevokeCredentials(ctx, connection, operator); err != nil {
+	if err := d.RevokeCredentials(ctx); err != nil {
 		return "", err
 	}
-	token, _, err = engine.IssueToken(ctx, connection, time.Time{}, operator)
+	token, _, err = d.IssueToken(ctx, time.Time{})
 	return token, err
 }
 

@@ -221,24 +221,34 @@ func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken
 }
 
 func (c *config) applyDemo(ctx context.Context, engine *provision.Engine, actor provision.Actor) (token string, err error) {
-	if _, err := engine.SaveConnection(ctx, *c.demo, actor); err != nil {
+	demo := engine.Directory(c.demo.ID).As(actor)
+	if _, err := demo.UpdateConnection(ctx, replaceBy(*c.demo)); err != nil {
 		return "", err
 	}
-	if err := engine.RevokeCredentials(ctx, c.demo.ID, actor); err != nil { // of earlier starts
+	if err := demo.RevokeCredentials(ctx); err != nil { // of earlier starts
 		return "", err
 	}
-	token, _, err = engine.IssueToken(ctx, c.demo.ID, time.Time{}, actor)
+	token, _, err = demo.IssueToken(ctx, time.Time{})
 	return token, err
 }
 
+// replaceBy makes a connection what the file says, whatever it was.
+func replaceBy(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
+	}
+}
+
 func (c connectionConfig) apply(ctx context.Context, engine *provision.Engine, actor provision.Actor) error {
-	if _, err := engine.SaveConnection(ctx, c.connection(), actor); err != nil {
+	d := engine.Directory(c.ID).As(actor)
+	if _, err := d.UpdateConnection(ctx, replaceBy(c.connection())); err != nil {
 		return err
 	}
 	if c.SCIM == nil {
-		return engine.RevokeCredentials(ctx, c.ID, actor)
+		return d.RevokeCredentials(ctx)
 	}
-	_, err := engine.SetCredential(ctx, c.ID, c.SCIM.secret(), c.SCIM.Expires, actor)
+	_, err := d.SetCredential(ctx, c.SCIM.secret(), c.SCIM.Expires)
 	return err
 }
 
@@ -252,11 +262,12 @@ func disableOthers(ctx context.Context, engine *provision.Engine, listed map[str
 		if listed[conn.ID] || conn.Disabled {
 			continue
 		}
-		conn.Disabled = true
-		if _, err := engine.SaveConnection(ctx, conn, actor); err != nil {
+		d := engine.Directory(conn.ID).As(actor)
+		_, err := d.UpdateConnection(ctx, func(c *provision.Connection) error { c.Disabled = true; return nil })
+		if err != nil {
 			return err
 		}
-		if err := engine.RevokeCredentials(ctx, conn.ID, actor); err != nil {
+		if err := d.RevokeCredentials(ctx); err != nil {
 			return err
 		}
 		engine.Logger.Warn("connection disabled: the configuration does not list it", "connection", conn.ID)

@@ -141,7 +141,7 @@ func (o operator) directory(r *http.Request) (*provision.Directory, error) {
 	if id == "" {
 		return nil, &statusError{http.StatusBadRequest, "the parameter connection is missing"}
 	}
-	if _, err := o.engine.Connection(r.Context(), id); errors.Is(err, provision.ErrNotFound) {
+	if _, err := o.engine.Directory(id).Connection(r.Context()); errors.Is(err, provision.ErrNotFound) {
 		return nil, &statusError{http.StatusNotFound, fmt.Sprintf("there is no connection %q", id)}
 	} else if err != nil {
 		return nil, err

@@ -200,7 +200,7 @@ func TestParkedEndpoints(t *testing.T) {
 	engine := &provision.Engine{Store: memory.New(), Logger: logger}
 	engine.Delivery.Attempts = 1
 	actor := provision.Actor{Kind: "operator", ID: "test"}
-	if _, err := engine.SaveConnection(t.Context(), provision.Connection{ID: "gate"}, actor); err != nil {
+	if _, err := engine.Directory("gate").As(actor).UpdateConnection(t.Context(), with(provision.Connection{ID: "gate"})); err != nil {
 		t.Fatal(err)
 	}
 	op := operator{engine: engine, token: sha256.Sum256([]byte("operator-token"))}

@@ -137,10 +137,10 @@ func (m *mounted) connect(id, policyJSON string) (token string) {
 		m.t.Fatal(err)
 	}
 	actor := provision.Actor{Kind: "operator", ID: "test"}
-	if _, err := m.engine.SaveConnection(m.t.Context(), provision.Connection{ID: id, SCIM: true, Policy: config}, actor); err != nil {
+	if _, err := m.engine.Directory(id).As(actor).UpdateConnection(m.t.Context(), with(provision.Connection{ID: id, SCIM: true, Policy: config})); err != nil {
 		m.t.Fatal(err)
 	}
-	if token, _, err = m.engine.IssueToken(m.t.Context(), id, time.Time{}, actor); err != nil {
+	if token, _, err = m.engine.Directory(id).As(actor).IssueToken(m.t.Context(), time.Time{}); err != nil {
 		m.t.Fatal(err)
 	}
 	return token
@@ -335,5 +335,13 @@ func (m *mounted) park(account string) {
 	})
 	if !parked() {
 		m.t.Fatal("nothing is parked")
+	}
+}
+
+// with replaces all settings of a connection.
+func with(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
 	}
 }

@@ -83,11 +83,12 @@ func Lookup(name string) (Dialect, bool) {
 	if name == "" {
 		name = Auto
 	}
-	i := slices.IndexFunc(table, func(d Dialect) bool { return strings.EqualFold(d.Name, name) })
-	if i < 0 {
-		return Dialect{}, false
+	for i := range table {
+		if strings.EqualFold(table[i].Name, name) {
+			return table[i], true
+		}
 	}
-	return table[i], true
+	return Dialect{}, false
 }
 
 // Of returns the dialect of a connection, by the name that it was saved with. A

@@ -18,7 +18,7 @@ func newSAML(t *testing.T, idp *samltest.IDP) *saml.Handler {
 	t.Helper()
 	engine := &provision.Engine{Store: memory.New(), Logger: slog.New(slog.DiscardHandler)}
 	conn := provision.Connection{ID: "okta", SAML: &provision.SAML{Metadata: idp.Metadata()}}
-	if _, err := engine.SaveConnection(t.Context(), conn, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator"}).SaveConnection(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
 	return &saml.Handler{Engine: engine, Logger: engine.Logger, Login: &jit.LoginHandler{

@@ -32,10 +32,10 @@ func newSCIM(t *testing.T) *scim.Handler {
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	for id, token := range map[string]string{"okta": tokens["scim"], "entra": tokens["entra"]} {
 		conn := provision.Connection{ID: id, SCIM: true}
-		if _, err := engine.SaveConnection(t.Context(), conn, operator); err != nil {
+		if _, err := engine.Directory(conn.ID).As(operator).SaveConnection(t.Context(), conn); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := engine.SetCredential(t.Context(), id, provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+		if _, err := engine.Directory(id).As(operator).SetCredential(t.Context(), provision.Secret{Token: token}, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,16 +8,6 @@ import (
 	"strings"
 )
 
-// Canonical returns the word that a text is, in any case.
-func Canonical(words []string, text string) (string, bool) {
-	for _, word := range words {
-		if strings.EqualFold(word, text) {
-			return word, true
-		}
-	}
-	return "", false
-}
-
 // Nearest returns the word that a text is most like, in any case, or "" where it
 // is like none: up to a third of the letters may be added, left out, changed, or
 // swapped with their neighbors. Of words that are equally near, it is the first.

@@ -9,14 +9,6 @@ import (
 
 var words = []string{"auto", "rfc", "okta", "entra", "onelogin", "jumpcloud", "givenName"}
 
-func TestCanonical(t *testing.T) {
-	for text, want := range map[string]string{"okta": "okta", "OKTA": "okta", "GIVENNAME": "givenName", "oktaa": "", "": "", "okta\t": ""} {
-		if got, ok := spelling.Canonical(words, text); got != want || ok != (want != "") {
-			t.Errorf("Canonical(%q) is %q, %t, want %q", text, got, ok, want)
-		}
-	}
-}
-
 func TestNearest(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"the word", "okta", "okta"},

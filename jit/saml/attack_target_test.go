@@ -58,7 +58,7 @@ func newTarget(t *testing.T, connection string) *target {
 	}
 	configure(&settings)
 	c := provision.Connection{ID: "acme", Policy: config, SAML: &settings}
-	if _, err := s.engine.SaveConnection(t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := s.engine.Directory(c.ID).As(provision.Actor{Kind: "operator"}).UpdateConnection(t.Context(), with(c)); err != nil {
 		t.Fatal(err)
 	}
 	key, cert := testKey(t, "sp")

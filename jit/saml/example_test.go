@@ -43,7 +43,7 @@ func ExampleHandler() {
 	if _, err := handler.Check(connection); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := engine.SaveConnection(context.Background(), connection, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := engine.Directory(connection.ID).As(provision.Actor{Kind: "operator"}).SaveConnection(context.Background(), connection); err != nil {
 		log.Fatal(err)
 	}
 

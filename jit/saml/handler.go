@@ -160,7 +160,7 @@ func allowed(w http.ResponseWriter, r *http.Request, methods []string) bool {
 // provider returns the service provider of a connection. One that is unknown,
 // disabled or without SAML is the same to the browser.
 func (h *Handler) provider(r *http.Request, connection string) (*ServiceProvider, error) {
-	c, err := h.Engine.Connection(r.Context(), connection)
+	c, err := h.Engine.Directory(connection).Connection(r.Context())
 	switch {
 	case err != nil:
 		return nil, err

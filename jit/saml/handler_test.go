@@ -68,7 +68,7 @@ func newSite(t *testing.T, s store.Store, edit func(*provision.SAML)) *site {
 
 func (s *site) save(c provision.Connection) {
 	s.t.Helper()
-	if _, err := s.engine.SaveConnection(s.t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := s.engine.Directory(c.ID).As(provision.Actor{Kind: "operator"}).UpdateConnection(s.t.Context(), with(c)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -473,7 +473,7 @@ func TestChangedConnection(t *testing.T) {
 	if got := s.post(response, "").StatusCode; got != http.StatusBadRequest {
 		t.Fatalf("status %d", got)
 	}
-	c, err := s.engine.Connection(t.Context(), "demo")
+	c, err := s.engine.Directory("demo").Connection(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -488,5 +488,13 @@ func TestChangedConnection(t *testing.T) {
 	s.save(c)
 	if got := s.get("metadata").StatusCode; got != http.StatusNotFound {
 		t.Errorf("disabled: status %d", got)
+	}
+}
+
+// with replaces all settings of a connection.
+func with(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
 	}
 }

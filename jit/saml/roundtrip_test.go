@@ -73,7 +73,7 @@ func (app *application) connect(t *testing.T, metadata string, change func(*prov
 		change(&settings)
 	}
 	c := provision.Connection{ID: "acme", Policy: config, SAML: &settings}
-	if _, err := app.engine.SaveConnection(t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := app.engine.Directory(c.ID).As(provision.Actor{Kind: "operator"}).UpdateConnection(t.Context(), with(c)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -47,7 +47,7 @@ func application(idp *samltest.IDP) *httptest.Server {
 	logger := slog.New(slog.DiscardHandler) // a test passes its own
 	connection := provision.Connection{ID: "okta", SAML: &provision.SAML{Metadata: idp.Metadata()}}
 	connection.Policy.RequiredGroups = policy.Patterns{"Support"}
-	if _, err := engine.SaveConnection(context.Background(), connection, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := engine.Directory(connection.ID).As(provision.Actor{Kind: "operator"}).SaveConnection(context.Background(), connection); err != nil {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()

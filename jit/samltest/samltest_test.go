@@ -75,7 +75,7 @@ func (a *app) save(id string, settings provision.SAML, required ...string) {
 	a.t.Helper()
 	c := provision.Connection{ID: id, SAML: &settings}
 	c.Policy.RequiredGroups = required
-	if _, err := a.engine.SaveConnection(a.t.Context(), c, provision.Actor{Kind: "operator"}); err != nil {
+	if _, err := a.engine.Directory(c.ID).As(provision.Actor{Kind: "operator"}).UpdateConnection(a.t.Context(), func(stored *provision.Connection) error { *stored = c; return nil }); err != nil {
 		a.t.Fatal(err)
 	}
 }

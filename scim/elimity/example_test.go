@@ -26,12 +26,12 @@ func Example() {
 	engine := &provision.Engine{Store: memory.New()}
 	operator := provision.Actor{Kind: "operator", ID: "setup"}
 	conn := provision.Connection{ID: "idp", SCIM: true}
-	if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
+	if _, err := engine.Directory(conn.ID).As(operator).SaveConnection(ctx, conn); err != nil {
 		fmt.Println(err)
 		return
 	}
 	const token = "a-token-of-at-least-32-characters"
-	if _, err := engine.SetCredential(ctx, "idp", provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+	if _, err := engine.Directory("idp").As(operator).SetCredential(ctx, provision.Secret{Token: token}, time.Time{}); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -32,10 +32,10 @@ func newFixture(t testing.TB, conn provision.Connection) *fixture {
 	conn.ID, conn.SCIM = "idp", true
 	f := &fixture{engine: &provision.Engine{Store: memory.New(), Logger: slog.New(slog.DiscardHandler)}}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
-	if _, err := f.engine.SaveConnection(t.Context(), conn, operator); err != nil {
+	if _, err := f.engine.Directory(conn.ID).As(operator).SaveConnection(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.engine.SetCredential(t.Context(), conn.ID, provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+	if _, err := f.engine.Directory(conn.ID).As(operator).SetCredential(t.Context(), provision.Secret{Token: token}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	provider := &scim.Handler{Engine: f.engine, Logger: f.engine.Logger}

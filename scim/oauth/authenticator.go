@@ -143,7 +143,7 @@ func (a *Authenticator) accept(ctx context.Context, text string) (scim.Principal
 	if err != nil {
 		return scim.Principal{}, &refusal{v.Connection, err}
 	}
-	conn, err := a.engine.Connection(ctx, v.Connection)
+	conn, err := a.engine.Directory(v.Connection).Connection(ctx)
 	switch {
 	case errors.Is(err, provision.ErrNotFound):
 		return scim.Principal{}, &refusal{v.Connection, errors.New("there is no such connection")}

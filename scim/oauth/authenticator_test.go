@@ -70,15 +70,15 @@ func TestTwoTenants(t *testing.T) {
 func TestOtherwise(t *testing.T) {
 	key := newKey("1")
 	s := newService(t, verifiers(t, key, newKey("2"))...)
-	stored, _, err := s.engine.IssueToken(t.Context(), "second", time.Time{}, operator)
+	stored, _, err := s.engine.Directory("second").As(operator).IssueToken(t.Context(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dotted := base64url([]byte(`{"typ":"secret"}`)) + ".of-at-least.32-characters"
-	if _, err := s.engine.SetCredential(t.Context(), "other", provision.Secret{Token: dotted}, time.Time{}, operator); err != nil {
+	if _, err := s.engine.Directory("other").As(operator).SetCredential(t.Context(), provision.Secret{Token: dotted}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	password, _, err := s.engine.IssueBasic(t.Context(), "acme", "idp", time.Time{}, operator)
+	password, _, err := s.engine.Directory("acme").As(operator).IssueBasic(t.Context(), "idp", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,12 +176,12 @@ func TestConnectionState(t *testing.T) {
 		oauth.Verifier{Connection: "entra", Issuer: issuer, Audience: "entra", Keys: static(t, key)})
 	token := key.sign(t, nil, claims())
 	s.expect(t, token, acme, "")
-	if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: "acme", Disabled: true}, operator); err != nil {
+	if _, err := s.engine.Directory("acme").As(operator).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", Disabled: true})); err != nil {
 		t.Fatal(err)
 	}
 	s.expect(t, token, acme, "disabled")
 	s.expect(t, key.sign(t, nil, claims().with(object{"aud": "unknown"})), acme, "no such connection")
-	if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: "entra", Dialect: "entra"}, operator); err != nil {
+	if _, err := s.engine.Directory("entra").As(operator).UpdateConnection(t.Context(), with(provision.Connection{ID: "entra", Dialect: "entra"})); err != nil {
 		t.Fatal(err)
 	}
 	want := scim.Principal{Connection: "entra", Credential: "oauth:idp-client", Dialect: "entra"}

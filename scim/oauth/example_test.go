@@ -23,7 +23,7 @@ import (
 func Example() {
 	engine := &provision.Engine{Store: memory.New()}
 	conn := provision.Connection{ID: "acme", SCIM: true}
-	if _, err := engine.SaveConnection(context.Background(), conn, provision.Actor{Kind: "operator", ID: "setup"}); err != nil {
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator", ID: "setup"}).SaveConnection(context.Background(), conn); err != nil {
 		fmt.Println(err)
 		return
 	}

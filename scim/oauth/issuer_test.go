@@ -252,7 +252,7 @@ func newService(t testing.TB, verifiers ...oauth.Verifier) *service {
 	logger := slog.New(slog.NewJSONHandler(s.log, nil))
 	s.engine = &provision.Engine{Store: memory.New(), Now: s.clock.Now, Logger: logger}
 	for _, id := range []string{"acme", "second", "other"} {
-		if _, err := s.engine.SaveConnection(t.Context(), provision.Connection{ID: id, SCIM: true}, operator); err != nil {
+		if _, err := s.engine.Directory(id).As(operator).UpdateConnection(t.Context(), with(provision.Connection{ID: id, SCIM: true})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -280,4 +280,12 @@ func (s *service) get(authorization string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.scim.ServeHTTP(w, request(authorization))
 	return w
+}
+
+// with replaces all settings of a connection.
+func with(c provision.Connection) func(*provision.Connection) error {
+	return func(stored *provision.Connection) error {
+		*stored = c
+		return nil
+	}
 }

@@ -130,7 +130,7 @@ func TestErrors(t *testing.T) {
 func ExampleCSV() {
 	ctx := context.Background()
 	engine := &provision.Engine{Store: memory.New()}
-	_, err := engine.SaveConnection(ctx, provision.Connection{ID: "acme"}, provision.Actor{Kind: "operator"})
+	_, err := engine.Directory("acme").As(provision.Actor{Kind: "operator"}).SaveConnection(ctx, provision.Connection{ID: "acme"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -29,11 +29,11 @@ func Example() {
 		if id == "entra" {
 			conn.Policy.RequiredGroups = policy.Patterns{"Crew"}
 		}
-		if _, err := engine.SaveConnection(ctx, conn, operator); err != nil {
+		if _, err := engine.Directory(conn.ID).As(operator).SaveConnection(ctx, conn); err != nil {
 			fmt.Println(err)
 			return
 		}
-		if _, err := engine.SetCredential(ctx, id, provision.Secret{Token: token(id)}, clock.Now().Add(24*time.Hour), operator); err != nil {
+		if _, err := engine.Directory(id).As(operator).SetCredential(ctx, provision.Secret{Token: token(id)}, clock.Now().Add(24*time.Hour)); err != nil {
 			fmt.Println(err)
 			return
 		}

@@ -39,10 +39,10 @@ func newSite(t *testing.T, dialect string) *site {
 	s := &site{engine: &provision.Engine{Store: memory.New(), Now: clock.Now, Logger: slog.New(slog.DiscardHandler)}}
 	operator := provision.Actor{Kind: "operator", ID: "test"}
 	conn := provision.Connection{ID: "idp", Dialect: dialect, SCIM: true}
-	if _, err := s.engine.SaveConnection(t.Context(), conn, operator); err != nil {
+	if _, err := s.engine.Directory(conn.ID).As(operator).SaveConnection(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.engine.SetCredential(t.Context(), "idp", provision.Secret{Token: token}, time.Time{}, operator); err != nil {
+	if _, err := s.engine.Directory("idp").As(operator).SetCredential(t.Context(), provision.Secret{Token: token}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	handler := http.StripPrefix("/scim/v2", &scim.Handler{Engine: s.engine})
