@@ -5,6 +5,7 @@ import (
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -148,7 +149,7 @@ func (f finder) mayAdoptByAddress(r *Resource, address string) error {
 	if err != nil || a == nil || !a.SiteAdmin && !a.ReadOnlySiteAdmin {
 		return err
 	}
-	d := denied(DeniedConflict, "%q belongs to the site admin %q, whom a login has created under another user name", address, a.UserName)
+	d := denied(policy.DeniedConflict, "%q belongs to the site admin %q, whom a login has created under another user name", address, a.UserName)
 	d.Account = a.ID
 	return d
 }

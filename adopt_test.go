@@ -79,7 +79,7 @@ func TestOperatorTouches(t *testing.T) {
 		}
 		_, err := tn.dir.Login(t.Context(), provision.Identity{ID: "2", UserName: "eve", Email: "a@example.com"})
 		var refused *provision.DeniedError
-		if !errors.As(err, &refused) || refused.Code != provision.DeniedConflict {
+		if !errors.As(err, &refused) || refused.Code != policy.DeniedConflict {
 			t.Errorf("somebody else with the e-mail of ann: %v, want a conflict", err)
 		}
 		if got := tn.group("Wiki", carl); got != ann.Groups[0].ID {

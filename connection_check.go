@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/dialect"
@@ -20,7 +19,7 @@ import (
 const (
 	maxConnectionName = 200 // bytes
 	maxAttributes     = 100
-	maxClockSkew      = 5 * time.Minute
+	maxClockSkew      = 300     // seconds
 	maxMetadata       = 2 << 20 // bytes
 	maxMapping        = 50
 )
@@ -106,8 +105,8 @@ func (s *SAML) check(wrong func(field, value, reason string) error, canonical fu
 	if s.Preset != "" {
 		canonical(name)
 	}
-	if s.ClockSkew < 0 || s.ClockSkew.Duration() > maxClockSkew {
-		return wrong("saml.clockSkewSeconds", fmt.Sprint(int(s.ClockSkew)), fmt.Sprintf("it must be 0 to %d", int(maxClockSkew.Seconds())))
+	if s.ClockSkewSeconds < 0 || s.ClockSkewSeconds > maxClockSkew {
+		return wrong("saml.clockSkewSeconds", fmt.Sprint(s.ClockSkewSeconds), fmt.Sprintf("it must be 0 to %d", maxClockSkew))
 	}
 	if len(s.Mapping) > maxMapping {
 		return wrong("saml.mapping", "", fmt.Sprintf("there are %d fields, and at most %d are allowed", len(s.Mapping), maxMapping))

@@ -35,8 +35,8 @@ func TestWrongSettings(t *testing.T) {
 		{"password", provision.Connection{Attributes: []string{"password"}}, "attributes", "password", "not the path"},
 		{"preset", saml(provision.SAML{Preset: "nope"}), "saml.preset", "nope", "it must be one of okta, entra"},
 		{"preset misspelled", saml(provision.SAML{Preset: "entar"}), "saml.preset", "entar", `did you mean "entra"?`},
-		{"skew", saml(provision.SAML{ClockSkew: 1000}), "saml.clockSkewSeconds", "1000", "it must be 0 to 300"},
-		{"skew below zero", saml(provision.SAML{ClockSkew: -1}), "saml.clockSkewSeconds", "-1", "it must be 0 to 300"},
+		{"skew", saml(provision.SAML{ClockSkewSeconds: 1000}), "saml.clockSkewSeconds", "1000", "it must be 0 to 300"},
+		{"skew below zero", saml(provision.SAML{ClockSkewSeconds: -1}), "saml.clockSkewSeconds", "-1", "it must be 0 to 300"},
 		{"metadata", saml(provision.SAML{Metadata: "junk"}), "saml.metadata", "junk", "not an XML document"},
 		{"metadata page", saml(provision.SAML{Metadata: "<!DOCTYPE html><html><p>Log in"}), "saml.metadata", "<!DOCTYPE html><html><p>Log in", "an HTML page, not metadata"},
 		{"metadata cut", saml(provision.SAML{Metadata: metadata[:50]}), "saml.metadata", metadata[:50], "not XML"},
@@ -76,7 +76,7 @@ func TestRightSettings(t *testing.T) {
 			"title", "NAME.givenName", "emails.value", "phoneNumbers", "urn:ietf:params:scim:schemas:core:2.0:User:nickName",
 			"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName", "urn:acme:hr:User:badge",
 		},
-		SAML: &provision.SAML{Preset: "Entra", ClockSkew: 300, Metadata: "\ufeff \n<EntitiesDescriptor/>"},
+		SAML: &provision.SAML{Preset: "Entra", ClockSkewSeconds: 300, Metadata: "\ufeff \n<EntitiesDescriptor/>"},
 	}
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		engine := &provision.Engine{Store: st}

@@ -14,16 +14,18 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// TokenPrefix starts every generated token, so that leak scanners recognize it.
-const TokenPrefix = "scimjit_"
+// tokenPrefix starts every generated token, so that leak scanners recognize it.
+const tokenPrefix = "scimjit_"
 
-// MinSecretLength is the least length, in bytes, of a token or password that a
+// minSecretLength is the least length, in bytes, of a token or password that a
 // configuration chooses. Secrets are kept as one SHA-256, so they must not be
 // guessable.
-const MinSecretLength = 32
+const minSecretLength = 32
 
 // Secret is the secret part of a credential: a bearer token, or a user name
-// and password for HTTP Basic.
+// and password for HTTP Basic. Generated ones begin with "scimjit_", so that leak
+// scanners recognize them; a token or password that a configuration chooses has at
+// least 32 bytes.
 type Secret struct {
 	Token    string
 	UserName string
@@ -49,12 +51,12 @@ func (s Secret) Validate() error {
 		return errors.New("the user name has a colon, which HTTP Basic cannot carry")
 	case s.Token != "" && (s.UserName != "" || s.Password != ""):
 		return errors.New("a token or a user name and password, not both")
-	case s.Token != "" && len(s.Token) < MinSecretLength:
-		return fmt.Errorf("the token must have at least %d characters", MinSecretLength)
+	case s.Token != "" && len(s.Token) < minSecretLength:
+		return fmt.Errorf("the token must have at least %d characters", minSecretLength)
 	case s.Token == "" && s.UserName == "":
 		return errors.New("the user name is missing")
-	case s.Token == "" && len(s.Password) < MinSecretLength:
-		return fmt.Errorf("the password must have at least %d characters", MinSecretLength)
+	case s.Token == "" && len(s.Password) < minSecretLength:
+		return fmt.Errorf("the password must have at least %d characters", minSecretLength)
 	}
 	return nil
 }
@@ -86,9 +88,9 @@ func credentialOf(c records.StoredCredential) Credential {
 	}
 }
 
-// DefaultCredentialLifetime is how long a generated credential counts where
+// credentialLifetime is how long a generated credential counts where
 // nobody says otherwise.
-const DefaultCredentialLifetime = 365 * 24 * time.Hour
+const credentialLifetime = 365 * 24 * time.Hour
 
 // SetCredential makes a secret the only credential of a connection: others are
 // revoked at once. Setting the same secret with the same expiry again changes
@@ -101,7 +103,7 @@ func (d *Directory) SetCredential(ctx context.Context, secret Secret, expires ti
 
 // IssueToken generates a bearer token for a connection and returns it. This is
 // the only time it can be read: the store keeps its hash. A zero expires means
-// after [DefaultCredentialLifetime].
+// after 365 days.
 //
 // A connection has at most two live credentials. A third is refused with a
 // [*ConnectionError] rather than put in the place of one that may be in use:
@@ -212,7 +214,7 @@ func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
 }
 
 // ExtendCredential changes when a credential expires, and not its secret. A zero
-// until means [DefaultCredentialLifetime] from now; an earlier time than before
+// until means 365 days from now; an earlier time than before
 // ends an overlap by date. A credential that has expired counts again.
 //
 // An unknown credential is [ErrNotFound], a time that has passed is a
@@ -236,7 +238,7 @@ func (d *Directory) RevokeCredentials(ctx context.Context) error {
 }
 
 // RevokeCredential revokes one credential at once, on every replica: see
-// [Engine.Exclusive]. An unknown one, or one of another connection, is
+// [Engine.SingleProcess]. An unknown one, or one of another connection, is
 // [ErrNotFound].
 func (d *Directory) RevokeCredential(ctx context.Context, id string) error {
 	return d.revokeCredentials(ctx, func(b *credentialBook) ([]storedCredential, error) {

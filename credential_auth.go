@@ -19,7 +19,7 @@ import (
 // A found credential is remembered for one second, so that a busy identity
 // provider is not looked up each time. That the credential and its connection are
 // unchanged is looked at each time nevertheless, so that a revocation counts at
-// once, whichever process made it; [Engine.Exclusive] spares even that.
+// once, whichever process made it; [Engine.SingleProcess] spares even that.
 func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, Connection, error) {
 	sum := secret.hash()
 	now := e.now()
@@ -49,7 +49,7 @@ func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, C
 // unchanged reports whether the credential and the connection of an entry are
 // still those that are stored: two reads by key in one view.
 func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, error) {
-	if e.Exclusive {
+	if e.SingleProcess {
 		return true, nil // a change through this Engine drops the entry
 	}
 	same := false

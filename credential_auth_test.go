@@ -102,7 +102,7 @@ func TestAuthenticateExclusive(t *testing.T) {
 	for _, exclusive := range []bool{false, true} {
 		st := &countedViews{Store: memory.New()}
 		tn := newTenant(t, st, `{}`)
-		tn.engine.Exclusive = exclusive
+		tn.engine.SingleProcess = exclusive
 		token, cred, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 		if err != nil {
 			t.Fatal(err)
@@ -171,8 +171,8 @@ func BenchmarkAuthenticate(b *testing.B) {
 			}
 		})
 		b.Run(name+"remembered, exclusive", func(b *testing.B) {
-			e.Exclusive = true
-			defer func() { e.Exclusive = false }()
+			e.SingleProcess = true
+			defer func() { e.SingleProcess = false }()
 			for b.Loop() {
 				if _, _, err := e.Authenticate(b.Context(), secret); err != nil {
 					b.Fatal(err)

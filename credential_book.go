@@ -49,7 +49,7 @@ type credentialTerms struct {
 	alone bool
 
 	// ends says that the credential must end in the future: where no time is
-	// given, after DefaultCredentialLifetime.
+	// given, after credentialLifetime.
 	ends bool
 
 	// known says that somebody knew the secret before: another process may set
@@ -95,10 +95,10 @@ func (b *credentialBook) place(made records.StoredCredential, terms credentialTe
 }
 
 // expiry returns when a credential ends that shall end at a time; zero means
-// after DefaultCredentialLifetime.
+// after credentialLifetime.
 func (b *credentialBook) expiry(at time.Time) (time.Time, error) {
 	if at.IsZero() {
-		at = b.now.Add(DefaultCredentialLifetime)
+		at = b.now.Add(credentialLifetime)
 	}
 	at = at.UTC().Truncate(time.Millisecond)
 	if hasExpired(at, b.now) {

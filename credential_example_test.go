@@ -27,7 +27,7 @@ func ExampleDirectory_IssueToken() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("recognizable:", strings.HasPrefix(fresh, provision.TokenPrefix))
+	fmt.Println("recognizable:", strings.HasPrefix(fresh, "scimjit_"))
 
 	_, _, err = engine.Authenticate(ctx, provision.Secret{Token: old})
 	fmt.Println("old:", err)

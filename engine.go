@@ -48,11 +48,11 @@ type Engine struct {
 	// removes older ones.
 	Retention time.Duration
 
-	// Exclusive says that nobody but this Engine writes the Store while it runs:
+	// SingleProcess says that nobody but this Engine writes the Store while it runs:
 	// there is one process, with one Engine. [Engine.Authenticate] then relies on
 	// what it has read within the last second. With another writer, a credential
 	// revoked there would be accepted here for that second.
-	Exclusive bool
+	SingleProcess bool
 
 	// Delivery says how [Engine.Deliver] treats a consumer that fails.
 	Delivery DeliveryOptions

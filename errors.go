@@ -76,9 +76,7 @@ func (e *GuardError) Error() string {
 }
 
 // notFound returns an ErrNotFound that says what is missing.
-func notFound(kind, id string) error {
-	return fmt.Errorf("provision: %s %q: %w", kind, id, ErrNotFound)
-}
+func notFound(kind, id string) error { return &store.NotFoundError{Kind: kind, ID: id} }
 
 // mustJSON encodes a value whose type cannot fail to encode.
 func mustJSON(v any) json.RawMessage { return account.JSON(v) }

@@ -84,45 +84,11 @@ type NameID struct {
 	SPNameQualifier string
 }
 
-// The formats of a NameID that matter here (SAML core section 8.3).
+// The formats of a NameID that matter here (SAML core section 8.3). Package jit
+// publishes them.
 const (
-	NameIDPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-	NameIDTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
-)
-
-// DeniedCode says why a login or an adoption was refused.
-type DeniedCode string
-
-// The codes of [DeniedError].
-const (
-	// DeniedNotProvisioned: nobody is known by this identity, and option
-	// provisionOnFirstLogin does not create people.
-	DeniedNotProvisioned DeniedCode = "not_provisioned"
-
-	// DeniedNotAdmitted: requiredGroups or onMissingGroups do not let the
-	// person in.
-	DeniedNotAdmitted DeniedCode = "not_admitted"
-
-	// DeniedDisabled: the account is disabled.
-	DeniedDisabled DeniedCode = "disabled"
-
-	// DeniedPassword: the person logs in with a password of the host.
-	DeniedPassword DeniedCode = "password"
-
-	// DeniedIncomplete: the identity lacks what an account needs, or has a text
-	// of a wrong form.
-	DeniedIncomplete DeniedCode = "incomplete"
-
-	// DeniedConflict: the identity resembles a person to whom it may not be
-	// linked. Creating another would make a duplicate.
-	DeniedConflict DeniedCode = "conflict"
-
-	// DeniedRecycled: the person was found, but is bound to another immutable
-	// id: the name or address has a new owner.
-	DeniedRecycled DeniedCode = "recycled"
-
-	// DeniedConnection: the connection is disabled.
-	DeniedConnection DeniedCode = "connection_disabled"
+	nameIDPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	nameIDTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
 
 // DeniedError says that a login or an adoption was refused. Nothing was created
@@ -131,7 +97,7 @@ const (
 // Error is for the log: it may name the values that were compared. Public is
 // for the person in front of the browser.
 type DeniedError struct {
-	Code DeniedCode
+	Code policy.Denial
 
 	// Cause is for administrators: it names the option and the values that
 	// decided.
@@ -154,7 +120,7 @@ func (e *DeniedError) Public() string {
 	return "You cannot be logged in to this application. Please ask your administrator."
 }
 
-func denied(code DeniedCode, format string, args ...any) *DeniedError {
+func denied(code policy.Denial, format string, args ...any) *DeniedError {
 	return &DeniedError{Code: code, Cause: fmt.Sprintf(format, args...)}
 }
 
@@ -163,7 +129,7 @@ func (id *Identity) userName() string { return cmp.Or(id.UserName, id.Email) }
 
 // key is the persistent NameID as a key, or "".
 func (n NameID) key() string {
-	if n.Format != NameIDPersistent || n.Value == "" {
+	if n.Format != nameIDPersistent || n.Value == "" {
 		return ""
 	}
 	return n.Value
@@ -186,7 +152,7 @@ func (id Identity) normalized() (Identity, *DeniedError) {
 			reason = "has an invisible character"
 		}
 		if reason != "" && wrong == nil {
-			wrong = denied(DeniedIncomplete, "%s %q %s", field, shorten(text), reason)
+			wrong = denied(policy.DeniedIncomplete, "%s %q %s", field, shorten(text), reason)
 		}
 		if id {
 			return text
@@ -216,12 +182,12 @@ func (id Identity) normalized() (Identity, *DeniedError) {
 	id.Attributes = maps.Clone(id.Attributes)
 	for _, path := range slices.Sorted(maps.Keys(id.Attributes)) {
 		if (&account.Document{}).Mapped(path) == nil && wrong == nil {
-			wrong = denied(DeniedIncomplete, "attribute %q is not a text attribute of a user", path)
+			wrong = denied(policy.DeniedIncomplete, "attribute %q is not a text attribute of a user", path)
 		}
 		id.Attributes[path] = check("attribute "+path, id.Attributes[path], false)
 	}
 	if len(id.Groups) > MaxIdentityGroups && wrong == nil {
-		wrong = denied(DeniedIncomplete, "%d groups, and at most %d are allowed", len(id.Groups), MaxIdentityGroups)
+		wrong = denied(policy.DeniedIncomplete, "%d groups, and at most %d are allowed", len(id.Groups), MaxIdentityGroups)
 	}
 	groups := make([]IdentityGroup, 0, len(id.Groups))
 	for _, g := range id.Groups {

@@ -29,7 +29,7 @@ var ErrImported = errors.New("provision: this connection has been imported alrea
 // its end is not repeated: the error is [ErrImported]. Any other error names the
 // type and the id of the object that could not be written; nothing of its batch
 // is stored. The error is [ErrNotFound] for an unknown connection.
-func (d *Directory) Import(ctx context.Context, src Source, progress func(Progress)) error {
+func (d *Directory) Import(ctx context.Context, src SyncSource, progress func(Progress)) error {
 	i := importing{Directory: d.Via(store.SourceSCIM), progress: progress}
 	if done, err := i.done(ctx); err != nil || done {
 		return errors.Join(err, errIf(done, ErrImported))
@@ -78,7 +78,7 @@ type imported struct {
 }
 
 // users writes the users of the source.
-func (i *importing) users(ctx context.Context, src Source) error {
+func (i *importing) users(ctx context.Context, src SyncSource) error {
 	var batch []imported
 	for u, err := range src.Users(ctx) {
 		if err != nil {
@@ -97,7 +97,7 @@ func (i *importing) users(ctx context.Context, src Source) error {
 }
 
 // groups writes the groups of the source, without their members.
-func (i *importing) groups(ctx context.Context, src Source) (list []SyncGroup, err error) {
+func (i *importing) groups(ctx context.Context, src SyncSource) (list []SyncGroup, err error) {
 	groups := src.Groups(ctx)
 	if groups == nil {
 		return nil, nil

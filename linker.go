@@ -128,7 +128,7 @@ func (c *change) linkNew(next *Account, p account.Person) error {
 		return err
 	}
 	if linked != "" {
-		d := denied(DeniedConflict, "the account %q of the host, which %q would be linked to, is linked to the account %q", host, p.UserName, linked)
+		d := denied(policy.DeniedConflict, "the account %q of the host, which %q would be linked to, is linked to the account %q", host, p.UserName, linked)
 		d.Account = linked
 		return d
 	}
@@ -160,7 +160,7 @@ func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (st
 	}
 	a := matches[0]
 	refuse := func(why string) (string, *DeniedError) {
-		return "", denied(DeniedConflict, "the host has an account with the user name %q and e-mail %q like %q and %q: %s", a.UserName, a.Email, userName, email, why)
+		return "", denied(policy.DeniedConflict, "the host has an account with the user name %q and e-mail %q like %q and %q: %s", a.UserName, a.Email, userName, email, why)
 	}
 	sameName, sameEmail := a.resembles(userName, email)
 	switch link := conn.Policy.Link; {

@@ -68,7 +68,7 @@ type loginPerson struct {
 
 func (l *login) run() (*Account, error) {
 	if l.conn.Disabled {
-		return nil, denied(DeniedConnection, "connection %q is disabled", l.conn.ID)
+		return nil, denied(policy.DeniedConnection, "connection %q is disabled", l.conn.ID)
 	}
 	p, err := l.find()
 	if err != nil {
@@ -84,12 +84,12 @@ func (l *login) run() (*Account, error) {
 func (l *login) create() (*Account, error) {
 	id := l.identity
 	if !l.conn.policy.ProvisionsOnFirstLogin(l.conn.SCIM) {
-		d := denied(DeniedNotProvisioned, "nobody is known as %q (e-mail %q), and option provisionOnFirstLogin does not create people", id.userName(), id.Email)
+		d := denied(policy.DeniedNotProvisioned, "nobody is known as %q (e-mail %q), and option provisionOnFirstLogin does not create people", id.userName(), id.Email)
 		d.Reasons = []policy.Reason{{Option: "provisionOnFirstLogin", Effect: policy.EffectNotCreated}}
 		return nil, d
 	}
 	if id.userName() == "" {
-		return nil, denied(DeniedIncomplete, "there is neither a user name nor an e-mail to create an account with")
+		return nil, denied(policy.DeniedIncomplete, "there is neither a user name nor an e-mail to create an account with")
 	}
 	doc := account.Document{}
 	l.say(&doc)
@@ -206,11 +206,11 @@ func (l *login) refusal(p *loginPerson, after *Account, admitted bool) error {
 	var refused *DeniedError
 	switch {
 	case len(after.Facts.Blocks) > 0 && after.Status != policy.Active:
-		refused = denied(DeniedDisabled, "the account of %q is disabled", who)
+		refused = denied(policy.DeniedDisabled, "the account of %q is disabled", who)
 	case after.Status != policy.Active || own && !admitted:
-		refused = denied(DeniedNotAdmitted, "options requiredGroups and onMissingGroups do not admit %q", who)
+		refused = denied(policy.DeniedNotAdmitted, "options requiredGroups and onMissingGroups do not admit %q", who)
 	case !l.conn.policy.AllowsSSO(after.Authentication):
-		refused = denied(DeniedPassword, "%q logs in with a password by option passwordGroups, and allowSSOForPasswordUsers is off", who)
+		refused = denied(policy.DeniedPassword, "%q logs in with a password by option passwordGroups, and allowSSOForPasswordUsers is off", who)
 	default:
 		return nil
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -102,19 +104,19 @@ func TestRefusedLoginChangesNothing(t *testing.T) {
 	tests := []struct {
 		name string
 		id   provision.Identity
-		want provision.DeniedCode
+		want policy.Denial
 	}{
-		{"the gate is lost, with a new name and new groups", provision.Identity{ID: "1", UserName: "ann.kim", Email: "kim@example.com", Groups: asserted("New", "More"), NameID: provision.NameID{Value: "n", Format: provision.NameIDPersistent}}, provision.DeniedNotAdmitted},
-		{"the gate is lost, with a taken address", provision.Identity{ID: "1", UserName: "ann", Email: "off@example.com"}, provision.DeniedNotAdmitted},
-		{"disabled, with new groups", provision.Identity{ID: "2", UserName: "off2", Email: "ann@example.com", Groups: asserted("Staff", "Later")}, provision.DeniedDisabled},
-		{"unknown and not admitted", provision.Identity{ID: "9", UserName: "new", Groups: asserted("Later", "A", "B")}, provision.DeniedNotAdmitted},
-		{"a password", provision.Identity{ID: "9", UserName: "new", Groups: asserted("Staff", "Contractors", "Later")}, provision.DeniedPassword},
-		{"a likeness", provision.Identity{ID: "9", UserName: "new", Email: "ann@example.com", Groups: asserted("Staff")}, provision.DeniedConflict},
-		{"another id", provision.Identity{ID: "9", UserName: "ann", Groups: asserted("Staff")}, provision.DeniedRecycled},
-		{"staged", provision.Identity{ID: "x", UserName: "scim", Groups: asserted("Admins")}, provision.DeniedNotAdmitted},
-		{"a deleted user", provision.Identity{UserName: "gone", Groups: asserted("Staff", "Later")}, provision.DeniedDisabled},
-		{"no name", provision.Identity{ID: "7", Groups: asserted("Staff", "Later")}, provision.DeniedIncomplete},
-		{"a NUL in a group", provision.Identity{ID: "1", UserName: "ann", Groups: asserted("Staff", "a\x00b")}, provision.DeniedIncomplete},
+		{"the gate is lost, with a new name and new groups", provision.Identity{ID: "1", UserName: "ann.kim", Email: "kim@example.com", Groups: asserted("New", "More"), NameID: provision.NameID{Value: "n", Format: jit.NameIDPersistent}}, policy.DeniedNotAdmitted},
+		{"the gate is lost, with a taken address", provision.Identity{ID: "1", UserName: "ann", Email: "off@example.com"}, policy.DeniedNotAdmitted},
+		{"disabled, with new groups", provision.Identity{ID: "2", UserName: "off2", Email: "ann@example.com", Groups: asserted("Staff", "Later")}, policy.DeniedDisabled},
+		{"unknown and not admitted", provision.Identity{ID: "9", UserName: "new", Groups: asserted("Later", "A", "B")}, policy.DeniedNotAdmitted},
+		{"a password", provision.Identity{ID: "9", UserName: "new", Groups: asserted("Staff", "Contractors", "Later")}, policy.DeniedPassword},
+		{"a likeness", provision.Identity{ID: "9", UserName: "new", Email: "ann@example.com", Groups: asserted("Staff")}, policy.DeniedConflict},
+		{"another id", provision.Identity{ID: "9", UserName: "ann", Groups: asserted("Staff")}, policy.DeniedRecycled},
+		{"staged", provision.Identity{ID: "x", UserName: "scim", Groups: asserted("Admins")}, policy.DeniedNotAdmitted},
+		{"a deleted user", provision.Identity{UserName: "gone", Groups: asserted("Staff", "Later")}, policy.DeniedDisabled},
+		{"no name", provision.Identity{ID: "7", Groups: asserted("Staff", "Later")}, policy.DeniedIncomplete},
+		{"a NUL in a group", provision.Identity{ID: "1", UserName: "ann", Groups: asserted("Staff", "a\x00b")}, policy.DeniedIncomplete},
 	}
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"requiredGroups":"Staff","siteAdminGroups":"Admins","passwordGroups":"Contractors","defaultGroups":["Later"],"externalIdImmutable":true}`)
@@ -247,7 +249,7 @@ func TestDeletedLoginLeavesNothing(t *testing.T) {
 				mustLogin(t, tn, provision.Identity{ID: "2", UserName: "bob", Email: "bob@example.com"})
 				id := provision.Identity{
 					ID: "secret-id", UserName: "secret-name", Email: "secret@example.com", GivenName: "secret", Groups: asserted("Wiki"),
-					NameID: provision.NameID{Value: "secret-subject", Format: provision.NameIDPersistent},
+					NameID: provision.NameID{Value: "secret-subject", Format: jit.NameIDPersistent},
 				}
 				a := mustLogin(t, tn, id)
 				id.Email = "bob@example.com"
@@ -338,7 +340,7 @@ func (m *loginMix) login() {
 	m.t.Helper()
 	id := provision.Identity{ID: m.pick("1", "2", "3", ""), UserName: m.pick("a", "b", "c@x"), Email: m.pick("a@x", "b@x", "c@x", "")}
 	if m.rng.IntN(3) == 0 {
-		id.NameID = provision.NameID{Value: m.pick("p", "q"), Format: provision.NameIDPersistent}
+		id.NameID = provision.NameID{Value: m.pick("p", "q"), Format: jit.NameIDPersistent}
 	}
 	id.Groups = asserted([]string{"Staff", "Wiki", "Admins"}[m.rng.IntN(3):]...)
 	before := everything(m.t, m.st)

@@ -25,7 +25,7 @@ func (l *login) find() (*loginPerson, error) {
 		}
 	}
 	if l.gone != nil {
-		d := denied(DeniedDisabled, "the user resource of the account %q was deleted", l.gone.ID)
+		d := denied(policy.DeniedDisabled, "the user resource of the account %q was deleted", l.gone.ID)
 		d.Account = l.gone.ID
 		return nil, d
 	}
@@ -43,7 +43,7 @@ func (l *login) mayBe(a *Account) error {
 	if why == "" {
 		return nil
 	}
-	d := denied(DeniedRecycled, "%q was asserted, which is the account %q of somebody else: %s", l.identity.userName(), a.ID, why)
+	d := denied(policy.DeniedRecycled, "%q was asserted, which is the account %q of somebody else: %s", l.identity.userName(), a.ID, why)
 	d.Account = a.ID
 	return d
 }
@@ -120,7 +120,7 @@ func (l *login) byExternalID() (*loginPerson, error) {
 		return nil, err
 	}
 	if len(found) > 1 {
-		return nil, denied(DeniedConflict, "%d users have the externalId %q", len(found), l.identity.ID)
+		return nil, denied(policy.DeniedConflict, "%d users have the externalId %q", len(found), l.identity.ID)
 	}
 	return l.personOf(found[0])
 }
@@ -145,7 +145,7 @@ func (l *login) personOf(r *Resource) (*loginPerson, error) {
 		return nil, err
 	}
 	if a == nil {
-		return nil, denied(DeniedDisabled, "the account of %q was deleted", r.Display)
+		return nil, denied(policy.DeniedDisabled, "the account of %q was deleted", r.Display)
 	}
 	return &loginPerson{resource: r, account: a}, nil
 }
@@ -156,7 +156,7 @@ func (l *login) personOf(r *Resource) (*loginPerson, error) {
 func (l *login) byLikeness() (*loginPerson, error) {
 	id := l.identity
 	values := []string{id.UserName, id.Email}
-	if id.NameID.Format != NameIDTransient {
+	if id.NameID.Format != nameIDTransient {
 		values = append(values, id.NameID.Value)
 	}
 	var found []*Resource
@@ -188,7 +188,7 @@ func (l *login) byLikeness() (*loginPerson, error) {
 		return p, nil
 	}
 	known := account.Text(p.resource.Document, "userName")
-	d := denied(DeniedConflict, "%q was asserted, which belongs to the user %q; without a mapped immutable id, or option link, they are not known to be one person", asserted, known)
+	d := denied(policy.DeniedConflict, "%q was asserted, which belongs to the user %q; without a mapped immutable id, or option link, they are not known to be one person", asserted, known)
 	d.Account = p.account.ID
 	return nil, d
 }
@@ -225,7 +225,7 @@ func (l *login) likeSomebodyGone(values []string) error {
 			if a.Status == policy.Deleted || l.differs(a) != "" {
 				continue
 			}
-			d := denied(DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)
+			d := denied(policy.DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)
 			d.Account = a.ID
 			return d
 		}

@@ -26,7 +26,7 @@ func (l *login) writeGroups(p *loginPerson, after *Account) error {
 	}
 	if evidence != policy.Known {
 		if owned && missing == policy.MissingDeny {
-			d := denied(DeniedNotAdmitted, "nothing is known of the groups of %q, and option onMissingGroups denies that", l.identity.userName())
+			d := denied(policy.DeniedNotAdmitted, "nothing is known of the groups of %q, and option onMissingGroups denies that", l.identity.userName())
 			d.Account, d.Reasons = accountID(p.account), []policy.Reason{{Option: "onMissingGroups", Effect: policy.EffectDenied}}
 			return d
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -50,7 +51,7 @@ type loginStep struct {
 
 	// What follows.
 	Is       string // the same account or resource as that of a name
-	Denied   provision.DeniedCode
+	Denied   policy.Denial
 	Cause    []string // texts that the cause names
 	Account  map[string]any
 	Accounts *int // not deleted
@@ -77,9 +78,9 @@ func (i *loginIdentity) identity(t *testing.T) provision.Identity {
 	format := i.NameIDFormat
 	switch format {
 	case "persistent":
-		format = provision.NameIDPersistent
+		format = jit.NameIDPersistent
 	case "transient":
-		format = provision.NameIDTransient
+		format = jit.NameIDTransient
 	}
 	return provision.Identity{
 		ID: i.ID, NameID: provision.NameID{Value: i.NameID, Format: format, NameQualifier: i.NameQualifier},

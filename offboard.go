@@ -35,7 +35,7 @@ func (d *Directory) DeleteConnection(ctx context.Context, progress func(Progress
 	}
 	p := Progress{Total: total}
 	for more := true; more; {
-		n := 0
+		var n int
 		if n, more, err = d.deleteBatch(ctx); err != nil {
 			return fmt.Errorf("provision: deleting connection %q: %w", d.connection, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -25,11 +24,11 @@ type Plumbing struct{ engine *Engine }
 // Plumbing returns what handlers of protocols are built on.
 func (e *Engine) Plumbing() Plumbing { return Plumbing{e} }
 
-// NewToken makes a random text of 256 bits that begins with [TokenPrefix]. For a
+// NewToken makes a random text of 256 bits that begins with "scimjit_". For a
 // credential of a connection see [Engine.IssueToken].
 func (p Plumbing) NewToken() (string, error) {
 	t, err := p.engine.random(32)
-	return TokenPrefix + t, err
+	return tokenPrefix + t, err
 }
 
 // Once reports whether key is used for the first time: of all calls with it
@@ -90,10 +89,6 @@ func (p Plumbing) CountRefusal(connection, address, cause string) {
 	p.engine.requestLog().Count(connection, address, cause)
 }
 
-// ErrSignature says that something was not signed by [Plumbing.Sign] of this
-// store.
-var ErrSignature = errors.New("provision: the signature is not valid")
-
 const (
 	signatureLength = 16
 	signingKeySize  = 32
@@ -115,21 +110,18 @@ func (p Plumbing) Sign(ctx context.Context, purpose string, payload []byte) ([]b
 	return append(signature(key, purpose, payload), payload...), nil
 }
 
-// Verify returns the payload that [Plumbing.Sign] signed for a purpose, or
-// [ErrSignature].
-func (p Plumbing) Verify(ctx context.Context, purpose string, signed []byte) ([]byte, error) {
+// Verify returns the payload that [Plumbing.Sign] signed for a purpose, and
+// whether it did. The error is the store's.
+func (p Plumbing) Verify(ctx context.Context, purpose string, signed []byte) (payload []byte, ok bool, err error) {
 	key, err := p.engine.loadSigningKey(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || len(signed) < signatureLength {
+		return nil, false, err
 	}
-	if len(signed) < signatureLength {
-		return nil, ErrSignature
-	}
-	payload := signed[signatureLength:]
+	payload = signed[signatureLength:]
 	if !hmac.Equal(signed[:signatureLength], signature(key, purpose, payload)) {
-		return nil, ErrSignature
+		return nil, false, nil
 	}
-	return payload, nil
+	return payload, true, nil
 }
 
 func signature(key []byte, purpose string, payload []byte) []byte {

@@ -24,7 +24,7 @@ func TestReasonsOfEvents(t *testing.T) {
 			}
 		}, []policy.Reason{
 			{Option: "provisionOnFirstLogin", Effect: policy.EffectNotCreated},
-			{Effect: policy.EffectLoginDenied, Value: string(provision.DeniedNotProvisioned)},
+			{Effect: policy.EffectLoginDenied, Value: string(policy.DeniedNotProvisioned)},
 		}},
 		{"deleted by an operator", func(tn *tenant) {
 			tn.user(ada)

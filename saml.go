@@ -1,7 +1,5 @@
 package provision
 
-import "time"
-
 // SAML is how people of a connection log in by SAML 2.0. Package jit/saml reads
 // it. Zero fields mean their defaults.
 type SAML struct {
@@ -28,13 +26,7 @@ type SAML struct {
 	// SignRequests signs the requests for authentication.
 	SignRequests bool `json:"signRequests,omitempty"`
 
-	// ClockSkew is how far the clocks may differ, at most 5 minutes. The default
-	// is 60 seconds.
-	ClockSkew Seconds `json:"clockSkewSeconds,omitempty"`
+	// ClockSkewSeconds is how far the clocks may differ, at most 300. The default
+	// is 60.
+	ClockSkewSeconds int `json:"clockSkewSeconds,omitempty"`
 }
-
-// Seconds is a duration that is written as a number of seconds in JSON.
-type Seconds int
-
-// Duration returns s as a [time.Duration].
-func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }

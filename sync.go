@@ -15,10 +15,10 @@ import (
 // a source that is broken looks just so.
 var ErrEmptySync = errors.New("provision: the sync has no users; nothing was changed")
 
-// Source is a whole directory: everyone and every group that a connection is to
+// SyncSource is a whole directory: everyone and every group that a connection is to
 // have. [Directory.Sync] reads the users to their end before the groups, each
 // once.
-type Source interface {
+type SyncSource interface {
 	// Users streams all users. An error ends the sync.
 	Users(ctx context.Context) iter.Seq2[SyncUser, error]
 
@@ -27,7 +27,7 @@ type Source interface {
 	Groups(ctx context.Context) iter.Seq2[SyncGroup, error]
 }
 
-// SyncUser is one user of a [Source].
+// SyncUser is one user of a [SyncSource].
 type SyncUser struct {
 	// ID is the id by which another SCIM server knew the user. A sync does not
 	// look at it; [Directory.Import] does.
@@ -39,7 +39,7 @@ type SyncUser struct {
 	Content Content
 }
 
-// SyncGroup is one group of a [Source].
+// SyncGroup is one group of a [SyncSource].
 type SyncGroup struct {
 	// ID is as in [SyncUser].
 	ID string
@@ -146,7 +146,7 @@ const (
 // The error is [ErrEmptySync] when the source has no users, also with Force,
 // [ErrNotFound] for an unknown connection, [ErrSyncRunning] beside another sync,
 // or the source's own; the report counts what was done until then.
-func (d *Directory) Sync(ctx context.Context, src Source, o SyncOptions) (SyncReport, error) {
+func (d *Directory) Sync(ctx context.Context, src SyncSource, o SyncOptions) (SyncReport, error) {
 	s := &syncing{
 		Directory: d.via(store.SourceSync),
 		options:   o, report: SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}},
@@ -174,7 +174,7 @@ type syncing struct {
 	absentBefore  []string    // users that it had no longer before
 }
 
-func (s *syncing) run(ctx context.Context, src Source) error {
+func (s *syncing) run(ctx context.Context, src SyncSource) error {
 	// An unknown connection must not look like an empty one.
 	if _, err := s.engine.Directory(s.connection).Connection(ctx); err != nil {
 		return err
@@ -256,7 +256,7 @@ func (s *syncing) problem(typ, key, reason string) {
 
 // readUsers reads the users of the source and writes them, but for what takes
 // something away.
-func (s *syncing) readUsers(ctx context.Context, src Source) error {
+func (s *syncing) readUsers(ctx context.Context, src SyncSource) error {
 	for u, err := range src.Users(ctx) {
 		if err != nil {
 			return fmt.Errorf("provision: reading the users to sync: %w", err)
@@ -287,7 +287,7 @@ func (s *syncing) readUsers(ctx context.Context, src Source) error {
 }
 
 // readGroups reads the groups of the source.
-func (s *syncing) readGroups(ctx context.Context, src Source) (list []SyncGroup, err error) {
+func (s *syncing) readGroups(ctx context.Context, src SyncSource) (list []SyncGroup, err error) {
 	groups := src.Groups(ctx)
 	if groups == nil {
 		return nil, nil

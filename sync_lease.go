@@ -88,16 +88,3 @@ func (s *syncing) end(ctx context.Context) {
 		s.engine.logger().Warn("giving back the lease of a sync", "connection", s.connection, "error", err)
 	}
 }
-
-// recordOrNew returns a stored record, or one to insert.
-func recordOrNew(r store.RecordReader, kind, key string, expires time.Time) (*store.Record, error) {
-	rec, err := r.Record(kind, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return &store.Record{Kind: kind, Key: key, Expires: expires}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	next := *rec // the store's own must not be changed
-	return &next, nil
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim/scimsync"
 	"github.com/scimjit/provision/store"
@@ -253,7 +254,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 // zebra is a person of acme who has logged in.
 func zebra() provision.Identity {
 	return provision.Identity{
-		ID: "zebra-1", NameID: provision.NameID{Value: "zebra", Format: provision.NameIDPersistent},
+		ID: "zebra-1", NameID: provision.NameID{Value: "zebra", Format: jit.NameIDPersistent},
 		UserName: "zebra@example.com", Evidence: policy.Known, Groups: []provision.IdentityGroup{{Name: "Staff"}},
 	}
 }

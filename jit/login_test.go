@@ -19,6 +19,7 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -179,7 +180,7 @@ func TestDenials(t *testing.T) {
 		{name: "no engine", edit: func(s *service) { s.handler.Engine = nil }, status: 500, code: "internal", public: "Something went wrong. Please start again from the application, or ask your administrator.", cause: "nil pointer", level: "ERROR"},
 		{name: "no OnLogin", edit: func(s *service) { s.handler.OnLogin = nil }, status: 500, code: "internal", public: "Something went wrong. Please start again from the application, or ask your administrator.", cause: "OnLogin is not set", level: "ERROR"},
 		{name: "bad attribute", err: fmt.Errorf("reading: %w", &jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.Ambiguous}), status: 403, code: "attribute", public: publicDenied, cause: "several different values", level: "WARN"},
-		{name: "wrapped denial", err: errors.Join(&provision.DeniedError{Code: provision.DeniedRecycled, Cause: "SQL secret"}, secret), status: 403, code: "recycled", public: publicDenied, cause: "SQL secret", level: "WARN"},
+		{name: "wrapped denial", err: errors.Join(&provision.DeniedError{Code: policy.DeniedRecycled, Cause: "SQL secret"}, secret), status: 403, code: "recycled", public: publicDenied, cause: "SQL secret", level: "WARN"},
 	}
 	for _, test := range tests {
 		for _, host := range []bool{false, true} {
@@ -399,7 +400,7 @@ func TestPresetsLogIn(t *testing.T) {
 				}
 				for i := range 2 {
 					assertion := c.Assertion.assertion()
-					if assertion.NameID.Format == provision.NameIDTransient {
+					if assertion.NameID.Format == jit.NameIDTransient {
 						assertion.NameID.Value = fmt.Sprintf("_%d", i)
 					}
 					id, err := m.Identity(assertion)

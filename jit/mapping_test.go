@@ -217,7 +217,7 @@ func TestAttributeErrors(t *testing.T) {
 		{name: "group too long", attribute: attribute("groups", "a", long+"x"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.TooLong}},
 		{name: "group with a control character", attribute: attribute("groups", "a\x00b"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.ControlCharacter}},
 		{name: "NameID too long", nameID: provision.NameID{Value: long + "x"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.TooLong}},
-		{name: "NameID with a control character", nameID: provision.NameID{Value: "a\x7fb", Format: provision.NameIDPersistent}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.ControlCharacter}},
+		{name: "NameID with a control character", nameID: provision.NameID{Value: "a\x7fb", Format: jit.NameIDPersistent}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.ControlCharacter}},
 		{name: "qualifier", nameID: provision.NameID{Value: "a", SPNameQualifier: "\xff"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.InvalidUTF8}},
 		{name: "no text beside text", attribute: malformed("groups", 1, "a", "b"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.NotText}},
 		{name: "nothing but what is no text", attribute: malformed("groups", 2), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.NotText}},

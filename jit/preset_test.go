@@ -266,7 +266,7 @@ func TestPresetsAreCopies(t *testing.T) {
 				t.Errorf("preset %q has a note on %q, which nobody reads", p.Name, field)
 			}
 		}
-		if slices.Contains(p.UserNameFormats, provision.NameIDPersistent) || slices.Contains(p.UserNameFormats, provision.NameIDTransient) {
+		if slices.Contains(p.UserNameFormats, jit.NameIDPersistent) || slices.Contains(p.UserNameFormats, jit.NameIDTransient) {
 			t.Errorf("preset %q takes a persistent or transient NameID for a user name", p.Name)
 		}
 	}

@@ -16,6 +16,13 @@ const (
 	inetOrgDisplay = "urn:oid:2.16.840.1.113730.3.1.241"
 )
 
+// The formats of a NameID that decide what it is worth (SAML core section 8.3):
+// a persistent one is a key, a transient one is never compared with anything.
+const (
+	NameIDPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	NameIDTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+)
+
 // Formats of a NameID that may be a user name (SAML core section 8.3).
 const (
 	unspecified  = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"

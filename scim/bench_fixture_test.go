@@ -41,7 +41,7 @@ const benchConnection = "bench"
 func newServer(tb testing.TB, st store.Store, connections ...string) *server {
 	tb.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	engine := &provision.Engine{Store: st, Logger: logger, Exclusive: true}
+	engine := &provision.Engine{Store: st, Logger: logger, SingleProcess: true}
 	ctx, actor := context.Background(), provision.Actor{Kind: "system"}
 	for _, id := range connections {
 		c := provision.Connection{ID: id, SCIM: true}

@@ -4,12 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/store"
 )
 
@@ -44,12 +42,12 @@ func (x *exchange) readCursor(q *store.Query) (bool, error) {
 	if err != nil {
 		return false, errInvalidCursor
 	}
-	payload, err := x.handler.Engine.Plumbing().Verify(x.request.Context(), "scim cursor", sealed)
-	if errors.Is(err, provision.ErrSignature) {
-		return false, errInvalidCursor
-	}
+	payload, ok, err := x.handler.Engine.Plumbing().Verify(x.request.Context(), "scim cursor", sealed)
 	if err != nil {
 		return false, err
+	}
+	if !ok {
+		return false, errInvalidCursor
 	}
 	var c cursor
 	if err := json.Unmarshal(payload, &c); err != nil {

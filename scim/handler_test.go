@@ -328,7 +328,7 @@ func TestStoreFaults(t *testing.T) {
 			t.Run(test.name+"/"+r.method+r.path, func(t *testing.T) {
 				st := &faultyStore{Store: memory.New()}
 				s := newService(t, st, "")
-				s.engine.Exclusive = true                                       // so that the fault is not met on the way in
+				s.engine.SingleProcess = true                                   // so that the fault is not met on the way in
 				if a := s.do("GET", "/Users", acmeToken, ""); a.status != 200 { // the credential is remembered
 					t.Fatal(a.body)
 				}

@@ -37,7 +37,7 @@ func (e *NotFoundError) Error() string { return fmt.Sprintf("store: %s %q not fo
 
 // Is implements what errors.Is asks.
 func (e *NotFoundError) Is(target error) bool {
-	other, typed := target.(*NotFoundError) //nolint:errorlint // errors.Is unwraps
+	other, typed := target.(*NotFoundError)
 	return target == ErrNotFound || typed && *other == *e
 }
 
@@ -55,7 +55,7 @@ func (e *VersionError) Error() string {
 
 // Is implements what errors.Is asks.
 func (e *VersionError) Is(target error) bool {
-	other, typed := target.(*VersionError) //nolint:errorlint // errors.Is unwraps
+	other, typed := target.(*VersionError)
 	return target == ErrVersion || typed && *other == *e
 }
 

@@ -111,7 +111,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	// A database server is shared with other processes, a file is not.
 	exclusive := !isPostgres(o.db)
-	engine := &provision.Engine{Store: st, Logger: logger, Exclusive: exclusive}
+	engine := &provision.Engine{Store: st, Logger: logger, SingleProcess: exclusive}
 	err = serve(ctx, o, config, engine, stdout)
 	return errors.Join(err, st.Close())
 }

@@ -26,7 +26,7 @@ type samlConfig struct {
 	AllowUnsolicited bool              `json:"allowIdPInitiated"`
 	AllowSHA1        bool              `json:"allowSHA1"`
 	SignRequests     bool              `json:"signRequests"`
-	ClockSkew        provision.Seconds `json:"clockSkewSeconds"`
+	ClockSkewSeconds int               `json:"clockSkewSeconds"`
 
 	metadata string // the content of MetadataFile
 }
@@ -76,7 +76,7 @@ func (c *samlConfig) settings() *provision.SAML {
 	return &provision.SAML{
 		Metadata: c.metadata, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
 		AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
-		SignRequests: c.SignRequests, ClockSkew: c.ClockSkew,
+		SignRequests: c.SignRequests, ClockSkewSeconds: c.ClockSkewSeconds,
 	}
 }
 

@@ -69,7 +69,7 @@ func TestAttributes(t *testing.T) {
 				}
 				want := jit.Assertion{
 					Issuer:     idpEntity,
-					NameID:     provision.NameID{Value: "jane", Format: provision.NameIDPersistent},
+					NameID:     provision.NameID{Value: "jane", Format: jit.NameIDPersistent},
 					Attributes: tt.want,
 				}
 				if diff := cmp.Diff(want, got.Assertion); diff != "" {

@@ -15,6 +15,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/store/memory"
 )
 
@@ -24,7 +25,7 @@ type crewjamSession struct{}
 func (crewjamSession) GetSession(http.ResponseWriter, *http.Request, *crewjam.IdpAuthnRequest) *crewjam.Session {
 	return &crewjam.Session{
 		ID: "s1", CreateTime: time.Now(), ExpireTime: time.Now().Add(time.Hour), Index: "1",
-		NameID: "jane", NameIDFormat: provision.NameIDPersistent,
+		NameID: "jane", NameIDFormat: jit.NameIDPersistent,
 		UserEmail: "jane@example.com", UserGivenName: "Jane", UserSurname: "Doe", UserCommonName: "Jane Doe", UserName: "jane",
 		Groups: []string{"IT", "Support"},
 	}

@@ -41,7 +41,7 @@
 //     obeys the same rules.
 //   - It is from the one issuer of the metadata, for the one entity id of this
 //     service provider, confirmed for this ACS address, sent to it, and valid
-//     now, give or take [provision.SAML.ClockSkew]. An end is exclusive.
+//     now, give or take [provision.SAML.ClockSkewSeconds]. An end is exclusive.
 //   - Its bearer confirmation is good for at most 24 hours, so that its use can
 //     be remembered for as long.
 //   - It answers a request that this browser was sent away with in the last ten

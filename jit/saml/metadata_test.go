@@ -225,7 +225,7 @@ func TestSettings(t *testing.T) {
 		field string
 	}{
 		{name: "good", edit: func(*saml.Options) {}},
-		{name: "longest skew", edit: func(o *saml.Options) { o.Settings.ClockSkew = 300 }},
+		{name: "longest skew", edit: func(o *saml.Options) { o.Settings.ClockSkewSeconds = 300 }},
 		{name: "this machine", edit: func(o *saml.Options) { o.BaseURL = "http://127.0.0.1:8080/saml/demo/" }},
 		{name: "preset", edit: func(o *saml.Options) { o.Settings.Preset = "okta" }},
 
@@ -234,8 +234,8 @@ func TestSettings(t *testing.T) {
 		{name: "query", edit: func(o *saml.Options) { o.BaseURL = "https://app.example.com/?a" }, field: "saml.baseURL"},
 		{name: "semicolon", edit: func(o *saml.Options) { o.BaseURL = "https://app.example.com/a;b" }, field: "saml.baseURL"},
 		{name: "no metadata", edit: func(o *saml.Options) { o.Settings.Metadata = "" }, field: "saml.metadata"},
-		{name: "skew", edit: func(o *saml.Options) { o.Settings.ClockSkew = 301 }, field: "saml.clockSkewSeconds"},
-		{name: "negative skew", edit: func(o *saml.Options) { o.Settings.ClockSkew = -1 }, field: "saml.clockSkewSeconds"},
+		{name: "skew", edit: func(o *saml.Options) { o.Settings.ClockSkewSeconds = 301 }, field: "saml.clockSkewSeconds"},
+		{name: "negative skew", edit: func(o *saml.Options) { o.Settings.ClockSkewSeconds = -1 }, field: "saml.clockSkewSeconds"},
 		{name: "entity id", edit: func(o *saml.Options) { o.Settings.EntityID = " a" }, field: "saml.entityID"},
 		{name: "long entity id", edit: func(o *saml.Options) { o.Settings.EntityID = strings.Repeat("a", 1025) }, field: "saml.entityID"},
 		{name: "unknown preset", edit: func(o *saml.Options) { o.Settings.Preset = "nobody" }, field: "saml.preset"},

@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/scimjit/provision"
 )
 
 const (
@@ -82,14 +79,12 @@ func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider) (open []pendin
 			stale = append(stale, c.Name)
 			continue
 		}
-		payload, err := h.Engine.Plumbing().Verify(r.Context(), sp.purpose(), signed)
+		payload, ok, err := h.Engine.Plumbing().Verify(r.Context(), sp.purpose(), signed)
 		var p pending
 		switch {
-		case errors.Is(err, provision.ErrSignature):
-			stale = append(stale, c.Name)
 		case err != nil:
 			return nil, nil, err
-		case json.Unmarshal(payload, &p) != nil || p.Nonce != nonce || p.Expires <= now:
+		case !ok, json.Unmarshal(payload, &p) != nil || p.Nonce != nonce || p.Expires <= now:
 			stale = append(stale, c.Name)
 		default:
 			open = append(open, p)

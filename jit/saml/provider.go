@@ -93,7 +93,7 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if len(sp.entityID) > maxEntityID || strings.TrimSpace(sp.entityID) != sp.entityID {
 		return nil, "saml.entityID", fmt.Errorf("must have at most %d bytes and no white space around it", maxEntityID)
 	}
-	if skew := o.Settings.ClockSkew.Duration(); skew != 0 {
+	if skew := time.Duration(o.Settings.ClockSkewSeconds) * time.Second; skew != 0 {
 		sp.skew = skew
 	}
 	if sp.skew < 0 || sp.skew > maxSkew {

@@ -108,8 +108,8 @@ func TestRules(t *testing.T) {
 		{name: "session has ended", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T11:59:00Z" `)}, want: saml.CodeExpired},
 		{name: "session goes on", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T20:00:00Z" `)}},
 		{name: "no AuthnStatement", shape: shape{assertion: sub(authn, "")}, want: saml.CodeShape},
-		{name: "larger skew", options: func(o *saml.Options) { o.Settings.ClockSkew = 300 }, after: 10*time.Minute - time.Second},
-		{name: "larger skew, exclusive end", options: func(o *saml.Options) { o.Settings.ClockSkew = 300 }, after: 10 * time.Minute, want: saml.CodeExpired},
+		{name: "larger skew", options: func(o *saml.Options) { o.Settings.ClockSkewSeconds = 300 }, after: 10*time.Minute - time.Second},
+		{name: "larger skew, exclusive end", options: func(o *saml.Options) { o.Settings.ClockSkewSeconds = 300 }, after: 10 * time.Minute, want: saml.CodeExpired},
 
 		{name: "answer to another request", request: "_request-2", want: saml.CodeInResponseTo},
 		{name: "no InResponseTo in the confirmation", shape: shape{assertion: unanswered}, want: saml.CodeInResponseTo},

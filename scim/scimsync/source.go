@@ -40,9 +40,9 @@ type Source struct {
 	done   bool
 }
 
-var _ provision.Source = (*Source)(nil)
+var _ provision.SyncSource = (*Source)(nil)
 
-// Users implements [provision.Source]. It keeps the groups that it meets.
+// Users implements [provision.SyncSource]. It keeps the groups that it meets.
 func (s *Source) Users(ctx context.Context) iter.Seq2[provision.SyncUser, error] {
 	return func(yield func(provision.SyncUser, error) bool) {
 		if s.done {
@@ -64,7 +64,7 @@ func (s *Source) Users(ctx context.Context) iter.Seq2[provision.SyncUser, error]
 	}
 }
 
-// Groups implements [provision.Source]. The users come first.
+// Groups implements [provision.SyncSource]. The users come first.
 func (s *Source) Groups(context.Context) iter.Seq2[provision.SyncGroup, error] {
 	if s.silent && s.err == nil {
 		return nil

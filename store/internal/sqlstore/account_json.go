@@ -141,12 +141,11 @@ func (w *writer) text(s string) bool {
 }
 
 func (w *writer) instant(t time.Time) bool {
-	out, err := t.AppendText(append(w.out, '"'))
-	if err != nil {
-		w.err = err
+	w.out = append(w.out, '"')
+	if w.out, w.err = t.AppendText(w.out); w.err != nil {
 		return false
 	}
-	w.out = append(out, '"')
+	w.out = append(w.out, '"')
 	return true
 }
 

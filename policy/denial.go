@@ -1,0 +1,37 @@
+package policy
+
+// Denial says why a login, or the adoption of a person, was refused. It is a stable
+// code.
+type Denial string
+
+// The denials.
+const (
+	// DeniedNotProvisioned: nobody is known by this identity, and option
+	// provisionOnFirstLogin does not create people.
+	DeniedNotProvisioned Denial = "not_provisioned"
+
+	// DeniedNotAdmitted: requiredGroups or onMissingGroups do not let the
+	// person in.
+	DeniedNotAdmitted Denial = "not_admitted"
+
+	// DeniedDisabled: the account is disabled.
+	DeniedDisabled Denial = "disabled"
+
+	// DeniedPassword: the person logs in with a password of the host.
+	DeniedPassword Denial = "password"
+
+	// DeniedIncomplete: the identity lacks what an account needs, or has a text
+	// of a wrong form.
+	DeniedIncomplete Denial = "incomplete"
+
+	// DeniedConflict: the identity resembles a person to whom it may not be
+	// linked. Creating another would make a duplicate.
+	DeniedConflict Denial = "conflict"
+
+	// DeniedRecycled: the person was found, but is bound to another immutable
+	// id: the name or address has a new owner.
+	DeniedRecycled Denial = "recycled"
+
+	// DeniedConnection: the connection is disabled.
+	DeniedConnection Denial = "connection_disabled"
+)
