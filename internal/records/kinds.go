@@ -79,8 +79,11 @@ var (
 	// SyncLease names the run of the sync that is under way.
 	SyncLease = kind[string](Row{Name: "syncLease", Owner: "sync", Expires: "two minutes after its holder was heard of"})
 
+	// Consumer lists the consumers that have ever delivered.
+	Consumer = kind[Listed](Row{Name: "consumer", Owner: "delivery", Key: "consumer", Global: true})
+
 	// Cursor is where a consumer stands in the events.
-	Cursor = kind[DeliveryCursor](Row{Name: "cursor", Owner: "delivery", Key: "consumer", Expires: "with the lease of its holder"})
+	Cursor = kind[DeliveryCursor](Row{Name: "cursor", Owner: "delivery", Key: "consumer", Expires: "with the lease of its holder; never while nobody holds it"})
 
 	// Refusals are the refused requests of a minute.
 	Refusals = kind[[]Refused](Row{Name: "refusals", Owner: "request log", Key: "minute", Expires: "30 days after the minute"})
@@ -89,15 +92,15 @@ var (
 	RefusalDay = kind[int](Row{Name: "refusalDay", Owner: "request log", Key: "day", Expires: "30 days after the day"})
 )
 
-// parked describes the kinds of [Parked].
-var parked = Row{Name: "parked", Owner: "delivery", Key: "account, after a prefix"}
+// line describes the kinds of [Line].
+var line = Row{Name: "line", Owner: "delivery", Key: "account, after a prefix"}
 
-// Parked returns the kind of the accounts whose events wait for a consumer. Each
+// Line returns the kind of the accounts whose events wait for a consumer. Each
 // consumer has a kind of its own, so that its lines are listed alone.
-func Parked(consumer string) Kind[ParkedLine] {
-	row := parked
+func Line(consumer string) Kind[DeliveryLine] {
+	row := line
 	row.Name += "/" + url.QueryEscape(consumer)
-	return Kind[ParkedLine]{&row}
+	return Kind[DeliveryLine]{&row}
 }
 
 func kind[V any](row Row) Kind[V] { return Kind[V]{&row} }
@@ -127,14 +130,15 @@ func Rows() []Row {
 		Synced.Row(),
 		Imported.Row(),
 		SyncLease.Row(),
+		Consumer.Row(),
 		Cursor.Row(),
+		line,
 		Refusals.Row(),
 		RefusalDay.Row(),
-		parked,
 	}
 }
 
-// Listed is the value of [ConnectionList].
+// Listed is the value of [ConnectionList] and [Consumer].
 type Listed struct{}
 
 // StoredCredential is what is known of a secret without knowing it.
@@ -178,20 +182,27 @@ type Mass struct {
 
 // DeliveryCursor is where a consumer stands in the events of a connection, and
 // the lease on moving it: one record, so that to move the cursor and to renew
-// the lease is one write. The record expires when the lease does.
+// the lease is one write. The record expires when the lease does, and never once
+// the lease is given back.
 type DeliveryCursor struct {
-	Sequence int64 `json:"sequence"` // of the last event that was seen or parked
+	Sequence int64 `json:"sequence"` // of the last event that was seen or waits in a line
 	Fence    int64 `json:"fence"`    // of the last lease
 }
 
-// ParkedLine names the first event of an account that waits, and nothing else:
-// the others are those of the account up to the cursor, so that a parked account
-// costs one record however many events follow.
-type ParkedLine struct {
+// DeliveryLine names the first event of an account that waits, because the
+// consumer refused it, and nothing else: the others are those of the account up
+// to the cursor, so that a line costs one record however many events follow.
+type DeliveryLine struct {
 	Sequence  int64     `json:"sequence"`
-	Since     time.Time `json:"since"`
+	Attempts  int       `json:"attempts,omitempty"`  // how often that event was refused
 	LastError string    `json:"lastError,omitempty"` // of the consumer, shortened
-	Redrive   bool      `json:"redrive,omitempty"`
+	Since     time.Time `json:"since"`               // it was refused first, or parked
+
+	// Next is when the event is tried again. The line is parked where it is zero.
+	Next time.Time `json:"next,omitzero"`
+
+	// Redriven says that an operator had it tried again after it was parked.
+	Redriven bool `json:"redriven,omitempty"`
 }
 
 // Refused is how often requests of one minute, address and cause were refused.
