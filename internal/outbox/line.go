@@ -1,0 +1,289 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/store"
+)
+
+// line is an account whose events wait, since the consumer refused the first of
+// them. It is tried again at Next, or parked where that is zero.
+type line = records.Entry[records.DeliveryLine]
+
+// linePrefix stands before the account in the key of a record: the empty key
+// would not be listed.
+const linePrefix = "account/"
+
+func newLine(account string) line { return line{Key: linePrefix + account} }
+
+// lineOf returns the account in whose line an event waits. News of parking itself
+// does not wait with the account: the consumer could not hear of it.
+func lineOf(ev *store.Event) string {
+	if ev.Type == store.DeliveryParked {
+		return ""
+	}
+	return ev.AccountID
+}
+
+func readLines(r store.RecordReader, consumer string) (map[string]line, error) {
+	list, err := records.Line(consumer).List(r, "", 0)
+	out := make(map[string]line, len(list))
+	for _, ln := range list {
+		out[accountOf(ln)] = ln
+	}
+	return out, err
+}
+
+func accountOf(ln line) string { return strings.TrimPrefix(ln.Key, linePrefix) }
+
+func parked(ln line) bool { return ln.Value.Next.IsZero() }
+
+const (
+	firstRetryDelay = 100 * time.Millisecond
+	lastRetryDelay  = time.Minute
+
+	// retriedLines is how many accounts of a connection may be retried while
+	// others go on. With so many it is rather the consumer that fails, and to
+	// go on would park everybody.
+	retriedLines = 16
+
+	// lineBatch is how many events are looked through at once for those of an
+	// account.
+	lineBatch = 1000
+)
+
+// retryDelay returns how long after so many attempts the next one comes.
+func retryDelay(attempts int) time.Duration {
+	return min(firstRetryDelay<<min(attempts-1, 20), lastRetryDelay)
+}
+
+// crowded reports whether events that come after the cursor must wait, because
+// too many accounts are being retried. What an operator redrives does not count.
+func crowded(lines map[string]line) bool {
+	n := 0
+	for _, ln := range lines {
+		if !parked(ln) && !ln.Value.Redriven {
+			n++
+		}
+	}
+	return n >= retriedLines
+}
+
+// first returns the line that is due first and in how long, or nil.
+func (t *turn) first(lines map[string]line) (first *line, in time.Duration) {
+	for _, ln := range lines {
+		if parked(ln) {
+			continue
+		}
+		due := t.due(ln)
+		if first == nil || due < in || due == in && ln.Value.Sequence < first.Value.Sequence {
+			first, in = &ln, due
+		}
+	}
+	return first, in
+}
+
+// retry delivers the next events of a line. At the cursor the line ends.
+func (t *turn) retry(ctx context.Context, cursor int64, ln line) error {
+	w, err := t.lineEvents(ctx, cursor, ln)
+	if expired := (*ExpiredError)(nil); errors.As(err, &expired) {
+		ln.Value.LastError = expired.Error()
+		_, err = t.park(ctx, ln, nil)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	seen, stored := int64(0), false
+	err = t.hold(ctx, func(ctx context.Context) error {
+		for _, ev := range w.events {
+			if lineOf(ev) == accountOf(ln) {
+				cause, err := t.hand(ctx, Delivery{ev, w.accounts[ev.AccountID], ln.Value.Attempts + 1, t.fence})
+				if err != nil {
+					return err
+				}
+				if cause != nil {
+					_, err = t.refused(ctx, t, ln, ev, cause)
+					stored = err == nil
+					return err
+				}
+			}
+			seen = ev.Sequence
+			if t.over() {
+				return nil
+			}
+		}
+		return nil
+	})
+	if stored || seen == 0 {
+		return err
+	}
+	if seen >= cursor {
+		return errors.Join(err, t.end(ctx, ln))
+	}
+	ln.Value.Sequence, ln.Value.Attempts, ln.Value.Next = seen+1, 0, t.Now()
+	_, put := t.write(ctx, ln, nil)
+	return errors.Join(err, put)
+}
+
+// end ends a line: all of its events were seen. It is stored also when ctx has
+// just ended.
+func (t *turn) end(ctx context.Context, ln line) error {
+	err := t.update(context.WithoutCancel(ctx), func(tx store.Tx, _ *records.Entry[records.DeliveryCursor]) error {
+		return records.Line(t.Name).Clear(tx, ln.Key)
+	})
+	t.Moved.Send(t.connection)
+	return err
+}
+
+// write stores a line, unless somebody else has changed it meanwhile, and the
+// cursor behind its first event. Where ev is not nil it is parking, of which ev
+// tells.
+func (t *turn) write(ctx context.Context, ln line, ev *store.Event) (line, error) {
+	kind, saved := records.Line(t.Name), ln
+	err := t.update(context.WithoutCancel(ctx), func(tx store.Tx, c *records.Entry[records.DeliveryCursor]) error {
+		now, err := kind.Load(tx, ln.Key)
+		if err != nil || now.Version != ln.Version {
+			return err
+		}
+		put := ln
+		if err := kind.Save(tx, &put); err != nil {
+			return err
+		}
+		c.Value.Sequence = max(c.Value.Sequence, ln.Value.Sequence)
+		if ev != nil {
+			news := *ev
+			if err := tx.AppendEvent(&news); err != nil {
+				return err
+			}
+		}
+		saved = put
+		return nil
+	})
+	t.Moved.Send(t.connection)
+	if ev != nil {
+		t.News.Send(t.connection)
+	}
+	return saved, err
+}
+
+// park makes a line wait for Redrive.
+func (t *turn) park(ctx context.Context, ln line, resource *store.ResourceRef) (line, error) {
+	v := &ln.Value
+	v.Since, v.Next, v.Redriven = t.Now(), time.Time{}, false
+	t.Logger.Error("parked the events of an account", "consumer", t.Name, "connection", t.connection,
+		"account", accountOf(ln), "sequence", v.Sequence, "attempts", v.Attempts, "error", v.LastError)
+	return t.write(ctx, ln, &store.Event{
+		Type: store.DeliveryParked, Time: v.Since, Connection: t.connection,
+		Actor:    store.Actor{Kind: "system", ID: t.Name},
+		Resource: resource, AccountID: accountOf(ln),
+		Changes: []store.Change{{Attribute: "sequence", After: strconv.AppendInt(nil, v.Sequence, 10)}},
+	})
+}
+
+// lineEvents reads the next events from the first of a line to the cursor, or
+// that one alone when it was refused before: the attempts are its own.
+func (t *turn) lineEvents(ctx context.Context, cursor int64, ln line) (*waiting, error) {
+	limit := min(lineBatch, cursor-ln.Value.Sequence+1)
+	if ln.Value.Attempts > 0 {
+		limit = 1
+	}
+	w := &waiting{}
+	err := t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
+		err := t.expired(r, t.connection, ln)
+		if err != nil {
+			return err
+		}
+		if w.events, err = r.Events(ln.Value.Sequence-1, int(limit)); err != nil {
+			return err
+		}
+		w.accounts, err = t.accounts(r, w.events, func(ev *store.Event) bool { return lineOf(ev) == accountOf(ln) })
+		return err
+	})
+	return w, err
+}
+
+// expired returns an ExpiredError when events of a line were removed.
+func (c *Consumer) expired(r store.EventReader, connection string, ln line) error {
+	first, _, err := r.EventRange()
+	if err == nil && ln.Value.Sequence < first {
+		err = &ExpiredError{c.Name, connection}
+	}
+	return err
+}
+
+// Parked is an account whose events wait for Redrive.
+type Parked struct {
+	AccountID string // empty for the events without an account
+	Sequence  int64
+	Since     time.Time
+	LastError string
+	Redriven  bool
+}
+
+func describeLine(ln line) Parked {
+	v := ln.Value
+	return Parked{accountOf(ln), v.Sequence, v.Since, v.LastError, v.Redriven}
+}
+
+// Parked returns the parked accounts of a connection, in order of account id.
+func (c *Consumer) Parked(ctx context.Context, connection string) ([]Parked, error) {
+	if err := c.known(ctx, connection); err != nil {
+		return nil, err
+	}
+	out := []Parked{}
+	err := c.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		lines, err := records.Line(c.Name).List(r, "", 0)
+		for _, ln := range lines {
+			if parked(ln) || ln.Value.Redriven {
+				out = append(out, describeLine(ln))
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// Redrive has the events of a line tried again, from the beginning.
+func (c *Consumer) Redrive(ctx context.Context, connection, account string) error {
+	if err := c.known(ctx, connection); err != nil {
+		return err
+	}
+	kind := records.Line(c.Name)
+	err := c.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+		ln, err := kind.Find(tx, newLine(account).Key)
+		if err != nil {
+			return c.nothingWaits(account, err)
+		}
+		if err := c.expired(tx, connection, ln); err != nil {
+			return err
+		}
+		ln.Value.Redriven = ln.Value.Redriven || parked(ln)
+		ln.Value.Attempts, ln.Value.Next = 0, c.Now()
+		return kind.Save(tx, &ln)
+	})
+	if err == nil {
+		c.News.Send(connection)
+	}
+	return err
+}
+
+// SkipParked ends a line without delivering what waited.
+func (c *Consumer) SkipParked(ctx context.Context, connection, account string) error {
+	return c.seize(ctx, connection, func(tx store.Tx, _ *records.DeliveryCursor) error {
+		return c.nothingWaits(account, records.Line(c.Name).Delete(tx, newLine(account).Key, 0))
+	})
+}
+
+func (c *Consumer) nothingWaits(account string, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("provision: no event of account %q waits for consumer %q: %w", account, c.Name, err)
+	}
+	return err
+}
