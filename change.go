@@ -114,7 +114,7 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 			continue
 		}
 		if err == nil && wake {
-			e.news.send()
+			e.news.Send(connection)
 		}
 		return err
 	}

@@ -18,8 +18,8 @@
 // Make an [Engine] with a store, save a [Connection] for each identity
 // provider, and give it a credential with [Engine.SetCredential]. Mount
 // scim.Handler for the identity providers. Run [Engine.Run] in a goroutine for
-// background work, and [Engine.Deliver] to keep the application's own tables
-// right.
+// background work, and [Consumer.Deliver] of an [Engine.Consumer] to keep the
+// application's own tables right.
 //
 // A [Directory] is the operations of one connection. Everything belongs to one
 // connection, and nothing reaches from one to another.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/scimjit/provision/internal/outbox"
 	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
 )
@@ -54,16 +54,12 @@ type Engine struct {
 	// revoked there would be accepted here for that second.
 	SingleProcess bool
 
-	// Delivery says how [Engine.Deliver] treats a consumer that fails.
-	Delivery DeliveryOptions
-
 	connections connectionCache
 	credentials credentialCache
 	refusals    requestlog.Counts
 	signing     signingKey
-	news        broadcast
-
-	pace func(time.Duration) time.Duration // tests shorten the waits of Deliver with it
+	news        outbox.News // of connections with new events or jobs
+	moved       outbox.News // of connections where a consumer got on
 }
 
 // Limits bounds what one transaction does. A zero field means its default.
@@ -151,28 +147,3 @@ func (e *Engine) random(n int) (string, error) {
 
 // newID returns an id of 128 random bits.
 func (e *Engine) newID() (string, error) { return e.random(16) }
-
-// broadcast wakes any number of waiters. Its zero value is ready to use.
-type broadcast struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-// next returns a channel that is closed at the next send.
-func (b *broadcast) next() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch == nil {
-		b.ch = make(chan struct{})
-	}
-	return b.ch
-}
-
-func (b *broadcast) send() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch != nil {
-		close(b.ch)
-		b.ch = nil
-	}
-}

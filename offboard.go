@@ -118,24 +118,34 @@ func (c *change) dropConnection() error {
 // unlist removes a connection without settings from the list of connections,
 // when every consumer has seen its last event.
 func (e *Engine) unlist(ctx context.Context, connection string) error {
-	gone := false
-	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		gone = false
+	var consumers []records.Entry[records.Listed]
+	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) (err error) {
+		consumers, err = records.Consumer.List(r, "", 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	over := false
+	err = e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		over = false
 		if _, err := records.Connection.Raw(r, ""); !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		_, last, err := r.EventRange()
-		if err != nil {
-			return err
+		if err != nil || last == 0 {
+			return err // it is being made
 		}
-		cursors, err := records.Cursor.List(r, "", 0)
-		gone = last > 0
-		for _, c := range cursors {
-			gone = gone && c.Value.Sequence >= last
+		for _, consumer := range consumers {
+			at, err := records.Cursor.Value(r, consumer.Key)
+			if err != nil || at.Sequence < last {
+				return err
+			}
 		}
-		return err
+		over = true
+		return nil
 	})
-	if err != nil || !gone {
+	if err != nil || !over {
 		return err
 	}
 	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {

@@ -121,3 +121,34 @@ func TestConnectionComesBack(t *testing.T) {
 		}
 	})
 }
+
+// A deleted connection is listed until every consumer has seen its end.
+func TestDeletedConnectionIsDelivered(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		consumer := tn.engine.Consumer("table")
+		if err := consumer.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := tn.engine.Directory("acme").DeleteConnection(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := tn.engine.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var last store.EventType
+		see := func(_ context.Context, d provision.Delivery) error { last = d.Event.Type; return nil }
+		if err := consumer.DeliverOnce(t.Context(), see); err != nil || last != store.ConnectionDeleted {
+			t.Fatalf("the last event was %q, %v", last, err)
+		}
+		if err := tn.engine.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		late := tn.engine.Consumer("late")
+		last = ""
+		if err := late.DeliverOnce(t.Context(), see); err != nil || last != "" {
+			t.Errorf("a consumer that came later saw %q, %v", last, err)
+		}
+	})
+}

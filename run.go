@@ -3,15 +3,13 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/scimjit/provision/internal/outbox"
 	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
 )
-
-// pollInterval is how long the engine waits for news that another process may
-// have stored; news of its own process wakes it at once.
-const pollInterval = time.Second
 
 // pruneInterval is how often events beyond Engine.Retention are removed.
 const pruneInterval = time.Hour
@@ -25,45 +23,97 @@ const pruneBatch = 10_000
 
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
-// deleteAfterDays are over, removes events older than [Engine.Retention], and
-// stores what [Plumbing.CountRefusal] counted, also before it ends. It logs what
-// fails and tries again. It returns ctx.Err().
+// deleteAfterDays are over, withdraws rights that have lapsed, tells of
+// credentials that expire, removes events older than [Engine.Retention] and used
+// keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
+// logs what fails and tries again. It returns ctx.Err().
 //
-// A host calls Run once, in a goroutine of its own.
+// A host calls Run once, in a goroutine of its own. Events are delivered by
+// [Consumer.Deliver].
 func (e *Engine) Run(ctx context.Context) error {
-	last := map[string]time.Time{}
+	news := e.news.Listen(store.Global)
+	defer news.Close()
+	b := &background{engine: e, last: map[string]time.Time{}, failed: func(what, scope string, err error) {
+		if ctx.Err() == nil {
+			e.logger().Error(what, "connection", scope, "error", err)
+		}
+	}}
 	for {
-		news := e.news.next()
-		ids, err := e.connectionIDs(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.logger().Error("listing connections", "error", err)
-		}
-		for _, id := range ids {
-			e.runConnection(ctx, id, last)
-		}
-		e.runTasks(ctx, store.Global, last, []task{
-			{"storing refusals", requestlog.Interval, func() error { return e.requestLog().Flush(ctx) }},
-			{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, store.Global) }},
-		})
-		if err := wait(ctx, news, pollInterval); err != nil {
+		began := time.Now()
+		b.all(ctx)
+		if err := b.follow(ctx, news, outbox.PollPause(time.Since(began))); err != nil {
 			e.flushLast(ctx)
 			return err
 		}
 	}
 }
 
-func (e *Engine) runConnection(ctx context.Context, id string, last map[string]time.Time) {
-	for ctx.Err() == nil && e.hasJob(ctx, id) {
-		more, err := e.work(ctx, id)
-		if err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil {
-			e.logger().Error("deriving accounts", "connection", id, "error", err)
+// RunOnce does all the work of [Engine.Run] that is due by [Engine.Now], whenever
+// it was done last, until nothing is left, and returns what failed, joined. It is
+// for tests of hosts that move the clock, and for hosts that have a scheduler of
+// their own.
+func (e *Engine) RunOnce(ctx context.Context) error {
+	var errs []error
+	b := &background{engine: e, failed: func(what, scope string, err error) {
+		if scope != store.Global {
+			what = fmt.Sprintf("%s of connection %q", what, scope)
 		}
-		if !more || err != nil {
-			break
+		errs = append(errs, fmt.Errorf("provision: %s: %w", what, err))
+	}}
+	b.all(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// background is the work of Run.
+type background struct {
+	engine *Engine
+	last   map[string]time.Time // when a task was done, by its name and scope; nil: all are due
+	failed func(what, scope string, err error)
+}
+
+// all does what is due.
+func (b *background) all(ctx context.Context) {
+	e := b.engine
+	ids, err := e.connectionIDs(ctx)
+	if err != nil {
+		b.failed("listing connections", store.Global, err)
+	}
+	for _, id := range ids {
+		b.connection(ctx, id)
+	}
+	b.tasks(ctx, store.Global, []task{
+		{"storing refusals", requestlog.Interval, func() error { return e.requestLog().Flush(ctx) }},
+		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, store.Global) }},
+	})
+}
+
+// follow does what is due in the connections of which there is news, for a while.
+// It returns ctx.Err() when ctx ends.
+func (b *background) follow(ctx context.Context, news *outbox.Listener, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		case <-news.C():
+			for _, id := range news.Take() {
+				b.connection(ctx, id)
+			}
 		}
 	}
-	now := e.now()
-	e.runTasks(ctx, id, last, []task{
+}
+
+// connection does what is due in a connection.
+func (b *background) connection(ctx context.Context, id string) {
+	b.job(ctx, id)
+	e, now := b.engine, b.engine.now()
+	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
 		{"deleting accounts", deletionInterval, func() error { return e.deleteDue(ctx, id) }},
 		{"withdrawing lapsed rights", lapseInterval, func() error { return e.lapse(ctx, id) }},
@@ -74,6 +124,19 @@ func (e *Engine) runConnection(ctx context.Context, id string, last map[string]t
 	})
 }
 
+// job does the job of a connection, if it has one.
+func (b *background) job(ctx context.Context, id string) {
+	for ctx.Err() == nil && b.engine.hasJob(ctx, id) {
+		more, err := b.engine.work(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			b.failed("deriving accounts", id, err)
+		}
+		if !more || err != nil {
+			return
+		}
+	}
+}
+
 // task is work that Run does again and again.
 type task struct {
 	what  string
@@ -81,15 +144,19 @@ type task struct {
 	do    func() error
 }
 
-// runTasks does the tasks of a scope whose time has come.
-func (e *Engine) runTasks(ctx context.Context, scope string, last map[string]time.Time, tasks []task) {
-	now := e.now()
+// tasks does the tasks of a scope whose time has come.
+func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
+	now := b.engine.now()
 	for _, task := range tasks {
-		if key := task.what + "/" + scope; now.Sub(last[key]) >= task.every {
-			last[key] = now
-			if err := task.do(); err != nil && ctx.Err() == nil {
-				e.logger().Error(task.what, "connection", scope, "error", err)
-			}
+		key := task.what + "/" + scope
+		if ctx.Err() != nil || b.last != nil && now.Sub(b.last[key]) < task.every {
+			continue
+		}
+		if b.last != nil {
+			b.last[key] = now
+		}
+		if err := task.do(); err != nil {
+			b.failed(task.what, scope, err)
 		}
 	}
 }
@@ -134,19 +201,6 @@ func (e *Engine) prune(ctx context.Context, connection string, horizon time.Time
 		if err != nil || n < pruneBatch {
 			return err
 		}
-	}
-	return nil
-}
-
-// wait returns nil at news or after a while, and ctx.Err() when ctx ends.
-func wait(ctx context.Context, news <-chan struct{}, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-news:
-	case <-t.C:
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ type LoginHandler struct {
 	// origin, of which [LocalPath] is true, or empty.
 	//
 	// A session must end when the account stops being active, which the events
-	// of [provision.Engine.Deliver] tell.
+	// of [provision.Consumer.Deliver] tell. Those of this login may not have come
+	// there yet: [provision.Consumer.Wait] waits for them.
 	OnLogin func(w http.ResponseWriter, r *http.Request, account *provision.Account, returnTo string)
 
 	// OnDenied is called with a refusal; nil answers Denial.Status with a plain

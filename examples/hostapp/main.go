@@ -11,7 +11,7 @@
 //
 // # How it stays right
 //
-// Engine.Deliver brings each event at least once, and those of one account in
+// Consumer.Deliver brings each event at least once, and those of one account in
 // order. For each, one transaction of the application writes the row of the
 // user together with the sequence of the event (file users.go). When the process
 // dies after that transaction and before the event counts as seen, the event
@@ -80,12 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return fmt.Errorf("flag -db %s: %w", *facts, err)
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	engine := &provision.Engine{
-		Store:  st,
-		Logger: slog.New(slog.NewTextHandler(stderr, nil)),
-		// There is one process: after a crash it need not wait long for itself.
-		Delivery: provision.DeliveryOptions{Lease: 2 * time.Second},
-	}
+	engine := &provision.Engine{Store: st, Logger: slog.New(slog.NewTextHandler(stderr, nil))}
 	return serve(ctx, engine, table, *addr, stdout)
 }
 
@@ -113,7 +108,9 @@ func serve(ctx context.Context, engine *provision.Engine, table *users, addr str
 	defer cancel()
 	wg.Go(func() { _ = engine.Run(background) }) // it ends with background, and only then
 	wg.Go(func() {
-		if err := engine.Deliver(background, "users-table", table.follow(engine)); !errors.Is(err, context.Canceled) {
+		// There is one process: after a crash it need not wait long for itself.
+		o := provision.DeliveryOptions{Lease: 2 * time.Second}
+		if err := engine.Consumer("users-table").Deliver(background, table.apply, o); !errors.Is(err, context.Canceled) {
 			engine.Logger.Error("the users table is no longer kept right", "error", err)
 		}
 	})

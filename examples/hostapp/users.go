@@ -51,26 +51,13 @@ func openUsers(ctx context.Context, path string) (*users, error) {
 
 func (u *users) close() error { return u.db.Close() }
 
-// follow takes the events of a directory. It writes each account as it is by now,
-// which may be newer than the event.
-func (u *users) follow(engine *provision.Engine) func(context.Context, provision.Delivery) error {
-	return func(ctx context.Context, d provision.Delivery) error {
-		if d.Event.Account == nil {
-			return nil // about a group, the connection or a credential
-		}
-		a, err := engine.Directory(d.Event.Connection).Account(ctx, d.Event.AccountID)
-		if err != nil {
-			return err
-		}
-		return u.apply(ctx, d, a)
-	}
-}
-
-// apply writes an account because of an event. It is idempotent: of an event that
-// comes again nothing is written, as its sequence is not greater than that of the
-// row.
-func (u *users) apply(ctx context.Context, d provision.Delivery, a *provision.Account) (err error) {
+// apply takes one event. It is idempotent: of an event that comes again nothing
+// is written, as its sequence is not greater than that of the row.
+func (u *users) apply(ctx context.Context, d provision.Delivery) (err error) {
 	ev := d.Event
+	if ev.Account == nil {
+		return nil // about a group, the connection or a credential
+	}
 	tx, err := u.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -85,6 +72,7 @@ func (u *users) apply(ctx context.Context, d provision.Delivery, a *provision.Ac
 	}
 	// A deleted account keeps its row, without a name, so that an older event
 	// that comes again does not bring it back.
+	a := d.Account // as it is by now, which may be later than the event
 	_, err = tx.ExecContext(ctx, `
 		INSERT INTO users (connection, account, userName, email, active, siteAdmin, version, sequence, changes)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)

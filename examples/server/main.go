@@ -166,7 +166,9 @@ func serve(ctx context.Context, o options, config *config, engine *provision.Eng
 	defer s.close()
 	defer cancel()
 	wg.Go(func() { _ = engine.Run(background) }) // it ends with background, and only then
-	wg.Go(func() { _ = engine.Deliver(background, logConsumer, logEvent(engine.Logger)) })
+	wg.Go(func() {
+		_ = engine.Consumer(logConsumer).Deliver(background, logEvent(engine.Logger), provision.DeliveryOptions{}) // likewise, as events are kept
+	})
 
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(listener) }()
@@ -255,8 +257,8 @@ const logConsumer = "log"
 func logEvent(logger *slog.Logger) func(context.Context, provision.Delivery) error {
 	return func(_ context.Context, d provision.Delivery) error {
 		args := []any{"connection", d.Event.Connection, "sequence", d.Event.Sequence}
-		if a := d.Event.Account; a != nil {
-			args = append(args, "account", a.ID, "version", a.Version, "status", a.Status)
+		if a := d.Account; a != nil {
+			args = append(args, "account", a.ID, "userName", a.UserName, "status", a.Status)
 		}
 		logger.Info(string(d.Event.Type), args...)
 		return nil

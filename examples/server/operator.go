@@ -69,6 +69,7 @@ func describeJSON(err error) string {
 func refusal(err error, missing string) error {
 	var (
 		guard      *provision.GuardError
+		expired    *provision.CursorExpiredError
 		option     *policy.ConfigError
 		connection *provision.ConnectionError
 	)
@@ -79,7 +80,7 @@ func refusal(err error, missing string) error {
 		return &statusError{http.StatusConflict, "this is the last site admin: make somebody else site admin first"}
 	case errors.Is(err, provision.ErrReported):
 		return &statusError{http.StatusConflict, "the identity provider reports that the person is in this group: remove the person there"}
-	case errors.Is(err, provision.ErrCursorExpired):
+	case errors.As(err, &expired):
 		return &statusError{http.StatusConflict, "events that waited are gone: read the account, then skip what is parked"}
 	case errors.As(err, &option):
 		return &statusError{http.StatusBadRequest, option.Option + ": " + option.Fault()}
@@ -229,6 +230,7 @@ type parkedRow struct {
 	Account  string    `json:"account"` // empty for the events without an account
 	Sequence int64     `json:"sequence"`
 	Since    time.Time `json:"since"`
+	Error    string    `json:"lastError"` // what the consumer said last
 	Redriven bool      `json:"redriven"`
 }
 
@@ -238,28 +240,29 @@ func (o operator) parked(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, err := o.engine.Parked(r.Context(), consumer, connection)
+	list, err := consumer.Parked(r.Context(), connection)
 	if err != nil {
-		return err
+		return refusal(err, "there is no such consumer")
 	}
 	rows := make([]parkedRow, 0, len(list))
 	for _, p := range list {
-		rows = append(rows, parkedRow{p.AccountID, p.Sequence, p.Since, p.Redriven})
+		rows = append(rows, parkedRow{p.AccountID, p.Sequence, p.Since, p.LastError, p.Redriven})
 	}
 	writeJSON(w, http.StatusOK, rows)
 	return nil
 }
 
 // delivery returns the connection and the consumer that a request names.
-func (o operator) delivery(r *http.Request) (connection, consumer string, err error) {
+func (o operator) delivery(r *http.Request) (connection string, consumer provision.Consumer, err error) {
 	d, err := o.directory(r)
 	if err != nil {
-		return "", "", err
+		return "", consumer, err
 	}
-	if consumer = r.URL.Query().Get("consumer"); consumer == "" {
-		consumer = logConsumer
+	name := r.URL.Query().Get("consumer")
+	if name == "" {
+		name = logConsumer
 	}
-	return d.ID(), consumer, nil
+	return d.ID(), o.engine.Consumer(name), nil
 }
 
 // redrive answers POST /redrive: parked events are tried again, or skipped.
@@ -274,21 +277,21 @@ func (o operator) redrive(w http.ResponseWriter, r *http.Request) error {
 	}
 	accounts := r.URL.Query()["account"]
 	if len(accounts) == 0 {
-		list, err := o.engine.Parked(r.Context(), consumer, connection)
+		list, err := consumer.Parked(r.Context(), connection)
 		if err != nil {
-			return err
+			return refusal(err, "there is no such consumer")
 		}
 		for _, p := range list {
 			accounts = append(accounts, p.AccountID)
 		}
 	}
-	try := o.engine.Redrive
+	try := consumer.Redrive
 	if skip {
-		try = o.engine.SkipParked
+		try = consumer.SkipParked
 	}
 	for _, account := range accounts {
-		if err := try(r.Context(), consumer, connection, account); err != nil {
-			return refusal(err, fmt.Sprintf("nothing is parked of account %q", account))
+		if err := try(r.Context(), connection, account); err != nil {
+			return refusal(err, fmt.Sprintf("there is no such consumer, or nothing is parked of account %q", account))
 		}
 	}
 	writeJSON(w, http.StatusOK, map[string]int{"accounts": len(accounts)})

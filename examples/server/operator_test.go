@@ -198,7 +198,6 @@ func TestRefusalsEndpoint(t *testing.T) {
 func TestParkedEndpoints(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
 	engine := &provision.Engine{Store: memory.New(), Logger: logger}
-	engine.Delivery.Attempts = 1
 	actor := provision.Actor{Kind: "operator", ID: "test"}
 	if _, err := engine.Directory("gate").As(actor).UpdateConnection(t.Context(), with(provision.Connection{ID: "gate"})); err != nil {
 		t.Fatal(err)
@@ -212,12 +211,19 @@ func TestParkedEndpoints(t *testing.T) {
 	s := &running{t: t, base: server.URL}
 
 	const at = "?connection=gate&consumer=host"
+	s.operate("GET", "/parked"+at, "", 404, "consumer")
+	s.operate("POST", "/redrive"+at, "", 404, "consumer")
+	host := engine.Consumer("host")
+	if err := host.Register(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s.operate("GET", "/parked"+at, "", 200, "[]")
 	s.operate("POST", "/redrive"+at, "", 200, `{"accounts":0}`)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- engine.Deliver(ctx, "host", func(context.Context, provision.Delivery) error { return errors.New("no") })
+		no := func(context.Context, provision.Delivery) error { return errors.New("no") }
+		done <- host.Deliver(ctx, no, provision.DeliveryOptions{Attempts: 1})
 	}()
 	deadline := time.After(20 * time.Second)
 	for s.operate("GET", "/parked"+at, "", 200, "") == "[]\n" {
@@ -230,7 +236,8 @@ func TestParkedEndpoints(t *testing.T) {
 	stop()
 	<-done
 	s.operate("GET", "/parked"+at, "", 200, `"account":"","sequence":1,`)
-	s.operate("GET", "/parked?connection=gate", "", 200, "[]") // of consumer "log"
+	s.operate("GET", "/parked"+at, "", 200, `"lastError":"no"`)
+	s.operate("GET", "/parked?connection=gate", "", 404, "consumer") // "log" has not begun
 	s.operate("POST", "/redrive"+at+"&account=nobody", "", 404, "nobody")
 	s.operate("POST", "/redrive"+at, "", 200, `{"accounts":1}`)
 	s.operate("GET", "/parked"+at, "", 200, `"redriven":true`)

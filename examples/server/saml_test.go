@@ -386,9 +386,9 @@ func TestCodesAreDocumented(t *testing.T) {
 			documented[code[1]] = true
 		}
 	}
-	constant := regexp.MustCompile(`(?m)^\s*(?:Code|Denied)[A-Za-z]+ +(?:(?:Denied)?Code )?= "([a-z_]+)"`)
+	constant := regexp.MustCompile(`(?m)^\s*(?:Code|Denied)[A-Za-z]+ +(?:Code |Denial )?= "([a-z_]+)"`)
 	known := map[string]bool{}
-	for _, file := range []string{"../../identity.go", "../../jit/denial.go", "../../jit/saml/errors.go"} {
+	for _, file := range []string{"../../policy/denial.go", "../../jit/denial.go", "../../jit/saml/errors.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

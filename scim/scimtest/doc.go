@@ -13,6 +13,6 @@
 // # Time and events
 //
 // [Clock] is a time that only the test moves, for the field Now of an Engine.
-// [Recorder] collects events, from Engine.Deliver or from a Directory, and waits
+// [Recorder] collects events, from Consumer.Deliver or from a Directory, and waits
 // for one without sleeping.
 package scimtest

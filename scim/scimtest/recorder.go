@@ -32,16 +32,15 @@ type (
 	}
 )
 
-// Consume records an event. It is a consumer for Engine.Deliver, and never
-// fails:
+// Consume records an event. It is for Consumer.Deliver, and never fails:
 //
-//	go engine.Deliver(ctx, "test", recorder.Consume)
+//	go engine.Consumer("test").Deliver(ctx, recorder.Consume, provision.DeliveryOptions{})
 func (r *Recorder) Consume(_ context.Context, d provision.Delivery) error {
 	r.add(d.Event)
 	return nil
 }
 
-// Load records the events of a connection up to now, without Engine.Deliver.
+// Load records the events of a connection up to now, without Consumer.Deliver.
 func (r *Recorder) Load(ctx context.Context, d *provision.Directory) error {
 	r.mu.Lock()
 	after := r.last[d.ID()]

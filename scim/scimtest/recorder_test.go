@@ -121,7 +121,7 @@ func TestRecorderDeliver(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var delivered, loaded scimtest.Recorder
 	done := make(chan error)
-	go func() { done <- s.engine.Deliver(ctx, "test", delivered.Consume) }()
+	go func() { done <- s.engine.Consumer("test").Deliver(ctx, delivered.Consume, provision.DeliveryOptions{}) }()
 	okta := scimtest.NewOkta(s.url, token)
 	id, err := okta.Assign(ctx, scimtest.Person{UserName: "ada"})
 	if err != nil {

@@ -1,0 +1,118 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
+)
+
+// runOnce does the background work that is due.
+func (tn *tenant) runOnce() {
+	tn.t.Helper()
+	if err := tn.engine.RunOnce(tn.t.Context()); err != nil {
+		tn.t.Fatal(err)
+	}
+}
+
+// unsaved is a store that refuses to write in one scope.
+type unsaved struct {
+	store.Store
+	scope string
+	err   error
+}
+
+func (s *unsaved) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if scope == s.scope {
+		return s.err
+	}
+	return s.Store.Update(ctx, scope, fn)
+}
+
+// RunOnce passes over what fails, and says so.
+func TestRunOnceFails(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		broken := &unsaved{Store: st, scope: "half", err: errors.New("disk full")}
+		tn := newTenant(t, broken, `{"deprovisionMethod":"delete","deleteAfterDays":1}`)
+		if _, err := tn.engine.Directory("half").As(tester).SaveConnection(t.Context(), provision.Connection{ID: "half"}); !errors.Is(err, broken.err) {
+			t.Fatal(err)
+		}
+		tn.runOnce() // half is listed and has no settings
+		if _, err := tn.engine.Directory("other").As(tester).SaveConnection(t.Context(), provision.Connection{ID: "other"}); err != nil {
+			t.Fatal(err)
+		}
+		id := tn.user(ada)
+		tn.set(id, adaInactive)
+		tn.clock.add(day)
+		broken.scope = "acme"
+		err := tn.engine.RunOnce(t.Context())
+		if !errors.Is(err, broken.err) || !strings.Contains(err.Error(), `deleting accounts of connection "acme"`) {
+			t.Errorf("RunOnce returned %v", err)
+		}
+		broken.scope = ""
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := tn.engine.RunOnce(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("RunOnce with an ended context returned %v", err)
+		}
+		tn.runOnce()
+		if got := tn.accounts("ada@example.com"); len(got) != 0 {
+			t.Errorf("%d accounts are left", len(got))
+		}
+	})
+}
+
+// Run does the jobs of its own process at once, and the rest by the clock.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant(t, memory.New(), `{"deprovisionMethod":"delete","deleteAfterDays":1}`)
+		tn.engine.Now = nil // the time of the bubble
+		tn.engine.Limits = provision.Limits{Inline: 1, Batch: 2, Deprovision: -1}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := tn.engine.Run(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Run returned %v", err)
+			}
+		})
+		synctest.Wait()
+		out := tn.user(adaInactive)
+		for _, name := range []string{"a", "b", "c"} {
+			tn.user(`{"userName":"` + name + `"}`)
+		}
+		tn.setPolicy(`{"company":"One","deprovisionMethod":"delete","deleteAfterDays":1}`)
+		synctest.Wait()
+		if n, got := tn.countPending(), tn.account("b").Company; n != 0 || got != "One" {
+			t.Errorf("%d accounts are pending, the company is %q", n, got)
+		}
+		tn.set(out, ada)
+		tn.set(out, adaInactive)
+		status := func() (list []policy.Status) {
+			for _, a := range tn.accounts("ada@example.com") {
+				list = append(list, a.Status)
+			}
+			return list
+		}
+		time.Sleep(day - time.Minute)
+		if diff := cmp.Diff([]policy.Status{policy.Disabled}, status()); diff != "" {
+			t.Errorf("before the day is over (-want +got):\n%s", diff)
+		}
+		time.Sleep(2*time.Minute + time.Second)
+		synctest.Wait()
+		if got := status(); len(got) != 0 {
+			t.Errorf("after the day the account is %v", got)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
