@@ -18,9 +18,7 @@ const oneDay = 24 * time.Hour
 // sequence.
 func (tn *tenant) notices(after int64) []int {
 	tn.t.Helper()
-	if err := provision.TendCredentials(tn.engine, tn.t.Context(), "acme"); err != nil {
-		tn.t.Fatal(err)
-	}
+	tn.runOnce()
 	list, err := tn.dir.Events(tn.t.Context(), after, 0)
 	if err != nil {
 		tn.t.Fatal(err)
@@ -142,9 +140,6 @@ func TestExpiryNoticesOfDisabledConnection(t *testing.T) {
 		if got := tn.notices(at); len(got) != 0 {
 			t.Errorf("notices %v of a connection that is closed", got)
 		}
-		if err := provision.TendCredentials(tn.engine, t.Context(), "nobody"); err != nil {
-			t.Errorf("an unknown connection: %v", err)
-		}
 	})
 }
 
@@ -199,13 +194,11 @@ func TestLastUsedOfBrokenStore(t *testing.T) {
 		if !tn.accepted(secret) {
 			t.Error("the token was refused")
 		}
-		if err := provision.TendCredentials(tn.engine, t.Context(), "acme"); !errors.Is(err, broken.err) {
+		if err := tn.engine.RunOnce(t.Context()); !errors.Is(err, broken.err) {
 			t.Errorf("error %v, want %v", err, broken.err)
 		}
 		broken.err = nil
-		if err := provision.TendCredentials(tn.engine, t.Context(), "acme"); err != nil {
-			t.Fatal(err)
-		}
+		tn.runOnce()
 		fresh := &provision.Engine{Store: st, Now: tn.clock.Now}
 		list, err := fresh.Directory("acme").Credentials(t.Context())
 		if err != nil || !list[0].LastUsed.Equal(tn.clock.Now()) {

@@ -9,20 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
 const day = 24 * time.Hour
-
-// deleteDue deletes the accounts whose days are over, as Engine.Run does.
-func (tn *tenant) deleteDue() {
-	tn.t.Helper()
-	if err := provision.DeleteDue(tn.engine, tn.t.Context(), "acme"); err != nil {
-		tn.t.Fatal(err)
-	}
-}
 
 // With deleteAfterDays an account is disabled first and deleted when its days
 // are over, unless the person comes back before.
@@ -103,13 +94,13 @@ func TestDeleteAfterDays(t *testing.T) {
 				account := tn.account("ada@example.com").ID
 				test.do(tn, id)
 				tn.clock.add(7*day - time.Millisecond)
-				tn.deleteDue()
+				tn.runOnce()
 				a, err := tn.dir.Account(t.Context(), account)
 				if err != nil || a.Status == policy.Deleted {
 					t.Fatalf("before its time the account is %s, %v", a.Status, err)
 				}
 				tn.clock.add(time.Millisecond)
-				tn.deleteDue()
+				tn.runOnce()
 				if a, err = tn.dir.Account(t.Context(), account); err != nil || a.Status != test.want {
 					t.Errorf("after seven days the account is %s, %v; want %s", a.Status, err, test.want)
 				}
@@ -125,11 +116,11 @@ func TestDeleteAfterDaysNeverIn(t *testing.T) {
 		id := tn.user(adaInactive)
 		account := tn.account("ada@example.com").ID
 		tn.clock.add(2 * day)
-		tn.deleteDue()
+		tn.runOnce()
 		tn.expectStatus("ada@example.com", policy.Disabled)
 		tn.remove("User", id)
 		tn.clock.add(day)
-		tn.deleteDue()
+		tn.runOnce()
 		if a, err := tn.dir.Account(t.Context(), account); err != nil || a.Status != policy.Deleted {
 			t.Errorf("a day after the DELETE the account is %s, %v; want deleted", a.Status, err)
 		}
@@ -152,7 +143,7 @@ func TestRunDeletesDue(t *testing.T) {
 		}
 		at := tn.lastEvent()
 		tn.clock.add(day)
-		tn.runUntil(store.AccountDeleted, people)
+		tn.runOnce()
 		want := slices.Repeat([]store.EventType{store.AccountDeleted}, people)
 		if diff := cmp.Diff(want, tn.events(at)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
@@ -193,7 +184,7 @@ func TestOperatorDeletesBeforeDue(t *testing.T) {
 			t.Fatal(err)
 		}
 		tn.clock.add(day)
-		tn.deleteDue()
+		tn.runOnce()
 		got, err := tn.dir.Account(t.Context(), account)
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +208,7 @@ func TestDeletionWaitsNoMore(t *testing.T) {
 		tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":7}`)
 		at := tn.lastEvent()
 		tn.clock.add(8 * day)
-		tn.deleteDue()
+		tn.runOnce()
 		if got := tn.events(at); len(got) != 0 {
 			t.Errorf("events %v, want none", got)
 		}
@@ -236,9 +227,7 @@ func TestDeletionOfThoseWhoAreOut(t *testing.T) {
 		due := func(days int, want int) {
 			t.Helper()
 			tn.clock.add(time.Duration(days) * 24 * time.Hour)
-			if err := provision.DeleteDue(tn.engine, t.Context(), "acme"); err != nil {
-				t.Fatal(err)
-			}
+			tn.runOnce()
 			if got := len(tn.accounts("ada@example.com")); got != want {
 				t.Errorf("%d accounts, want %d", got, want)
 			}

@@ -11,11 +11,6 @@ func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
 	return e.work(ctx, connection)
 }
 
-// Prune removes the events beyond the retention.
-func Prune(e *Engine, ctx context.Context, connection string) error {
-	return e.prune(ctx, connection, e.now().Add(-e.Retention))
-}
-
 // DeleteDue deletes the accounts whose days are over.
 func DeleteDue(e *Engine, ctx context.Context, connection string) error {
 	return e.deleteDue(ctx, connection)
@@ -37,15 +32,4 @@ func GroupContent(value, name string) Content {
 // Lapse withdraws the rights that have lapsed.
 func Lapse(e *Engine, ctx context.Context, connection string) error {
 	return e.lapse(ctx, connection)
-}
-
-// PruneOnce removes the used keys whose time has passed.
-func PruneOnce(e *Engine, ctx context.Context, connection string) error {
-	return e.pruneOnce(ctx, connection)
-}
-
-// TendCredentials sends the notices of expiry that are due, and writes when
-// credentials were last used.
-func TendCredentials(e *Engine, ctx context.Context, connection string) error {
-	return e.tendCredentials(ctx, connection)
 }

@@ -1,9 +1,8 @@
 package provision_test
 
 import (
-	"context"
 	"fmt"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,44 +13,13 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// runUntilSettled runs the background work until no account is pending.
+// runUntilSettled runs the background work, after which no account is pending.
 func (tn *tenant) runUntilSettled() {
 	tn.t.Helper()
-	tn.runUntil(store.JobFinished, 1)
-}
-
-// runUntil runs the background work until it has made n events of a type.
-func (tn *tenant) runUntil(typ store.EventType, n int) {
-	tn.t.Helper()
 	after := tn.lastEvent()
-	ctx, cancel := context.WithCancel(tn.t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = tn.engine.Run(ctx) })
-	defer wg.Wait()
-	defer cancel()
-	finished := make(chan struct{})
-	wg.Go(func() {
-		for ctx.Err() == nil {
-			list, err := tn.dir.Events(ctx, after, 0)
-			if err != nil {
-				return
-			}
-			for _, ev := range list {
-				if ev.Type == typ {
-					n--
-				}
-				if n == 0 {
-					close(finished)
-					return
-				}
-				after = ev.Sequence
-			}
-		}
-	})
-	select {
-	case <-finished:
-	case <-time.After(30 * time.Second):
-		tn.t.Fatalf("the background work makes no event %s", typ)
+	tn.runOnce()
+	if types := tn.events(after); !slices.Contains(types, store.JobFinished) || tn.countPending() > 0 {
+		tn.t.Errorf("the background work made the events %v and left %d accounts pending", types, tn.countPending())
 	}
 }
 
@@ -155,9 +123,7 @@ func TestRetention(t *testing.T) {
 		old := tn.lastEvent()
 		tn.clock.add(48 * time.Hour)
 		tn.user(`{"userName":"grace"}`)
-		if err := provision.Prune(tn.engine, t.Context(), "acme"); err != nil {
-			t.Fatal(err)
-		}
+		tn.runOnce()
 		list, err := tn.dir.Events(t.Context(), 0, 0)
 		if err != nil {
 			t.Fatal(err)

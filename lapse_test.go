@@ -44,12 +44,6 @@ func TestLapse(t *testing.T) {
 				t.Errorf("%s: %s (-want +got):\n%s", when, name, diff)
 			}
 		}
-		lapse := func() {
-			t.Helper()
-			if err := provision.Lapse(tn.engine, t.Context(), "acme"); err != nil {
-				t.Fatal(err)
-			}
-		}
 		all := []string{"Admins", "Staff", "Wiki"}
 		tn.clock.add(-tn.clock.Now().Sub(tn.clock.Now().Truncate(24*time.Hour)) - time.Minute) // a minute to midnight
 		login("ann", policy.Known, all...)
@@ -61,13 +55,13 @@ func TestLapse(t *testing.T) {
 		tn.clock.add(30*24*time.Hour + time.Minute - time.Millisecond)
 		login("boss", policy.Known, all...)
 		login("ann", policy.Absent) // tells nothing
-		lapse()
+		tn.runOnce()
 		expect("after 30 days less a moment", "ann", rights{policy.Active, true, []string{"editor"}, all})
 
 		tn.clock.add(time.Millisecond)
 		before := tn.lastEvent()
-		lapse()
-		lapse()
+		tn.runOnce()
+		tn.runOnce()
 		expect("after 30 days", "ann", rights{policy.Active, false, []string{}, all})
 		expect("after 30 days", "boss", rights{policy.Active, true, []string{"editor"}, all})
 		if got := tn.events(before); len(got) != 2 {
@@ -75,10 +69,10 @@ func TestLapse(t *testing.T) {
 		}
 
 		tn.setPolicy(`{"roleEvidenceMaxAgeDays":60,"provisionOnFirstLogin":true,"siteAdminGroups":["Admins"],"requiredGroups":["Staff"],"roles":[{"groups":["Wiki"],"role":"editor"}]}`)
-		lapse()
+		tn.runOnce()
 		expect("with 60 days", "ann", rights{policy.Active, true, []string{"editor"}, all})
 		tn.clock.add(30 * 24 * time.Hour)
-		lapse()
+		tn.runOnce()
 		expect("after 60 days", "ann", rights{policy.Active, false, []string{}, all})
 
 		login("ann", policy.Known, all...)
@@ -98,9 +92,7 @@ func TestLapseOfRightsBySCIM(t *testing.T) {
 		}
 		tn.group("Wiki", a.ResourceID)
 		tn.clock.add(31 * 24 * time.Hour)
-		if err := provision.Lapse(tn.engine, t.Context(), "acme"); err != nil {
-			t.Fatal(err)
-		}
+		tn.runOnce()
 		if diff := cmp.Diff([]string{"editor"}, tn.account("ann").Roles); diff != "" {
 			t.Errorf("roles (-want +got):\n%s", diff)
 		}

@@ -73,7 +73,7 @@ func TestOnce(t *testing.T) {
 		}
 		kept := func() (n int) {
 			t.Helper()
-			if err := provision.PruneOnce(tn.engine, t.Context(), "acme"); err != nil {
+			if err := tn.engine.RunOnce(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			err := st.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
