@@ -50,9 +50,9 @@ func TestSyncAdopts(t *testing.T) {
 		}
 		src.users = src.users[:1]
 		syncAll(tn, src)
-		tn.expectStatus("ann", policy.Active)
-		tn.expectStatus("eve", policy.Disabled)
-		tn.expectStatus("bob@corp", policy.Disabled)
+		tn.expectStatus("ann", policy.StatusActive)
+		tn.expectStatus("eve", policy.StatusDisabled)
+		tn.expectStatus("bob@corp", policy.StatusDisabled)
 	})
 }
 

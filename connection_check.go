@@ -184,7 +184,7 @@ var warnings = []struct {
 		}},
 	{"delete_days_without_delete", "deleteAfterDays", "it has no effect while deprovisionMethod is not delete",
 		func(c *Connection) bool {
-			return c.Policy.DeleteAfterDays > 0 && c.Policy.DeprovisionMethod != policy.Delete
+			return c.Policy.DeleteAfterDays > 0 && c.Policy.DeprovisionMethod != policy.MethodDelete
 		}},
 	{"forced_company_without_company", "companyMode", "it forces the company, and company is empty",
 		func(c *Connection) bool { return c.Policy.CompanyMode == policy.CompanyForce && c.Policy.Company == "" }},
@@ -196,7 +196,7 @@ var warnings = []struct {
 		func(c *Connection) bool { return allExcluded(c.Policy.GroupAdminGroups, c.Policy.ExcludedGroups) }},
 	{"methods_without_deprovisioning", "deprovisionMethod", "it has no effect while deprovisionUsers is off",
 		func(c *Connection) bool {
-			return c.Policy.DeprovisionMethod == policy.Delete && !deprovisionsUsers(c.Policy)
+			return c.Policy.DeprovisionMethod == policy.MethodDelete && !deprovisionsUsers(c.Policy)
 		}},
 	{"sso_without_password_groups", "allowSSOForPasswordUsers", "it has no effect while passwordGroups is empty",
 		func(c *Connection) bool {

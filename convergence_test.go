@@ -115,9 +115,9 @@ func play(t *testing.T, st store.Store, r *rand.Rand, policyJSON string, histori
 	out := map[string]string{}
 	for _, a := range list {
 		status := a.Status
-		if status == policy.Staged {
+		if status == policy.StatusStaged {
 			// Whether somebody who is out was in before is a matter of history.
-			status = policy.Disabled
+			status = policy.StatusDisabled
 		}
 		groups := groupNames(a)
 		slices.Sort(groups)

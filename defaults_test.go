@@ -50,9 +50,9 @@ func TestDefaultGroupsGrantNothing(t *testing.T) {
 		}
 		tn.setPolicy(`{"defaultGroups":["Everyone"],"requiredGroups":"Everyone"}`)
 		tn.user(graceBody)
-		tn.expectStatus("grace@example.com", policy.Staged)
+		tn.expectStatus("grace@example.com", policy.StatusStaged)
 		tn.join(group, id)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		tn.carries("ada@example.com", "Everyone scim")
 		tn.leave(group, id)
 		tn.carries("ada@example.com", "Everyone default")

@@ -14,7 +14,7 @@ import (
 // A disabled connection leaves its accounts as they are.
 func (c *compiled) deletesLater() bool {
 	config := &c.Policy
-	return !c.Disabled && config.DeprovisionUsers == policy.On && config.DeprovisionMethod == policy.Delete && config.DeleteAfterDays > 0
+	return !c.Disabled && config.DeprovisionUsers == policy.On && config.DeprovisionMethod == policy.MethodDelete && config.DeleteAfterDays > 0
 }
 
 // scheduleDeletion notes that an account has just been deprovisioned, or was when

@@ -24,47 +24,47 @@ func TestDeleteAfterDays(t *testing.T) {
 		do   func(tn *tenant, id string)
 		want policy.Status // after seven days
 	}{
-		{"active=false", func(tn *tenant, id string) { tn.set(id, adaInactive) }, policy.Deleted},
-		{"DELETE", func(tn *tenant, id string) { tn.remove("User", id) }, policy.Deleted},
+		{"active=false", func(tn *tenant, id string) { tn.set(id, adaInactive) }, policy.StatusDeleted},
+		{"DELETE", func(tn *tenant, id string) { tn.remove("User", id) }, policy.StatusDeleted},
 		{"active=false, then DELETE", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			tn.clock.add(3 * day)
 			tn.remove("User", id)
 			tn.clock.add(-3 * day)
-		}, policy.Deleted},
+		}, policy.StatusDeleted},
 		{"back by active=true", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			tn.set(id, ada)
-		}, policy.Active},
+		}, policy.StatusActive},
 		{"back by POST", func(tn *tenant, id string) {
 			tn.remove("User", id)
 			tn.user(ada)
-		}, policy.Active},
+		}, policy.StatusActive},
 		{"back and out again later", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			tn.set(id, ada)
 			tn.clock.add(day)
 			tn.set(id, adaInactive)
 			tn.clock.add(-day)
-		}, policy.Disabled},
-		{"disabled by an operator", func(tn *tenant, _ string) { tn.disable("ada@example.com") }, policy.Disabled},
+		}, policy.StatusDisabled},
+		{"disabled by an operator", func(tn *tenant, _ string) { tn.disable("ada@example.com") }, policy.StatusDisabled},
 		{"disabled by an operator, then active=false", func(tn *tenant, id string) {
 			tn.disable("ada@example.com")
 			tn.set(id, adaInactive)
-		}, policy.Deleted},
+		}, policy.StatusDeleted},
 		{"fewer days", func(tn *tenant, id string) {
 			tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":9}`)
 			tn.set(id, adaInactive)
 			tn.setPolicy(weekly)
-		}, policy.Deleted},
+		}, policy.StatusDeleted},
 		{"more days", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			tn.setPolicy(`{"deprovisionMethod":"delete","deleteAfterDays":8}`)
-		}, policy.Disabled},
+		}, policy.StatusDisabled},
 		{"the method changed", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			tn.setPolicy(`{"deprovisionMethod":"disable","deleteAfterDays":7}`)
-		}, policy.Disabled},
+		}, policy.StatusDisabled},
 		{"the connection was disabled", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			conn, err := tn.engine.Directory("acme").Connection(tn.t.Context())
@@ -75,16 +75,16 @@ func TestDeleteAfterDays(t *testing.T) {
 			if _, err := tn.engine.Directory(conn.ID).As(tester).UpdateConnection(tn.t.Context(), with(conn)); err != nil {
 				tn.t.Fatal(err)
 			}
-		}, policy.Disabled},
+		}, policy.StatusDisabled},
 		{"suppressed afterwards", func(tn *tenant, id string) {
 			tn.set(id, adaInactive)
 			tn.setPolicy(`{"deprovisionUsers":false,"deprovisionMethod":"delete","deleteAfterDays":7}`)
-		}, policy.Disabled},
+		}, policy.StatusDisabled},
 		{"suppressed, then not", func(tn *tenant, id string) {
 			tn.setPolicy(`{"deprovisionUsers":false,"deprovisionMethod":"delete","deleteAfterDays":7}`)
 			tn.set(id, adaInactive)
 			tn.setPolicy(weekly)
-		}, policy.Deleted},
+		}, policy.StatusDeleted},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestDeleteAfterDays(t *testing.T) {
 				tn.clock.add(7*day - time.Millisecond)
 				tn.runOnce()
 				a, err := tn.dir.Account(t.Context(), account)
-				if err != nil || a.Status == policy.Deleted {
+				if err != nil || a.Status == policy.StatusDeleted {
 					t.Fatalf("before its time the account is %s, %v", a.Status, err)
 				}
 				tn.clock.add(time.Millisecond)
@@ -117,11 +117,11 @@ func TestDeleteAfterDaysNeverIn(t *testing.T) {
 		account := tn.account("ada@example.com").ID
 		tn.clock.add(2 * day)
 		tn.runOnce()
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.remove("User", id)
 		tn.clock.add(day)
 		tn.runOnce()
-		if a, err := tn.dir.Account(t.Context(), account); err != nil || a.Status != policy.Deleted {
+		if a, err := tn.dir.Account(t.Context(), account); err != nil || a.Status != policy.StatusDeleted {
 			t.Errorf("a day after the DELETE the account is %s, %v; want deleted", a.Status, err)
 		}
 	})
@@ -167,7 +167,7 @@ func TestRunDeletesDue(t *testing.T) {
 			t.Errorf("a change of a deleted person made events %v", got)
 		}
 		tn.set(ids[0], `{"userName":"Person-a","active":true}`)
-		tn.expectStatus("Person-a", policy.Active)
+		tn.expectStatus("Person-a", policy.StatusActive)
 	})
 }
 

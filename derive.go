@@ -184,7 +184,7 @@ func (c *change) deriveAgain(stored ...*Account) error {
 func (c *change) reread(stored []*Account) ([]derivation, error) {
 	list := make([]derivation, 0, len(stored))
 	for _, before := range stored {
-		if before.Status == policy.Deleted {
+		if before.Status == policy.StatusDeleted {
 			continue
 		}
 		next := before.Clone()

@@ -20,14 +20,14 @@ func TestUserLifecycle(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		id := tn.user(ada)
 		first := tn.account("ada@example.com")
-		if first.Status != policy.Active {
+		if first.Status != policy.StatusActive {
 			t.Fatalf("a new account is %s, want active", first.Status)
 		}
 		at := tn.lastEvent()
 		tn.set(id, `{"userName":"ada@example.com","externalId":"1","active":false}`)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.set(id, ada)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		tn.set(id, `{"userName":"Ada.Byron@example.com","externalId":"1","active":true}`)
 		if got := tn.account("ada.byron@EXAMPLE.com").ID; got != first.ID {
 			t.Errorf("a renamed user has account %s, want %s", got, first.ID)
@@ -71,21 +71,21 @@ func TestGate(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{"requiredGroups":"IT,Support"}`)
 		id := tn.user(ada)
-		tn.expectStatus("ada@example.com", policy.Staged)
+		tn.expectStatus("ada@example.com", policy.StatusStaged)
 		group := tn.group("it", id)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		tn.leave(group, id)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.join(group, id)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		tn.rename(group, "Sales")
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.rename(group, "Support")
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		tn.remove("Group", group)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.setPolicy(`{}`)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 	})
 }
 
@@ -96,15 +96,15 @@ func TestNestedGroups(t *testing.T) {
 		inner := tn.group("Inner", id)
 		middle := tn.group("Middle", inner)
 		top := tn.group("Top", middle)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		if diff := cmp.Diff([]string{"Inner", "Middle", "Top"}, groupNames(tn.account("ada@example.com"))); diff != "" {
 			t.Errorf("groups (-want +got):\n%s", diff)
 		}
 		tn.join(inner, top) // a cycle
 		tn.leave(middle, inner)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.join(middle, inner)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 	})
 }
 
@@ -135,7 +135,7 @@ func TestDelete(t *testing.T) {
 		if diff := cmp.Diff([]store.EventType{store.GroupUpdated, store.AccountDisabled}, tn.events(at)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		if got := tn.account("ada@example.com").Groups; len(got) != 0 {
 			t.Errorf("the account of a deleted user carries %v", got)
 		}
@@ -148,7 +148,7 @@ func TestDelete(t *testing.T) {
 		}
 		tn.user(ada)
 		again := tn.account("ada@example.com")
-		if again.ID != first || again.Status != policy.Active {
+		if again.ID != first || again.Status != policy.StatusActive {
 			t.Errorf("the person who came back has account %s, %s; want %s, active", again.ID, again.Status, first)
 		}
 	})
@@ -181,7 +181,7 @@ func TestRecycledName(t *testing.T) {
 				}
 				linked := false
 				for _, a := range tn.accounts(second.UserName) {
-					linked = linked || a.ID == first && a.Status == policy.Active
+					linked = linked || a.ID == first && a.Status == policy.StatusActive
 				}
 				if linked != test.same {
 					t.Errorf("the first account was taken over: %t, want %t", linked, test.same)
@@ -212,7 +212,7 @@ func TestDeprovisionByDeleting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tombstone.Status != policy.Deleted || strings.Contains(string(data), "Ada") || strings.Contains(string(data), "ada@") {
+		if tombstone.Status != policy.StatusDeleted || strings.Contains(string(data), "Ada") || strings.Contains(string(data), "ada@") {
 			t.Errorf("the tombstone is %s", data)
 		}
 		last, err := tn.dir.Events(t.Context(), tn.lastEvent()-1, 0)
@@ -226,7 +226,7 @@ func TestDeprovisionByDeleting(t *testing.T) {
 			t.Errorf("the resource is not readable any more: %v", err)
 		}
 		tn.set(id, ada)
-		if again := tn.account("ada@example.com"); again.ID == first || again.Status != policy.Active {
+		if again := tn.account("ada@example.com"); again.ID == first || again.Status != policy.StatusActive {
 			t.Errorf("reactivated account is %s, %s; want a fresh one, active", again.ID, again.Status)
 		}
 	})
@@ -239,13 +239,13 @@ func TestSuppressedDeprovisioning(t *testing.T) {
 		at := tn.lastEvent()
 		tn.set(id, `{"userName":"ada@example.com","externalId":"1","active":false}`)
 		tn.set(id, `{"userName":"ada@example.com","externalId":"1","active":false,"title":"Countess"}`)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 		want := []store.EventType{store.AccountDeprovisionSuppressed}
 		if diff := cmp.Diff(want, tn.events(at)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		tn.setPolicy(`{}`)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 	})
 }
 
@@ -356,7 +356,7 @@ func TestCreatedWith(t *testing.T) {
 			t.Errorf("changes (-want +got):\n%s", diff)
 		}
 		a := tn.account("ada@example.com")
-		told := &store.EventAccount{ID: a.ID, Status: policy.Active, Version: 1}
+		told := &store.EventAccount{ID: a.ID, Status: policy.StatusActive, Version: 1}
 		if diff := cmp.Diff(told, list[0].Account); diff != "" || list[0].AccountID != a.ID {
 			t.Errorf("account %q (-want +got):\n%s", list[0].AccountID, diff)
 		}

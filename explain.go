@@ -40,7 +40,7 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 			return err
 		}
 		out = Explanation{Account: a, Status: a.Status, Reasons: a.Reasons}
-		if a.Status == policy.Deleted {
+		if a.Status == policy.StatusDeleted {
 			return nil
 		}
 		groups, err := readGraph(r, conn.policy, a)

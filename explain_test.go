@@ -33,7 +33,7 @@ func TestExplain(t *testing.T) {
 		if diff := cmp.Diff(tn.account("ada@example.com"), got.Account); diff != "" {
 			t.Errorf("account (-stored +explained):\n%s", diff)
 		}
-		if got.Status != policy.Active || tn.lastEvent() != at {
+		if got.Status != policy.StatusActive || tn.lastEvent() != at {
 			t.Errorf("status %s, %d new events; want active and none", got.Status, tn.lastEvent()-at)
 		}
 		want := map[policy.Reason]bool{
@@ -93,19 +93,19 @@ func TestExplainKeptAccounts(t *testing.T) {
 		status policy.Status // what the policy says
 		effect policy.Effect // of the last reason
 	}{
-		{"held", func(tn *tenant) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) }, policy.Disabled, policy.EffectHeld},
+		{"held", func(tn *tenant) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) }, policy.StatusDisabled, policy.EffectHeld},
 		{"canceled", func(tn *tenant) {
 			tn.setPolicy(`{"requiredGroups":"Nobody"}`)
 			if err := tn.operator().Keep(tn.t.Context(), tn.account("u0").ID); err != nil {
 				tn.t.Fatal(err)
 			}
-		}, policy.Disabled, canceled},
+		}, policy.StatusDisabled, canceled},
 		{"last site admin", func(tn *tenant) {
 			tn.engine.Limits.Deprovision = -1
 			root := tn.group("Root", tn.user(graceBody))
 			tn.setPolicy(`{"siteAdminGroups":"Root"}`)
 			tn.rename(root, "Others")
-		}, policy.Active, lastAdmin},
+		}, policy.StatusActive, lastAdmin},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestExplainKeptAccounts(t *testing.T) {
 				}
 				got := tn.explain(name)
 				last := got.Reasons[len(got.Reasons)-1]
-				if got.Account.Status != policy.Active || got.Status != test.status || last != (policy.Reason{Effect: test.effect}) {
+				if got.Account.Status != policy.StatusActive || got.Status != test.status || last != (policy.Reason{Effect: test.effect}) {
 					t.Errorf("the account is %s, the policy says %s, the last reason is %+v; want active, %s, %q",
 						got.Account.Status, got.Status, last, test.status, test.effect)
 				}
@@ -136,7 +136,7 @@ func TestExplainDeleted(t *testing.T) {
 		id := tn.account("ada@example.com").ID
 		tn.deleteAccount("ada@example.com")
 		got, err := tn.dir.Explain(t.Context(), id)
-		if err != nil || got.Status != policy.Deleted {
+		if err != nil || got.Status != policy.StatusDeleted {
 			t.Fatalf("status %s, %v", got.Status, err)
 		}
 		if diff := cmp.Diff(got.Account.Reasons, got.Reasons); diff != "" || len(got.Reasons) != 1 {
@@ -152,7 +152,7 @@ func TestExplainPending(t *testing.T) {
 		tn.engine.Limits = provision.Limits{Inline: 1, Deprovision: -1}
 		tn.people(3)
 		tn.setPolicy(`{"requiredGroups":"Nobody"}`)
-		if got := tn.explain("u0"); got.Account.Status != policy.Active || !got.Account.Pending || got.Status != policy.Disabled {
+		if got := tn.explain("u0"); got.Account.Status != policy.StatusActive || !got.Account.Pending || got.Status != policy.StatusDisabled {
 			t.Errorf("the account is %s, pending %t, the policy says %s; want active, true, disabled", got.Account.Status, got.Account.Pending, got.Status)
 		}
 	})

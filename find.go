@@ -65,7 +65,7 @@ func (f finder) boundTo(key string) (*Account, error) {
 		return nil, err
 	}
 	a, err := f.tx.Account(id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && a.Status == policy.Deleted {
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.Status == policy.StatusDeleted {
 		return nil, nil
 	}
 	return a, err
@@ -101,7 +101,7 @@ func (f finder) former(p account.Person) (former, recycled *Account, err error) 
 func lastRemaining(list []*Account) *Account {
 	var last *Account
 	for _, a := range list {
-		if a.Status != policy.Deleted && (last == nil || a.Modified.After(last.Modified)) {
+		if a.Status != policy.StatusDeleted && (last == nil || a.Modified.After(last.Modified)) {
 			last = a
 		}
 	}

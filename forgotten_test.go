@@ -23,18 +23,18 @@ func TestForgottenPolicy(t *testing.T) {
 		adaID, bobID, noahID := tn.user(ada), tn.user(bob), tn.user(noah)
 		staff := tn.group("Staff", adaID, bobID, noahID)
 		for _, name := range []string{"ada@example.com", "bob@example.com", "noah@example.com"} {
-			tn.expectStatus(name, policy.Active)
+			tn.expectStatus(name, policy.StatusActive)
 			tn.expectGroups(name, "Staff")
 		}
 
 		tn.set(bobID, inactive)
-		tn.expectStatus("bob@example.com", policy.Disabled)
+		tn.expectStatus("bob@example.com", policy.StatusDisabled)
 		tn.remove("User", noahID)
-		tn.expectStatus("noah@example.com", policy.Disabled)
+		tn.expectStatus("noah@example.com", policy.StatusDisabled)
 
 		tn.leave(staff, adaID)
 		tn.expectGroups("ada@example.com")
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 	})
 }
 

@@ -47,7 +47,7 @@ func (c *change) otherAdmin(id string) (bool, error) {
 		}
 	}
 	admins, err := c.tx.Accounts(store.AccountQuery{
-		SiteAdmin: true, Statuses: []string{string(policy.Active)}, Limit: 2,
+		SiteAdmin: true, Statuses: []string{string(policy.StatusActive)}, Limit: 2,
 	})
 	if err != nil {
 		return false, err
@@ -182,7 +182,7 @@ func (g *massGuard) tooMany(n int) (bool, error) {
 	}
 	// Twice as many as matter now, so that the next ones need no counting.
 	limit := 2 * n * massShare
-	active, err := g.r.Accounts(store.AccountQuery{Statuses: []string{string(policy.Active)}, Limit: limit})
+	active, err := g.r.Accounts(store.AccountQuery{Statuses: []string{string(policy.StatusActive)}, Limit: limit})
 	if err != nil {
 		return false, err
 	}
@@ -239,7 +239,7 @@ func (d *Directory) endHold(ctx context.Context, accounts []string, verdict acco
 // liveAccount returns an account that is no tombstone.
 func liveAccount(r store.AccountReader, id string) (*Account, error) {
 	a, err := r.Account(id)
-	if err == nil && a.Status == policy.Deleted {
+	if err == nil && a.Status == policy.StatusDeleted {
 		return nil, notFound("account", id)
 	}
 	if errors.Is(err, store.ErrNotFound) {

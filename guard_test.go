@@ -95,13 +95,13 @@ func TestLastAdminKept(t *testing.T) {
 		do   func(tn *tenant, group, user string)
 		want policy.Status // once there is another admin
 	}{
-		{"membership removed", func(tn *tenant, group, user string) { tn.leave(group, user) }, policy.Disabled},
-		{"group renamed", func(tn *tenant, group, _ string) { tn.rename(group, "Others") }, policy.Disabled},
-		{"group deleted", func(tn *tenant, group, _ string) { tn.remove("Group", group) }, policy.Disabled},
+		{"membership removed", func(tn *tenant, group, user string) { tn.leave(group, user) }, policy.StatusDisabled},
+		{"group renamed", func(tn *tenant, group, _ string) { tn.rename(group, "Others") }, policy.StatusDisabled},
+		{"group deleted", func(tn *tenant, group, _ string) { tn.remove("Group", group) }, policy.StatusDisabled},
 		{"gate moved", func(tn *tenant, _, _ string) {
 			tn.setPolicy(`{"siteAdminGroups":"Admins,Root","requiredGroups":"Root"}`)
-		}, policy.Disabled},
-		{"role moved", func(tn *tenant, _, _ string) { tn.setPolicy(`{"siteAdminGroups":"Root"}`) }, policy.Active},
+		}, policy.StatusDisabled},
+		{"role moved", func(tn *tenant, _, _ string) { tn.setPolicy(`{"siteAdminGroups":"Root"}`) }, policy.StatusActive},
 	}
 	for _, cause := range causes {
 		t.Run(cause.name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestLastAdminKept(t *testing.T) {
 				at := tn.lastEvent()
 				cause.do(tn, group, id)
 				a := tn.account("ada@example.com")
-				if a.Status != policy.Active || !a.SiteAdmin {
+				if a.Status != policy.StatusActive || !a.SiteAdmin {
 					t.Fatalf("the last admin is %s, admin %t; want active, admin", a.Status, a.SiteAdmin)
 				}
 				if !slices.ContainsFunc(a.Reasons, func(r policy.Reason) bool { return r.Effect == policy.EffectKeptAsLastAdmin }) {
@@ -149,11 +149,11 @@ func TestLastAdminKeptFromSync(t *testing.T) {
 			group := tn.group("Admins", id)
 			tn.as("sync").set(id, adaInactive)
 			a := tn.account("ada@example.com")
-			if a.Status != policy.Active || !a.SiteAdmin || a.Company != "Acme" || len(a.Roles) != 1 || len(a.Groups) != 1 {
+			if a.Status != policy.StatusActive || !a.SiteAdmin || a.Company != "Acme" || len(a.Roles) != 1 || len(a.Groups) != 1 {
 				t.Errorf("%s: the last admin became %+v", method, a)
 			}
 			tn.join(group, tn.user(graceBody))
-			if got, err := tn.dir.Account(t.Context(), a.ID); err != nil || got.Status == policy.Active {
+			if got, err := tn.dir.Account(t.Context(), a.ID); err != nil || got.Status == policy.StatusActive {
 				t.Errorf("%s: with another admin the account is %s, %v", method, got.Status, err)
 			}
 		})

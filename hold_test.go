@@ -36,7 +36,7 @@ func (tn *tenant) held() []string {
 			continue
 		}
 		ids = append(ids, a.ID)
-		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held || one.Status != policy.Active {
+		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held || one.Status != policy.StatusActive {
 			tn.t.Errorf("account %s is %s, held %t, %v", a.ID, one.Status, one.Held, err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestMassGuard(t *testing.T) {
 					if got := tn.account("u0"); size.held && (len(got.Roles) != 1 || len(got.Groups) != 1) {
 						t.Errorf("a held account has roles %v and groups %v, want what it had", got.Roles, got.Groups)
 					}
-					if n := tn.count(policy.Disabled); n != size.members-want {
+					if n := tn.count(policy.StatusDisabled); n != size.members-want {
 						t.Errorf("%d accounts are disabled, want %d", n, size.members-want)
 					}
 				})
@@ -140,7 +140,7 @@ func TestReleaseAndCancel(t *testing.T) {
 		if diff := cmp.Diff(held[10:], tn.held()); diff != "" {
 			t.Errorf("held (-want +got):\n%s", diff)
 		}
-		if n := tn.count(policy.Disabled); n != 5 {
+		if n := tn.count(policy.StatusDisabled); n != 5 {
 			t.Errorf("%d accounts are disabled, want the 5 that were released", n)
 		}
 		last, err := tn.dir.Events(t.Context(), at, 0)
@@ -148,16 +148,16 @@ func TestReleaseAndCancel(t *testing.T) {
 			t.Errorf("events %v, %v; want five account.disabled, five account.updated by %v", tn.events(at), err, tester)
 		}
 		tn.setPolicy(`{"requiredGroups":"Staff","company":"Acme"}`) // changes nothing of the matter
-		if n := tn.count(policy.Active); n != 7 {
+		if n := tn.count(policy.StatusActive); n != 7 {
 			t.Errorf("%d accounts are active, want 7", n)
 		}
 		tn.rename(group, "Staff")
-		if n := tn.count(policy.Active); n != 12 || len(tn.held()) != 0 {
+		if n := tn.count(policy.StatusActive); n != 12 || len(tn.held()) != 0 {
 			t.Errorf("%d accounts are active, %d held; want 12, none", n, len(tn.held()))
 		}
 		tn.engine.Limits.Deprovision = -1
 		tn.rename(group, "Others")
-		if n := tn.count(policy.Disabled); n != 12 {
+		if n := tn.count(policy.StatusDisabled); n != 12 {
 			t.Errorf("%d accounts are disabled, want 12: what was canceled was another time", n)
 		}
 	})
@@ -181,7 +181,7 @@ func TestReleaseCanceled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := tn.count(policy.Disabled); n != 11 {
+		if n := tn.count(policy.StatusDisabled); n != 11 {
 			t.Errorf("%d accounts are disabled, want 11", n)
 		}
 	})
@@ -197,18 +197,18 @@ func TestMassGuardSum(t *testing.T) {
 		for _, id := range users[:12] {
 			tn.leave(group, id)
 		}
-		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 10 || held != 2 {
+		if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 10 || held != 2 {
 			t.Errorf("%d accounts are disabled, %d held; want 10, 2", n, held)
 		}
 		// An operator's block is nobody's mistake, and beats a hold.
 		tn.disable("u10")
 		tn.disable("u13")
-		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 12 || held != 1 {
+		if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 12 || held != 1 {
 			t.Errorf("%d accounts are disabled, %d held; want 12, 1", n, held)
 		}
 		tn.clock.add(time.Hour)
 		tn.leave(group, users[12])
-		tn.expectStatus("u12", policy.Disabled)
+		tn.expectStatus("u12", policy.StatusDisabled)
 		if held := len(tn.held()); held != 1 {
 			t.Errorf("%d accounts are held an hour later, want 1", held)
 		}
@@ -233,7 +233,7 @@ func TestRequestsOnPeopleAreNotHeld(t *testing.T) {
 				for i, id := range users[:15] {
 					take.do(tn, id, fmt.Sprintf("u%d", i))
 				}
-				if n, held := tn.count(policy.Disabled), len(tn.held()); n != 15 || held != 0 {
+				if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 15 || held != 0 {
 					t.Errorf("%d accounts are disabled, %d held; want 15, 0", n, held)
 				}
 				tn.rename(group, "Others") // the other 15 at once
@@ -241,7 +241,7 @@ func TestRequestsOnPeopleAreNotHeld(t *testing.T) {
 					t.Fatalf("%d accounts are held, want 15", held)
 				}
 				take.do(tn, users[20], "u20")
-				tn.expectStatus("u20", policy.Disabled)
+				tn.expectStatus("u20", policy.StatusDisabled)
 				if held := len(tn.held()); held != 14 {
 					t.Errorf("%d accounts are held, want 14", held)
 				}
@@ -263,7 +263,7 @@ func TestMassGuardInRunningJob(t *testing.T) {
 		}
 		tn.rename(group, "Others")
 		tn.runUntilSettled()
-		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 0 || held != 30 {
+		if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 0 || held != 30 {
 			t.Errorf("%d accounts are disabled, %d held; want 0, 30", n, held)
 		}
 	})
@@ -278,7 +278,7 @@ func TestMassGuardShare(t *testing.T) {
 		for _, id := range users[:13] {
 			tn.leave(group, id)
 		}
-		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 11 || held != 2 {
+		if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 11 || held != 2 {
 			t.Errorf("%d accounts are disabled, %d held; want 11, 2", n, held)
 		}
 	})
@@ -294,7 +294,7 @@ func TestReleaseOfOthers(t *testing.T) {
 		if err := tn.operator().Release(t.Context(), tn.account("u0").ID); err != nil {
 			t.Fatal(err)
 		}
-		tn.expectStatus("u0", policy.Active)
+		tn.expectStatus("u0", policy.StatusActive)
 		deleted := tn.account("u1").ID
 		tn.deleteAccount("u1")
 		if err := tn.operator().Release(t.Context(), deleted); !errors.Is(err, provision.ErrNotFound) {
@@ -316,7 +316,7 @@ func TestHeldPersonComesBack(t *testing.T) {
 			t.Fatal("the eleventh account is not held")
 		}
 		tn.join(group, users[10])
-		if a := tn.account("u10"); a.Held || a.Status != policy.Active {
+		if a := tn.account("u10"); a.Held || a.Status != policy.StatusActive {
 			t.Errorf("the account is %s, held %t; want active, not held", a.Status, a.Held)
 		}
 	})
@@ -331,7 +331,7 @@ func TestMassGuardInJob(t *testing.T) {
 		tn.engine.Limits = provision.Limits{Inline: 5, Batch: 4}
 		tn.rename(group, "Others")
 		tn.runUntilSettled()
-		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 0 || held != 30 {
+		if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 0 || held != 30 {
 			t.Errorf("%d accounts are disabled, %d held; want 0, 30", n, held)
 		}
 	})
@@ -370,7 +370,7 @@ func TestForceConnection(t *testing.T) {
 				if test.first {
 					tn.setPolicy(closed)
 					settle()
-					if n, held := tn.count(policy.Active), len(tn.held()); n != 30 || held != 29 {
+					if n, held := tn.count(policy.StatusActive), len(tn.held()); n != 30 || held != 29 {
 						t.Errorf("saving leaves %d active, %d of them held; want 30, 29", n, held)
 					}
 				}
@@ -379,10 +379,10 @@ func TestForceConnection(t *testing.T) {
 					t.Errorf("forcing reports %t, want %t", changed, !test.first)
 				}
 				settle()
-				if n, held := tn.count(policy.Disabled), len(tn.held()); n != 29 || held != 0 {
+				if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 29 || held != 0 {
 					t.Errorf("%d accounts are disabled, %d held; want 29, none", n, held)
 				}
-				tn.expectStatus("u3", policy.Active)
+				tn.expectStatus("u3", policy.StatusActive)
 				if n := tn.countEvents(at, store.AccountHeld); n != 0 {
 					t.Errorf("%d accounts were held meanwhile", n)
 				}
@@ -391,7 +391,7 @@ func TestForceConnection(t *testing.T) {
 				tn.engine.Limits = provision.Limits{}
 				tn.setPolicy(`{}`)
 				tn.setPolicy(closed)
-				if n, held := tn.count(policy.Active), len(tn.held()); n != 30 || held != 29+1 {
+				if n, held := tn.count(policy.StatusActive), len(tn.held()); n != 30 || held != 29+1 {
 					t.Errorf("the next edit leaves %d active, %d held; want 30 and all", n, held)
 				}
 			})
@@ -412,7 +412,7 @@ func TestForceEndsWithNextCause(t *testing.T) {
 		}
 		tn.rename(group, "Others")
 		tn.runUntilSettled()
-		if n, held := tn.count(policy.Disabled), len(tn.held()); n != 5 || held != 35 {
+		if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != 5 || held != 35 {
 			t.Errorf("%d accounts are disabled, %d held; want 5, 35", n, held)
 		}
 	})

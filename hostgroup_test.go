@@ -61,7 +61,7 @@ func TestHostGroupsStay(t *testing.T) {
 		tn := newTenant(t, st, gate)
 		tn.register("17 Everyone")
 		id := tn.user(ada)
-		tn.expectStatus("ada@example.com", policy.Staged)
+		tn.expectStatus("ada@example.com", policy.StatusStaged)
 		group := tn.group("IT", id)
 		steps := []struct {
 			name string

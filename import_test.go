@@ -38,10 +38,10 @@ func TestImport(t *testing.T) {
 		if err != nil || len(r.Groups) != 1 || r.Groups[0].Group != "G_1" || r.Source != store.SourceSCIM {
 			t.Errorf("ada is %+v, %v", r, err)
 		}
-		if a := tn.account("ada"); a.Status != policy.Active || a.ResourceID != "2819c223-7f76-453a-919d-413861904646" {
+		if a := tn.account("ada"); a.Status != policy.StatusActive || a.ResourceID != "2819c223-7f76-453a-919d-413861904646" {
 			t.Errorf("the account of ada is %+v", a)
 		}
-		if a := tn.account("bob"); a.Status != policy.Disabled {
+		if a := tn.account("bob"); a.Status != policy.StatusDisabled {
 			t.Errorf("bob is %s", a.Status)
 		}
 		at := tn.lastEvent()

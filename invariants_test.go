@@ -156,16 +156,16 @@ func (w *randomWalk) join() {
 
 func (w *randomWalk) login() {
 	name := w.name()
-	id := provision.Identity{UserName: name, Email: name, Evidence: policy.Absent}
+	id := provision.Identity{UserName: name, Email: name, Evidence: policy.EvidenceAbsent}
 	if w.rng.IntN(2) == 0 {
 		id.ID = fmt.Sprint("i", w.rng.IntN(6))
 	}
 	if w.rng.IntN(2) == 0 {
-		id.Evidence, id.Groups = policy.Known, []provision.IdentityGroup{{Value: w.group()}}
+		id.Evidence, id.Groups = policy.EvidenceKnown, []provision.IdentityGroup{{Value: w.group()}}
 	}
 	a, err := w.dir.Login(w.t.Context(), id)
 	w.must(err)
-	if err == nil && a.Status != policy.Active {
+	if err == nil && a.Status != policy.StatusActive {
 		w.t.Fatalf("steps %v: a login let somebody in who is %s", w.log, a.Status)
 	}
 }
@@ -188,7 +188,7 @@ func (w *randomWalk) operate() {
 			w.must(d.RemoveGroup(ctx, a.ID, a.Groups[0].ID))
 		}
 	case 4:
-		w.must(d.Edit(ctx, a.ID, provision.AccountEdit{Authentication: policy.Password}))
+		w.must(d.Edit(ctx, a.ID, provision.AccountEdit{Authentication: policy.AuthenticationPassword}))
 	case 5:
 		w.must(d.MarkLoggedIn(ctx, a.ID))
 	case 6:
@@ -238,17 +238,17 @@ func (w *randomWalk) check() {
 	for _, a := range w.all() {
 		groups := map[string]bool{}
 		for _, g := range a.Groups {
-			if groups[g.ID] || g.Admin && a.Status != policy.Active {
+			if groups[g.ID] || g.Admin && a.Status != policy.StatusActive {
 				w.t.Fatalf("steps %v: %s has the groups %+v", w.log, a.Status, a.Groups)
 			}
 			groups[g.ID] = true
 		}
 		switch rights := a.SiteAdmin || a.ReadOnlySiteAdmin || len(a.Roles) > 0 || a.Held; {
-		case rights && a.Status != policy.Active:
+		case rights && a.Status != policy.StatusActive:
 			w.t.Fatalf("steps %v: %s has rights, or is held: %+v", w.log, a.Status, a)
 		case a.SiteAdmin && a.ReadOnlySiteAdmin:
 			w.t.Fatalf("steps %v: both kinds of admin: %+v", w.log, a)
-		case a.Status == policy.Deleted && (a.UserName != "" || a.Email != "" || len(a.Groups) > 0 || a.ResourceID != "" || a.HostID != "" || a.Facts.Login != nil):
+		case a.Status == policy.StatusDeleted && (a.UserName != "" || a.Email != "" || len(a.Groups) > 0 || a.ResourceID != "" || a.HostID != "" || a.Facts.Login != nil):
 			w.t.Fatalf("steps %v: a tombstone has data: %+v", w.log, a)
 		}
 	}
@@ -317,7 +317,7 @@ func (w *randomWalk) lastEvents() {
 		if diff := cmp.Diff(a.EventAccount(), last[a.ID]); diff != "" {
 			w.t.Errorf("steps %v: the last event of %s (-account +event):\n%s", w.log, a.ID, diff)
 		}
-		if a.Status != policy.Deleted {
+		if a.Status != policy.StatusDeleted {
 			w.toldAll(a, told[a.ID])
 		}
 	}

@@ -190,7 +190,7 @@ func nextPage(r store.AccountReader, walk *records.Walk, size int) (list []*Acco
 func (w *worker) survey(stored []*Account) error {
 	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force
 	return w.each(stored, func(d account.Decision, before *Account) error {
-		if before.Status == policy.Active {
+		if before.Status == policy.StatusActive {
 			w.job.Active++
 			leaves, err := w.leaves(d)
 			if err != nil {

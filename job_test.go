@@ -68,13 +68,13 @@ func TestLargeChangesBecomeJobs(t *testing.T) {
 				}
 				tn.runUntilSettled()
 				change.do(tn, group)
-				tn.expectStatus("u7", policy.Active)
+				tn.expectStatus("u7", policy.StatusActive)
 				if !tn.account("u7").Pending {
 					t.Error("the account does not say that it is pending")
 				}
 				tn.runUntilSettled()
 				for i := range users {
-					tn.expectStatus(fmt.Sprintf("u%d", i), policy.Disabled)
+					tn.expectStatus(fmt.Sprintf("u%d", i), policy.StatusDisabled)
 				}
 				if n := tn.countPending(); n != 0 {
 					t.Errorf("%d accounts are pending after the job", n)
@@ -155,16 +155,16 @@ func TestRevocationsFirst(t *testing.T) {
 		tn.engine.Limits.Inline = 1
 		tn.setPolicy(`{"requiredGroups":"New"}`)
 		at := tn.lastEvent()
-		for i := 0; tn.count(policy.Disabled) < len(before); i++ {
+		for i := 0; tn.count(policy.StatusDisabled) < len(before); i++ {
 			if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
 				t.Fatalf("batch %d: more %t, error %v", i, more, err)
 			}
 		}
-		if n := tn.count(policy.Active); n != 0 {
+		if n := tn.count(policy.StatusActive); n != 0 {
 			t.Errorf("%d accounts were let in before everyone else was out", n)
 		}
 		// A change in the second walk begins with revocations again.
-		for tn.count(policy.Active) < 2 {
+		for tn.count(policy.StatusActive) < 2 {
 			if more, err := provision.Work(tn.engine, t.Context(), "acme"); err != nil || !more {
 				t.Fatal(more, err)
 			}
@@ -172,12 +172,12 @@ func TestRevocationsFirst(t *testing.T) {
 		tn.setPolicy(`{"requiredGroups":"Old"}`)
 		tn.runUntilSettled()
 		for i := range people {
-			want := policy.Active
+			want := policy.StatusActive
 			if i%2 == 1 {
-				want = policy.Staged
+				want = policy.StatusStaged
 			}
 			a := tn.account(fmt.Sprintf("u%d", i))
-			if a.Status != want && (want == policy.Active || a.Status != policy.Disabled) || a.Pending {
+			if a.Status != want && (want == policy.StatusActive || a.Status != policy.StatusDisabled) || a.Pending {
 				t.Errorf("account u%d is %s, pending %t; want %s", i, a.Status, a.Pending, want)
 			}
 		}

@@ -46,37 +46,37 @@ func TestLapse(t *testing.T) {
 		}
 		all := []string{"Admins", "Staff", "Wiki"}
 		tn.clock.add(-tn.clock.Now().Sub(tn.clock.Now().Truncate(24*time.Hour)) - time.Minute) // a minute to midnight
-		login("ann", policy.Known, all...)
-		login("boss", policy.Known, all...)
+		login("ann", policy.EvidenceKnown, all...)
+		login("boss", policy.EvidenceKnown, all...)
 		ada := tn.user(`{"userName":"ada"}`)
 		tn.group("Site team", ada)
-		login("ada", policy.Known, "Staff", "Wiki")
+		login("ada", policy.EvidenceKnown, "Staff", "Wiki")
 
 		tn.clock.add(30*24*time.Hour + time.Minute - time.Millisecond)
-		login("boss", policy.Known, all...)
-		login("ann", policy.Absent) // tells nothing
+		login("boss", policy.EvidenceKnown, all...)
+		login("ann", policy.EvidenceAbsent) // tells nothing
 		tn.runOnce()
-		expect("after 30 days less a moment", "ann", rights{policy.Active, true, []string{"editor"}, all})
+		expect("after 30 days less a moment", "ann", rights{policy.StatusActive, true, []string{"editor"}, all})
 
 		tn.clock.add(time.Millisecond)
 		before := tn.lastEvent()
 		tn.runOnce()
 		tn.runOnce()
-		expect("after 30 days", "ann", rights{policy.Active, false, []string{}, all})
-		expect("after 30 days", "boss", rights{policy.Active, true, []string{"editor"}, all})
+		expect("after 30 days", "ann", rights{policy.StatusActive, false, []string{}, all})
+		expect("after 30 days", "boss", rights{policy.StatusActive, true, []string{"editor"}, all})
 		if got := tn.events(before); len(got) != 2 {
 			t.Errorf("events %v, want one for ann and one for ada", got)
 		}
 
 		tn.setPolicy(`{"roleEvidenceMaxAgeDays":60,"provisionOnFirstLogin":true,"siteAdminGroups":["Admins"],"requiredGroups":["Staff"],"roles":[{"groups":["Wiki"],"role":"editor"}]}`)
 		tn.runOnce()
-		expect("with 60 days", "ann", rights{policy.Active, true, []string{"editor"}, all})
+		expect("with 60 days", "ann", rights{policy.StatusActive, true, []string{"editor"}, all})
 		tn.clock.add(30 * 24 * time.Hour)
 		tn.runOnce()
-		expect("after 60 days", "ann", rights{policy.Active, false, []string{}, all})
+		expect("after 60 days", "ann", rights{policy.StatusActive, false, []string{}, all})
 
-		login("ann", policy.Known, all...)
-		expect("after another login", "ann", rights{policy.Active, true, []string{"editor"}, all})
+		login("ann", policy.EvidenceKnown, all...)
+		expect("after another login", "ann", rights{policy.StatusActive, true, []string{"editor"}, all})
 	})
 }
 

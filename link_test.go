@@ -46,7 +46,7 @@ func TestLink(t *testing.T) {
 		}
 		tn.remove("User", resource)
 		a, err := tn.dir.Account(t.Context(), ada)
-		if err != nil || a.Status != policy.Deleted || a.HostID != "row 1" || a.UserName != "" {
+		if err != nil || a.Status != policy.StatusDeleted || a.HostID != "row 1" || a.UserName != "" {
 			t.Errorf("the tombstone is %+v, %v", a, err)
 		}
 		link(ada, "row 9", provision.ErrNotFound)

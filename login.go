@@ -205,9 +205,9 @@ func (l *login) refusal(p *loginPerson, after *Account, admitted bool) error {
 	who := l.identity.userName()
 	var refused *DeniedError
 	switch {
-	case len(after.Facts.Blocks) > 0 && after.Status != policy.Active:
+	case len(after.Facts.Blocks) > 0 && after.Status != policy.StatusActive:
 		refused = denied(policy.DeniedDisabled, "the account of %q is disabled", who)
-	case after.Status != policy.Active || own && !admitted:
+	case after.Status != policy.StatusActive || own && !admitted:
 		refused = denied(policy.DeniedNotAdmitted, "options requiredGroups and onMissingGroups do not admit %q", who)
 	case !l.conn.policy.AllowsSSO(after.Authentication):
 		refused = denied(policy.DeniedPassword, "%q logs in with a password by option passwordGroups, and allowSSOForPasswordUsers is off", who)

@@ -222,7 +222,7 @@ func (l *login) likeSomebodyGone(values []string) error {
 			return err
 		}
 		for _, a := range list {
-			if a.Status == policy.Deleted || l.differs(a) != "" {
+			if a.Status == policy.StatusDeleted || l.differs(a) != "" {
 				continue
 			}
 			d := denied(policy.DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)

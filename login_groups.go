@@ -21,10 +21,10 @@ func (l *login) writeGroups(p *loginPerson, after *Account) error {
 	owned := p.resource.Source == store.SourceJIT
 	missing := l.conn.Policy.OnMissingGroups
 	evidence := l.identity.Evidence
-	if evidence == policy.Absent && missing == policy.MissingEmpty && owned {
-		evidence = policy.Known
+	if evidence == policy.EvidenceAbsent && missing == policy.MissingEmpty && owned {
+		evidence = policy.EvidenceKnown
 	}
-	if evidence != policy.Known {
+	if evidence != policy.EvidenceKnown {
 		if owned && missing == policy.MissingDeny {
 			d := denied(policy.DeniedNotAdmitted, "nothing is known of the groups of %q, and option onMissingGroups denies that", l.identity.userName())
 			d.Account, d.Reasons = accountID(p.account), []policy.Reason{{Option: "onMissingGroups", Effect: policy.EffectDenied}}
@@ -35,7 +35,7 @@ func (l *login) writeGroups(p *loginPerson, after *Account) error {
 		}
 		return nil
 	}
-	facts.Evidence = policy.Known
+	facts.Evidence = policy.EvidenceKnown
 	if err := noteEvidence(l.tx, after, l.now); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ type loginIdentity struct {
 
 func (i *loginIdentity) identity(t *testing.T) provision.Identity {
 	t.Helper()
-	evidence, ok := map[string]policy.Evidence{"": policy.Known, "absent": policy.Absent, "overage": policy.Overage}[i.Evidence]
+	evidence, ok := map[string]policy.Evidence{"": policy.EvidenceKnown, "absent": policy.EvidenceAbsent, "overage": policy.EvidenceOverage}[i.Evidence]
 	if !ok {
 		t.Fatalf("unknown evidence %q", i.Evidence)
 	}
@@ -319,7 +319,7 @@ func (r *loginRun) expectLogin(s loginStep, a *provision.Account, err error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if a.Status != policy.Active {
+	if a.Status != policy.StatusActive {
 		r.t.Errorf("the account is %s", a.Status)
 	}
 	if s.Is != "" && a.ID != r.accounts[s.Is] {

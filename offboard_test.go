@@ -19,8 +19,8 @@ func TestDeleteConnection(t *testing.T) {
 		name, config string
 		status       policy.Status
 	}{
-		{"disable", `{"siteAdminGroups":"Staff"}`, policy.Disabled},
-		{"delete", `{"siteAdminGroups":"Staff","deprovisionMethod":"delete"}`, policy.Deleted},
+		{"disable", `{"siteAdminGroups":"Staff"}`, policy.StatusDisabled},
+		{"delete", `{"siteAdminGroups":"Staff","deprovisionMethod":"delete"}`, policy.StatusDeleted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, st store.Store) {
@@ -95,7 +95,7 @@ func TestDeleteConnectionResumes(t *testing.T) {
 			t.Fatalf("%d accounts, %v", len(list), err)
 		}
 		for _, a := range list {
-			if a.Status != policy.Disabled {
+			if a.Status != policy.StatusDisabled {
 				t.Errorf("%s is %s", a.UserName, a.Status)
 			}
 		}
@@ -116,7 +116,7 @@ func TestConnectionComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		tn.user(`{"userName":"ada","externalId":"1"}`)
-		if a := tn.account("ada"); a.ID != was || a.Status != policy.Active {
+		if a := tn.account("ada"); a.ID != was || a.Status != policy.StatusActive {
 			t.Errorf("ada is %s, the same account: %t", a.Status, a.ID == was)
 		}
 	})

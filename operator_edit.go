@@ -114,12 +114,12 @@ func tooManyPermissions(n int) error {
 
 func (e *AccountEdit) check() error {
 	switch e.Authentication {
-	case "", policy.SSO, policy.Password:
+	case "", policy.AuthenticationSSO, policy.AuthenticationPassword:
 	default:
 		return wrongEdit("authentication", string(e.Authentication), "is not one of sso, password")
 	}
 	switch e.TwoFactor {
-	case "", policy.SiteTwoFactor, policy.AlwaysTwoFactor, policy.NeverTwoFactor:
+	case "", policy.TwoFactorSite, policy.TwoFactorAlways, policy.TwoFactorNever:
 	default:
 		return wrongEdit("twoFactor", string(e.TwoFactor), "is not one of site, always, never")
 	}

@@ -145,31 +145,31 @@ func TestEdit(t *testing.T) {
 			perms string
 			event string // attributes of the event, "" for none
 		}{
-			{"as created", func() {}, policy.SSO, policy.AlwaysTwoFactor, `{"ftp":true,"sftp":null,"webdav":null}`, ""},
-			{"two-factor", func() { tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.NeverTwoFactor}) },
-				policy.SSO, policy.NeverTwoFactor, `{"ftp":true,"sftp":null,"webdav":null}`, "twoFactor"},
+			{"as created", func() {}, policy.AuthenticationSSO, policy.TwoFactorAlways, `{"ftp":true,"sftp":null,"webdav":null}`, ""},
+			{"two-factor", func() { tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.TwoFactorNever}) },
+				policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":true,"sftp":null,"webdav":null}`, "twoFactor"},
 			{"permissions", func() {
 				tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"ftp": &no, "sftp": &yes, "webdav": nil}})
-			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":false,"sftp":true,"webdav":null}`, "permissions"},
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":false,"sftp":true,"webdav":null}`, "permissions"},
 			{"one permission", func() {
 				tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"ftp": nil}})
-			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "permissions"},
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "permissions"},
 			{"the same", func() {
-				tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.NeverTwoFactor, Permissions: policy.Permissions{"ftp": nil}})
-			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
+				tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.TwoFactorNever, Permissions: policy.Permissions{"ftp": nil}})
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
 			{"the policy decides how to log in", func() { tn.group("Guests", id) },
-				policy.Password, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
-			{"an operator does", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.SSO}) },
-				policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+				policy.AuthenticationPassword, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"an operator does", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.AuthenticationSSO}) },
+				policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
 			{"derived again", func() {
 				tn.setPolicy(`{"twoFactor":"site","permissions":{"ftp":true},"passwordGroups":"Guest?","company":"Acme"}`)
-			}, policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "company"},
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "company"},
 			{"logged in", func() { tn.markLoggedIn("ada@example.com") },
-				policy.SSO, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
-			{"an operator again", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.Password}) },
-				policy.Password, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+				policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
+			{"an operator again", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.AuthenticationPassword}) },
+				policy.AuthenticationPassword, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
 			{"no longer in the group", func() { tn.rename(tn.groupOf("ada@example.com", "Guests"), "Others") },
-				policy.Password, policy.NeverTwoFactor, `{"ftp":null,"sftp":true,"webdav":null}`, "groups"},
+				policy.AuthenticationPassword, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "groups"},
 		}
 		for _, step := range steps {
 			at := tn.lastEvent()
@@ -201,9 +201,9 @@ func TestEditInactive(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		id := tn.user(ada)
 		tn.remove("User", id)
-		tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.AlwaysTwoFactor, Authentication: policy.Password})
+		tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.TwoFactorAlways, Authentication: policy.AuthenticationPassword})
 		tn.user(ada)
-		if a := tn.account("ada@example.com"); a.Status != policy.Active || a.TwoFactor != policy.AlwaysTwoFactor || a.Authentication != policy.Password {
+		if a := tn.account("ada@example.com"); a.Status != policy.StatusActive || a.TwoFactor != policy.TwoFactorAlways || a.Authentication != policy.AuthenticationPassword {
 			t.Errorf("the account is %s, %s, %s", a.Status, a.TwoFactor, a.Authentication)
 		}
 	})
@@ -277,8 +277,8 @@ func TestEditHeld(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
 		tn.rename(tn.group("Staff", tn.people(12)...), "Others")
-		tn.edit("u0", provision.AccountEdit{TwoFactor: policy.AlwaysTwoFactor})
-		if a := tn.account("u0"); !a.Held || a.Status != policy.Active || a.TwoFactor != policy.AlwaysTwoFactor {
+		tn.edit("u0", provision.AccountEdit{TwoFactor: policy.TwoFactorAlways})
+		if a := tn.account("u0"); !a.Held || a.Status != policy.StatusActive || a.TwoFactor != policy.TwoFactorAlways {
 			t.Errorf("the account is %s, held %t, %s", a.Status, a.Held, a.TwoFactor)
 		}
 		if diff := cmp.Diff(12, len(tn.held())); diff != "" {
@@ -293,12 +293,12 @@ func TestEditConfirms(t *testing.T) {
 		tn := newTenant(t, st, `{"passwordGroups":"Guests"}`)
 		id := tn.user(ada)
 		at := tn.lastEvent()
-		tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.SSO})
+		tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.AuthenticationSSO})
 		if got := tn.events(at); len(got) != 0 {
 			t.Errorf("what changes nothing made events %v", got)
 		}
 		tn.group("Guests", id)
-		if a := tn.account("ada@example.com"); a.Authentication != policy.SSO {
+		if a := tn.account("ada@example.com"); a.Authentication != policy.AuthenticationSSO {
 			t.Errorf("authentication %s, want sso", a.Authentication)
 		}
 	})

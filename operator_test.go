@@ -55,7 +55,7 @@ func TestOperatorBlock(t *testing.T) {
 		at := tn.lastEvent()
 		tn.disable("ada@example.com")
 		tn.disable("ada@example.com")
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		list, err := tn.dir.Events(t.Context(), at, 0)
 		if err != nil || len(list) != 1 || list[0].Type != store.AccountDisabled || list[0].Actor != tester {
 			t.Errorf("events %v, %v; want one, account.disabled by %v", list, err, tester)
@@ -65,12 +65,12 @@ func TestOperatorBlock(t *testing.T) {
 			t.Errorf("the resource has version %d, %v; want the first", r.Version, err)
 		}
 		tn.set(id, adaActive)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.set(id, adaInactive)
 		tn.enable("ada@example.com")
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.set(id, ada)
-		tn.expectStatus("ada@example.com", policy.Active)
+		tn.expectStatus("ada@example.com", policy.StatusActive)
 	})
 }
 
@@ -80,10 +80,10 @@ func TestOperatorBlockOfStaged(t *testing.T) {
 		id := tn.user(ada)
 		tn.disable("ada@example.com")
 		group := tn.group("IT", id)
-		tn.expectStatus("ada@example.com", policy.Disabled)
+		tn.expectStatus("ada@example.com", policy.StatusDisabled)
 		tn.leave(group, id)
 		tn.enable("ada@example.com")
-		tn.expectStatus("ada@example.com", policy.Staged)
+		tn.expectStatus("ada@example.com", policy.StatusStaged)
 	})
 }
 
@@ -102,14 +102,14 @@ func TestOperatorDeletesAccount(t *testing.T) {
 			t.Error("the group still has the member")
 		}
 		tombstone, err := tn.dir.Account(t.Context(), first)
-		if err != nil || tombstone.Status != policy.Deleted || tombstone.UserName != "" || tombstone.Email != "" {
+		if err != nil || tombstone.Status != policy.StatusDeleted || tombstone.UserName != "" || tombstone.Email != "" {
 			t.Errorf("the account is %+v, %v; want a tombstone", tombstone, err)
 		}
 		if diff := cmp.Diff([]store.EventType{store.GroupUpdated, store.AccountDeleted}, tn.events(at)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		tn.user(ada)
-		if again := tn.account("ada@example.com"); again.ID == first || again.Status != policy.Active {
+		if again := tn.account("ada@example.com"); again.ID == first || again.Status != policy.StatusActive {
 			t.Errorf("the person who came back has account %s, %s; want a fresh one, active", again.ID, again.Status)
 		}
 	})
@@ -125,9 +125,9 @@ func TestMarkLoggedIn(t *testing.T) {
 				tn.markLoggedIn("ada@example.com")
 			}
 			tn.group("Guests", id)
-			want := policy.Password
+			want := policy.AuthenticationPassword
 			if loggedIn {
-				want = policy.SSO
+				want = policy.AuthenticationSSO
 			}
 			if got := tn.account("ada@example.com").Authentication; got != want {
 				t.Errorf("logged in %t: authentication %s, want %s", loggedIn, got, want)
@@ -146,7 +146,7 @@ func TestOperatorUnknownAccount(t *testing.T) {
 		{"MarkLoggedIn", func(d *provision.Directory, id string) error { return d.MarkLoggedIn(t.Context(), id) }},
 		{"RemoveGroup", func(d *provision.Directory, id string) error { return d.RemoveGroup(t.Context(), id, "g") }},
 		{"Edit", func(d *provision.Directory, id string) error {
-			return d.Edit(t.Context(), id, provision.AccountEdit{TwoFactor: policy.NeverTwoFactor})
+			return d.Edit(t.Context(), id, provision.AccountEdit{TwoFactor: policy.TwoFactorNever})
 		}},
 		{"DeleteAccount", func(d *provision.Directory, id string) error { return d.DeleteAccount(t.Context(), id) }},
 	}

@@ -74,7 +74,7 @@ func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after str
 		}
 		var found []AccountChange
 		for _, a := range list {
-			if a.Status == policy.Deleted {
+			if a.Status == policy.StatusDeleted {
 				continue
 			}
 			next := account.Decide(account.Input{Before: a, Next: a, Groups: groups, Policy: p, Now: d.engine.now()}).Account()

@@ -67,7 +67,7 @@ func (tn *tenant) changed(after int64) []provision.AccountChange {
 				tn.t.Fatal(err)
 			}
 			name := a.UserName
-			if a.Status == policy.Deleted {
+			if a.Status == policy.StatusDeleted {
 				name = "" // a tombstone
 			}
 			out = append(out, provision.AccountChange{AccountID: a.ID, UserName: name, Changes: ev.Changes, Reasons: ev.Reasons})
@@ -114,7 +114,7 @@ func TestPreview(t *testing.T) {
 						for _, ch := range change.Changes {
 							seen[ch.Attribute] = true
 						}
-						if a, err := tn.dir.Account(t.Context(), change.AccountID); err == nil && a.Status == policy.Deleted {
+						if a, err := tn.dir.Account(t.Context(), change.AccountID); err == nil && a.Status == policy.StatusDeleted {
 							preview[i].UserName = ""
 							if len(change.Changes) != 1 {
 								t.Errorf("a deletion keeps what it removes: %+v", change.Changes)

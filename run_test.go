@@ -104,7 +104,7 @@ func TestRun(t *testing.T) {
 			return list
 		}
 		time.Sleep(day - time.Minute)
-		if diff := cmp.Diff([]policy.Status{policy.Disabled}, status()); diff != "" {
+		if diff := cmp.Diff([]policy.Status{policy.StatusDisabled}, status()); diff != "" {
 			t.Errorf("before the day is over (-want +got):\n%s", diff)
 		}
 		time.Sleep(2*time.Minute + time.Second)

@@ -29,11 +29,11 @@ func TestBlockSource(t *testing.T) {
 		steps [][2]string // actor kind, body
 		want  policy.Status
 	}{
-		{"scim blocks and lifts", [][2]string{{"scim", off}, {"scim", on}}, policy.Active},
-		{"operator edits in between", [][2]string{{"scim", off}, {"operator", offTitle}, {"scim", onTitle}}, policy.Active},
-		{"operator blocks and lifts, scim edits", [][2]string{{"operator", off}, {"scim", offTitle}, {"operator", onTitle}}, policy.Active},
-		{"scim does not lift an operator's block", [][2]string{{"operator", off}, {"scim", on}}, policy.Disabled},
-		{"sync does not lift scim's block", [][2]string{{"scim", off}, {"sync", on}}, policy.Disabled},
+		{"scim blocks and lifts", [][2]string{{"scim", off}, {"scim", on}}, policy.StatusActive},
+		{"operator edits in between", [][2]string{{"scim", off}, {"operator", offTitle}, {"scim", onTitle}}, policy.StatusActive},
+		{"operator blocks and lifts, scim edits", [][2]string{{"operator", off}, {"scim", offTitle}, {"operator", onTitle}}, policy.StatusActive},
+		{"scim does not lift an operator's block", [][2]string{{"operator", off}, {"scim", on}}, policy.StatusDisabled},
+		{"sync does not lift scim's block", [][2]string{{"scim", off}, {"sync", on}}, policy.StatusDisabled},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -57,9 +57,9 @@ func TestPostAfterDeleteByAnyone(t *testing.T) {
 				tn := newTenant(t, st, `{}`)
 				id := tn.user(ada)
 				tn.as(kind).remove("User", id)
-				tn.expectStatus("ada@example.com", policy.Disabled)
+				tn.expectStatus("ada@example.com", policy.StatusDisabled)
 				tn.user(ada)
-				tn.expectStatus("ada@example.com", policy.Active)
+				tn.expectStatus("ada@example.com", policy.StatusActive)
 			})
 		})
 	}

@@ -80,7 +80,7 @@ func (s *syncing) countGone(ctx context.Context, future *future, ids []string, b
 			decision := account.Decide(account.Input{
 				Before: d.before, Next: d.next, Groups: groups, Policy: conn.policy, Now: s.engine.now(), Source: s.source,
 			})
-			if decision.Status() != policy.Active {
+			if decision.Status() != policy.StatusActive {
 				gone++
 			}
 		}
@@ -95,7 +95,7 @@ func activeOf(r store.AccountReader, users []string, blocked map[string]bool) ([
 	var list []derivation
 	for _, id := range users {
 		before, err := r.AccountOf(id)
-		if errors.Is(err, ErrNotFound) || err == nil && before.Status != policy.Active {
+		if errors.Is(err, ErrNotFound) || err == nil && before.Status != policy.StatusActive {
 			continue
 		}
 		if err != nil {

@@ -73,12 +73,12 @@ func TestSyncIsOneCause(t *testing.T) {
 					t.Errorf("a dry run says held %t", dry.Held)
 				}
 				report := tn.sync(src, provision.SyncOptions{})
-				held, gone := len(tn.held()), tn.count(policy.Disabled)
+				held, gone := len(tn.held()), tn.count(policy.StatusDisabled)
 				if report.Held != (test.held > 0) || held != test.held || gone != test.gone {
 					t.Errorf("held %t, %d accounts, %d disabled; want %d and %d", report.Held, held, gone, test.held, test.gone)
 				}
 				tn.sync(src, provision.SyncOptions{})
-				if held, gone := len(tn.held()), tn.count(policy.Disabled); held != test.held || gone != test.gone {
+				if held, gone := len(tn.held()), tn.count(policy.StatusDisabled); held != test.held || gone != test.gone {
 					t.Errorf("the same sync again leaves %d held, %d disabled; want %d and %d", held, gone, test.held, test.gone)
 				}
 			})
@@ -104,11 +104,11 @@ func TestSyncRenamedGroup(t *testing.T) {
 			t.Errorf("held %t, %d accounts; want 12", r.Held, len(tn.held()))
 		}
 		sync(t, tn, "B", provision.SyncOptions{})
-		if n := len(tn.held()); n != 0 || tn.count(policy.Active) != 24 {
-			t.Errorf("%d accounts are held, %d active; want none, 24", n, tn.count(policy.Active))
+		if n := len(tn.held()); n != 0 || tn.count(policy.StatusActive) != 24 {
+			t.Errorf("%d accounts are held, %d active; want none, 24", n, tn.count(policy.StatusActive))
 		}
-		if r := sync(t, tn, "Others", provision.SyncOptions{Force: true}); r.Held || tn.count(policy.Disabled) != 12 {
-			t.Errorf("with Force: held %t, %d are disabled; want 12", r.Held, tn.count(policy.Disabled))
+		if r := sync(t, tn, "Others", provision.SyncOptions{Force: true}); r.Held || tn.count(policy.StatusDisabled) != 12 {
+			t.Errorf("with Force: held %t, %d are disabled; want 12", r.Held, tn.count(policy.StatusDisabled))
 		}
 	})
 }
@@ -207,9 +207,9 @@ func TestSyncTakenOver(t *testing.T) {
 		if _, err := tn.dir.Sync(t.Context(), src, provision.SyncOptions{}); !errors.Is(err, provision.ErrSyncRunning) {
 			t.Errorf("the silent sync: %v, want ErrSyncRunning", err)
 		}
-		expectSame(t, "active", []string{"cyd"}, tn.withStatus(policy.Active))
+		expectSame(t, "active", []string{"cyd"}, tn.withStatus(policy.StatusActive))
 		tn.sync(listed{users: named("ada")}, provision.SyncOptions{Force: true})
-		expectSame(t, "active after the next", []string{"ada"}, tn.withStatus(policy.Active))
+		expectSame(t, "active after the next", []string{"ada"}, tn.withStatus(policy.StatusActive))
 	})
 }
 
@@ -240,7 +240,7 @@ func TestSyncTakenOverStillRunning(t *testing.T) {
 		if err := <-second; err != nil {
 			t.Errorf("the second sync: %v", err)
 		}
-		expectSame(t, "active", []string{"cyd"}, tn.withStatus(policy.Active))
+		expectSame(t, "active", []string{"cyd"}, tn.withStatus(policy.StatusActive))
 	})
 }
 
@@ -262,7 +262,7 @@ func TestSyncForceAfterCancel(t *testing.T) {
 		}
 		tn.sync(rest, provision.SyncOptions{Force: true})
 		tn.setPolicy(`{"requiredGroups":"A,B"}`)
-		expectSame(t, "active", []string{all[0], all[11]}, tn.withStatus(policy.Active))
+		expectSame(t, "active", []string{all[0], all[11]}, tn.withStatus(policy.StatusActive))
 	})
 }
 
@@ -282,7 +282,7 @@ func TestHeldSyncHoldsRetries(t *testing.T) {
 			t.Errorf("the sync was not held: %+v", report)
 		}
 		for i := range 6 {
-			if a := tn.account(fmt.Sprint("n", i+1)); !a.Held || a.Status != policy.Active {
+			if a := tn.account(fmt.Sprint("n", i+1)); !a.Held || a.Status != policy.StatusActive {
 				t.Errorf("%s is %s, held %t", a.UserName, a.Status, a.Held)
 			}
 		}

@@ -93,7 +93,7 @@ func (s *syncing) letGo(ctx context.Context) error {
 	if !s.options.Force || s.options.DryRun {
 		return nil
 	}
-	q := store.AccountQuery{Statuses: []string{string(policy.Active)}, Limit: syncPage}
+	q := store.AccountQuery{Statuses: []string{string(policy.StatusActive)}, Limit: syncPage}
 	for more := true; more; {
 		list, err := s.Accounts(ctx, q)
 		if err != nil {

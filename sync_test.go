@@ -153,8 +153,8 @@ func TestSyncLifecycle(t *testing.T) {
 			if s.name == "unchanged" && tn.lastEvent() != at {
 				t.Errorf("an unchanged sync made events %v", tn.events(at))
 			}
-			expectSame(t, s.name+": active", s.active, tn.withStatus(policy.Active))
-			expectSame(t, s.name+": disabled", s.disabled, tn.withStatus(policy.Disabled))
+			expectSame(t, s.name+": active", s.active, tn.withStatus(policy.StatusActive))
+			expectSame(t, s.name+": disabled", s.disabled, tn.withStatus(policy.StatusDisabled))
 		}
 	})
 }
@@ -170,7 +170,7 @@ func TestSyncProvenance(t *testing.T) {
 		staff := tn.group("Staff", ada)
 		report := tn.sync(listed{users: named("ada", "eve"), groups: map[string][]string{"Staff": {"ada"}, "New": {"ada"}}}, provision.SyncOptions{})
 		expectSame(t, "memberships of source sync, SCIM's apart", 2, report.MembersAdded)
-		expectSame(t, "blocked by SCIM", []string{"eve"}, tn.withStatus(policy.Disabled))
+		expectSame(t, "blocked by SCIM", []string{"eve"}, tn.withStatus(policy.StatusDisabled))
 		tn.sync(listed{users: named("ada"), groups: map[string][]string{"Staff": nil}}, provision.SyncOptions{})
 		expectSame(t, "SCIM knows the member too", []string{"Staff"}, groupNames(tn.account("ada")))
 		tn.as("sync").join(staff, bob)
@@ -179,7 +179,7 @@ func TestSyncProvenance(t *testing.T) {
 		tn.sync(listed{users: named("ada"), groups: map[string][]string{}}, provision.SyncOptions{})
 		expectSame(t, "groups: SCIM's stays, with its member", []string{"Staff"}, groupNames(tn.account("ada")))
 		tn.sync(listed{users: named("eve")}, provision.SyncOptions{})
-		expectSame(t, "bob was never the sync's", []string{"bob"}, tn.withStatus(policy.Active))
+		expectSame(t, "bob was never the sync's", []string{"bob"}, tn.withStatus(policy.StatusActive))
 	})
 }
 
@@ -198,10 +198,10 @@ func TestSyncInterrupted(t *testing.T) {
 			if _, err := tn.dir.Sync(t.Context(), src, provision.SyncOptions{}); !errors.Is(err, broken) {
 				t.Errorf("error %v, want %v", err, broken)
 			}
-			expectSame(t, "active after an error", []string{"ada", "bob", "cy"}, tn.withStatus(policy.Active))
+			expectSame(t, "active after an error", []string{"ada", "bob", "cy"}, tn.withStatus(policy.StatusActive))
 		}
 		tn.sync(listed{users: next, groups: map[string][]string{"Staff": {"ada", "dan"}}}, provision.SyncOptions{})
-		expectSame(t, "active", []string{"ada", "dan"}, tn.withStatus(policy.Active))
+		expectSame(t, "active", []string{"ada", "dan"}, tn.withStatus(policy.StatusActive))
 	})
 }
 
@@ -247,7 +247,7 @@ func (tn *tenant) snapshot() []provision.Account {
 	}
 	var out []provision.Account
 	for _, a := range list {
-		if a.Status == policy.Deleted {
+		if a.Status == policy.StatusDeleted {
 			continue
 		}
 		groups := groupNames(a)
@@ -275,7 +275,7 @@ func TestSyncEmpty(t *testing.T) {
 		if !errors.Is(err, provision.ErrEmptySync) {
 			t.Errorf("error %v, want %v", err, provision.ErrEmptySync)
 		}
-		tn.expectStatus("ada", policy.Active)
+		tn.expectStatus("ada", policy.StatusActive)
 		_, err = tn.engine.Directory("other").Sync(t.Context(), listed{t: t, users: named("ada")}, provision.SyncOptions{})
 		if !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("unknown connection: error %v, want %v", err, provision.ErrNotFound)
@@ -297,15 +297,15 @@ func TestSyncMassGuard(t *testing.T) {
 		if got := tn.sync(rest, provision.SyncOptions{}); !got.Held || got.Users.Absent != 10 || got.Users.Updated != 1 {
 			t.Errorf("report %+v, want 10 absent, 1 updated, held", got)
 		}
-		expectSame(t, "all are held", all, tn.withStatus(policy.Active))
+		expectSame(t, "all are held", all, tn.withStatus(policy.StatusActive))
 		tn.sync(listed{users: named(all[12:]...)}, provision.SyncOptions{})
-		expectSame(t, "one more is held with them", all, tn.withStatus(policy.Active))
+		expectSame(t, "one more is held with them", all, tn.withStatus(policy.StatusActive))
 		tn.sync(listed{users: named(all[12:]...)}, provision.SyncOptions{Force: true})
-		expectSame(t, "forced", all[12:], tn.withStatus(policy.Active))
+		expectSame(t, "forced", all[12:], tn.withStatus(policy.StatusActive))
 		tn.sync(listed{users: named(all...)}, provision.SyncOptions{})
-		expectSame(t, "all are back", all, tn.withStatus(policy.Active))
+		expectSame(t, "all are back", all, tn.withStatus(policy.StatusActive))
 		tn.sync(listed{users: named(all[10:]...)}, provision.SyncOptions{})
-		expectSame(t, "ten may go", all[10:], tn.withStatus(policy.Active))
+		expectSame(t, "ten may go", all[10:], tn.withStatus(policy.StatusActive))
 	})
 }
 
@@ -329,7 +329,7 @@ func TestSyncNames(t *testing.T) {
 		if list := tn.accounts("w"); len(list) != 2 {
 			t.Errorf("%d accounts of the recycled name, want the old and the new", len(list))
 		}
-		expectSame(t, "the old one is out", []string{"w"}, tn.withStatus(policy.Disabled))
+		expectSame(t, "the old one is out", []string{"w"}, tn.withStatus(policy.StatusDisabled))
 		tn.user(person("9", "own"))
 		report = tn.sync(listed{users: []string{person("3", "x"), person("1", "z"), person("4", "w"), person("5", "own"), person("4", "w")}}, provision.SyncOptions{})
 		if report.ProblemCount != 2 {
@@ -359,7 +359,7 @@ func TestSyncNameChains(t *testing.T) {
 				t.Errorf("%s: %+v, %v", names, report, err)
 			}
 		}
-		expectSame(t, "active", []string{"b", "c", "d"}, tn.withStatus(policy.Active))
+		expectSame(t, "active", []string{"b", "c", "d"}, tn.withStatus(policy.StatusActive))
 		src := chain("bcd")
 		src.groups[0], src.groups[1] = chained{}.group(t, "0", "x"), chained{}.group(t, "9", "b")
 		src.groups[0], src.groups[1] = src.groups[1], src.groups[0]
@@ -439,9 +439,9 @@ func TestSyncDeletes(t *testing.T) {
 		tn.sync(listed{users: named("ada", "bob")}, provision.SyncOptions{})
 		old := tn.account("bob").ID
 		tn.sync(listed{users: named("ada")}, provision.SyncOptions{})
-		expectSame(t, "active", []string{"ada"}, tn.withStatus(policy.Active))
+		expectSame(t, "active", []string{"ada"}, tn.withStatus(policy.StatusActive))
 		tn.sync(listed{users: named("ada", "bob")}, provision.SyncOptions{})
-		if a := tn.account("bob"); a.Status != policy.Active || a.ID == old {
+		if a := tn.account("bob"); a.Status != policy.StatusActive || a.ID == old {
 			t.Errorf("bob is %s, the same account: %t; want a fresh active one", a.Status, a.ID == old)
 		}
 	})
@@ -467,14 +467,14 @@ func TestSyncConverges(t *testing.T) {
 				return !slices.ContainsFunc(want, func(w provision.Account) bool { return w.UserName == a.UserName })
 			})
 			for i := range want { // who was in before is disabled instead of staged
-				if want[i].Status == policy.Staged && got[i].Status == policy.Disabled {
-					want[i].Status = policy.Disabled
+				if want[i].Status == policy.StatusStaged && got[i].Status == policy.StatusDisabled {
+					want[i].Status = policy.StatusDisabled
 				}
 			}
 			expectSame(t, "accounts", want, got)
 			for _, a := range synced.snapshot() {
 				known := slices.ContainsFunc(want, func(w provision.Account) bool { return w.UserName == a.UserName })
-				if !known && a.Status == policy.Active {
+				if !known && a.Status == policy.StatusActive {
 					t.Errorf("%s is absent and active", a.UserName)
 				}
 			}

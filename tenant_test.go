@@ -195,7 +195,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 		"DeleteAccount": func(c ctx, d dir, x foreign) error { return gone(d.DeleteAccount(c, x.account)) },
 		"Disable":       func(c ctx, d dir, x foreign) error { return gone(d.Disable(c, x.account)) },
 		"Edit": func(c ctx, d dir, x foreign) error {
-			return gone(d.Edit(c, x.account, provision.AccountEdit{TwoFactor: policy.AlwaysTwoFactor}))
+			return gone(d.Edit(c, x.account, provision.AccountEdit{TwoFactor: policy.TwoFactorAlways}))
 		},
 		"Enable":  func(c ctx, d dir, x foreign) error { return gone(d.Enable(c, x.account)) },
 		"Events":  func(c ctx, d dir, _ foreign) error { list, err := d.Events(c, 0, 0); return own(list, err) },
@@ -255,7 +255,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 func zebra() provision.Identity {
 	return provision.Identity{
 		ID: "zebra-1", NameID: provision.NameID{Value: "zebra", Format: jit.NameIDPersistent},
-		UserName: "zebra@example.com", Evidence: policy.Known, Groups: []provision.IdentityGroup{{Name: "Staff"}},
+		UserName: "zebra@example.com", Evidence: policy.EvidenceKnown, Groups: []provision.IdentityGroup{{Name: "Staff"}},
 	}
 }
 

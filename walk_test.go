@@ -75,7 +75,7 @@ func TestJobOfMany(t *testing.T) {
 			if !test.held {
 				want = []store.EventType{lost, store.AccountActivated, store.JobFinished}
 			}
-			if n, active := tn.countEvents(at, lost), tn.count(policy.Active); n != many || !test.held && active != many || test.held && active != 2*many {
+			if n, active := tn.countEvents(at, lost), tn.count(policy.StatusActive); n != many || !test.held && active != many || test.held && active != 2*many {
 				t.Errorf("%d events %s, %d accounts are active", n, lost, active)
 			}
 			seen := map[store.EventType]int{} // where each type begins

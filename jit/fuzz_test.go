@@ -43,7 +43,7 @@ func FuzzIdentity(f *testing.F) {
 		}
 		checkTexts(t, id)
 		checkEvidence(t, preset, attributes, id)
-		if id.Evidence == policy.Known {
+		if id.Evidence == policy.EvidenceKnown {
 			var values []string
 			for _, g := range id.Groups {
 				values = append(values, g.Value)
@@ -102,14 +102,14 @@ func checkEvidence(t *testing.T, preset jit.Preset, attributes []jit.Attribute, 
 		}
 		return false
 	}
-	want := policy.Absent
+	want := policy.EvidenceAbsent
 	switch {
 	case asserted(preset.Overage):
-		want = policy.Overage
+		want = policy.EvidenceOverage
 	case asserted(preset.Attributes["groups"]):
-		want = policy.Known
+		want = policy.EvidenceKnown
 	}
-	if id.Evidence != want || want != policy.Known && len(id.Groups) > 0 {
+	if id.Evidence != want || want != policy.EvidenceKnown && len(id.Groups) > 0 {
 		t.Errorf("evidence is %v with %d groups, want %v", id.Evidence, len(id.Groups), want)
 	}
 }

@@ -42,16 +42,16 @@ var groupNames = map[GroupForm]func(string) (name string, ok bool){
 // case, is one.
 func (l *lookup) groups(p Preset) ([]provision.IdentityGroup, policy.Evidence, error) {
 	if l.has(p.Overage) {
-		return nil, policy.Overage, nil
+		return nil, policy.EvidenceOverage, nil
 	}
 	for attribute, found := range l.all(p.Attributes[fieldGroups]) {
 		groups, problem := readGroups(found, p.GroupForms)
 		if problem != "" {
-			return nil, policy.Absent, &AttributeError{Field: fieldGroups, Attribute: attribute, Problem: problem}
+			return nil, policy.EvidenceAbsent, &AttributeError{Field: fieldGroups, Attribute: attribute, Problem: problem}
 		}
-		return groups, policy.Known, nil
+		return groups, policy.EvidenceKnown, nil
 	}
-	return nil, policy.Absent, nil
+	return nil, policy.EvidenceAbsent, nil
 }
 
 func readGroups(asserted found, forms []GroupForm) ([]provision.IdentityGroup, Problem) {

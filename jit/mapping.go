@@ -88,8 +88,8 @@ func (m *Mapping) override(key, attribute string) error {
 // could be the person's; "email" passes over what has no "@". Of the other
 // fields the first value counts.
 //
-// Groups are [policy.Known] when the attribute is there, with or without
-// values, [policy.Absent] when not, and [policy.Overage] when the identity
+// Groups are [policy.EvidenceKnown] when the attribute is there, with or without
+// values, [policy.EvidenceAbsent] when not, and [policy.EvidenceOverage] when the identity
 // provider says that there are too many, whatever else it asserts.
 //
 // The error is an [*AttributeError]: a text of a wrong form, or a value that is

@@ -89,27 +89,27 @@ func TestIdentity(t *testing.T) {
 				friendly("urn:y", "firstName", "Friendly"), attribute("FIRSTNAME", "Case"),
 				attribute("LASTNAME", "Case"),
 			},
-			want: provision.Identity{Email: "first@example.com", GivenName: "Friendly", FamilyName: "Case", Evidence: policy.Absent},
+			want: provision.Identity{Email: "first@example.com", GivenName: "Friendly", FamilyName: "Case", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "an attribute without a value does not count", preset: "okta",
 			attributes: []jit.Attribute{attribute("email", "", " \n"), attribute("mail", "ada@example.com"), attribute("firstName")},
-			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.Absent},
+			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "an e-mail has an @", preset: "entra",
 			attributes: []jit.Attribute{attribute("emailaddress", "ada", "@", "ada@", "@ada", "ada @example.com"), attribute("name", "ada@example.com")},
-			want:       provision.Identity{UserName: "ada@example.com", Email: "ada@example.com", Evidence: policy.Absent},
+			want:       provision.Identity{UserName: "ada@example.com", Email: "ada@example.com", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "the same key twice", preset: "entra",
 			attributes: []jit.Attribute{attribute("emailaddress", "Ada@Example.com", "ada@example.com"), attribute("objectidentifier", "a"), attribute("objectidentifier", "a")},
-			want:       provision.Identity{ID: "a", Email: "Ada@Example.com", Evidence: policy.Absent},
+			want:       provision.Identity{ID: "a", Email: "Ada@Example.com", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "the first of several names", preset: "okta",
 			attributes: []jit.Attribute{attribute("displayName", "", "Ada", "Augusta"), attribute("displayName", "bad\x00")},
-			want:       provision.Identity{DisplayName: "Ada", Evidence: policy.Absent},
+			want:       provision.Identity{DisplayName: "Ada", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "trimmed and normalized, ids only trimmed", preset: "onelogin",
@@ -126,32 +126,32 @@ func TestIdentity(t *testing.T) {
 			name: "an override replaces the names of the preset", preset: "okta",
 			overrides:  jit.Overrides{"email": "workMail", "groups": "teams", "id": "oktaId"},
 			attributes: []jit.Attribute{attribute("email", "old@example.com"), attribute("workMail", "new@example.com"), attribute("groups", "Old"), attribute("oktaId", "00u1")},
-			want:       provision.Identity{ID: "00u1", Email: "new@example.com", Evidence: policy.Absent},
+			want:       provision.Identity{ID: "00u1", Email: "new@example.com", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "an empty override maps nothing", preset: "simplesamlphp", overrides: jit.Overrides{"id": "", "groups": "", "title": ""},
 			attributes: []jit.Attribute{attribute("uid", "ada"), attribute("groups", "A"), attribute("title", "Countess"), attribute("", "x")},
-			want:       provision.Identity{UserName: "ada", Evidence: policy.Absent},
+			want:       provision.Identity{UserName: "ada", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "an overridden user name is never the NameID", preset: "okta", overrides: jit.Overrides{"userName": "login"},
 			nameID: provision.NameID{Value: "ada@example.com", Format: unspecified},
-			want:   provision.Identity{NameID: provision.NameID{Value: "ada@example.com", Format: unspecified}, Evidence: policy.Absent},
+			want:   provision.Identity{NameID: provision.NameID{Value: "ada@example.com", Format: unspecified}, Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "a NameID without a format is unspecified", preset: "okta", nameID: provision.NameID{Value: "ada"},
-			want: provision.Identity{NameID: provision.NameID{Value: "ada"}, UserName: "ada", Evidence: policy.Absent},
+			want: provision.Identity{NameID: provision.NameID{Value: "ada"}, UserName: "ada", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "a NameID without a value is none", preset: "okta", nameID: provision.NameID{Value: " ", Format: unspecified, NameQualifier: "q"},
-			want: provision.Identity{Evidence: policy.Absent},
+			want: provision.Identity{Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "SCIM paths in any case", overrides: jit.Overrides{
 				"TITLE": "jobTitle", core + "nickName": "nick", strings.ToUpper(enterprise) + "DEPARTMENT": "dept", "locale": "lang",
 			},
 			attributes: []jit.Attribute{attribute("jobTitle", " Countess ", "Analyst"), attribute("nick", "AAL"), attribute("dept", "Engines")},
-			want: provision.Identity{Evidence: policy.Absent, Attributes: map[string]string{
+			want: provision.Identity{Evidence: policy.EvidenceAbsent, Attributes: map[string]string{
 				"title": "Countess", "nickName": "AAL", enterprise + "department": "Engines",
 			}},
 		},
@@ -165,22 +165,22 @@ func TestIdentity(t *testing.T) {
 		{
 			name: "a groups attribute without values is a known empty list", preset: "okta",
 			attributes: []jit.Attribute{attribute("groups")},
-			want:       provision.Identity{Evidence: policy.Known},
+			want:       provision.Identity{Evidence: policy.EvidenceKnown},
 		},
 		{
 			name: "what nobody reads may be malformed", preset: "okta",
 			attributes: []jit.Attribute{malformed("photo", 1), attribute("email", "ada@example.com"), malformed("mail", 1)},
-			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.Absent},
+			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "groups of one attribute, of which one is malformed, beside an overage marker", preset: "entra",
 			attributes: []jit.Attribute{malformed("groups", 1, "A"), attribute("groups.link")},
-			want:       provision.Identity{Evidence: policy.Overage},
+			want:       provision.Identity{Evidence: policy.EvidenceOverage},
 		},
 		{
 			name: "an overage marker wins", preset: "entra", overrides: jit.Overrides{"groups": "teams"},
 			attributes: []jit.Attribute{attribute("teams", "A"), attribute("http://schemas.microsoft.com/claims/groups.link")},
-			want:       provision.Identity{Evidence: policy.Overage},
+			want:       provision.Identity{Evidence: policy.EvidenceOverage},
 		},
 	}
 	for _, test := range tests {

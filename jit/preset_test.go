@@ -87,7 +87,7 @@ type identityJSON struct {
 
 func (i identityJSON) identity(t *testing.T) provision.Identity {
 	t.Helper()
-	evidence, ok := map[string]policy.Evidence{"known": policy.Known, "absent": policy.Absent, "overage": policy.Overage}[i.Evidence]
+	evidence, ok := map[string]policy.Evidence{"known": policy.EvidenceKnown, "absent": policy.EvidenceAbsent, "overage": policy.EvidenceOverage}[i.Evidence]
 	if !ok {
 		t.Fatalf("evidence is %q", i.Evidence)
 	}

@@ -20,7 +20,7 @@ func (d *decider) decideAdmins() {
 // grants reports whether the account has what a list grants, and had it before.
 func (d *decider) grants(list int, before bool) bool {
 	switch {
-	case d.Status != Active:
+	case d.Status != StatusActive:
 		return false
 	case d.keeps(list):
 		return before
@@ -32,7 +32,7 @@ func (d *decider) grants(list int, before bool) bool {
 // why not.
 func (d *decider) explainGrant(list int, granted Effect) {
 	matched := d.any(list).group != 0
-	if matched && d.Status == Active {
+	if matched && d.Status == StatusActive {
 		d.becauseOf(list, granted)
 		return
 	}
@@ -85,7 +85,7 @@ func (d *decider) addRole(name string) {
 func (d *decider) decideAuthentication() {
 	before, matched := d.current().Authentication, d.any(passwordList).group != 0
 	switch {
-	case before != "" && d.facts.LoggedIn && (before != Password || !matched):
+	case before != "" && d.facts.LoggedIn && (before != AuthenticationPassword || !matched):
 		d.note("passwordGroups", EffectFixed)
 		d.Access.Authentication = before
 	case before != "" && d.keeps(passwordList):
@@ -93,10 +93,10 @@ func (d *decider) decideAuthentication() {
 		d.Access.Authentication = before
 	case matched:
 		d.becauseOf(passwordList, EffectPassword)
-		d.Access.Authentication = Password
+		d.Access.Authentication = AuthenticationPassword
 	default:
 		d.explainGrant(passwordList, EffectPassword)
-		d.Access.Authentication = SSO
+		d.Access.Authentication = AuthenticationSSO
 	}
 }
 
@@ -109,7 +109,7 @@ func (d *decider) decideAtCreation() {
 		twoFactor, permissions = current.Access.TwoFactor, current.Access.Permissions
 	}
 	d.Access.TwoFactor, d.Access.Permissions = twoFactor, permissions
-	d.explainAtCreation("twoFactor", d.config.TwoFactor != SiteTwoFactor, twoFactor == d.config.TwoFactor)
+	d.explainAtCreation("twoFactor", d.config.TwoFactor != TwoFactorSite, twoFactor == d.config.TwoFactor)
 	d.explainAtCreation("permissions", d.permits, d.permits && permissions.equal(d.config.Permissions))
 }
 

@@ -58,7 +58,7 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if d := p.Decide(facts); d.Status != policy.Active {
+				if d := p.Decide(facts); d.Status != policy.StatusActive {
 					b.Fatal(d.Status)
 				}
 			}

@@ -88,7 +88,7 @@ func (p *Policy) ProvisionsOnFirstLogin(scim bool) bool {
 // AllowsSSO reports whether a person who authenticates by a may log in through
 // the identity provider.
 func (p *Policy) AllowsSSO(a Authentication) bool {
-	return a != Password || p.config.AllowSSOForPasswordUsers
+	return a != AuthenticationPassword || p.config.AllowSSOForPasswordUsers
 }
 
 // EvidenceSince returns the first day whose evidence of groups still counts at

@@ -29,7 +29,7 @@ type Config struct {
 	DeprovisionMethod DeprovisionMethod
 
 	// DeleteAfterDays (deleteAfterDays, 0 to 90) disables an account so many
-	// days before it is deleted, if DeprovisionMethod is Delete.
+	// days before it is deleted, if DeprovisionMethod is MethodDelete.
 	DeleteAfterDays int
 
 	// ProvisionGroups (provisionGroups) lets accounts gain and lose groups.
@@ -136,13 +136,13 @@ type RoleGrant struct {
 	Role   string   `json:"role"`
 }
 
-// DeprovisionMethod is how a person is taken out. Empty means Disable.
+// DeprovisionMethod is how a person is taken out. Empty means MethodDisable.
 type DeprovisionMethod string
 
 // The methods of deprovisioning.
 const (
-	Disable DeprovisionMethod = "disable" // keep the account for audit
-	Delete  DeprovisionMethod = "delete"  // remove it and its personal data, leave a tombstone
+	MethodDisable DeprovisionMethod = "disable" // keep the account for audit
+	MethodDelete  DeprovisionMethod = "delete"  // remove it and its personal data, leave a tombstone
 )
 
 // CompanyMode says when the company option is used. Empty means CompanyDefault.

@@ -300,7 +300,7 @@ func randomConfig(random *rand.Rand) policy.Config {
 	c := policy.Config{
 		ProvisionOnFirstLogin:    policy.FirstLogin(random.IntN(3)),
 		DeprovisionUsers:         pick(random, policy.On, policy.Off),
-		DeprovisionMethod:        pick(random, "", policy.Disable, policy.Delete),
+		DeprovisionMethod:        pick(random, "", policy.MethodDisable, policy.MethodDelete),
 		DeleteAfterDays:          random.IntN(91),
 		ProvisionGroups:          pick(random, policy.On, policy.Off),
 		DeprovisionGroups:        pick(random, policy.On, policy.Off),
@@ -317,7 +317,7 @@ func randomConfig(random *rand.Rand) policy.Config {
 		GroupAdminGroups:         patterns(),
 		PasswordGroups:           patterns(),
 		AllowSSOForPasswordUsers: coin(),
-		TwoFactor:                pick(random, "", policy.SiteTwoFactor, policy.AlwaysTwoFactor, policy.NeverTwoFactor),
+		TwoFactor:                pick(random, "", policy.TwoFactorSite, policy.TwoFactorAlways, policy.TwoFactorNever),
 		TimeZone:                 pick(random, "", "UTC", "Hawaii", "Europe/Berlin"),
 		Link:                     pick(random, "", policy.LinkDeny, policy.LinkEmail, policy.LinkUserName),
 		EmailDomains:             pick(random, nil, []string{"example.com", "b.example"}),

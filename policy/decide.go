@@ -38,7 +38,7 @@ func (p *Policy) decide(f *Facts, trace bool) Decision {
 	d.expectReasons()
 
 	d.decideStatus()
-	if d.Status != Deleted {
+	if d.Status != StatusDeleted {
 		d.decideGroups()
 		d.decideAdmins()
 		d.decideRoles()
@@ -56,9 +56,9 @@ func (d *decider) readEvidence() {
 	case d.facts.Gone && d.config.DeprovisionUsers == Off:
 		// The account outlives the resource, with which the memberships went:
 		// that they are not there says nothing about the person.
-	case d.facts.Evidence == Known:
+	case d.facts.Evidence == EvidenceKnown:
 		d.known, d.groups = true, d.facts.Groups
-	case d.facts.Evidence == Absent && missing == MissingEmpty:
+	case d.facts.Evidence == EvidenceAbsent && missing == MissingEmpty:
 		d.known = true
 	}
 }

@@ -87,7 +87,7 @@ func (g groupData) group() policy.Group {
 func (f factsData) facts(t *testing.T) policy.Facts {
 	t.Helper()
 	evidence, ok := map[string]policy.Evidence{
-		"": policy.Known, "known": policy.Known, "absent": policy.Absent, "overage": policy.Overage,
+		"": policy.EvidenceKnown, "known": policy.EvidenceKnown, "absent": policy.EvidenceAbsent, "overage": policy.EvidenceOverage,
 	}[f.Evidence]
 	if !ok {
 		t.Fatalf("unknown evidence %q", f.Evidence)
@@ -117,10 +117,10 @@ func (a accessData) access(t *testing.T, permissions policy.Permissions) policy.
 		Company: a.Company, TimeZone: a.TimeZone,
 	}
 	if a.Authentication == "" {
-		access.Authentication = policy.SSO
+		access.Authentication = policy.AuthenticationSSO
 	}
 	if a.TwoFactor == "" {
-		access.TwoFactor = policy.SiteTwoFactor
+		access.TwoFactor = policy.TwoFactorSite
 	}
 	if a.Permissions != nil {
 		access.Permissions = nil
@@ -137,7 +137,7 @@ func (a accessData) access(t *testing.T, permissions policy.Permissions) policy.
 func (d decisionData) decision(t *testing.T) policy.Decision {
 	t.Helper()
 	decision := policy.Decision{Status: d.Status, Admitted: d.Admitted, Suppressed: d.Suppressed}
-	if d.Status != policy.Deleted {
+	if d.Status != policy.StatusDeleted {
 		decision.Access = d.access(t, unset)
 	}
 	for _, r := range d.Reasons {

@@ -23,10 +23,10 @@ type Status string
 
 // The account states.
 const (
-	Staged   Status = "staged"   // known, never admitted yet
-	Active   Status = "active"   // may use the application
-	Disabled Status = "disabled" // may not, kept for audit
-	Deleted  Status = "deleted"  // removed; a tombstone is kept
+	StatusStaged   Status = "staged"   // known, never admitted yet
+	StatusActive   Status = "active"   // may use the application
+	StatusDisabled Status = "disabled" // may not, kept for audit
+	StatusDeleted  Status = "deleted"  // removed; a tombstone is kept
 )
 
 // Access is what an account may do. An account that is not active has no roles,
@@ -54,18 +54,18 @@ type Authentication string
 
 // The ways of authentication.
 const (
-	SSO      Authentication = "sso"
-	Password Authentication = "password"
+	AuthenticationSSO      Authentication = "sso"
+	AuthenticationPassword Authentication = "password"
 )
 
 // TwoFactor is the two-factor setting of an account.
 type TwoFactor string
 
-// The two-factor settings. SiteTwoFactor follows the site's own policy.
+// The two-factor settings. TwoFactorSite follows the site's own policy.
 const (
-	SiteTwoFactor   TwoFactor = "site"
-	AlwaysTwoFactor TwoFactor = "always"
-	NeverTwoFactor  TwoFactor = "never"
+	TwoFactorSite   TwoFactor = "site"
+	TwoFactorAlways TwoFactor = "always"
+	TwoFactorNever  TwoFactor = "never"
 )
 
 // Permissions are protocol permissions by name, such as "webdav", "ftp" and

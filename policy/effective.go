@@ -3,13 +3,13 @@ package policy
 import "maps"
 
 // EffectiveTwoFactor reports whether a person must use two factors: what the
-// site says (AlwaysTwoFactor, or anything else for no), or what the account
+// site says (TwoFactorAlways, or anything else for no), or what the account
 // says where overrides are allowed.
 func EffectiveTwoFactor(site TwoFactor, overridesAllowed bool, user TwoFactor) bool {
-	if overridesAllowed && (user == AlwaysTwoFactor || user == NeverTwoFactor) {
-		return user == AlwaysTwoFactor
+	if overridesAllowed && (user == TwoFactorAlways || user == TwoFactorNever) {
+		return user == TwoFactorAlways
 	}
-	return site == AlwaysTwoFactor
+	return site == TwoFactorAlways
 }
 
 // EffectivePermissions returns what a person may do with their own permissions

@@ -78,12 +78,12 @@ type Evidence uint8
 // The kinds of evidence.
 const (
 	// Known means that Facts.Groups is the whole list, which may be empty.
-	Known Evidence = iota
+	EvidenceKnown Evidence = iota
 
 	// Absent means that nothing was said about groups.
-	Absent
+	EvidenceAbsent
 
 	// Overage means that the identity provider said there are too many groups
 	// to list.
-	Overage
+	EvidenceOverage
 )

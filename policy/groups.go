@@ -50,7 +50,7 @@ func (d *decider) keepGroups(grants []Grant) {
 	}
 	d.Access.Groups = append(make([]Grant, 0, len(grants)), grants...)
 	for i := range grants {
-		d.Access.Groups[i].Admin = grants[i].Admin && d.keeps(groupAdminList) && d.Status == Active
+		d.Access.Groups[i].Admin = grants[i].Admin && d.keeps(groupAdminList) && d.Status == StatusActive
 	}
 }
 
@@ -76,7 +76,7 @@ func (d *decider) explainFilter(i int) {
 func (d *decider) carry(i int) {
 	grant := Grant{Group: d.groups[i]}
 	switch matched := d.own(i)[groupAdminList] != 0; {
-	case matched && d.Status == Active:
+	case matched && d.Status == StatusActive:
 		grant.Admin = true
 		d.becauseOfGroup(groupAdminList, i, EffectGranted)
 	case matched && d.trace:

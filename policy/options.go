@@ -92,7 +92,7 @@ var options = []option{
 		section: sectionLeaving, key: "deprovisionMethod", kind: KindChoice,
 		label:   "Method used for deprovisioning users",
 		field:   func(c *Config) any { return (*string)(&c.DeprovisionMethod) },
-		choices: []choice{{string(Disable), "Disable"}, {string(Delete), "Delete"}},
+		choices: []choice{{string(MethodDisable), "Disable"}, {string(MethodDelete), "Delete"}},
 		help:    "Disable keeps the account for audit. Delete removes it and its personal data; id, connection and times remain.",
 	},
 	{
@@ -178,7 +178,7 @@ var options = []option{
 		section: sectionCreation, key: "twoFactor", kind: KindChoice,
 		label:   "Provision users with 2FA",
 		field:   func(c *Config) any { return (*string)(&c.TwoFactor) },
-		choices: []choice{{string(SiteTwoFactor), "As the site says"}, {string(AlwaysTwoFactor), "Always"}, {string(NeverTwoFactor), "Never"}},
+		choices: []choice{{string(TwoFactorSite), "As the site says"}, {string(TwoFactorAlways), "Always"}, {string(TwoFactorNever), "Never"}},
 		help:    "The two-factor setting of new accounts.",
 	},
 	{

@@ -36,8 +36,8 @@ func TestPolicyConfig(t *testing.T) {
 	}
 	want := config.Clone()
 	want.TimeZone = "Pacific/Honolulu"
-	want.DeprovisionMethod, want.CompanyMode, want.DefaultGroupsAt = policy.Disable, policy.CompanyDefault, policy.AtCreation
-	want.TwoFactor, want.Link, want.OnMissingGroups = policy.SiteTwoFactor, policy.LinkDeny, policy.MissingKeep
+	want.DeprovisionMethod, want.CompanyMode, want.DefaultGroupsAt = policy.MethodDisable, policy.CompanyDefault, policy.AtCreation
+	want.TwoFactor, want.Link, want.OnMissingGroups = policy.TwoFactorSite, policy.LinkDeny, policy.MissingKeep
 	want.Permissions = policy.Permissions{"ftp": new(true), "webdav": nil, "sftp": nil}
 	want.RoleEvidenceMaxAgeDays = 30
 
@@ -83,10 +83,10 @@ func TestProvisionsOnFirstLogin(t *testing.T) {
 func TestAllowsSSO(t *testing.T) {
 	for _, allow := range []bool{false, true} {
 		p := compile(t, policy.Config{AllowSSOForPasswordUsers: allow})
-		if got := p.AllowsSSO(policy.Password); got != allow {
+		if got := p.AllowsSSO(policy.AuthenticationPassword); got != allow {
 			t.Errorf("allowSSOForPasswordUsers %v: got %v", allow, got)
 		}
-		if !p.AllowsSSO(policy.SSO) {
+		if !p.AllowsSSO(policy.AuthenticationSSO) {
 			t.Error("SSO is refused to those who log in by SSO")
 		}
 	}
@@ -195,7 +195,7 @@ func TestDecideProperties(t *testing.T) {
 		if diff := cmp.Diff(untouched, facts); diff != "" {
 			fail("Decide changed the facts", diff)
 		}
-		if d.Status != policy.Active && hasRights(d.Access) {
+		if d.Status != policy.StatusActive && hasRights(d.Access) {
 			fail("an account that is not active has rights", "")
 		}
 		for _, reason := range d.Reasons {
@@ -203,11 +203,11 @@ func TestDecideProperties(t *testing.T) {
 				fail("a reason names no option or no effect", "")
 			}
 		}
-		if config.DeprovisionUsers == policy.Off && facts.Current != nil && facts.Current.Status == policy.Active &&
-			!facts.BlockedByOperator && d.Status != policy.Active {
+		if config.DeprovisionUsers == policy.Off && facts.Current != nil && facts.Current.Status == policy.StatusActive &&
+			!facts.BlockedByOperator && d.Status != policy.StatusActive {
 			fail("an account was deprovisioned although deprovisionUsers is off", "")
 		}
-		if (config.ProvisionGroups == policy.Off || config.DeprovisionGroups == policy.Off) && facts.Current != nil && d.Status != policy.Deleted {
+		if (config.ProvisionGroups == policy.Off || config.DeprovisionGroups == policy.Off) && facts.Current != nil && d.Status != policy.StatusDeleted {
 			for _, grant := range facts.Current.Access.Groups {
 				if !slices.ContainsFunc(d.Access.Groups, func(g policy.Grant) bool { return g.Group.ID == grant.Group.ID }) {
 					fail("an account lost a group", grant.Group.ID)
@@ -217,12 +217,12 @@ func TestDecideProperties(t *testing.T) {
 		if diff := decideInOtherOrder(p, facts, d); diff != "" {
 			fail("the order of the groups makes a difference", diff)
 		}
-		if d.Status != policy.Deleted {
+		if d.Status != policy.StatusDeleted {
 			again := facts
-			again.WasActive = facts.WasActive || d.Status == policy.Active || facts.Current != nil && facts.Current.Status == policy.Active
+			again.WasActive = facts.WasActive || d.Status == policy.StatusActive || facts.Current != nil && facts.Current.Status == policy.StatusActive
 			again.Current = &policy.Current{Status: d.Status, Access: d.Access}
 			second := p.Decide(again)
-			if facts.Evidence != policy.Known || facts.Gone {
+			if facts.Evidence != policy.EvidenceKnown || facts.Gone {
 				second.Admitted = d.Admitted // whoever was in is kept in
 			}
 			if diff := cmp.Diff(d, second); diff != "" {
@@ -262,7 +262,7 @@ func randomFacts(random *rand.Rand) policy.Facts {
 	}
 	facts := policy.Facts{
 		Groups:            groups(),
-		Evidence:          pick(random, policy.Known, policy.Known, policy.Absent, policy.Overage),
+		Evidence:          pick(random, policy.EvidenceKnown, policy.EvidenceKnown, policy.EvidenceAbsent, policy.EvidenceOverage),
 		Blocked:           coin(),
 		BlockedByOperator: coin(),
 		Gone:              coin(),
@@ -275,13 +275,13 @@ func randomFacts(random *rand.Rand) policy.Facts {
 		return facts
 	}
 	facts.Current = &policy.Current{
-		Status: pick(random, policy.Staged, policy.Active, policy.Disabled),
-		Access: policy.Access{Authentication: pick(random, policy.SSO, policy.Password), TwoFactor: policy.SiteTwoFactor},
+		Status: pick(random, policy.StatusStaged, policy.StatusActive, policy.StatusDisabled),
+		Access: policy.Access{Authentication: pick(random, policy.AuthenticationSSO, policy.AuthenticationPassword), TwoFactor: policy.TwoFactorSite},
 	}
 	for _, group := range groups() {
 		facts.Current.Access.Groups = append(facts.Current.Access.Groups, policy.Grant{Group: group})
 	}
-	if facts.Current.Status == policy.Active {
+	if facts.Current.Status == policy.StatusActive {
 		facts.WasActive = true
 		facts.Current.Access.SiteAdmin = coin()
 		facts.Current.Access.ReadOnlySiteAdmin = !facts.Current.Access.SiteAdmin && coin()
@@ -298,8 +298,8 @@ func TestManyGroupsAndLists(t *testing.T) {
 	config := policy.Config{DeprovisionGroups: policy.Off}
 	var facts policy.Facts
 	var roles []string
-	want := policy.Access{Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: unset}
-	current := &policy.Current{Status: policy.Active}
+	want := policy.Access{Authentication: policy.AuthenticationSSO, TwoFactor: policy.TwoFactorSite, Permissions: unset}
+	current := &policy.Current{Status: policy.StatusActive}
 	for i := range 200 {
 		name := string(rune('一' + i))
 		config.Roles = append(config.Roles, policy.RoleGrant{Role: name, Groups: policy.Patterns{name}})

@@ -12,7 +12,7 @@ func (d *decider) decideStatus() {
 		d.because("onMissingGroups", "", "", EffectDenied)
 	case !d.known:
 		d.because("onMissingGroups", "", "", EffectKept)
-	case d.facts.Evidence != Known:
+	case d.facts.Evidence != EvidenceKnown:
 		d.because("onMissingGroups", "", "", EffectEmptied)
 	default:
 		d.note("onMissingGroups", EffectNotUsed)
@@ -31,7 +31,7 @@ func (d *decider) admits() bool {
 	case d.known:
 		return d.any(requiredList).group != 0
 	}
-	return d.facts.Current != nil && d.facts.Current.Status == Active
+	return d.facts.Current != nil && d.facts.Current.Status == StatusActive
 }
 
 // unblocked returns the status of a person whom nobody blocks.
@@ -39,16 +39,16 @@ func (d *decider) unblocked() Status {
 	current := d.facts.Current
 	switch {
 	case d.Admitted:
-		return Active
+		return StatusActive
 	case !d.known && current != nil:
 		return current.Status
 	case !d.wasActive():
-		return Staged
-	case d.config.DeprovisionUsers == Off && current != nil && current.Status == Active:
+		return StatusStaged
+	case d.config.DeprovisionUsers == Off && current != nil && current.Status == StatusActive:
 		d.suppress()
-		return Active
+		return StatusActive
 	}
-	return Disabled
+	return StatusDisabled
 }
 
 // blocked returns the status of a person whom somebody blocks.
@@ -58,25 +58,25 @@ func (d *decider) blocked() Status {
 	switch {
 	case f.BlockedByOperator && !deprovision:
 		d.because("", "", "", EffectDisabledByOperator)
-		return Disabled
+		return StatusDisabled
 	case !deprovision && f.Current != nil:
-		if f.Current.Status == Staged || f.Current.Status == Active {
+		if f.Current.Status == StatusStaged || f.Current.Status == StatusActive {
 			d.suppress()
 			return f.Current.Status
 		}
 		d.because("deprovisionMethod", "", "", takenOut(f.Current.Status))
 		return f.Current.Status
-	case deprovision && d.config.DeprovisionMethod == Delete && d.config.DeleteAfterDays == 0 && !d.startsDisabled():
+	case deprovision && d.config.DeprovisionMethod == MethodDelete && d.config.DeleteAfterDays == 0 && !d.startsDisabled():
 		d.because("deprovisionMethod", "", "", EffectDeleted)
-		return Deleted
+		return StatusDeleted
 	}
 	d.because("deprovisionMethod", "", "", EffectDisabled)
-	return Disabled
+	return StatusDisabled
 }
 
 // takenOut is the effect by which an account has the status.
 func takenOut(status Status) Effect {
-	if status == Deleted {
+	if status == StatusDeleted {
 		return EffectDeleted
 	}
 	return EffectDisabled
@@ -86,11 +86,11 @@ func takenOut(status Status) Effect {
 // never in: there is nothing to take away, so nothing is deleted.
 func (d *decider) startsDisabled() bool {
 	f := &d.facts
-	return !f.Gone && !d.wasActive() && (f.Current == nil || f.Current.Status == Disabled)
+	return !f.Gone && !d.wasActive() && (f.Current == nil || f.Current.Status == StatusDisabled)
 }
 
 func (d *decider) wasActive() bool {
-	return d.facts.WasActive || d.facts.Current != nil && d.facts.Current.Status == Active
+	return d.facts.WasActive || d.facts.Current != nil && d.facts.Current.Status == StatusActive
 }
 
 func (d *decider) suppress() {

@@ -99,7 +99,7 @@ func TestMassAssignment(t *testing.T) {
 					}
 					// What does grant is the membership.
 					s.must("PATCH", "/Groups/"+admins, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"members","value":[{"value":"`+id+`"}]}]}`)
-					if a := s.accounts()[0]; !a.SiteAdmin || a.Status != policy.Active {
+					if a := s.accounts()[0]; !a.SiteAdmin || a.Status != policy.StatusActive {
 						t.Errorf("a member of Admins is no admin: %+v", a)
 					}
 				})

@@ -125,7 +125,7 @@ type LoginGroup struct {
 // Evidence returns what is known of the person's groups.
 func (f *Facts) Evidence() policy.Evidence {
 	if f.Login == nil {
-		return policy.Known
+		return policy.EvidenceKnown
 	}
 	return f.Login.Evidence
 }

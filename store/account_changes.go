@@ -34,7 +34,7 @@ func Changes(before, after *Account) []Change {
 	for i := range shownFields {
 		f := &shownFields[i]
 		was, is := f.At(before), f.At(after)
-		if sameValue(was, is) || after.Status == policy.Deleted && f.Name != "status" {
+		if sameValue(was, is) || after.Status == policy.StatusDeleted && f.Name != "status" {
 			continue
 		}
 		out = append(out, Change{Attribute: f.Name, Before: jsonValue(was), After: jsonValue(is)})

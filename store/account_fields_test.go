@@ -204,21 +204,21 @@ func shares(t *testing.T, a, b reflect.Value, path string) {
 // writes them.
 func TestChanges(t *testing.T) {
 	yes := true
-	base := store.Account{UserName: "ann", Status: policy.Active, Roles: []string{}, Permissions: policy.Permissions{"ftp": nil}, Attributes: store.Attributes{}}
+	base := store.Account{UserName: "ann", Status: policy.StatusActive, Roles: []string{}, Permissions: policy.Permissions{"ftp": nil}, Attributes: store.Attributes{}}
 	for _, test := range []struct {
 		name          string
 		before, after *store.Account
 		want          []string
 	}{
 		{"nothing", &base, &base, nil},
-		{"nil and empty", &base, &store.Account{UserName: "ann", Status: policy.Active, Permissions: policy.Permissions{"ftp": nil}}, nil},
+		{"nil and empty", &base, &store.Account{UserName: "ann", Status: policy.StatusActive, Permissions: policy.Permissions{"ftp": nil}}, nil},
 		{
-			"created", nil, &store.Account{UserName: "<ann> ü\"", Status: policy.Staged, SiteAdmin: true, Roles: []string{}, Permissions: policy.Permissions{"ftp": nil}, Attributes: store.Attributes{}},
+			"created", nil, &store.Account{UserName: "<ann> ü\"", Status: policy.StatusStaged, SiteAdmin: true, Roles: []string{}, Permissions: policy.Permissions{"ftp": nil}, Attributes: store.Attributes{}},
 			[]string{`userName: null "\u003cann\u003e ü\""`, `status: null "staged"`, `siteAdmin: null true`},
 		},
 		{
 			"changed", &base, &store.Account{
-				UserName: "", Status: policy.Disabled, Held: true, Roles: []string{"r"}, Permissions: policy.Permissions{"ftp": &yes},
+				UserName: "", Status: policy.StatusDisabled, Held: true, Roles: []string{"r"}, Permissions: policy.Permissions{"ftp": &yes},
 				Groups: []store.AccountGroup{{ID: "g", Name: "G", Source: "scim"}}, Attributes: store.Attributes{"title": json.RawMessage(`"Dr"`)},
 			},
 			[]string{
@@ -227,8 +227,8 @@ func TestChanges(t *testing.T) {
 				`attributes: {} {"title":"Dr"}`,
 			},
 		},
-		{"deleted", &base, &store.Account{Status: policy.Deleted}, []string{`status: "active" "deleted"`}},
-		{"still deleted", &store.Account{Status: policy.Deleted, UserName: "x"}, &store.Account{Status: policy.Deleted}, nil},
+		{"deleted", &base, &store.Account{Status: policy.StatusDeleted}, []string{`status: "active" "deleted"`}},
+		{"still deleted", &store.Account{Status: policy.StatusDeleted, UserName: "x"}, &store.Account{Status: policy.StatusDeleted}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string

@@ -233,7 +233,7 @@ func accountRows(t *testing.T, dir string) map[string]row {
 	}
 	out := map[string]row{}
 	for _, a := range list {
-		out[a.ID] = row{a.UserName, a.Status == policy.Active, a.Version, changes[a.ID]}
+		out[a.ID] = row{a.UserName, a.Status == policy.StatusActive, a.Version, changes[a.ID]}
 	}
 	return out
 }

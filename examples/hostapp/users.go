@@ -81,7 +81,7 @@ func (u *users) apply(ctx context.Context, d provision.Delivery) (err error) {
 			siteAdmin = excluded.siteAdmin, version = excluded.version,
 			sequence = excluded.sequence, changes = changes + 1
 		WHERE excluded.sequence > sequence`,
-		ev.Connection, a.ID, a.UserName, a.Email, a.Status == policy.Active, a.SiteAdmin, a.Version, ev.Sequence)
+		ev.Connection, a.ID, a.UserName, a.Email, a.Status == policy.StatusActive, a.SiteAdmin, a.Version, ev.Sequence)
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,7 @@ func TestDemoRestart(t *testing.T) {
 	if got := newBrowser(t).do(http.MethodGet, s.base+demoLoginPath, nil); got.status != http.StatusNotFound {
 		t.Errorf("a login without -demo-idp: %d %s", got.status, got.body)
 	}
-	if list := s.people("demo"); len(list) != 1 || list[0].Company != "" || list[0].Status != policy.Active {
+	if list := s.people("demo"); len(list) != 1 || list[0].Company != "" || list[0].Status != policy.StatusActive {
 		t.Errorf("the policy without -demo-idp is not the default: %v", list)
 	}
 	if strings.Contains(s.out.String(), "Demo login") {

@@ -177,7 +177,7 @@ func (o operator) accounts(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := store.AccountQuery{After: r.URL.Query().Get("after")}
 	if r.URL.Query().Get("deleted") != "true" {
-		q.Statuses = []string{string(policy.Staged), string(policy.Active), string(policy.Disabled)}
+		q.Statuses = []string{string(policy.StatusStaged), string(policy.StatusActive), string(policy.StatusDisabled)}
 	}
 	if name := r.URL.Query().Get("userName"); name != "" {
 		q.UserName = name

@@ -151,7 +151,7 @@ func (o operator) held(w http.ResponseWriter, r *http.Request) error {
 
 // eachHeld calls fn with the accounts that a guard holds, in order of id.
 func eachHeld(ctx context.Context, d *provision.Directory, fn func(*provision.Account)) error {
-	q := store.AccountQuery{Statuses: []string{string(policy.Active)}, Limit: pageSize} // whoever is held is active
+	q := store.AccountQuery{Statuses: []string{string(policy.StatusActive)}, Limit: pageSize} // whoever is held is active
 	for {
 		list, err := d.Accounts(ctx, q)
 		if err != nil {

@@ -149,7 +149,7 @@ func TestHeldEndpoints(t *testing.T) {
 	s.operate("POST", "/held/release"+at, `{"all":true}`, 200, `{"accounts":10}`)
 	active := 0
 	for _, a := range s.accounts() {
-		if a.Status == policy.Active {
+		if a.Status == policy.StatusActive {
 			active++
 		}
 	}

@@ -41,14 +41,14 @@ func TestJSONPanics(t *testing.T) {
 func TestBury(t *testing.T) {
 	before := store.Account{
 		ID: "a", Connection: "acme", HostID: "row 1", UserName: "ann", ExternalID: "1", Email: "ann@example.com", Name: "Ann",
-		Status: policy.Disabled, Roles: []string{"r"}, Groups: []store.AccountGroup{{ID: "g"}}, Company: "Acme", TimeZone: "CET",
+		Status: policy.StatusDisabled, Roles: []string{"r"}, Groups: []store.AccountGroup{{ID: "g"}}, Company: "Acme", TimeZone: "CET",
 		Attributes: store.Attributes{"title": []byte(`"Dr"`)}, Version: 7, Created: now.Add(-time.Hour), ResourceID: "u",
 		Facts: store.Facts{WasActive: true, Company: "Acme", Login: &store.LoginFacts{Keys: []string{"id/1"}}},
 	}
 	why := policy.Reason{Option: "deleteAfterDays", Effect: policy.EffectDeleted}
 	want := store.Account{
 		ID: before.ID, Connection: before.Connection, HostID: before.HostID, Version: before.Version + 1, Created: before.Created, Modified: now,
-		Status: policy.Deleted, Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{},
+		Status: policy.StatusDeleted, Authentication: policy.AuthenticationSSO, TwoFactor: policy.TwoFactorSite, Permissions: policy.Permissions{},
 		Roles: []string{}, Groups: []store.AccountGroup{}, Reasons: []policy.Reason{why}, Facts: store.Facts{WasActive: true},
 	}
 	was := before.Clone()
@@ -66,7 +66,7 @@ func TestBury(t *testing.T) {
 
 // TestCompare is for changes that are no decision.
 func TestCompare(t *testing.T) {
-	admin := &store.Account{Version: 3, Status: policy.Active, SiteAdmin: true}
+	admin := &store.Account{Version: 3, Status: policy.StatusActive, SiteAdmin: true}
 	out := account.Compare(admin, admin.Clone(), now, store.AccountUpdated)
 	if !out.Changed || out.Event != "" || out.After.Version != 4 || out.BecameAdmin() || out.BecameDeleted() {
 		t.Errorf("a note alone: %+v", out)
@@ -75,7 +75,7 @@ func TestCompare(t *testing.T) {
 	if !out.BecameAdmin() || out.Event != store.AccountActivated {
 		t.Errorf("a new admin: %+v", out)
 	}
-	tombstone := &store.Account{Status: policy.Deleted}
+	tombstone := &store.Account{Status: policy.StatusDeleted}
 	if out = account.Compare(tombstone, tombstone.Clone(), now); out.Changed || out.BecameDeleted() {
 		t.Errorf("a tombstone: %+v", out)
 	}

@@ -87,10 +87,10 @@ func (g groupData) group() store.AccountGroup {
 func (d *accountData) account() *store.Account {
 	a := &store.Account{
 		ID: "a1", Connection: "acme", ResourceID: "ann", Version: 1, Created: created, Modified: created,
-		UserName: d.UserName, Email: d.Email, EmailVerified: d.EmailVerified, Status: policy.Active, Held: d.Held,
-		Authentication: policy.SSO, SiteAdmin: d.SiteAdmin, ReadOnlySiteAdmin: d.ReadOnly,
+		UserName: d.UserName, Email: d.Email, EmailVerified: d.EmailVerified, Status: policy.StatusActive, Held: d.Held,
+		Authentication: policy.AuthenticationSSO, SiteAdmin: d.SiteAdmin, ReadOnlySiteAdmin: d.ReadOnly,
 		Roles: append([]string{}, d.Roles...), Groups: []store.AccountGroup{},
-		TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{"ftp": nil, "sftp": nil, "webdav": nil},
+		TwoFactor: policy.TwoFactorSite, Permissions: policy.Permissions{"ftp": nil, "sftp": nil, "webdav": nil},
 		Company: d.Company, TimeZone: d.TimeZone, Reasons: reasons(d.Reasons), Facts: d.Facts,
 	}
 	set(&a.Status, d.Status)
@@ -105,7 +105,7 @@ func (d *accountData) account() *store.Account {
 	for _, g := range d.Groups {
 		a.Groups = append(a.Groups, g.group())
 	}
-	a.Facts.WasActive = a.Facts.WasActive || a.Status == policy.Active
+	a.Facts.WasActive = a.Facts.WasActive || a.Status == policy.StatusActive
 	return a
 }
 
@@ -305,7 +305,7 @@ func (c *decideCase) compare(t *testing.T, version int64, out *account.Output) {
 	if c.Want.Event != "" || len(c.Want.Notes) > 0 {
 		want.Version, want.Modified = version+1, now
 	}
-	if want.Status == policy.Deleted {
+	if want.Status == policy.StatusDeleted {
 		want.Permissions = policy.Permissions{}
 	}
 	if diff := gocmp.Diff(want, out.After); diff != "" {

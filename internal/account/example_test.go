@@ -14,7 +14,7 @@ func Example() {
 	config, _ := policy.Parse([]byte(`{"requiredGroups": "Staff", "siteAdminGroups": "Staff"}`))
 	p, _ := config.Compile()
 
-	before := &store.Account{ID: "a1", ResourceID: "u1", Status: policy.Active, SiteAdmin: true}
+	before := &store.Account{ID: "a1", ResourceID: "u1", Status: policy.StatusActive, SiteAdmin: true}
 	next := before.Clone()
 	user := store.Document(`{"userName":"ann","name":{"givenName":"Ann","familyName":"Lee"}}`)
 	account.Read(user, nil).WriteTo(next)

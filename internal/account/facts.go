@@ -27,14 +27,14 @@ func BlockedByProvider(a *store.Account) bool {
 
 // Deprovisioned reports whether the identity provider took the person out.
 func Deprovisioned(a *store.Account) bool {
-	return a.Status == policy.Disabled && (BlockedByProvider(a) || a.ResourceID == "")
+	return a.Status == policy.StatusDisabled && (BlockedByProvider(a) || a.ResourceID == "")
 }
 
 // Gains reports whether an account may do something after that it may not
 // before.
 func Gains(before, after *store.Account) bool {
 	switch {
-	case after.Status == policy.Active && before.Status != policy.Active,
+	case after.Status == policy.StatusActive && before.Status != policy.StatusActive,
 		after.SiteAdmin && !before.SiteAdmin,
 		after.ReadOnlySiteAdmin && !before.ReadOnlySiteAdmin:
 		return true
@@ -58,7 +58,7 @@ func Gains(before, after *store.Account) bool {
 func KnowGroups(facts *store.Facts) {
 	if facts.Login != nil {
 		login := *facts.Login
-		login.Evidence = policy.Known
+		login.Evidence = policy.EvidenceKnown
 		facts.Login = &login
 	}
 }

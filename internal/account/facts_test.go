@@ -46,20 +46,20 @@ func TestStates(t *testing.T) {
 		account store.Account
 		want    is
 	}{
-		{"active", store.Account{Status: policy.Active, ResourceID: "r"}, is{}},
-		{"active in spite of a block", store.Account{Status: policy.Active, ResourceID: "r", Facts: store.Facts{Blocks: []store.Source{"scim"}}}, is{blocked: true}},
-		{"blocked", store.Account{Status: policy.Disabled, ResourceID: "r", Facts: store.Facts{Blocks: []store.Source{"operator", "sync"}}}, is{blocked: true, deprovisioned: true}},
-		{"blocked by an operator", store.Account{Status: policy.Disabled, ResourceID: "r", Facts: store.Facts{Blocks: []store.Source{"operator"}}}, is{}},
-		{"outside the gate", store.Account{Status: policy.Disabled, ResourceID: "r"}, is{}},
-		{"without a resource", store.Account{Status: policy.Disabled}, is{deprovisioned: true}},
-		{"active without a resource", store.Account{Status: policy.Active}, is{}},
-		{"deleted", store.Account{Status: policy.Deleted, Facts: store.Facts{Blocks: []store.Source{"scim"}}}, is{blocked: true}},
-		{"admin", store.Account{Status: policy.Active, SiteAdmin: true}, is{admin: true}},
-		{"read-only admin", store.Account{Status: policy.Active, ReadOnlySiteAdmin: true}, is{}},
-		{"admin who is out", store.Account{Status: policy.Staged, SiteAdmin: true}, is{}},
-		{"held", store.Account{Status: policy.Active, Reasons: reason(policy.EffectHeld)}, is{held: true}},
-		{"kept", store.Account{Status: policy.Active, Reasons: reason(policy.EffectKeptByOperator)}, is{held: true}},
-		{"kept as admin", store.Account{Status: policy.Active, Reasons: reason(policy.EffectKeptAsLastAdmin)}, is{}},
+		{"active", store.Account{Status: policy.StatusActive, ResourceID: "r"}, is{}},
+		{"active in spite of a block", store.Account{Status: policy.StatusActive, ResourceID: "r", Facts: store.Facts{Blocks: []store.Source{"scim"}}}, is{blocked: true}},
+		{"blocked", store.Account{Status: policy.StatusDisabled, ResourceID: "r", Facts: store.Facts{Blocks: []store.Source{"operator", "sync"}}}, is{blocked: true, deprovisioned: true}},
+		{"blocked by an operator", store.Account{Status: policy.StatusDisabled, ResourceID: "r", Facts: store.Facts{Blocks: []store.Source{"operator"}}}, is{}},
+		{"outside the gate", store.Account{Status: policy.StatusDisabled, ResourceID: "r"}, is{}},
+		{"without a resource", store.Account{Status: policy.StatusDisabled}, is{deprovisioned: true}},
+		{"active without a resource", store.Account{Status: policy.StatusActive}, is{}},
+		{"deleted", store.Account{Status: policy.StatusDeleted, Facts: store.Facts{Blocks: []store.Source{"scim"}}}, is{blocked: true}},
+		{"admin", store.Account{Status: policy.StatusActive, SiteAdmin: true}, is{admin: true}},
+		{"read-only admin", store.Account{Status: policy.StatusActive, ReadOnlySiteAdmin: true}, is{}},
+		{"admin who is out", store.Account{Status: policy.StatusStaged, SiteAdmin: true}, is{}},
+		{"held", store.Account{Status: policy.StatusActive, Reasons: reason(policy.EffectHeld)}, is{held: true}},
+		{"kept", store.Account{Status: policy.StatusActive, Reasons: reason(policy.EffectKeptByOperator)}, is{held: true}},
+		{"kept as admin", store.Account{Status: policy.StatusActive, Reasons: reason(policy.EffectKeptAsLastAdmin)}, is{}},
 	} {
 		a := &test.account
 		got := is{account.BlockedByProvider(a), account.Deprovisioned(a), account.IsAdmin(a), account.IsHeld(a)}
@@ -85,8 +85,8 @@ func TestGains(t *testing.T) {
 		gains, loses  bool
 	}{
 		{"nothing", store.Account{}, store.Account{}, false, false},
-		{"access", store.Account{Status: policy.Staged}, store.Account{Status: policy.Active}, true, false},
-		{"a tombstone", store.Account{Status: policy.Staged}, store.Account{Status: policy.Deleted}, false, false},
+		{"access", store.Account{Status: policy.StatusStaged}, store.Account{Status: policy.StatusActive}, true, false},
+		{"a tombstone", store.Account{Status: policy.StatusStaged}, store.Account{Status: policy.StatusDeleted}, false, false},
 		{"admin", store.Account{}, store.Account{SiteAdmin: true}, true, false},
 		{"read-only admin", store.Account{}, store.Account{ReadOnlySiteAdmin: true}, true, false},
 		{"another kind of admin", store.Account{ReadOnlySiteAdmin: true}, store.Account{SiteAdmin: true}, true, true},
@@ -112,13 +112,13 @@ func TestKnowGroups(t *testing.T) {
 	if account.KnowGroups(&nobody); nobody.Login != nil {
 		t.Error("a login came from nowhere")
 	}
-	stored := &store.LoginFacts{Keys: []string{"id/1"}, Evidence: policy.Absent}
+	stored := &store.LoginFacts{Keys: []string{"id/1"}, Evidence: policy.EvidenceAbsent}
 	facts := store.Facts{Login: stored}
 	account.KnowGroups(&facts)
-	if facts.Evidence() != policy.Known || len(facts.Login.Keys) != 1 {
+	if facts.Evidence() != policy.EvidenceKnown || len(facts.Login.Keys) != 1 {
 		t.Errorf("login facts %+v", facts.Login)
 	}
-	if stored.Evidence != policy.Absent {
+	if stored.Evidence != policy.EvidenceAbsent {
 		t.Error("what is stored was changed")
 	}
 }

@@ -65,14 +65,14 @@ func (d Decision) Leaves() bool { return d.guarded() && holdOf(d.in.Before) == "
 // guarded reports whether the mass guard has a say in this decision.
 func (d Decision) guarded() bool {
 	before, next := d.in.Before, d.in.Next
-	return before != nil && before.Status == policy.Active && d.policy.Status != policy.Active &&
+	return before != nil && before.Status == policy.StatusActive && d.policy.Status != policy.StatusActive &&
 		!slices.Contains(next.Facts.Blocks, store.SourceOperator) && !d.asked()
 }
 
 // losesAdmin reports whether an active site admin would be none any more.
 func (d Decision) losesAdmin() bool {
 	return d.in.Before != nil && IsAdmin(d.in.Before) &&
-		(d.policy.Status != policy.Active || !d.policy.Access.SiteAdmin)
+		(d.policy.Status != policy.StatusActive || !d.policy.Access.SiteAdmin)
 }
 
 // asked reports whether a request takes this very person out: the new facts have
@@ -91,8 +91,8 @@ func (d Decision) asked() bool {
 
 // keepAdmin changes a decision into one that keeps a site admin.
 func (d Decision) keepAdmin(decided *policy.Decision) (news bool) {
-	if decided.Status != policy.Active {
-		decided.Status, decided.Access = policy.Active, d.had
+	if decided.Status != policy.StatusActive {
+		decided.Status, decided.Access = policy.StatusActive, d.had
 	}
 	decided.Access.SiteAdmin, decided.Access.ReadOnlySiteAdmin = true, false
 	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: policy.EffectKeptAsLastAdmin})
@@ -115,13 +115,13 @@ func (d Decision) holdBack(decided *policy.Decision, v Verdict) (news, counted b
 	default:
 		effect, news = policy.EffectHeld, true
 	}
-	decided.Status, decided.Access = policy.Active, d.had
+	decided.Status, decided.Access = policy.StatusActive, d.had
 	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effect})
 	return news, false
 }
 
 // IsAdmin reports whether an account is an active full site admin.
-func IsAdmin(a *store.Account) bool { return a.Status == policy.Active && a.SiteAdmin }
+func IsAdmin(a *store.Account) bool { return a.Status == policy.StatusActive && a.SiteAdmin }
 
 // IsHeld reports whether an account is held, or kept by an operator after that.
 func IsHeld(a *store.Account) bool { return holdOf(a) != "" }

@@ -57,15 +57,15 @@ var externalIDs = map[string]string{"A": "xA", "B": "xB", "C": "xC"}
 // account returns an account as a policy may have made it.
 func (r random) account() *store.Account {
 	a := (&accountData{}).account()
-	a.Status = pick(r, policy.Active, policy.Active, policy.Disabled, policy.Staged)
+	a.Status = pick(r, policy.StatusActive, policy.StatusActive, policy.StatusDisabled, policy.StatusStaged)
 	a.Facts = r.facts(a.Facts)
 	if r.chance(6) {
 		a.ResourceID = ""
 	}
 	for _, id := range some(r, "A", "B", "C", "F") {
-		a.Groups = append(a.Groups, store.AccountGroup{ID: id, Name: id, Source: pick(r, sources...), Admin: a.Status == policy.Active && r.chance(3)})
+		a.Groups = append(a.Groups, store.AccountGroup{ID: id, Name: id, Source: pick(r, sources...), Admin: a.Status == policy.StatusActive && r.chance(3)})
 	}
-	if a.Facts.WasActive = a.Status != policy.Staged; a.Status != policy.Active {
+	if a.Facts.WasActive = a.Status != policy.StatusStaged; a.Status != policy.StatusActive {
 		return a
 	}
 	a.SiteAdmin, a.Roles = r.chance(2), some(r, "r", "s")
@@ -87,7 +87,7 @@ func (r random) facts(f store.Facts) store.Facts {
 	f.Company, f.TimeZone = pick(r, "", "Lee"), pick(r, "", "Europe/Berlin", "Nowhere")
 	f.LoggedIn = f.LoggedIn || r.chance(3)
 	if r.chance(2) {
-		f.Login = &store.LoginFacts{Evidence: pick(r, policy.Known, policy.Known, policy.Absent, policy.Overage), Known: pick(r, time.Time{}, created, now)}
+		f.Login = &store.LoginFacts{Evidence: pick(r, policy.EvidenceKnown, policy.EvidenceKnown, policy.EvidenceAbsent, policy.EvidenceOverage), Known: pick(r, time.Time{}, created, now)}
 		for _, id := range some(r, "A", "B", "C") {
 			f.Login.Groups = append(f.Login.Groups, store.LoginGroup{ID: id, Value: pick(r, id, "x"+id)})
 		}
@@ -189,7 +189,7 @@ func TestZeroAnswers(t *testing.T) {
 	eachRandom(t, func(t *testing.T, r random) {
 		in := copied(r.input(t))
 		before := in.Before
-		if before == nil || before.Status != policy.Active {
+		if before == nil || before.Status != policy.StatusActive {
 			return
 		}
 		blocked := slices.DeleteFunc(slices.Clone(in.Next.Facts.Blocks), func(s store.Source) bool { return slices.Contains(before.Facts.Blocks, s) })
@@ -203,7 +203,7 @@ func TestZeroAnswers(t *testing.T) {
 			}
 		case account.IsAdmin(before) && !account.IsAdmin(out.After):
 			t.Errorf("the last admin is gone: %+v", out.After)
-		case out.After.Status != policy.Active && !asked && !byOperator, out.Counted:
+		case out.After.Status != policy.StatusActive && !asked && !byOperator, out.Counted:
 			t.Errorf("somebody was taken out: %+v", out.After)
 		}
 	})
@@ -215,7 +215,7 @@ func TestSettleTwice(t *testing.T) {
 		in, answers := r.input(t), r.answers()
 		in.LogsIn, in.Trace = false, false
 		first := account.Decide(copied(in)).Settle(answers)
-		if first.Refused || first.After.Status == policy.Deleted {
+		if first.Refused || first.After.Status == policy.StatusDeleted {
 			return
 		}
 		second := copied(in)

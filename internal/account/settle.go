@@ -46,7 +46,7 @@ func (d Decision) Settle(a Answers) Output {
 			notes = append(notes, store.GuardBlocked)
 		}
 	}
-	if decided.Status != policy.Active && d.guarded() {
+	if decided.Status != policy.StatusActive && d.guarded() {
 		var news bool
 		if news, counted = d.holdBack(&decided, a.MayGo); news {
 			notes = append(notes, store.AccountHeld)
@@ -67,7 +67,7 @@ func (d Decision) Settle(a Answers) Output {
 // Compare returns the output of a change that is decided. It gives after its
 // version.
 func Compare(before, after *store.Account, now time.Time, notes ...store.EventType) Output {
-	if before == nil && after.Status == policy.Deleted {
+	if before == nil && after.Status == policy.StatusDeleted {
 		return Output{After: after} // never let in, nothing to remove
 	}
 	out := Output{Before: before, After: after, Notes: notes, Changes: store.Changes(before, after)}
@@ -89,7 +89,7 @@ func Compare(before, after *store.Account, now time.Time, notes ...store.EventTy
 func Bury(before *store.Account, now time.Time, why policy.Reason) Output {
 	after := before.Clone()
 	makeTombstone(after)
-	after.Status, after.Reasons = policy.Deleted, []policy.Reason{why}
+	after.Status, after.Reasons = policy.StatusDeleted, []policy.Reason{why}
 	return Compare(before, after, now)
 }
 
@@ -100,18 +100,18 @@ func (o *Output) BecameAdmin() bool {
 
 // BecameDeleted reports whether the account is a tombstone from now on.
 func (o *Output) BecameDeleted() bool {
-	return o.Changed && o.Before != nil && o.After.Status == policy.Deleted
+	return o.Changed && o.Before != nil && o.After.Status == policy.StatusDeleted
 }
 
 func eventOf(before, after *store.Account) store.EventType {
 	switch {
 	case before.Status == after.Status:
 		return store.AccountUpdated
-	case after.Status == policy.Active:
+	case after.Status == policy.StatusActive:
 		return store.AccountActivated
-	case after.Status == policy.Disabled:
+	case after.Status == policy.StatusDisabled:
 		return store.AccountDisabled
-	case after.Status == policy.Deleted:
+	case after.Status == policy.StatusDeleted:
 		return store.AccountDeleted
 	}
 	return store.AccountUpdated
@@ -120,16 +120,16 @@ func eventOf(before, after *store.Account) store.EventType {
 // apply writes what was decided into an account.
 func (d Decision) apply(a *store.Account, decided policy.Decision) {
 	a.EmailVerified = d.in.Policy.TrustsEmail(a.Email)
-	if decided.Status == policy.Deleted {
+	if decided.Status == policy.StatusDeleted {
 		makeTombstone(a)
 	}
 	a.Status, a.Reasons = decided.Status, decided.Reasons
-	a.Facts.WasActive = a.Facts.WasActive || decided.Status == policy.Active
+	a.Facts.WasActive = a.Facts.WasActive || decided.Status == policy.StatusActive
 	if a.Reasons == nil {
 		a.Reasons = []policy.Reason{}
 	}
 	a.Complete()
-	if decided.Status == policy.Deleted {
+	if decided.Status == policy.StatusDeleted {
 		return
 	}
 	access := &decided.Access
@@ -162,7 +162,7 @@ func (d Decision) carried(granted []policy.Grant, had []store.AccountGroup) []st
 func makeTombstone(a *store.Account) {
 	*a = store.Account{
 		ID: a.ID, Connection: a.Connection, HostID: a.HostID, Version: a.Version, Created: a.Created,
-		Authentication: policy.SSO, TwoFactor: policy.SiteTwoFactor, Permissions: policy.Permissions{},
+		Authentication: policy.AuthenticationSSO, TwoFactor: policy.TwoFactorSite, Permissions: policy.Permissions{},
 		Roles: []string{}, Groups: []store.AccountGroup{},
 		Facts: store.Facts{WasActive: a.Facts.WasActive},
 	}

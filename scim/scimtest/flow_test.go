@@ -136,7 +136,7 @@ func TestOktaTakesOver(t *testing.T) {
 	if err != nil || id != old {
 		t.Errorf("id %q, want %q: %v", id, old, err)
 	}
-	if diff := cmp.Diff(map[string]policy.Status{"ada": policy.Disabled, "ADA": policy.Active}, s.accounts(t)); diff != "" {
+	if diff := cmp.Diff(map[string]policy.Status{"ada": policy.StatusDisabled, "ADA": policy.StatusActive}, s.accounts(t)); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 }

@@ -52,15 +52,15 @@ func consume(t *testing.T, r *scimtest.Recorder, events ...*provision.Event) {
 // delivered twice is recorded once.
 func TestRecorderOrder(t *testing.T) {
 	var r scimtest.Recorder
-	consume(t, &r, event(1, "ada", policy.Active), event(2, "bob", policy.Active), event(2, "bob", policy.Active), event(1, "ada", policy.Active))
-	other := event(1, "ada", policy.Active)
+	consume(t, &r, event(1, "ada", policy.StatusActive), event(2, "bob", policy.StatusActive), event(2, "bob", policy.StatusActive), event(1, "ada", policy.StatusActive))
+	other := event(1, "ada", policy.StatusActive)
 	other.Connection = "other"
-	consume(t, &r, other, event(3, "Ada", policy.Disabled))
+	consume(t, &r, other, event(3, "Ada", policy.StatusDisabled))
 	if got := len(r.Events()); got != 4 {
 		t.Errorf("%d events, want 4", got)
 	}
 	var got []int64
-	for _, match := range []func(*provision.Event) bool{r.AccountIs("bob", policy.Active), r.AccountIs("ADA", policy.Active), r.AccountIs("ada", policy.Disabled)} {
+	for _, match := range []func(*provision.Event) bool{r.AccountIs("bob", policy.StatusActive), r.AccountIs("ADA", policy.StatusActive), r.AccountIs("ada", policy.StatusDisabled)} {
 		ev, err := r.Wait(t.Context(), match)
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestRecorderWait(t *testing.T) {
 		found := make(chan *provision.Event)
 		for range 2 { // each gets one of the events
 			go func() {
-				ev, err := r.Wait(t.Context(), r.AccountIs("ada", policy.Disabled))
+				ev, err := r.Wait(t.Context(), r.AccountIs("ada", policy.StatusDisabled))
 				if err != nil {
 					t.Error(err)
 				}
@@ -88,26 +88,26 @@ func TestRecorderWait(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		consume(t, &r, event(1, "ada", policy.Active))
+		consume(t, &r, event(1, "ada", policy.StatusActive))
 		synctest.Wait()
 		select {
 		case ev := <-found:
 			t.Fatalf("found %+v", ev)
 		default:
 		}
-		consume(t, &r, event(2, "ada", policy.Disabled))
+		consume(t, &r, event(2, "ada", policy.StatusDisabled))
 		if ev := <-found; ev.Sequence != 2 {
 			t.Errorf("sequence %d, want 2", ev.Sequence)
 		}
-		consume(t, &r, event(3, "ada", policy.Disabled))
+		consume(t, &r, event(3, "ada", policy.StatusDisabled))
 		if ev := <-found; ev.Sequence != 3 {
 			t.Errorf("sequence %d, want 3", ev.Sequence)
 		}
 
-		consume(t, &r, event(4, "bob", policy.Staged))
+		consume(t, &r, event(4, "bob", policy.StatusStaged))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := r.Wait(ctx, r.AccountIs("ada", policy.Active))
+		_, err := r.Wait(ctx, r.AccountIs("ada", policy.StatusActive))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "[account.updated bob staged]") {
 			t.Errorf("error %v", err)
 		}
@@ -133,7 +133,7 @@ func TestRecorderDeliver(t *testing.T) {
 	if err := okta.Deactivate(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := delivered.Wait(ctx, delivered.AccountIs("ada", policy.Disabled)); err != nil {
+	if _, err := delivered.Wait(ctx, delivered.AccountIs("ada", policy.StatusDisabled)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

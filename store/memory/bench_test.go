@@ -41,8 +41,8 @@ func account(i int, r *store.Resource) *store.Account {
 	name := r.Display[len("Display "):]
 	return &store.Account{
 		ID: fmt.Sprintf("%026d", i*7907%10_000_019), Connection: scope, UserName: name + "@example.com", ExternalID: "ext-" + name,
-		Email: name + "@example.com", Name: "Name " + name, DisplayName: r.Display, Status: policy.Active, Authentication: policy.SSO,
-		TwoFactor: policy.SiteTwoFactor, Version: 1, ResourceID: r.ID, Created: r.Created, Modified: r.Modified,
+		Email: name + "@example.com", Name: "Name " + name, DisplayName: r.Display, Status: policy.StatusActive, Authentication: policy.AuthenticationSSO,
+		TwoFactor: policy.TwoFactorSite, Version: 1, ResourceID: r.ID, Created: r.Created, Modified: r.Modified,
 		Reasons: []policy.Reason{{Option: "provisionOnFirstLogin", Effect: "admitted"}},
 	}
 }

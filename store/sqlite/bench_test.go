@@ -221,8 +221,8 @@ func benchResource(n int64) *store.Resource {
 func benchAccount(n int64) *store.Account {
 	return &store.Account{
 		ID: "a" + userID(n), Connection: benchScope, UserName: userName(n), ExternalID: fmt.Sprint(n), Email: userName(n),
-		Name: "User", DisplayName: "User", Status: policy.Active, Authentication: policy.SSO, Roles: []string{"editor"},
-		TwoFactor: policy.SiteTwoFactor, Version: 1, ResourceID: userID(n), Created: benchTime, Modified: benchTime,
+		Name: "User", DisplayName: "User", Status: policy.StatusActive, Authentication: policy.AuthenticationSSO, Roles: []string{"editor"},
+		TwoFactor: policy.TwoFactorSite, Version: 1, ResourceID: userID(n), Created: benchTime, Modified: benchTime,
 		Reasons: []policy.Reason{{Option: "provisionOnFirstLogin", Effect: "admitted"}},
 	}
 }

@@ -35,8 +35,8 @@ func (s *suite) accounts(t *testing.T, st store.Store) {
 		_, err = tx.Account("acc-2")
 		is(t, "the refused account", err, missing(store.KindAccount, "acc-2"))
 
-		minimal := &store.Account{ID: "acc-3", Connection: scope, Status: policy.Deleted}
-		minimal2 := &store.Account{ID: "acc-4", Connection: scope, Status: policy.Deleted}
+		minimal := &store.Account{ID: "acc-3", Connection: scope, Status: policy.StatusDeleted}
+		minimal2 := &store.Account{ID: "acc-4", Connection: scope, Status: policy.StatusDeleted}
 		changed := first.Clone()
 		changed.ResourceID, changed.UserName, changed.Version = "", "other", 8
 		if err := all(tx.PutAccount(minimal), tx.PutAccount(minimal2), tx.PutAccount(changed)); err != nil {
@@ -64,11 +64,11 @@ func (s *suite) accountQueries(t *testing.T, st store.Store) {
 			status                                  policy.Status
 			admin                                   bool
 		}{
-			{"c", "r3", "Straße", "X", "Shared@Example.com", policy.Active, true},
-			{"a", "r1", "ann", "x", "ann@example.com", policy.Active, false},
-			{"b", "", "BOB", "", "shared@example.COM", policy.Disabled, true},
-			{"d", "", "ann", "", "", policy.Deleted, false},
-			{"e", "r5", "%", "_", "", policy.Staged, false},
+			{"c", "r3", "Straße", "X", "Shared@Example.com", policy.StatusActive, true},
+			{"a", "r1", "ann", "x", "ann@example.com", policy.StatusActive, false},
+			{"b", "", "BOB", "", "shared@example.COM", policy.StatusDisabled, true},
+			{"d", "", "ann", "", "", policy.StatusDeleted, false},
+			{"e", "r5", "%", "_", "", policy.StatusStaged, false},
 		} {
 			a := &store.Account{
 				ID: row.id, Connection: scope, ResourceID: row.resource, UserName: row.userName, ExternalID: row.external,

@@ -85,9 +85,9 @@ func (s *suite) account(id, resource string) *store.Account {
 	yes := true
 	return &store.Account{
 		ID: id, Connection: scope, UserName: "User " + id, ExternalID: "ext-" + id, Email: id + "@Example.com",
-		Name: "Name " + id, DisplayName: "Display " + id, Status: policy.Active, Authentication: policy.SSO,
+		Name: "Name " + id, DisplayName: "Display " + id, Status: policy.StatusActive, Authentication: policy.AuthenticationSSO,
 		Roles: []string{"admin", "editor"}, Groups: []store.AccountGroup{{ID: "g", Name: "G", Admin: true, Source: store.SourceSCIM}},
-		TwoFactor: policy.AlwaysTwoFactor, Permissions: policy.Permissions{"ftp": &yes, "sftp": nil},
+		TwoFactor: policy.TwoFactorAlways, Permissions: policy.Permissions{"ftp": &yes, "sftp": nil},
 		Company: "Acme", TimeZone: "Europe/Berlin", Attributes: map[string]json.RawMessage{"title": json.RawMessage(`"Dr \u003c"`)},
 		Held: true, Version: 7, Reasons: []policy.Reason{{Option: "requiredGroups", Pattern: "a*", Group: "G", Effect: policy.EffectGranted, Value: "editor"}, {Effect: policy.EffectHeld}},
 		ResourceID: resource, Created: s.base(), Modified: s.base().Add(time.Minute),
@@ -105,7 +105,7 @@ func (s *suite) event(id string) *store.Event {
 	return &store.Event{
 		Time: s.base(), Type: store.AccountUpdated, Connection: scope, Actor: store.Actor{Kind: "scim", ID: "cred"},
 		Resource: &store.ResourceRef{Type: "User", ID: id}, AccountID: "acc-" + id,
-		Account:    &store.EventAccount{ID: "acc-" + id, HostID: "host-" + id, Status: policy.Active, Version: 7},
+		Account:    &store.EventAccount{ID: "acc-" + id, HostID: "host-" + id, Status: policy.StatusActive, Version: 7},
 		Changes:    []store.Change{{Attribute: "status", Before: json.RawMessage(`"staged"`), After: json.RawMessage(`"active"`)}},
 		Reasons:    []policy.Reason{{Option: "provisioning", Effect: policy.EffectLoginDenied, Value: "conflict"}},
 		Tolerances: []string{"textBooleans"},
