@@ -47,7 +47,7 @@ func Decide(in Input) Decision {
 	if lapsed(in.Policy, next, in.Now) {
 		in.Groups.markLapsed(next.ResourceID, d.groups.raw)
 	}
-	if in.gone() && in.Before != nil {
+	if in.gone() {
 		d.groups.local = localGroups(next) // the rows went with the resource
 	}
 	d.groups.local = withHostGroups(d.groups.local, next.Facts.HostGroups)

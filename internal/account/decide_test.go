@@ -213,7 +213,7 @@ func is(d account.Decision, out *account.Output) []string {
 		set  bool
 	}{
 		{"leaving", d.Leaves()}, {"refused", out.Refused}, {"changed", out.Changed}, {"counted", out.Counted}, {"kept", out.Kept},
-		{"new admin", !out.Refused && out.BecameAdmin()}, {"deleted", !out.Refused && out.BecameDeleted()},
+		{"new admin", out.BecameAdmin()}, {"deleted", out.BecameDeleted()},
 	} {
 		if flag.set {
 			list = append(list, flag.name)

@@ -121,12 +121,10 @@ func (g *Graph) namedGroups(p *policy.Policy, a *store.Account, direct []store.M
 	}
 	named := map[string]string{}
 	for _, asserted := range login.Groups {
-		by := func(jit bool) bool {
-			return slices.ContainsFunc(direct, func(m store.Membership) bool {
-				return m.Group == asserted.ID && (m.Source == store.SourceJIT) == jit
-			})
-		}
-		if by(true) && !by(false) && g.externalIDs[asserted.ID] != asserted.Value {
+		known := g.externalIDs[asserted.ID] == asserted.Value || slices.ContainsFunc(direct, func(m store.Membership) bool {
+			return m.Group == asserted.ID && m.Source != store.SourceJIT
+		})
+		if !known {
 			named[asserted.ID] = asserted.Value
 		}
 	}
