@@ -37,7 +37,7 @@ type Decision struct {
 	in     Input
 	policy policy.Decision
 	groups memberships
-	had    policy.Access // what the account has now
+	had    *policy.Current // what the account has now, nil for a new one
 }
 
 // Decide says what the policy gives a person.
@@ -63,8 +63,8 @@ func Decide(in Input) Decision {
 		TimeZone:          next.Facts.TimeZone,
 	}
 	if in.Before != nil {
-		d.had = accessOf(next)
-		facts.Current = &policy.Current{Status: next.Status, Access: d.had}
+		d.had = &policy.Current{Status: next.Status, Access: accessOf(next)}
+		facts.Current = d.had
 	}
 	if in.Trace {
 		d.policy = in.Policy.Trace(facts)

@@ -2,6 +2,8 @@ package account
 
 import (
 	"slices"
+	"sort"
+	"strings"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -10,36 +12,31 @@ import (
 // Graph is which groups some people and the groups above them are in. Its zero
 // value is empty; it is filled before a decision and not changed after.
 type Graph struct {
-	memberships map[string][]store.Membership // by member
-	externalIDs map[string]string             // by group, where a policy needs them
+	levels      []level
+	externalIDs map[string]string // by group, where a policy needs them
+}
+
+// level is what one reading told: of people, then of their groups, then of the
+// groups above. They are few. Searched in order, they need no index.
+type level struct {
+	members []string           // sorted
+	rows    []store.Membership // of the members, sorted by them
 }
 
 // Put records that these are all direct memberships of the members, which are
-// known from then on. It returns the groups, each once, whose own memberships are
-// not known yet.
-func (g *Graph) Put(members []string, list []store.Membership) (unknown []string) {
-	if g.memberships == nil {
-		g.memberships = make(map[string][]store.Membership, 2*len(members))
+// known from then on, and takes both over. It returns the groups, each once, whose
+// own memberships are not known yet.
+func (g *Graph) Put(members []string, rows []store.Membership) (unknown []string) {
+	slices.Sort(members)
+	byMember := func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) }
+	if !slices.IsSortedFunc(rows, byMember) {
+		slices.SortStableFunc(rows, byMember)
 	}
-	for _, member := range members {
-		g.memberships[member] = nil
-	}
-	for len(list) > 0 {
-		member, n := list[0].Member, 1
-		for n < len(list) && list[n].Member == member {
-			n++
+	g.levels = append(g.levels, level{members, rows})
+	for i := range rows {
+		if group := rows[i].Group; !g.Knows(group) {
+			unknown = append(unknown, group)
 		}
-		if have := g.memberships[member]; have == nil {
-			g.memberships[member] = list[:n:n]
-		} else {
-			g.memberships[member] = append(have, list[:n]...)
-		}
-		for _, m := range list[:n] {
-			if !g.Knows(m.Group) {
-				unknown = append(unknown, m.Group)
-			}
-		}
-		list = list[n:]
 	}
 	slices.Sort(unknown)
 	return slices.Compact(unknown)
@@ -47,8 +44,26 @@ func (g *Graph) Put(members []string, list []store.Membership) (unknown []string
 
 // Knows reports whether the memberships of a user or group were put.
 func (g *Graph) Knows(member string) bool {
-	_, known := g.memberships[member]
-	return known
+	return slices.ContainsFunc(g.levels, func(l level) bool {
+		_, known := slices.BinarySearch(l.members, member)
+		return known
+	})
+}
+
+// of returns the direct memberships of a user or group. To append to them makes a
+// copy.
+func (g *Graph) of(member string) []store.Membership {
+	for _, l := range g.levels {
+		from := sort.Search(len(l.rows), func(i int) bool { return l.rows[i].Member >= member })
+		to := from
+		for to < len(l.rows) && l.rows[to].Member == member {
+			to++
+		}
+		if from < to {
+			return l.rows[from:to:to]
+		}
+	}
+	return nil
 }
 
 // PutExternalID records the externalId of a group.
@@ -63,7 +78,7 @@ func (g *Graph) PutExternalID(group, externalID string) {
 // directly or by groups inside it.
 func (g *Graph) Reports(user, group string) bool {
 	in := gathering{graph: g}
-	in.gather(slices.Clone(g.memberships[user]), nil)
+	in.gather(g.of(user), nil)
 	_, reported := in.sources[group]
 	return reported
 }
@@ -92,12 +107,10 @@ func (m memberships) source(group string, had []store.AccountGroup) store.Source
 // by their name alone come last, with those above them, so that one that is known
 // better by any way is known better.
 func (g *Graph) groupsOf(p *policy.Policy, a *store.Account) memberships {
-	var direct []store.Membership
+	direct := g.of(a.ResourceID)
 	var local []store.AccountGroup
-	for _, m := range g.memberships[a.ResourceID] {
-		if m.Source.Reported() {
-			direct = append(direct, m)
-		} else {
+	for _, m := range direct {
+		if !m.Source.Reported() {
 			local = append(local, store.AccountGroup{ID: m.Group, Name: m.Display, Source: m.Source})
 		}
 	}
@@ -122,7 +135,7 @@ func (g *Graph) namedGroups(p *policy.Policy, a *store.Account, direct []store.M
 	named := map[string]string{}
 	for _, asserted := range login.Groups {
 		known := g.externalIDs[asserted.ID] == asserted.Value || slices.ContainsFunc(direct, func(m store.Membership) bool {
-			return m.Group == asserted.ID && m.Source != store.SourceJIT
+			return m.Group == asserted.ID && m.Source.Reported() && m.Source != store.SourceJIT
 		})
 		if !known {
 			named[asserted.ID] = asserted.Value
@@ -139,8 +152,7 @@ type gathering struct {
 }
 
 // gather adds the groups of the memberships and those above, but for those that
-// are there already. With named, they are known by name alone. It takes todo
-// over.
+// are there already. With named, they are known by name alone.
 func (g *gathering) gather(todo []store.Membership, named map[string]string) {
 	for len(todo) > 0 {
 		m := todo[0]
@@ -157,7 +169,7 @@ func (g *gathering) gather(todo []store.Membership, named map[string]string) {
 		}
 		g.sources[m.Group] = m.Source
 		g.groups = append(g.groups, group)
-		todo = append(todo, g.graph.memberships[m.Group]...)
+		todo = append(todo, g.graph.of(m.Group)...)
 	}
 }
 
@@ -168,7 +180,7 @@ func (g *Graph) markLapsed(user string, groups []policy.Group) {
 	for len(todo) > 0 {
 		member := todo[0]
 		todo = todo[1:]
-		for _, m := range g.memberships[member] {
+		for _, m := range g.of(member) {
 			if m.Source == store.SourceJIT || !m.Source.Reported() || fresh[m.Group] {
 				continue
 			}

@@ -92,7 +92,7 @@ func (d Decision) asked() bool {
 // keepAdmin changes a decision into one that keeps a site admin.
 func (d Decision) keepAdmin(decided *policy.Decision) (news bool) {
 	if decided.Status != policy.StatusActive {
-		decided.Status, decided.Access = policy.StatusActive, d.had
+		decided.Status, decided.Access = policy.StatusActive, d.had.Access
 	}
 	decided.Access.SiteAdmin, decided.Access.ReadOnlySiteAdmin = true, false
 	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: policy.EffectKeptAsLastAdmin})
@@ -115,7 +115,7 @@ func (d Decision) holdBack(decided *policy.Decision, v Verdict) (news, counted b
 	default:
 		effect, news = policy.EffectHeld, true
 	}
-	decided.Status, decided.Access = policy.StatusActive, d.had
+	decided.Status, decided.Access = policy.StatusActive, d.had.Access
 	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effect})
 	return news, false
 }
