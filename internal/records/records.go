@@ -66,11 +66,17 @@ func (k Kind[V]) Raw(r store.RecordReader, key string) (*store.Record, error) {
 
 // Decode returns the value of a record of the kind.
 func (k Kind[V]) Decode(rec *store.Record) (Entry[V], error) {
-	e := Entry[V]{Key: rec.Key, Expires: rec.Expires, Version: rec.Version}
+	var e Entry[V]
+	err := k.decode(rec, &e)
+	return e, err
+}
+
+func (k Kind[V]) decode(rec *store.Record, e *Entry[V]) error {
+	e.Key, e.Expires, e.Version = rec.Key, rec.Expires, rec.Version
 	if err := json.Unmarshal(rec.Value, &e.Value); err != nil {
-		return e, fmt.Errorf("provision: stored %s %q: %w", k.row.Name, rec.Key, err)
+		return fmt.Errorf("provision: stored %s %q: %w", k.row.Name, rec.Key, err)
 	}
-	return e, nil
+	return nil
 }
 
 // Find returns the entry with a key, or [store.ErrNotFound].
@@ -117,7 +123,7 @@ func (k Kind[V]) List(r store.RecordReader, after string, limit int) ([]Entry[V]
 	}
 	list := make([]Entry[V], len(recs))
 	for i, rec := range recs {
-		if list[i], err = k.Decode(rec); err != nil {
+		if err := k.decode(rec, &list[i]); err != nil {
 			return nil, err
 		}
 	}
