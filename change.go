@@ -80,22 +80,25 @@ func (e *Engine) update(ctx context.Context, connection string, why cause, fn fu
 	if connection == store.Global {
 		return notFound("connection", connection)
 	}
-	load := func(tx store.Tx) (*compiled, error) { return e.connections.load(connection, tx) }
-	return e.updateWith(ctx, connection, why, load, fn)
+	return e.updateWith(ctx, connection, why, nil, fn)
 }
 
 // updateWith is update for a transaction that may make its connection: load
-// returns it.
+// returns it; nil loads the stored one.
 func (e *Engine) updateWith(ctx context.Context, connection string, why cause, load func(store.Tx) (*compiled, error), fn func(*change) error) error {
 	host := &hostAnswers{}
 	for {
 		wake := false
-		err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-			conn, err := load(tx)
+		err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
+			c := &change{cause: why, engine: e, tx: tx, now: e.now(), host: host}
+			if load != nil {
+				c.conn, err = load(tx)
+			} else {
+				c.conn, err = e.connections.load(connection, tx)
+			}
 			if err != nil {
 				return err
 			}
-			c := &change{cause: why, engine: e, tx: tx, conn: conn, now: e.now(), host: host}
 			c.mass = massGuard{r: tx, most: e.Limits.deprovision(), now: c.now}
 			if err := fn(c); err != nil {
 				return err

@@ -18,33 +18,35 @@ import (
 // with the new facts.
 type derivation struct{ before, next *Account }
 
-// decide decides about accounts. It reads the groups of all of them at once.
-func (c *change) decide(list ...derivation) ([]account.Decision, error) {
-	groups, err := readGraph(c.tx, c.conn.policy, nextOf(list)...)
+// decide decides about accounts. It reads the groups of all of them at once, and
+// appends to decisions.
+func (c *change) decide(decisions []account.Decision, list ...derivation) ([]account.Decision, error) {
+	groups, err := readGraph(c.tx, c.conn.policy, peopleOf(list)...)
 	if err != nil {
 		return nil, err
 	}
-	decisions := make([]account.Decision, len(list))
-	for i, d := range list {
-		decisions[i] = account.Decide(account.Input{
+	for _, d := range list {
+		decisions = append(decisions, account.Decide(account.Input{
 			Before: d.before, Next: d.next, Groups: groups, Policy: c.conn.policy, Now: c.now, Source: c.source,
-		})
+		}))
 	}
 	return decisions, nil
 }
 
-func nextOf(list []derivation) []*Account {
-	next := make([]*Account, len(list))
+// peopleOf returns the users whose accounts are to be derived.
+func peopleOf(list []derivation) []string {
+	people := make([]string, len(list))
 	for i, d := range list {
-		next[i] = d.next
+		people[i] = d.next.ResourceID
 	}
-	return next
+	return people
 }
 
 // derive derives accounts for one cause: the mass guard sees what they are
 // together.
 func (c *change) derive(list ...derivation) error {
-	decisions, err := c.decide(list...)
+	var one [1]account.Decision // mostly, there is one
+	decisions, err := c.decide(one[:0], list...)
 	if err != nil {
 		return err
 	}
@@ -126,19 +128,20 @@ func (c *change) store(out *account.Output) error {
 	if err := c.remember(out); err != nil {
 		return err
 	}
-	ev := store.Event{AccountID: out.After.ID, Account: out.After.EventAccount(), Reasons: out.After.Reasons}
 	for _, note := range out.Notes {
-		told := ev
-		told.Type = note
-		if err := c.append(&told); err != nil {
+		if err := c.tell(out.After, note, nil); err != nil {
 			return err
 		}
 	}
 	if out.Event == "" {
 		return nil
 	}
-	ev.Type, ev.Changes = out.Event, out.Changes
-	return c.append(&ev)
+	return c.tell(out.After, out.Event, out.Changes)
+}
+
+// tell appends an event of an account.
+func (c *change) tell(a *Account, what store.EventType, changes []store.Change) error {
+	return c.append(&store.Event{Type: what, AccountID: a.ID, Account: a.EventAccount(), Changes: changes, Reasons: a.Reasons})
 }
 
 // remember keeps the records right by which accounts are found and watched.
@@ -239,22 +242,17 @@ type groupReader interface {
 	Resource(typ, id string, with store.Parts) (*Resource, error)
 }
 
-// readGraph reads to which groups the people of some accounts belong: one read
-// for all of them, and one for each level of groups above.
-func readGraph(r groupReader, p *policy.Policy, accounts ...*Account) (*account.Graph, error) {
+// readGraph reads to which groups people belong: one read for all of them, and one
+// for each level of groups above. An empty id is nobody. It takes people over.
+func readGraph(r groupReader, p *policy.Policy, people ...string) (*account.Graph, error) {
 	graph := &account.Graph{}
-	next := make([]string, 0, len(accounts))
-	for _, a := range accounts {
-		if a.ResourceID != "" {
-			next = append(next, a.ResourceID)
-		}
-	}
+	next := slices.DeleteFunc(people, func(id string) bool { return id == "" })
 	for len(next) > 0 {
-		list, err := r.MembershipsOf(next...)
+		rows, err := r.MembershipsOf(next...)
 		if err != nil {
 			return nil, err
 		}
-		if next = graph.Put(next, list); !p.NeedsExternalIDs() {
+		if next = graph.Put(next, rows); !p.NeedsExternalIDs() {
 			continue
 		}
 		for _, group := range next {

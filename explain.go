@@ -43,7 +43,7 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 		if a.Status == policy.StatusDeleted {
 			return nil
 		}
-		groups, err := readGraph(r, conn.policy, a)
+		groups, err := readGraph(r, conn.policy, a.ResourceID)
 		if err != nil {
 			return err
 		}

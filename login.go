@@ -165,7 +165,7 @@ func (l *login) groupsAppeared() error {
 // settleLogin decides about the account and refuses whom the policy does not let
 // in.
 func (l *login) settleLogin(p *loginPerson, next *Account) (out account.Output, err error) {
-	groups, err := readGraph(l.tx, l.conn.policy, next)
+	groups, err := readGraph(l.tx, l.conn.policy, next.ResourceID)
 	if err != nil {
 		return out, err
 	}

@@ -28,7 +28,7 @@ var ErrReported = errors.New("provision: the identity provider reports that the 
 // carry the group.
 func (d *Directory) RemoveGroup(ctx context.Context, account, group string) error {
 	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
-		groups, err := readGraph(c.tx, c.conn.policy, before)
+		groups, err := readGraph(c.tx, c.conn.policy, before.ResourceID)
 		if err != nil {
 			return err
 		}

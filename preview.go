@@ -68,7 +68,11 @@ func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after str
 		if err != nil {
 			return err
 		}
-		groups, err := readGraph(r, p, list...)
+		people := make([]string, len(list))
+		for i, a := range list {
+			people[i] = a.ResourceID
+		}
+		groups, err := readGraph(r, p, people...)
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (s *syncing) countGone(ctx context.Context, future *future, ids []string, b
 		if err != nil {
 			return err
 		}
-		groups, err := readGraph(foreseen{Reader: r, future: future}, conn.policy, nextOf(list)...)
+		groups, err := readGraph(foreseen{Reader: r, future: future}, conn.policy, peopleOf(list)...)
 		if err != nil {
 			return err
 		}
