@@ -35,27 +35,71 @@ const rederivePolicy = `{"requiredGroups": ["Everyone"], "excludedGroups": ["Reg
 // other changes waiting.
 func BenchmarkRederive(b *testing.B) {
 	accounts := *rederiveAccounts
+	benchOnEveryStore(b, fmt.Sprintf("accounts=%d/", accounts), func(b *testing.B, st store.Store) {
+		r := newRederivation(b, st, accounts)
+		b.Run("changed=all", func(b *testing.B) { r.run(b, &r.readers, "Everyone", accounts) })
+		b.Run("changed=1%", func(b *testing.B) { r.run(b, &r.editors, "Department 7", accounts/100) })
+	})
+}
+
+// benchOnEveryStore runs benchmarks on each store.
+func benchOnEveryStore(b *testing.B, prefix string, bench func(b *testing.B, st store.Store)) {
 	stores := []struct {
 		name string
 		open func(b *testing.B) (store.Store, error)
 	}{
 		{"memory", func(*testing.B) (store.Store, error) { return memory.New(), nil }},
 		{"sqlite", func(b *testing.B) (store.Store, error) {
-			return sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "rederive.db")})
+			return sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "bench.db")})
 		}},
 	}
 	for _, s := range stores {
-		b.Run(fmt.Sprintf("accounts=%d/store=%s", accounts, s.name), func(b *testing.B) {
+		b.Run(prefix+"store="+s.name, func(b *testing.B) {
 			st, err := s.open(b)
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer func() { _ = st.Close() }()
-			r := newRederivation(b, st, accounts)
-			b.Run("changed=all", func(b *testing.B) { r.run(b, &r.readers, "Everyone", accounts) })
-			b.Run("changed=1%", func(b *testing.B) { r.run(b, &r.editors, "Department 7", accounts/100) })
+			bench(b, st)
 		})
 	}
+}
+
+// BenchmarkLogin measures the login of somebody who is in three groups: the first
+// one, which creates the person, and another that changes nothing.
+func BenchmarkLogin(b *testing.B) {
+	benchOnEveryStore(b, "", func(b *testing.B, st store.Store) {
+		config, err := policy.Parse([]byte(`{"provisionOnFirstLogin": true, "requiredGroups": "Staff", "roles": [{"groups": "Tools", "role": "editor"}]}`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		engine := &provision.Engine{Store: st}
+		if _, err := engine.SaveConnection(b.Context(), provision.Connection{ID: "acme", Policy: config}, tester); err != nil {
+			b.Fatal(err)
+		}
+		dir, people := engine.Directory("acme"), 0
+		login := func(b *testing.B, person int) {
+			name := fmt.Sprintf("person%d@example.com", person)
+			_, err := dir.Login(b.Context(), provision.Identity{
+				ID: name, UserName: name, Email: name, DisplayName: "Person", Groups: asserted("Staff", "Tools", "Berlin"),
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run("first", func(b *testing.B) {
+			for b.Loop() {
+				people++
+				login(b, people)
+			}
+		})
+		b.Run("again", func(b *testing.B) {
+			login(b, 0)
+			for b.Loop() {
+				login(b, 0)
+			}
+		})
+	})
 }
 
 // rederivation is a directory whose accounts follow rederivePolicy.
