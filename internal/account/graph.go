@@ -165,7 +165,7 @@ func (g *gathering) gather(todo []store.Membership, named map[string]string) {
 			group.ByName, group.ExternalID = true, named[m.Group]
 		}
 		if g.sources == nil {
-			g.sources = map[string]store.Source{}
+			g.sources, g.groups = map[string]store.Source{}, make([]policy.Group, 0, len(todo)+1)
 		}
 		g.sources[m.Group] = m.Source
 		g.groups = append(g.groups, group)
