@@ -74,7 +74,7 @@ func BenchmarkLogin(b *testing.B) {
 			b.Fatal(err)
 		}
 		engine := &provision.Engine{Store: st}
-		if _, err := engine.SaveConnection(b.Context(), provision.Connection{ID: "acme", Policy: config}, tester); err != nil {
+		if _, err := engine.Directory("acme").As(tester).SaveConnection(b.Context(), provision.Connection{ID: "acme", Policy: config}); err != nil {
 			b.Fatal(err)
 		}
 		dir, people := engine.Directory("acme"), 0
@@ -254,7 +254,7 @@ func (r *rederivation) inOne(b *testing.B, fn func(*provision.Directory) error) 
 	b.Helper()
 	err := r.engine.Store.Update(b.Context(), "acme", func(_ context.Context, tx store.Tx) error {
 		engine := &provision.Engine{Store: oneTx{r.engine.Store, tx}, Limits: provision.Limits{Inline: 1}}
-		return fn(engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"}))
+		return fn(engine.Directory("acme").Via(store.SourceSCIM).Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"}))
 	})
 	if err != nil {
 		b.Fatal(err)
