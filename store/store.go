@@ -35,6 +35,10 @@ type Store interface {
 	// View runs fn on one consistent, read-only snapshot of a scope. Views run
 	// in parallel with each other. An unknown scope reads as empty.
 	//
+	// When ctx ends before fn has started, fn does not run and the error wraps
+	// ctx.Err(). When it ends while fn runs, reads may fail with such an error
+	// from then on, and View with them, whatever fn returns.
+	//
 	// fn must not keep r, nor anything that r iterates, after it returns, and
 	// must not write to the network: a slow client would hold the snapshot.
 	View(ctx context.Context, scope string, fn func(ctx context.Context, r Reader) error) error

@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -102,4 +103,59 @@ func TestAbandonedWait(t *testing.T) {
 		close(first)
 		close(third)
 	})
+}
+
+// TestCanceledAtItsTurn ends the context of a waiter at the moment in which it gets
+// its turn: it does not run, and the next one does.
+func TestCanceledAtItsTurn(t *testing.T) {
+	for _, writes := range []bool{false, true} {
+		for range 20 { // both orders of the two
+			synctest.Test(t, func(t *testing.T) {
+				l := newLine(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				first := l.begin(t.Context(), t, "update 1", true, nil)
+				l.begin(ctx, t, "2", writes, context.Canceled)
+				third := l.begin(t.Context(), t, "update 3", true, nil)
+				cancel()
+				close(first)
+				l.expect(t, "update 1", "update 3")
+				close(third)
+			})
+		}
+	}
+}
+
+// TestCanceledAfterItsTurn ends the context of a view that has got its turn and does
+// not run yet: it does not run any more. It may have been faster, but not always.
+func TestCanceledAfterItsTurn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what wakes up runs when the other has ended
+	const times = 20
+	ran := 0
+	for range times {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLine(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			end := make(chan struct{})
+			go func() {
+				err := l.store.Update(t.Context(), scope, func(context.Context, store.Tx) error { <-end; return nil })
+				cancel()
+				if err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+			go func() {
+				err := l.store.View(ctx, scope, func(context.Context, store.Reader) error { ran++; return nil })
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+			close(end)
+			close(l.begin(t.Context(), t, "next", true, nil))
+		})
+	}
+	if ran == times {
+		t.Error("a view ran after the end of its context, each time")
+	}
 }

@@ -17,6 +17,7 @@ func (s *suite) lifecycle(t *testing.T) {
 		{"errors pass through", s.errorsPass},
 		{"nested", s.nested},
 		{"canceled before", s.canceledBefore},
+		{"view canceled inside", s.viewCanceledInside},
 		{"canceled while waiting", s.canceledWaiting},
 		{"canceled inside", s.canceledInside},
 		{"closed", s.closed},
@@ -62,9 +63,38 @@ func (s *suite) canceledBefore(t *testing.T, st store.Store) {
 		return tx.PutResource(s.user("ann"))
 	})
 	is(t, "Update", err, context.Canceled)
-	err = st.View(ctx, scope, func(context.Context, store.Reader) error { return nil })
-	is(t, "View", err, context.Canceled)
+	for _, id := range []string{scope, "unknown"} {
+		err = st.View(ctx, id, func(context.Context, store.Reader) error {
+			t.Error("the function of a view ran")
+			return nil
+		})
+		is(t, "View", err, context.Canceled)
+	}
 	same(t, "state", dump(t, st, scope), state{})
+}
+
+// viewCanceledInside ends the context of a view between two reads: whether the
+// second still reads is the store's choice, but a failure is not lost, and the next
+// view reads.
+func (s *suite) viewCanceledInside(t *testing.T, st store.Store) {
+	s.fill(t, st, scope)
+	ctx, cancel := context.WithCancel(t.Context())
+	var read error
+	err := st.View(ctx, scope, func(_ context.Context, r store.Reader) error {
+		_, before := r.Resource("User", "id-ann", 0)
+		is(t, "a read before", before, nil)
+		cancel()
+		_, read = r.Resource("User", "id-ann", 0)
+		return nil
+	})
+	if read != nil {
+		is(t, "a read after the end of the context", read, context.Canceled)
+		is(t, "View", err, context.Canceled)
+	}
+	view(t, st, func(r store.Reader) error {
+		_, err := r.Resource("User", "id-ann", 0)
+		return err
+	})
 }
 
 // canceledWaiting ends the context of an update that cannot start, because
