@@ -17,6 +17,7 @@ func (s *suite) basic(t *testing.T) {
 		{"resource round trip", s.resourceRoundTrip},
 		{"resource versions", s.resourceVersions},
 		{"unique keys", s.uniqueKeys},
+		{"two unique keys", s.twoUniqueKeys},
 		{"kept keys", s.keptKeys},
 		{"deleted resource", s.deletedResource},
 		{"memberships", s.memberships},
@@ -138,6 +139,41 @@ func (s *suite) uniqueKeys(t *testing.T, st store.Store) {
 		is(t, "deleting the holder", tx.DeleteResource("User", "id-ann"), nil)
 		free := s.user("Ann")
 		return tx.PutResource(free)
+	})
+}
+
+// twoUniqueKeys gives resources two unique keys, of which one is taken: the other is
+// free afterwards, whichever of them a store looks at first.
+func (s *suite) twoUniqueKeys(t *testing.T, st store.Store) {
+	resource := func(id, badge, name string, version int64) *store.Resource {
+		r := s.resource("User", "id-"+id, `{}`)
+		r.Version = version
+		r.Keys = []store.Key{{Attribute: "badge", Value: badge, Unique: true}, {Attribute: "userName", Value: name, Unique: true}}
+		return r
+	}
+	update(t, st, func(tx store.Tx) error {
+		return all(tx.PutResource(resource("ann", "1", "ann", 1)), tx.PutResource(resource("bob", "2", "bob", 1)))
+	})
+	for _, test := range []struct {
+		what          string
+		refused, free *store.Resource // free has what refused could not take
+		taken         string
+	}{
+		{"inserting, the first is taken", resource("carl", "1", "carl", 1), resource("c", "3", "carl", 1), "badge"},
+		{"inserting, the second is taken", resource("dora", "4", "ann", 1), resource("d", "4", "dora", 1), "userName"},
+		{"replacing, the first is taken", resource("bob", "1", "bert", 2), resource("e", "5", "bert", 1), "badge"},
+		{"replacing, the second is taken", resource("bob", "6", "ann", 2), resource("f", "6", "fay", 1), "userName"},
+	} {
+		update(t, st, func(tx store.Tx) error {
+			conflict(t, tx.PutResource(test.refused), test.taken, "id-ann")
+			is(t, test.what+": the other key", tx.PutResource(test.free), nil)
+			return nil
+		})
+	}
+	update(t, st, func(tx store.Tx) error { // who could not be replaced has both keys still
+		conflict(t, tx.PutResource(resource("g", "2", "guy", 1)), "badge", "id-bob")
+		conflict(t, tx.PutResource(resource("h", "7", "bob", 1)), "userName", "id-bob")
+		return nil
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -247,6 +248,33 @@ func TestQueueBatches(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestQueueBatchTime lets functions take time: who has queued joins the batch until
+// its time is up, and the next batch has a time of its own.
+func TestQueueBatchTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWriter{errs: map[string]error{}}
+		b := &batch{t, w, sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: 100, Time: 10 * time.Millisecond})}
+		takes := func(n, milliseconds int) func() error {
+			return func() error {
+				time.Sleep(time.Duration(milliseconds) * time.Millisecond) // of the clock of the test
+				return b.writes(n)()
+			}
+		}
+		b.run(takes(1, 9), takes(2, 1), takes(3, 9), takes(4, 0), takes(5, 1), takes(6, 0))
+		want := []string{
+			"begin", "savepoint", "release", "commit", // 1, and 2 after 9 of 10 ms
+			"begin", "savepoint", "release", "savepoint", "release", "commit", // 3, 4 and 5
+			"begin", "commit", // 6
+		}
+		if diff := cmp.Diff(want, w.calls); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]int{1, 2, 3, 4, 5, 6}, w.committed); diff != "" {
+			t.Errorf("committed (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // TestQueueGoexit ends the goroutine of a function in the middle, as t.Fatal
