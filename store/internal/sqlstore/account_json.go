@@ -141,9 +141,9 @@ func (w *writer) text(s string) bool {
 }
 
 func (w *writer) instant(t time.Time) bool {
-	w.out = append(w.out, '"')
-	if w.out, w.err = t.AppendText(w.out); w.err != nil {
-		return false
+	var err error
+	if w.out, err = t.AppendText(append(w.out, '"')); err != nil {
+		w.err = err
 	}
 	w.out = append(w.out, '"')
 	return true

@@ -151,6 +151,18 @@ func TestAccountTextNotUTF8(t *testing.T) {
 	}
 }
 
+// What cannot be written is an error that names the account.
+func TestAccountNotWritten(t *testing.T) {
+	for _, a := range []*store.Account{
+		{ID: "acc-1", Created: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{ID: "acc-1", Attributes: store.Attributes{"title": json.RawMessage(`{`)}},
+	} {
+		if data, err := sqlstore.EncodeAccount(a); err == nil || !strings.Contains(err.Error(), `"acc-1"`) {
+			t.Errorf("written as %s, error %v", data, err)
+		}
+	}
+}
+
 // TestOtherAccountJSON reads what another version of the table wrote, and refuses what
 // none did.
 func TestOtherAccountJSON(t *testing.T) {
