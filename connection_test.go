@@ -2,7 +2,10 @@ package provision_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +13,7 @@ import (
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
 )
 
 func TestSaveConnection(t *testing.T) {
@@ -140,5 +144,193 @@ func TestWrongPolicyMessages(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
+	}
+}
+
+// A wrong setting is refused with its field, its value and the right words.
+func TestWrongSettings(t *testing.T) {
+	const metadata = `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example"/>`
+	saml := func(s provision.SAML) provision.Connection { return provision.Connection{SAML: &s} }
+	tests := []struct {
+		name         string
+		conn         provision.Connection
+		field, value string
+		words        string
+	}{
+		{"dialect", provision.Connection{Dialect: "oktaa"}, "dialect", "oktaa", `did you mean "okta"?`},
+		{"dialect of nobody", provision.Connection{Dialect: "klingon"}, "dialect", "klingon", "it must be one of auto, rfc, okta"},
+		{"name", provision.Connection{Name: "a\nb"}, "name", "a\nb", "without control characters"},
+		{"attribute", provision.Connection{Attributes: []string{"nonsense"}}, "attributes", "nonsense", "no attribute of a user"},
+		{"attribute misspelled", provision.Connection{Attributes: []string{"titel"}}, "attributes", "titel", `did you mean "title"?`},
+		{"attribute of the extension", provision.Connection{Attributes: []string{"department"}}, "attributes", "department", "no attribute of a user"},
+		{"attribute path", provision.Connection{Attributes: []string{"name."}}, "attributes", "name.", "not the path of an attribute"},
+		{"attribute twice", provision.Connection{Attributes: []string{"title", "title"}}, "attributes", "title", "twice"},
+		{"password", provision.Connection{Attributes: []string{"password"}}, "attributes", "password", "not the path"},
+		{"preset", saml(provision.SAML{Preset: "nope"}), "saml.preset", "nope", "it must be one of okta, entra"},
+		{"preset misspelled", saml(provision.SAML{Preset: "entar"}), "saml.preset", "entar", `did you mean "entra"?`},
+		{"skew", saml(provision.SAML{ClockSkewSeconds: 1000}), "saml.clockSkewSeconds", "1000", "it must be 0 to 300"},
+		{"skew below zero", saml(provision.SAML{ClockSkewSeconds: -1}), "saml.clockSkewSeconds", "-1", "it must be 0 to 300"},
+		{"metadata", saml(provision.SAML{Metadata: "junk"}), "saml.metadata", "junk", "not an XML document"},
+		{"metadata page", saml(provision.SAML{Metadata: "<!DOCTYPE html><html><p>Log in"}), "saml.metadata", "<!DOCTYPE html><html><p>Log in", "an HTML page, not metadata"},
+		{"metadata cut", saml(provision.SAML{Metadata: metadata[:50]}), "saml.metadata", metadata[:50], "not XML"},
+		{"metadata of something else", saml(provision.SAML{Metadata: "<rss/>"}), "saml.metadata", "<rss/>", `its root element is "rss"`},
+	}
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		d := tn.engine.Directory("acme").As(tester)
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				was, err := d.Connection(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				test.conn.Version = was.Version
+				_, err = d.SaveConnection(t.Context(), test.conn)
+				var wrong *provision.ConnectionError
+				if !errors.As(err, &wrong) {
+					t.Fatalf("error %v, want a ConnectionError", err)
+				}
+				if wrong.Connection != "acme" || wrong.Field != test.field || wrong.Value != test.value || !strings.Contains(wrong.Reason, test.words) {
+					t.Errorf("refused by %q, %q: %s; want %q, %q: %s", wrong.Field, wrong.Value, wrong.Reason, test.field, test.value, test.words)
+				}
+				if is, err := d.Connection(t.Context()); err != nil || is.Version != was.Version {
+					t.Errorf("the connection became %+v, %v", is, err)
+				}
+			})
+		}
+	})
+}
+
+// Names become canonical, and legal paths of all kinds are taken.
+func TestRightSettings(t *testing.T) {
+	conn := provision.Connection{
+		ID: "acme", Dialect: "OKTA",
+		Attributes: []string{
+			"title", "NAME.givenName", "emails.value", "phoneNumbers", "urn:ietf:params:scim:schemas:core:2.0:User:nickName",
+			"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName", "urn:acme:hr:User:badge",
+		},
+		SAML: &provision.SAML{Preset: "Entra", ClockSkewSeconds: 300, Metadata: "\ufeff \n<EntitiesDescriptor/>"},
+	}
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		engine := &provision.Engine{Store: st}
+		saved, err := engine.Directory("acme").As(tester).SaveConnection(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if saved.Dialect != "okta" || saved.SAML.Preset != "entra" || saved.Version != 1 {
+			t.Errorf("saved %+v", saved)
+		}
+		if conn.SAML.Preset != "Entra" {
+			t.Error("the caller's settings were changed")
+		}
+	})
+}
+
+// Each row of the table of warnings warns of its connection, and an ordinary one
+// has none.
+func TestWarnings(t *testing.T) {
+	tests := map[string]string{
+		"":                                                `{"scim":true}`,
+		"no_way_in first_login_without_logins":            `{"policy":{"provisionOnFirstLogin":true}}`,
+		"saml_without_metadata saml_without_id":           `{"saml":{"preset":"okta"}}`,
+		"saml_without_metadata":                           `{"saml":{"preset":"okta","mapping":{"id":"uid"}}}`,
+		"link_without_domains":                            `{"scim":true,"policy":{"link":"email"}}`,
+		"delete_days_without_delete":                      `{"scim":true,"policy":{"deleteAfterDays":3}}`,
+		"forced_company_without_company":                  `{"scim":true,"policy":{"companyMode":"force"}}`,
+		"included_without_groups excluded_without_groups": `{"scim":true,"policy":{"provisionGroups":false,"includedGroups":"A","excludedGroups":"B"}}`,
+		"group_admins_excluded":                           `{"scim":true,"policy":{"groupAdminGroups":"A,b","excludedGroups":"a,B,C"}}`,
+		"methods_without_deprovisioning":                  `{"scim":true,"policy":{"deprovisionUsers":false,"deprovisionMethod":"delete"}}`,
+		"sso_without_password_groups":                     `{"scim":true,"policy":{"allowSSOForPasswordUsers":true}}`,
+		"everyone_admin":                                  `{"scim":true,"policy":{"allowEveryoneAdmin":true}}`,
+	}
+	for want, settings := range tests {
+		t.Run(want, func(t *testing.T) {
+			c := provision.Connection{ID: "acme"}
+			if err := json.Unmarshal([]byte(settings), &c); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Validate(); err != nil {
+				t.Error(err)
+			}
+			got := []string{}
+			for _, w := range c.Warnings() {
+				got = append(got, w.Code)
+				if w.Field == "" || w.Text == "" {
+					t.Errorf("warning %+v has no field or text", w)
+				}
+			}
+			if diff := cmp.Diff(strings.Fields(want), got); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Settings that were made from an old version are refused, and updates lose
+// nothing.
+func TestConnectionVersions(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		d := tn.engine.Directory("acme").As(tester)
+		form, err := d.Connection(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.UpdateConnection(t.Context(), func(c *provision.Connection) error { c.Name = "Other"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.SaveConnection(t.Context(), form); !errors.Is(err, provision.ErrVersion) || !strings.Contains(err.Error(), `"acme"`) {
+			t.Errorf("a stale form: %v, want ErrVersion", err)
+		}
+		if _, err := d.SaveConnection(t.Context(), provision.Connection{}); !errors.Is(err, provision.ErrVersion) {
+			t.Errorf("a new connection in the place of one: %v, want ErrVersion", err)
+		}
+		form.ID = "other"
+		if _, err := d.SaveConnection(t.Context(), form); err == nil {
+			t.Error("another connection's id was saved")
+		}
+		errStop := errors.New("stop")
+		if _, err := d.UpdateConnection(t.Context(), func(c *provision.Connection) error { c.Name = "No"; return errStop }); !errors.Is(err, errStop) {
+			t.Errorf("an update that ends itself: %v", err)
+		}
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				_, err := d.UpdateConnection(t.Context(), func(c *provision.Connection) error { c.Name += "+"; return nil })
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if c, err := d.Connection(t.Context()); err != nil || c.Name != "Other++++++++" {
+			t.Errorf("the name is %q, %v", c.Name, err)
+		}
+	})
+}
+
+// An event tells what changed of the settings, and of a metadata document its
+// digest.
+func TestConnectionChanges(t *testing.T) {
+	tn := newTenant(t, memory.New(), `{}`)
+	at := tn.lastEvent()
+	d := tn.engine.Directory("acme").As(tester)
+	_, err := d.UpdateConnection(t.Context(), func(c *provision.Connection) error {
+		c.Name, c.SAML = "New", &provision.SAML{Metadata: "<EntityDescriptor/>"}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := d.Events(t.Context(), at, 0)
+	if err != nil || len(events) != 1 {
+		t.Fatal(events, err)
+	}
+	got := map[string]string{}
+	for _, c := range events[0].Changes {
+		got[c.Attribute] = string(c.Before) + " -> " + string(c.After)
+	}
+	if len(got) != 2 || got["name"] != ` -> "New"` || !strings.HasPrefix(got["saml"], ` -> {"metadata":"sha256:`) {
+		t.Errorf("changes %v", got)
 	}
 }

@@ -2,7 +2,11 @@ package provision_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
@@ -57,4 +61,111 @@ func Example() {
 	// Output:
 	// ada staged
 	// ada active
+}
+
+// A host that has verified a login by itself, such as by OpenID Connect, asks
+// the directory who the person is. Package jit/saml does this for SAML.
+func ExampleDirectory_Login() {
+	ctx := context.Background()
+	engine := &provision.Engine{Store: memory.New()}
+	// Without SCIM, the first login creates an account.
+	config := policy.Config{RequiredGroups: policy.Patterns{"Staff"}}
+	conn := provision.Connection{ID: "corp", Policy: config}
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator", ID: "setup"}).SaveConnection(ctx, conn); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ann := provision.Identity{ID: "00u1", UserName: "ann@example.com", Email: "ann@example.com"}
+	for _, groups := range [][]provision.IdentityGroup{nil, {{Value: "Staff"}, {Value: "Support"}}} {
+		ann.Groups = groups
+		account, err := engine.Directory("corp").Login(ctx, ann)
+		var denied *provision.DeniedError
+		switch {
+		case errors.As(err, &denied):
+			fmt.Println(denied.Code)
+		case err != nil:
+			fmt.Println(err)
+		default:
+			fmt.Println(account.UserName, account.Status, len(account.Groups), "groups")
+		}
+	}
+	// Output:
+	// not_admitted
+	// ann@example.com active 2 groups
+}
+
+// A host keeps its users by events, and its login needs the user: it waits
+// until its own consumer has seen the account.
+func ExampleConsumer_Wait() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	engine := &provision.Engine{Store: memory.New()}
+	conn := provision.Connection{ID: "corp"}
+	if _, err := engine.Directory(conn.ID).As(provision.Actor{Kind: "operator", ID: "setup"}).SaveConnection(ctx, conn); err != nil {
+		fmt.Println(err)
+		return
+	}
+	var users sync.Map // the table: the status of each account
+	apply := func(_ context.Context, d provision.Delivery) error {
+		if a := d.Account; a != nil {
+			users.Store(a.ID, a.Status)
+		}
+		return nil
+	}
+	consumer := engine.Consumer("users-table")
+	if err := consumer.Register(ctx); err != nil { // before the first login
+		fmt.Println(err)
+		return
+	}
+	go func() { _ = consumer.Deliver(ctx, apply, provision.DeliveryOptions{}) }()
+
+	account, err := engine.Directory("corp").Login(ctx, provision.Identity{ID: "00u1", UserName: "ann@example.com"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	patience, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := consumer.Wait(patience, "corp", account.ID); err != nil {
+		fmt.Println("try again in a minute:", err)
+		return
+	}
+	fmt.Println(users.Load(account.ID))
+	// Output: active true
+}
+
+// A token is rotated without an interruption: the old one works until the
+// identity provider has the new one.
+func ExampleDirectory_IssueToken() {
+	ctx := context.Background()
+	operator := provision.Actor{Kind: "operator", ID: "ada"}
+	engine := &provision.Engine{Store: memory.New()}
+	if _, err := engine.Directory("acme").As(operator).SaveConnection(ctx, provision.Connection{ID: "acme", SCIM: true}); err != nil {
+		panic(err)
+	}
+	old, oldCredential, err := engine.Directory("acme").As(operator).IssueToken(ctx, time.Time{})
+	if err != nil {
+		panic(err)
+	}
+	fresh, _, err := engine.Directory("acme").As(operator).IssueToken(ctx, time.Time{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("recognizable:", strings.HasPrefix(fresh, "scimjit_"))
+
+	_, _, err = engine.Authenticate(ctx, provision.Secret{Token: old})
+	fmt.Println("old:", err)
+	if err := engine.Directory("acme").As(operator).RevokeCredential(ctx, oldCredential.ID); err != nil {
+		panic(err)
+	}
+	_, _, err = engine.Authenticate(ctx, provision.Secret{Token: old})
+	fmt.Println("old, revoked:", err)
+	_, _, err = engine.Authenticate(ctx, provision.Secret{Token: fresh})
+	fmt.Println("new:", err)
+	// Output:
+	// recognizable: true
+	// old: <nil>
+	// old, revoked: provision: credential is not valid
+	// new: <nil>
 }

@@ -128,7 +128,7 @@ func (i *importing) write(ctx context.Context, batch []imported) error {
 	}
 	err := i.update(ctx, i.why(), func(c *change) error {
 		for _, object := range batch {
-			if err := c.importOne(object); err != nil {
+			if err := object.write(c); err != nil {
 				return fmt.Errorf("provision: importing %s %q: %w", object.typ, shorten(object.id), err)
 			}
 		}
@@ -144,8 +144,8 @@ func (i *importing) write(ctx context.Context, batch []imported) error {
 	return nil
 }
 
-// importOne creates a resource with its id, unless it is there.
-func (c *change) importOne(object imported) error {
+// write creates a resource with its id, unless it is there.
+func (object imported) write(c *change) error {
 	if !isImportID(object.id) {
 		return errors.New("the id must be 1 to 128 letters, digits, '-', '_', '.' or '~'")
 	}

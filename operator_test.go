@@ -1,7 +1,10 @@
 package provision_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -177,4 +180,296 @@ func TestOperatorUnknownAccount(t *testing.T) {
 			})
 		})
 	}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// edit runs Directory.Edit on the account with a user name.
+func (tn *tenant) edit(userName string, e provision.AccountEdit) {
+	tn.t.Helper()
+	tn.operate(userName, func(d *provision.Directory, id string) error { return d.Edit(tn.t.Context(), id, e) })
+}
+
+// takeGroup runs Directory.RemoveGroup on the account with a user name.
+func (tn *tenant) takeGroup(userName, group string) error {
+	tn.t.Helper()
+	return tn.operator().RemoveGroup(tn.t.Context(), tn.account(userName).ID, group)
+}
+
+// groupOf returns the id of a group that an account carries.
+func (tn *tenant) groupOf(userName, name string) string {
+	tn.t.Helper()
+	for _, g := range tn.account(userName).Groups {
+		if g.Name == name {
+			return g.ID
+		}
+	}
+	tn.t.Fatalf("account %q does not carry %q", userName, name)
+	return ""
+}
+
+// An operator takes what only the account still carries, and it does not come
+// back; what the identity provider reports is refused.
+func TestRemoveGroup(t *testing.T) {
+	tests := []struct {
+		name   string
+		policy string
+		do     func(tn *tenant, group, id string) // makes the account carry "G", or the host's "H"
+		err    error
+	}{
+		{"kept after the membership", `{"deprovisionGroups":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.leave(group, id)
+		}, nil},
+		{"kept after the group", `{"deprovisionGroups":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.remove("Group", group)
+		}, nil},
+		{"kept after the resource", `{"deprovisionGroups":false,"deprovisionUsers":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.remove("User", id)
+		}, nil},
+		{"default", `{"defaultGroups":["G"]}`, func(*tenant, string, string) {}, nil},
+		{"default, after the resource", `{"defaultGroups":["G"]}`, func(tn *tenant, _, id string) { tn.remove("User", id) }, nil},
+		{"the host's", `{"defaultGroups":["h"]}`, func(*tenant, string, string) {}, nil},
+		{"the host's, after the resource", `{"defaultGroups":["h"]}`, func(tn *tenant, _, id string) { tn.remove("User", id) }, nil},
+		{"an operator's", `{}`, func(tn *tenant, group, id string) { tn.as("operator").join(group, id) }, nil},
+		{"reported", `{}`, func(tn *tenant, group, id string) { tn.join(group, id) }, provision.ErrReported},
+		{"reported as a group", `{}`, func(tn *tenant, group, id string) { tn.join(group, tn.group("Inner", id)) }, provision.ErrReported},
+		{"reported, and a default", `{"defaultGroups":["G"]}`, func(tn *tenant, group, id string) { tn.join(group, id) }, provision.ErrReported},
+		{"reported, not carried any more", `{"deprovisionGroups":false}`, func(tn *tenant, group, id string) {
+			tn.join(group, id)
+			tn.setPolicy(`{"deprovisionGroups":false,"excludedGroups":"G"}`)
+		}, provision.ErrReported},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, test.policy)
+				tn.register("17 H")
+				group := tn.group("G")
+				id := tn.user(ada)
+				test.do(tn, group, id)
+				name := "G"
+				if strings.Contains(test.policy, `"h"`) {
+					name = "H"
+				}
+				carried := tn.groupOf("ada@example.com", name)
+				at := tn.lastEvent()
+				if err := tn.takeGroup("ada@example.com", carried); !errors.Is(err, test.err) {
+					t.Fatalf("error %v, want %v", err, test.err)
+				}
+				if test.err != nil {
+					tn.groupOf("ada@example.com", "G")
+					if got := tn.events(at); len(got) != 0 {
+						t.Errorf("the refusal left events %v", got)
+					}
+					return
+				}
+				list, err := tn.dir.Events(t.Context(), at, 0)
+				if err != nil || len(list) != 1 || list[0].Type != store.AccountUpdated || list[0].Actor != tester ||
+					len(list[0].Changes) != 1 || list[0].Changes[0].Attribute != "groups" {
+					t.Errorf("events %v, %v; want one, account.updated, of groups", list, err)
+				}
+				if err := tn.takeGroup("ada@example.com", carried); !errors.Is(err, provision.ErrNotFound) {
+					t.Errorf("a second time: %v, want ErrNotFound", err)
+				}
+				tn.engine.Limits.Deprovision = -1
+				tn.setPolicy(`{"company":"Acme",` + test.policy[1:len(test.policy)-1] + comma(test.policy) + `"timeZone":"UTC"}`)
+				if got := groupNames(tn.account("ada@example.com")); len(got) != 0 {
+					t.Errorf("deriving again brought back %v", got)
+				}
+			})
+		})
+	}
+}
+
+// comma separates what is added to a policy from what it has.
+func comma(policyJSON string) string {
+	if policyJSON == "{}" {
+		return ""
+	}
+	return ","
+}
+
+// What an operator edits stays as it is when the account is derived again.
+func TestEdit(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"twoFactor":"always","permissions":{"ftp":true},"passwordGroups":"Guests"}`)
+		id := tn.user(ada)
+		yes, no := true, false
+		steps := []struct {
+			name  string
+			do    func()
+			login policy.Authentication
+			two   policy.TwoFactor
+			perms string
+			event string // attributes of the event, "" for none
+		}{
+			{"as created", func() {}, policy.AuthenticationSSO, policy.TwoFactorAlways, `{"ftp":true,"sftp":null,"webdav":null}`, ""},
+			{"two-factor", func() { tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.TwoFactorNever}) },
+				policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":true,"sftp":null,"webdav":null}`, "twoFactor"},
+			{"permissions", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"ftp": &no, "sftp": &yes, "webdav": nil}})
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":false,"sftp":true,"webdav":null}`, "permissions"},
+			{"one permission", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"ftp": nil}})
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "permissions"},
+			{"the same", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.TwoFactorNever, Permissions: policy.Permissions{"ftp": nil}})
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
+			{"the policy decides how to log in", func() { tn.group("Guests", id) },
+				policy.AuthenticationPassword, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"an operator does", func() { tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.AuthenticationSSO}) },
+				policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"derived again", func() {
+				tn.setPolicy(`{"twoFactor":"site","permissions":{"ftp":true},"passwordGroups":"Guest?","company":"Acme"}`)
+			}, policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "company"},
+			{"logged in", func() { tn.markLoggedIn("ada@example.com") },
+				policy.AuthenticationSSO, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, ""},
+			{"an operator again", func() {
+				tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.AuthenticationPassword})
+			},
+				policy.AuthenticationPassword, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "authentication"},
+			{"no longer in the group", func() { tn.rename(tn.groupOf("ada@example.com", "Guests"), "Others") },
+				policy.AuthenticationPassword, policy.TwoFactorNever, `{"ftp":null,"sftp":true,"webdav":null}`, "groups"},
+		}
+		for _, step := range steps {
+			at := tn.lastEvent()
+			step.do()
+			a := tn.account("ada@example.com")
+			if perms := asJSON(t, a.Permissions); a.Authentication != step.login || a.TwoFactor != step.two || perms != step.perms {
+				t.Errorf("%s: %s, %s, %s; want %s, %s, %s", step.name, a.Authentication, a.TwoFactor, perms, step.login, step.two, step.perms)
+			}
+			list, err := tn.dir.Events(t.Context(), at, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, ev := range list {
+				if ev.AccountID != "" {
+					got += ev.Changes[0].Attribute
+				}
+			}
+			if got != step.event {
+				t.Errorf("%s: the account's events are of %q, want %q", step.name, got, step.event)
+			}
+		}
+	})
+}
+
+// An edit of a disabled account and of one whose resource is deleted counts too.
+func TestEditInactive(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		id := tn.user(ada)
+		tn.remove("User", id)
+		tn.edit("ada@example.com", provision.AccountEdit{TwoFactor: policy.TwoFactorAlways, Authentication: policy.AuthenticationPassword})
+		tn.user(ada)
+		if a := tn.account("ada@example.com"); a.Status != policy.StatusActive || a.TwoFactor != policy.TwoFactorAlways || a.Authentication != policy.AuthenticationPassword {
+			t.Errorf("the account is %s, %s, %s", a.Status, a.TwoFactor, a.Authentication)
+		}
+	})
+}
+
+func TestEditRefusals(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(len(tn.account("ada@example.com").Permissions), 99)})
+		account, at := tn.account("ada@example.com").ID, tn.lastEvent()
+		edits := []struct {
+			option string
+			edit   provision.AccountEdit
+		}{
+			{"authentication", provision.AccountEdit{Authentication: "none"}},
+			{"twoFactor", provision.AccountEdit{TwoFactor: "sometimes"}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{strings.Repeat("x", 65): nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\nb": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\u2028b": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\xffb": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: permissions(0, 101)}},
+			{"permissions", provision.AccountEdit{Permissions: permissions(98, 101)}},
+		}
+		for _, row := range edits {
+			var wrong *policy.ConfigError
+			if err := tn.operator().Edit(t.Context(), account, row.edit); !errors.As(err, &wrong) || wrong.Option != row.option {
+				t.Errorf("%.40q: %v, want a ConfigError of %s", fmt.Sprint(row.edit), err, row.option)
+			}
+		}
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("refused edits left events %v", got)
+		}
+	})
+}
+
+// permissions returns those named by the numbers from one to before another.
+func permissions(from, to int) policy.Permissions {
+	out := policy.Permissions{}
+	for i := from; i < to; i++ {
+		out[fmt.Sprint("p", i)] = nil
+	}
+	return out
+}
+
+// However many edits there are, an account has at most 100 permissions; what it
+// has can always be edited.
+func TestEditManyPermissions(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		for i := len(tn.account("ada@example.com").Permissions); i < 100; i++ {
+			tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(i, i+1)})
+		}
+		var wrong *policy.ConfigError
+		err := tn.operator().Edit(t.Context(), tn.account("ada@example.com").ID, provision.AccountEdit{Permissions: permissions(100, 101)})
+		if !errors.As(err, &wrong) || wrong.Option != "permissions" {
+			t.Errorf("one more: %v, want a ConfigError of permissions", err)
+		}
+		yes := true
+		tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"p77": &yes}})
+		if got := tn.account("ada@example.com").Permissions; len(got) != 100 || got["p77"] == nil {
+			t.Errorf("%d permissions, p77 %v; want 100 and true", len(got), got["p77"])
+		}
+	})
+}
+
+// An edit keeps a held account held.
+func TestEditHeld(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"requiredGroups":"Staff"}`)
+		tn.rename(tn.group("Staff", tn.people(12)...), "Others")
+		tn.edit("u0", provision.AccountEdit{TwoFactor: policy.TwoFactorAlways})
+		if a := tn.account("u0"); !a.Held || a.Status != policy.StatusActive || a.TwoFactor != policy.TwoFactorAlways {
+			t.Errorf("the account is %s, held %t, %s", a.Status, a.Held, a.TwoFactor)
+		}
+		if diff := cmp.Diff(12, len(tn.held())); diff != "" {
+			t.Errorf("held (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// To choose what the policy had chosen is a choice too: it is fixed.
+func TestEditConfirms(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"passwordGroups":"Guests"}`)
+		id := tn.user(ada)
+		at := tn.lastEvent()
+		tn.edit("ada@example.com", provision.AccountEdit{Authentication: policy.AuthenticationSSO})
+		if got := tn.events(at); len(got) != 0 {
+			t.Errorf("what changes nothing made events %v", got)
+		}
+		tn.group("Guests", id)
+		if a := tn.account("ada@example.com"); a.Authentication != policy.AuthenticationSSO {
+			t.Errorf("authentication %s, want sso", a.Authentication)
+		}
+	})
 }

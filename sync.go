@@ -221,8 +221,11 @@ func (s *syncing) run(ctx context.Context, src SyncSource) error {
 	return s.letGo(ctx)
 }
 
+// syncChange is a transaction of a sync.
+type syncChange struct{ *change }
+
 // update is a transaction of the sync. A dry run has none.
-func (s *syncing) update(ctx context.Context, fn func(*change) error) error {
+func (s *syncing) update(ctx context.Context, fn func(syncChange) error) error {
 	if s.options.DryRun {
 		return nil
 	}
@@ -237,7 +240,7 @@ func (s *syncing) update(ctx context.Context, fn func(*change) error) error {
 		if err := s.renew(c.tx); err != nil {
 			return err
 		}
-		return fn(c)
+		return fn(syncChange{c})
 	})
 }
 

@@ -112,7 +112,7 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 			continue
 		}
 		id := cmp.Or(w.id, "new "+w.key) // of a dry run
-		err := s.update(ctx, func(c *change) error {
+		err := s.update(ctx, func(c syncChange) error {
 			r, err := c.syncContent(TypeGroup, w.id, &w.source.Content)
 			if err != nil {
 				return err
@@ -176,7 +176,7 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 // addMembers adds the new members of a group, some in each transaction.
 func (s *syncing) addMembers(ctx context.Context, w *groupWrite) error {
 	for ids := range slices.Chunk(w.added, syncBatch) {
-		err := s.changeMembers(ctx, w, func(c *change, d *Draft) error {
+		err := s.changeMembers(ctx, w, func(c syncChange, d *Draft) error {
 			for _, id := range ids {
 				_, err := memberOf(c.tx, id)
 				var gone *MemberError
@@ -205,7 +205,7 @@ func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
 		return nil
 	}
 	s.report.MembersRemoved += len(w.removed)
-	return s.changeMembers(ctx, w, func(_ *change, d *Draft) error {
+	return s.changeMembers(ctx, w, func(_ syncChange, d *Draft) error {
 		for _, id := range w.removed {
 			d.RemoveMember(id)
 		}
@@ -214,13 +214,13 @@ func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
 }
 
 // changeMembers is a transaction on the members of source sync of a group.
-func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*change, *Draft) error) error {
-	err := s.update(ctx, func(c *change) error {
+func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(syncChange, *Draft) error) error {
+	err := s.update(ctx, func(c syncChange) error {
 		r, err := c.tx.Resource(TypeGroup, w.id, 0)
 		if err != nil {
 			return err
 		}
-		d := &Draft{change: c, resource: *r, before: r, own: true}
+		d := &Draft{change: c.change, resource: *r, before: r, own: true}
 		if err := fn(c, d); err != nil {
 			return err
 		}
@@ -236,7 +236,7 @@ func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(*cha
 // longer, one in each transaction: deleting one touches all its members.
 func (s *syncing) deleteGroups(ctx context.Context) error {
 	for _, id := range s.groupsToDelete() {
-		err := s.update(ctx, func(c *change) error {
+		err := s.update(ctx, func(c syncChange) error {
 			if err := records.Synced.Clear(c.tx, id); err != nil {
 				return err
 			}

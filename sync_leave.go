@@ -12,7 +12,7 @@ import (
 )
 
 // syncLeave blocks a user who is absent.
-func (c *change) syncLeave(id string) error {
+func (c syncChange) syncLeave(id string) error {
 	c.resource = &store.ResourceRef{Type: TypeUser, ID: id}
 	if err := records.Synced.Put(c.tx, id, records.SyncAbsent); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (s *syncing) retire(ctx context.Context) error {
 // leave blocks users that are absent.
 func (s *syncing) leave(ctx context.Context, absent []string) error {
 	for ids := range slices.Chunk(absent, syncBatch) {
-		err := s.update(ctx, func(c *change) error {
+		err := s.update(ctx, func(c syncChange) error {
 			for _, id := range ids {
 				if err := c.syncLeave(id); err != nil {
 					return err
@@ -107,7 +107,7 @@ func (s *syncing) letGo(ctx context.Context) error {
 			q.After = a.ID
 		}
 		for ids := range slices.Chunk(held, syncBatch) {
-			if err := s.update(ctx, func(c *change) error { return c.deriveIDs(ids) }); err != nil {
+			if err := s.update(ctx, func(c syncChange) error { return c.deriveIDs(ids) }); err != nil {
 				return err
 			}
 		}
@@ -117,7 +117,7 @@ func (s *syncing) letGo(ctx context.Context) error {
 }
 
 // deriveIDs derives stored accounts under the connection as it is now.
-func (c *change) deriveIDs(ids []string) error {
+func (c syncChange) deriveIDs(ids []string) error {
 	accounts := make([]*Account, len(ids))
 	for i, id := range ids {
 		a, err := c.tx.Account(id)
@@ -132,7 +132,7 @@ func (c *change) deriveIDs(ids []string) error {
 // dropOrphans removes the marks of resources that were deleted since.
 func (s *syncing) dropOrphans(ctx context.Context) error {
 	for ids := range slices.Chunk(s.orphans, syncBatch) {
-		err := s.update(ctx, func(c *change) error {
+		err := s.update(ctx, func(c syncChange) error {
 			for _, id := range ids {
 				if err := records.Synced.Clear(c.tx, id); err != nil {
 					return err

@@ -87,7 +87,7 @@ func (s *syncing) writeUsers(ctx context.Context, list []userWrite) error {
 		ids[i] = cmp.Or(list[i].id, "new "+list[i].key) // of a dry run
 	}
 	at := 0
-	err := s.update(ctx, func(c *change) error {
+	err := s.update(ctx, func(c syncChange) error {
 		for at = range list {
 			id, err := c.syncUser(&list[at])
 			var conflict *store.ConflictError
@@ -138,7 +138,7 @@ func (s *syncing) wrote(w userWrite, id string) {
 }
 
 // syncUser writes one user and returns its id.
-func (c *change) syncUser(w *userWrite) (string, error) {
+func (c syncChange) syncUser(w *userWrite) (string, error) {
 	if w.replace != "" {
 		if err := c.syncReplace(w.replace); err != nil {
 			return "", err
@@ -157,8 +157,8 @@ func (c *change) syncUser(w *userWrite) (string, error) {
 }
 
 // syncContent creates a resource, or writes its content where there is some.
-func (c *change) syncContent(typ, id string, content *Content) (*Resource, error) {
-	draft := &Draft{change: c}
+func (c syncChange) syncContent(typ, id string, content *Content) (*Resource, error) {
+	draft := &Draft{change: c.change}
 	if id == "" {
 		fresh, err := c.engine.newID()
 		if err != nil {
@@ -185,7 +185,7 @@ func (c *change) syncContent(typ, id string, content *Content) (*Resource, error
 }
 
 // syncReplace removes somebody who is absent and whose name another one has now.
-func (c *change) syncReplace(id string) error {
+func (c syncChange) syncReplace(id string) error {
 	r, err := c.tx.Resource(TypeUser, id, 0)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -200,7 +200,7 @@ func (c *change) syncReplace(id string) error {
 }
 
 // syncReturn lifts the block of a user who was absent.
-func (c *change) syncReturn(r *Resource) error {
+func (c syncChange) syncReturn(r *Resource) error {
 	before, err := c.tx.AccountOf(r.ID)
 	if errors.Is(err, ErrNotFound) {
 		return c.userWritten(r, r) // its account was deleted
