@@ -89,7 +89,7 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 	host := &hostAnswers{}
 	for {
 		wake := false
-		err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
+		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
 			c := &change{cause: why, engine: e, tx: tx, now: e.now(), host: host}
 			if load != nil {
 				c.conn, err = load(tx)

@@ -161,7 +161,7 @@ func (e *Engine) connection(ctx context.Context, id string) (*compiled, error) {
 		return nil, notFound("connection", id)
 	}
 	var c *compiled
-	err := e.Store.View(ctx, id, func(_ context.Context, r store.Reader) error {
+	err := e.store().View(ctx, id, func(_ context.Context, r store.Reader) error {
 		var err error
 		c, err = e.connections.load(id, r)
 		return err
@@ -190,8 +190,9 @@ func (e *Engine) Connections(ctx context.Context) ([]Connection, error) {
 }
 
 func (e *Engine) connectionIDs(ctx context.Context) ([]string, error) {
+	e = e.present()
 	var ids []string
-	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
+	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
 		list, err := records.ConnectionList.List(r, "", 0)
 		if err != nil {
 			return err

@@ -196,11 +196,11 @@ func samePolicy(a, b *compiled) bool {
 // so that a crash in between leaves a listed connection without settings, which
 // reads as absent.
 func (e *Engine) listConnection(ctx context.Context, id string) error {
-	listed, err := records.ConnectionList.View(ctx, e.Store, store.Global, id)
+	listed, err := records.ConnectionList.View(ctx, e.store(), store.Global, id)
 	if err != nil || listed.Stored() {
 		return err
 	}
-	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+	return e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
 		return records.ConnectionList.Put(tx, id, records.Listed{})
 	})
 }

@@ -23,7 +23,7 @@ type Consumer struct {
 
 // Consumer returns the consumer with a name. It does not check that the name is
 // known. The name must not be empty.
-func (e *Engine) Consumer(name string) Consumer { return Consumer{e, name} }
+func (e *Engine) Consumer(name string) Consumer { return Consumer{e.present(), name} }
 
 // Delivery is one event on its way to a consumer.
 type Delivery struct {
@@ -231,7 +231,7 @@ func (c Consumer) SkipParked(ctx context.Context, connection, accountID string) 
 func (c Consumer) outbox() *outbox.Consumer {
 	e := c.engine
 	return &outbox.Consumer{
-		Name: c.name, Store: e.Store, Now: e.now, Logger: e.logger(),
+		Name: c.name, Store: e.store(), Now: e.now, Logger: e.logger(),
 		Connections: e.connectionIDs, Pending: markPending, News: &e.news, Moved: &e.moved,
 	}
 }

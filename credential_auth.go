@@ -21,6 +21,7 @@ import (
 // unchanged is looked at each time nevertheless, so that a revocation counts at
 // once, whichever process made it; [Engine.SingleProcess] spares even that.
 func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, Connection, error) {
+	e = e.present()
 	sum := secret.hash()
 	now := e.now()
 	entry, generation := e.credentials.get(sum, now)
@@ -53,7 +54,7 @@ func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, e
 		return true, nil // a change through this Engine drops the entry
 	}
 	same := false
-	err := e.Store.View(ctx, entry.connection.ID, func(_ context.Context, r store.Reader) error {
+	err := e.store().View(ctx, entry.connection.ID, func(_ context.Context, r store.Reader) error {
 		cred, err := records.Credential.Raw(r, entry.credential.ID)
 		if err != nil {
 			return err
@@ -74,7 +75,7 @@ func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, e
 func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*credentialEntry, error) {
 	hash := hex.EncodeToString(sum[:])
 	var connection string
-	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
+	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
 		claim, err := records.Secret.Find(r, hash)
 		connection = claim.Value
 		return err
@@ -86,7 +87,7 @@ func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*cr
 		return nil, err
 	}
 	var entry *credentialEntry
-	err = e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+	err = e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		conn, err := e.connections.load(connection, r)
 		if err != nil {
 			return err
@@ -225,7 +226,7 @@ const credentialInterval = time.Minute
 func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
 	used := e.credentials.takeUsed(connection)
 	due := false
-	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		conn, err := e.connections.load(connection, r)
 		if err != nil || conn.Disabled {
 			return err

@@ -223,7 +223,7 @@ func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error
 	if _, err := e.connection(ctx, connection); err != nil {
 		return err
 	}
-	claim, err := records.Secret.View(ctx, e.Store, store.Global, hash)
+	claim, err := records.Secret.View(ctx, e.store(), store.Global, hash)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error
 			return &ConnectionError{Connection: connection, Field: "scim", Reason: "another connection uses the same secret"}
 		}
 	}
-	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+	return e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
 		claim, err := records.Secret.Load(tx, hash)
 		if err != nil {
 			return err
@@ -253,7 +253,7 @@ func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error
 // lists reports whether a connection has a credential with a secret.
 func (e *Engine) lists(ctx context.Context, connection, hash string) (bool, error) {
 	found := false
-	err := e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		all, err := records.Credential.List(r, "", 0)
 		found = slices.ContainsFunc(all, func(c storedCredential) bool { return c.Value.Hash == hash })
 		return err
@@ -274,7 +274,7 @@ func (e *Engine) releaseSecrets(ctx context.Context, connection string, hashes .
 }
 
 func (e *Engine) releaseSecret(ctx context.Context, connection, hash string) error {
-	claim, err := records.Secret.View(ctx, e.Store, store.Global, hash)
+	claim, err := records.Secret.View(ctx, e.store(), store.Global, hash)
 	if err != nil || claim.Value != connection {
 		return err
 	}
@@ -282,7 +282,7 @@ func (e *Engine) releaseSecret(ctx context.Context, connection, hash string) err
 	if used, err := e.lists(ctx, connection, hash); used || err != nil {
 		return err
 	}
-	err = e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+	err = e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
 		return records.Secret.Delete(tx, hash, claim.Version)
 	})
 	if errors.Is(err, store.ErrVersion) || errors.Is(err, store.ErrNotFound) {

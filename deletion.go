@@ -45,7 +45,7 @@ func (c *change) scheduleDeletion(out *account.Output) error {
 // one transaction. It writes nothing where no account is marked.
 func (e *Engine) deleteDue(ctx context.Context, connection string) error {
 	for last, more := "", true; more; {
-		marked, err := records.Deletion.Any(ctx, e.Store, connection)
+		marked, err := records.Deletion.Any(ctx, e.store(), connection)
 		if err != nil || !marked {
 			return err
 		}

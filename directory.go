@@ -65,7 +65,7 @@ func (d *Directory) view(ctx context.Context, fn func(store.Reader) error) error
 	if d.connection == store.Global {
 		return notFound("connection", d.connection)
 	}
-	return d.engine.Store.View(ctx, d.connection, func(_ context.Context, r store.Reader) error { return fn(r) })
+	return d.engine.store().View(ctx, d.connection, func(_ context.Context, r store.Reader) error { return fn(r) })
 }
 
 // exists returns ErrNotFound for a connection that does not exist, which a store

@@ -1,8 +1,10 @@
 package provision
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -121,8 +123,44 @@ func orDefault(n, def int) int {
 // connection exists: an unknown one reads as empty, and writes return
 // [ErrNotFound].
 func (e *Engine) Directory(connection string) *Directory {
-	return &Directory{engine: e, connection: connection, actor: Actor{Kind: "system"}, source: store.SourceOperator}
+	return &Directory{engine: e.present(), connection: connection, actor: Actor{Kind: "system"}, source: store.SourceOperator}
 }
+
+// present returns e, or where it is nil an Engine whose store says so.
+func (e *Engine) present() *Engine {
+	if e == nil {
+		return &Engine{Store: missingStore{errNoEngine}}
+	}
+	return e
+}
+
+// store returns the Store, or one that says that there is none.
+func (e *Engine) store() Store {
+	if e.Store == nil {
+		return missingStore{errNoStore}
+	}
+	return e.Store
+}
+
+var (
+	errNoEngine = errors.New("provision: the Engine is nil")
+	errNoStore  = errors.New("provision: Engine.Store is nil: every Engine needs a store, such as memory.New() or sqlite.Open")
+)
+
+// missingStore is the store of an Engine that has none.
+type missingStore struct{ err error }
+
+func (s missingStore) View(context.Context, string, func(context.Context, store.Reader) error) error {
+	return s.err
+}
+
+func (s missingStore) Update(context.Context, string, func(context.Context, store.Tx) error) error {
+	return s.err
+}
+
+func (s missingStore) Ping(context.Context) error { return s.err }
+
+func (s missingStore) Close() error { return s.err }
 
 func (e *Engine) now() time.Time {
 	now := time.Now

@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -258,5 +259,35 @@ func with(c provision.Connection) func(*provision.Connection) error {
 	return func(stored *provision.Connection) error {
 		*stored = c
 		return nil
+	}
+}
+
+// An Engine without a store, and none at all, say so instead of panicking.
+func TestNoStore(t *testing.T) {
+	for _, test := range []struct {
+		engine *provision.Engine
+		want   string
+	}{
+		{&provision.Engine{}, "Engine.Store is nil"},
+		{nil, "the Engine is nil"},
+	} {
+		ctx, d := t.Context(), test.engine.Directory("acme")
+		_, _, authenticate := test.engine.Authenticate(ctx, provision.Secret{Token: "x"})
+		_, connections := test.engine.Connections(ctx)
+		_, save := d.SaveConnection(ctx, provision.Connection{})
+		_, get := d.Get(ctx, "User", "x", 0)
+		_, create := d.Create(ctx, "User", 0, func(*provision.Draft) error { return nil })
+		_, login := d.Login(ctx, provision.Identity{ID: "1", UserName: "ada"})
+		_, issue := func() (string, error) { token, _, err := d.IssueToken(ctx, time.Time{}); return token, err }()
+		_, once := test.engine.Plumbing().Once(ctx, "acme", "key", time.Now())
+		deliver := test.engine.Consumer("x").DeliverOnce(ctx, func(context.Context, provision.Delivery) error { return nil })
+		for name, err := range map[string]error{
+			"Authenticate": authenticate, "Connections": connections, "SaveConnection": save, "Get": get, "Create": create,
+			"Login": login, "IssueToken": issue, "Once": once, "DeliverOnce": deliver, "RunOnce": test.engine.RunOnce(ctx),
+		} {
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: error %v, want one that says %q", name, err, test.want)
+			}
+		}
 	}
 }

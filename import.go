@@ -67,7 +67,7 @@ func (i *importing) done(ctx context.Context) (done bool, err error) {
 	if _, err := i.engine.connection(ctx, i.connection); err != nil {
 		return false, err
 	}
-	e, err := records.Imported.View(ctx, i.engine.Store, i.connection, "")
+	e, err := records.Imported.View(ctx, i.engine.store(), i.connection, "")
 	return e.Value, err
 }
 

@@ -106,7 +106,7 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 // hasJob reports whether a connection has a job, without writing. It says yes
 // when it cannot tell, so that the attempt to work shows the error.
 func (e *Engine) hasJob(ctx context.Context, connection string) bool {
-	j, err := records.Job.View(ctx, e.Store, connection, "")
+	j, err := records.Job.View(ctx, e.store(), connection, "")
 	return j.Stored() || err != nil
 }
 

@@ -45,7 +45,7 @@ func forgetEvidence(tx store.Tx, a *Account) error {
 // nothing where no login ever told any groups.
 func (e *Engine) lapse(ctx context.Context, connection string) error {
 	for more := true; more; {
-		marked, err := records.Evidence.Any(ctx, e.Store, connection)
+		marked, err := records.Evidence.Any(ctx, e.store(), connection)
 		if err != nil || !marked {
 			return err
 		}

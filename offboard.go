@@ -119,7 +119,7 @@ func (c *change) dropConnection() error {
 // when every consumer has seen its last event.
 func (e *Engine) unlist(ctx context.Context, connection string) error {
 	var consumers []records.Entry[records.Listed]
-	err := e.Store.View(ctx, store.Global, func(_ context.Context, r store.Reader) (err error) {
+	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) (err error) {
 		consumers, err = records.Consumer.List(r, "", 0)
 		return err
 	})
@@ -127,7 +127,7 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 		return err
 	}
 	over := false
-	err = e.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+	err = e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		over = false
 		if _, err := records.Connection.Raw(r, ""); !errors.Is(err, store.ErrNotFound) {
 			return err
@@ -148,7 +148,7 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 	if err != nil || !over {
 		return err
 	}
-	return e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+	return e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
 		return records.ConnectionList.Clear(tx, connection)
 	})
 }

@@ -23,7 +23,7 @@ import (
 type Plumbing struct{ engine *Engine }
 
 // Plumbing returns what handlers of protocols are built on.
-func (e *Engine) Plumbing() Plumbing { return Plumbing{e} }
+func (e *Engine) Plumbing() Plumbing { return Plumbing{e.present()} }
 
 // NewToken makes a random text of 256 bits that begins with "scimjit_". For a
 // credential of a connection see [Engine.IssueToken].
@@ -41,7 +41,7 @@ func (p Plumbing) NewToken() (string, error) {
 // keeps the key at least as long.
 func (p Plumbing) Once(ctx context.Context, connection, key string, until time.Time) (first bool, err error) {
 	sum := sha256.Sum256([]byte(key))
-	err = p.engine.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+	err = p.engine.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 		first = false
 		used, err := records.Once.Load(tx, hex.EncodeToString(sum[:]))
 		if err != nil || used.Stored() && p.engine.now().Before(used.Expires) {
@@ -59,10 +59,10 @@ func (p Plumbing) Once(ctx context.Context, connection, key string, until time.T
 
 // pruneOnce removes the keys of a connection whose time has passed.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
-	if used, err := records.Once.Any(ctx, e.Store, connection); err != nil || !used {
+	if used, err := records.Once.Any(ctx, e.store(), connection); err != nil || !used {
 		return err
 	}
-	return e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+	return e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 		_, err := records.Once.Prune(tx, e.now())
 		return err
 	})
@@ -116,7 +116,8 @@ func (e *Engine) Refusals(ctx context.Context, connection string, since time.Tim
 }
 
 func (e *Engine) requestLog() *requestlog.Log {
-	return &requestlog.Log{Counts: &e.refusals, Store: e.Store, Now: e.now, Connections: e.connectionIDs}
+	e = e.present()
+	return &requestlog.Log{Counts: &e.refusals, Store: e.store(), Now: e.now, Connections: e.connectionIDs}
 }
 
 const (
@@ -174,7 +175,7 @@ func (e *Engine) loadSigningKey(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	var key []byte
-	err = e.Store.Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+	err = e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
 		stored, err := records.SigningKey.Load(tx, "")
 		if err != nil {
 			return err

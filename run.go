@@ -31,6 +31,7 @@ const pruneBatch = 10_000
 // A host calls Run once, in a goroutine of its own. Events are delivered by
 // [Consumer.Deliver].
 func (e *Engine) Run(ctx context.Context) error {
+	e = e.present()
 	news := e.news.Listen(store.Global)
 	defer news.Close()
 	b := &background{engine: e, last: map[string]time.Time{}, failed: func(what, scope string, err error) {
@@ -53,6 +54,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // for tests of hosts that move the clock, and for hosts that have a scheduler of
 // their own.
 func (e *Engine) RunOnce(ctx context.Context) error {
+	e = e.present()
 	var errs []error
 	b := &background{engine: e, failed: func(what, scope string, err error) {
 		if scope != store.Global {
@@ -178,7 +180,7 @@ func (e *Engine) flushLast(ctx context.Context) {
 func (e *Engine) prune(ctx context.Context, connection string, horizon time.Time) error {
 	for e.Retention > 0 {
 		n := 0
-		err := e.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 			first, _, err := tx.EventRange()
 			if err != nil || first == 0 {
 				return err

@@ -24,7 +24,7 @@ func (s *syncing) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.engine.Store.Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+	return s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
 		now := s.engine.now()
 		lease, err := records.SyncLease.Load(tx, "")
 		if err != nil {
@@ -69,7 +69,7 @@ func (s *syncing) keep(ctx context.Context) error {
 	if s.lease == "" || s.engine.now().Sub(s.renewed) < syncLease/4 {
 		return nil
 	}
-	err := s.engine.Store.Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error { return s.renew(tx) })
+	err := s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error { return s.renew(tx) })
 	if err == nil {
 		s.renewed = s.engine.now()
 	}
@@ -78,7 +78,7 @@ func (s *syncing) keep(ctx context.Context) error {
 
 // end gives the lease back. Where that fails it ends by itself.
 func (s *syncing) end(ctx context.Context) {
-	err := s.engine.Store.Update(context.WithoutCancel(ctx), s.connection, func(_ context.Context, tx store.Tx) error {
+	err := s.engine.store().Update(context.WithoutCancel(ctx), s.connection, func(_ context.Context, tx store.Tx) error {
 		if err := s.renew(tx); err != nil {
 			return err
 		}

@@ -585,3 +585,19 @@ func with(c provision.Connection) func(*provision.Connection) error {
 		return nil
 	}
 }
+
+// A handler that nobody gave an engine says so, in its log.
+func TestNoEngine(t *testing.T) {
+	var log strings.Builder
+	for _, h := range []*scim.Handler{{}, {Engine: &provision.Engine{}}} {
+		log.Reset()
+		h.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/Users", nil)
+		r.Header.Set("Authorization", "Bearer x")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), "Engine") || strings.Contains(log.String(), "panic") {
+			t.Errorf("status %d, log %s", w.Code, log.String())
+		}
+	}
+}

@@ -104,6 +104,11 @@ var endpoints = map[string]struct {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.Login == nil {
+		h.logger().Error("saml: Handler.Login is not set")
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
 	connection, address := h.locate(r)
 	endpoint, ok := endpoints[address]
 	if !ok {
