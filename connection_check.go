@@ -11,7 +11,6 @@ import (
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/dialect"
 	"github.com/scimjit/provision/internal/preset"
-	"github.com/scimjit/provision/internal/spelling"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -90,7 +89,7 @@ func wrongAttribute(name string) string {
 	if account.IsUserAttribute(path) {
 		return ""
 	}
-	if word := spelling.Nearest(account.UserAttributes(), name); word != "" {
+	if word := policy.Nearest(name, account.UserAttributes()); word != "" {
 		return fmt.Sprintf("it is no attribute of a user; did you mean %q?", word)
 	}
 	return "it is no attribute of a user (RFC 7643 sections 4.1 and 4.3), and no schema is named before it"

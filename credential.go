@@ -96,7 +96,7 @@ const credentialLifetime = 365 * 24 * time.Hour
 // revoked at once. Setting the same secret with the same expiry again changes
 // nothing. A zero expires never expires.
 //
-// The connection must exist. A weak secret is a [*ConnectionError].
+// The connection must exist. A weak secret is a [*CredentialError].
 func (d *Directory) SetCredential(ctx context.Context, secret Secret, expires time.Time) (Credential, error) {
 	return d.makeCredential(ctx, secret, expires, credentialTerms{alone: true, known: true})
 }
@@ -106,7 +106,7 @@ func (d *Directory) SetCredential(ctx context.Context, secret Secret, expires ti
 // after 365 days.
 //
 // A connection has at most two live credentials. A third is refused with a
-// [*ConnectionError] rather than put in the place of one that may be in use:
+// [*CredentialError] rather than put in the place of one that may be in use:
 // revoke one of them first. Credentials that have expired, and passwords, since
 // a connection has one method at a time, are revoked at once.
 //
@@ -170,7 +170,7 @@ func (d *Directory) makeCredential(ctx context.Context, secret Secret, expires t
 // newCredential returns what is kept of a secret, under a new id.
 func (e *Engine) newCredential(connection string, secret Secret, expires time.Time) (records.StoredCredential, error) {
 	if err := secret.Validate(); err != nil {
-		return records.StoredCredential{}, &ConnectionError{Connection: connection, Field: "scim", Reason: err.Error()}
+		return records.StoredCredential{}, &CredentialError{Connection: connection, Reason: err.Error()}
 	}
 	id, err := e.newID()
 	if err != nil {
@@ -218,7 +218,7 @@ func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
 // ends an overlap by date. A credential that has expired counts again.
 //
 // An unknown credential is [ErrNotFound], a time that has passed is a
-// [*ConnectionError].
+// [*CredentialError].
 func (d *Directory) ExtendCredential(ctx context.Context, id string, until time.Time) (Credential, error) {
 	var cred records.StoredCredential
 	err := d.updateCredentials(ctx, func(b *credentialBook) (err error) {

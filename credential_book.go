@@ -81,9 +81,9 @@ func (b *credentialBook) place(made records.StoredCredential, terms credentialTe
 		}
 	}
 	if len(all)-len(leaving) >= maxCredentials {
-		return made, nil, &ConnectionError{
-			Connection: b.connection, Field: "scim",
-			Reason: fmt.Sprintf("%d credentials are live, revoke one first", maxCredentials),
+		return made, nil, &CredentialError{
+			Connection: b.connection,
+			Reason:     fmt.Sprintf("%d credentials are live, revoke one first", maxCredentials),
 		}
 	}
 	revoked, err = b.revoke(leaving)
@@ -102,7 +102,7 @@ func (b *credentialBook) expiry(at time.Time) (time.Time, error) {
 	}
 	at = at.UTC().Truncate(time.Millisecond)
 	if hasExpired(at, b.now) {
-		return at, &ConnectionError{Connection: b.connection, Field: "expires", Reason: "must be in the future"}
+		return at, &CredentialError{Connection: b.connection, Reason: "the time of expiry must be in the future"}
 	}
 	return at, nil
 }
@@ -234,7 +234,7 @@ func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error
 			return err
 		}
 		if used {
-			return &ConnectionError{Connection: connection, Field: "scim", Reason: "another connection uses the same secret"}
+			return &CredentialError{Connection: connection, Reason: "another connection uses the same secret"}
 		}
 	}
 	return e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {

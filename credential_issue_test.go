@@ -83,8 +83,8 @@ func TestCredentialRotation(t *testing.T) {
 		}
 		at := tn.lastEvent()
 		_, _, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
-		var bad *provision.ConnectionError
-		if !errors.As(err, &bad) || bad.Field != "scim" {
+		var bad *provision.CredentialError
+		if !errors.As(err, &bad) {
 			t.Errorf("a third credential: %v", err)
 		}
 		if got := tn.events(at); len(got) != 0 || !tn.accepted(old) || !tn.accepted(fresh) {
@@ -125,7 +125,7 @@ func TestIssueTokenAtOnce(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				_, _, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
-				var bad *provision.ConnectionError
+				var bad *provision.CredentialError
 				if err != nil && !errors.As(err, &bad) {
 					t.Error(err)
 				}
@@ -233,7 +233,7 @@ func TestCredentialRefusals(t *testing.T) {
 		tests := []struct {
 			name string
 			err  error
-			want string // of a ConnectionError; empty: ErrNotFound
+			want string // of a CredentialError; empty: ErrNotFound
 		}{
 			{"issue at an unsaved connection", issue("nobody", time.Time{}), ""},
 			{"issue outside any connection", issue("", time.Time{}), ""},
@@ -250,7 +250,7 @@ func TestCredentialRefusals(t *testing.T) {
 		}
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				var bad *provision.ConnectionError
+				var bad *provision.CredentialError
 				switch {
 				case test.want == "" && !errors.Is(test.err, provision.ErrNotFound):
 					t.Errorf("error %v, want not found", test.err)

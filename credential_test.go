@@ -140,7 +140,7 @@ func TestCredentialRules(t *testing.T) {
 		}
 		for _, test := range tests {
 			_, err := tn.engine.Directory(test.connection).As(tester).SetCredential(t.Context(), test.secret, time.Time{})
-			var bad *provision.ConnectionError
+			var bad *provision.CredentialError
 			if !errors.As(err, &bad) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secretText[1:]) {
 				t.Errorf("%s: error %v, want one with %q and without the secret", test.name, err, test.want)
 			}

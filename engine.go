@@ -25,8 +25,22 @@ type (
 	Account = store.Account
 	// Event is one change, in order.
 	Event = store.Event
+	// EventType names what happened, such as store.AccountDisabled.
+	EventType = store.EventType
+	// Change is one attribute before and after an event.
+	Change = store.Change
 	// Actor is who caused an event.
 	Actor = store.Actor
+	// Source says which way of provisioning a fact came from.
+	Source = store.Source
+	// AccountGroup is a group that an account carries.
+	AccountGroup = store.AccountGroup
+	// AccountQuery selects accounts.
+	AccountQuery = store.AccountQuery
+	// ConflictError says that a unique value is taken.
+	ConflictError = store.ConflictError
+	// UnavailableError says that the store is busy or away.
+	UnavailableError = store.UnavailableError
 )
 
 // Engine turns facts into accounts. One Engine serves all connections of a

@@ -64,6 +64,37 @@ func (e *ConnectionError) Fault() string {
 	return fmt.Sprintf("%q: %s", e.Value, e.Reason)
 }
 
+// CredentialError says why a credential was not made or changed. It never quotes a
+// secret.
+type CredentialError struct {
+	Connection string
+	Reason     string
+}
+
+// Error implements error.
+func (e *CredentialError) Error() string {
+	return fmt.Sprintf("provision: a credential of connection %q: %s", e.Connection, e.Reason)
+}
+
+// ArgumentError says what is wrong with a value that the host or an operator gave.
+// Nothing of the call was stored.
+type ArgumentError struct {
+	Argument string // such as "groups", or a field of it such as "twoFactor"
+	Value    string // that is wrong, shortened; empty where it says nothing
+	Reason   string
+}
+
+// Error implements error.
+func (e *ArgumentError) Error() string { return "provision: " + e.Argument + ": " + e.Fault() }
+
+// Fault returns the value and what is wrong with it.
+func (e *ArgumentError) Fault() string {
+	if e.Value == "" {
+		return e.Reason
+	}
+	return fmt.Sprintf("%q: %s", e.Value, e.Reason)
+}
+
 // GuardError says that a guard refused a request. Nothing of it was stored.
 type GuardError struct {
 	Guard   string // what guards: "lastSiteAdmin"

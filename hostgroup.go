@@ -40,11 +40,11 @@ const (
 // There are at most 10,000 groups, whose ids and names are text of 1 to 256 bytes without control
 // characters. Ids and folded names must be unique, and no id may be that of a SCIM resource
 // of the connection, so that a host can tell its groups from those of the
-// identity provider; otherwise the error is a [*ConnectionError] and nothing is
+// identity provider; otherwise the error is an [*ArgumentError] and nothing is
 // changed. An unknown connection is [ErrNotFound].
 func (d *Directory) RegisterGroups(ctx context.Context, groups ...HostGroup) error {
 	if reason := checkHostGroups(groups); reason != "" {
-		return &ConnectionError{Connection: d.connection, Field: "groups", Reason: reason}
+		return &ArgumentError{Argument: "groups", Reason: reason}
 	}
 	return d.update(ctx, d.why(), func(c *change) error { return c.registerGroups(groups) })
 }
@@ -190,7 +190,7 @@ func (c *change) notAResource(id string) error {
 	if err != nil {
 		return err
 	}
-	return &ConnectionError{Connection: c.conn.ID, Field: "groups", Reason: fmt.Sprintf("id %q is a SCIM resource of the connection", id)}
+	return &ArgumentError{Argument: "groups", Reason: fmt.Sprintf("id %q is a SCIM resource of the connection", id)}
 }
 
 // hostGroupKey is the key of a record that is found by id or by folded name.

@@ -159,9 +159,9 @@ func TestRegisterGroupsRefusals(t *testing.T) {
 		long := strings.Repeat("x", 257)
 		for _, list := range [][]string{{" a"}, {"2"}, {"2 b", "2 c"}, {"2 b", "3 B"}, {long + " b"}, {"2 " + long}, {"2 \xff"}, {"2 b\x00"}, {"2 b\u2028"}, {"2\n b"}, {"2\u0085 b"}, {"2 b", group + " c"}} {
 			err := tn.operator().RegisterGroups(t.Context(), hostGroups(list...)...)
-			var wrong *provision.ConnectionError
-			if !errors.As(err, &wrong) || wrong.Field != "groups" {
-				t.Errorf("groups %.40q: %v, want a ConnectionError", list, err)
+			var wrong *provision.ArgumentError
+			if !errors.As(err, &wrong) || wrong.Argument != "groups" {
+				t.Errorf("groups %.40q: %v, want an ArgumentError", list, err)
 			}
 		}
 		err := tn.engine.Directory("nobody").RegisterGroups(t.Context(), hostGroups("2 b")...)

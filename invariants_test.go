@@ -75,15 +75,15 @@ func (w *randomWalk) groupBody() string { return fmt.Sprintf(`{"displayName":%q}
 func (w *randomWalk) must(err error) {
 	w.t.Helper()
 	var (
-		conflict   *store.ConflictError
-		refused    *provision.DeniedError
-		guard      *provision.GuardError
-		member     *provision.MemberError
-		connection *provision.ConnectionError
+		conflict *store.ConflictError
+		refused  *provision.DeniedError
+		guard    *provision.GuardError
+		member   *provision.MemberError
+		argument *provision.ArgumentError
 	)
 	switch {
 	case err == nil, errors.Is(err, provision.ErrNotFound), errors.Is(err, provision.ErrReported), errors.Is(err, provision.ErrEmptySync):
-	case errors.As(err, &conflict), errors.As(err, &refused), errors.As(err, &guard), errors.As(err, &member), errors.As(err, &connection):
+	case errors.As(err, &conflict), errors.As(err, &refused), errors.As(err, &guard), errors.As(err, &member), errors.As(err, &argument):
 	default:
 		w.t.Fatalf("steps %v: %v", w.log, err)
 	}

@@ -69,13 +69,13 @@ const maxHostID = 256
 // also as a tombstone. Linking it to another one replaces the link; an empty
 // hostID ends it. The same link again is no change.
 //
-// hostID is text of at most 256 bytes without control characters; any other is a
-// [*LimitError]. The error is a [*store.ConflictError] on attribute "hostId" when
+// hostID is text of at most 256 bytes without control characters; any other is an
+// [*ArgumentError]. The error is a [*store.ConflictError] on attribute "hostId" when
 // another account is linked to hostID, and [ErrNotFound] for an unknown or deleted
 // account.
 func (d *Directory) Link(ctx context.Context, id, hostID string) error {
 	if hostID != "" && !isPlainText(hostID, maxHostID) {
-		return &LimitError{Limit: "hostId", Max: maxHostID}
+		return &ArgumentError{Argument: "hostID", Value: shorten(hostID), Reason: fmt.Sprintf("it must be text of at most %d bytes without control characters", maxHostID)}
 	}
 	return d.changeAccount(ctx, id, func(c *change, before *Account) error {
 		if before.HostID == hostID {

@@ -79,7 +79,7 @@ const (
 // permissions, which the policy sets at creation, stay as edited.
 //
 // An edit that changes nothing appends no event. The error is [ErrNotFound] for
-// an unknown or deleted account, and a [*policy.ConfigError] for a value that
+// an unknown or deleted account, and an [*ArgumentError] for a value that
 // does not exist and for too many permissions; then nothing is changed.
 func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) error {
 	if err := edit.check(); err != nil {
@@ -104,31 +104,27 @@ func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) 
 	})
 }
 
-func wrongEdit(option, value, detail string) error {
-	return &policy.ConfigError{Option: option, Value: value, Detail: detail}
-}
-
 func tooManyPermissions(n int) error {
-	return wrongEdit("permissions", strconv.Itoa(n), fmt.Sprintf("is more than %d", maxEditPermissions))
+	return &ArgumentError{Argument: "permissions", Value: strconv.Itoa(n), Reason: fmt.Sprintf("there may be %d", maxEditPermissions)}
 }
 
 func (e *AccountEdit) check() error {
 	switch e.Authentication {
 	case "", policy.AuthenticationSSO, policy.AuthenticationPassword:
 	default:
-		return wrongEdit("authentication", string(e.Authentication), "is not one of sso, password")
+		return &ArgumentError{Argument: "authentication", Value: string(e.Authentication), Reason: "it must be one of sso, password"}
 	}
 	switch e.TwoFactor {
 	case "", policy.TwoFactorSite, policy.TwoFactorAlways, policy.TwoFactorNever:
 	default:
-		return wrongEdit("twoFactor", string(e.TwoFactor), "is not one of site, always, never")
+		return &ArgumentError{Argument: "twoFactor", Value: string(e.TwoFactor), Reason: "it must be one of site, always, never"}
 	}
 	if n := len(e.Permissions); n > maxEditPermissions {
 		return tooManyPermissions(n)
 	}
 	for name := range e.Permissions {
 		if !isPlainText(name, maxEditPermissionName) {
-			return wrongEdit("permissions", name, fmt.Sprintf("is not text of 1 to %d bytes without control characters", maxEditPermissionName))
+			return &ArgumentError{Argument: "permissions", Value: shorten(name), Reason: fmt.Sprintf("a name must be text of 1 to %d bytes without control characters", maxEditPermissionName)}
 		}
 	}
 	return nil

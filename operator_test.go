@@ -400,9 +400,9 @@ func TestEditRefusals(t *testing.T) {
 			{"permissions", provision.AccountEdit{Permissions: permissions(98, 101)}},
 		}
 		for _, row := range edits {
-			var wrong *policy.ConfigError
-			if err := tn.operator().Edit(t.Context(), account, row.edit); !errors.As(err, &wrong) || wrong.Option != row.option {
-				t.Errorf("%.40q: %v, want a ConfigError of %s", fmt.Sprint(row.edit), err, row.option)
+			var wrong *provision.ArgumentError
+			if err := tn.operator().Edit(t.Context(), account, row.edit); !errors.As(err, &wrong) || wrong.Argument != row.option {
+				t.Errorf("%.40q: %v, want an ArgumentError of %s", fmt.Sprint(row.edit), err, row.option)
 			}
 		}
 		if got := tn.events(at); len(got) != 0 {
@@ -429,10 +429,10 @@ func TestEditManyPermissions(t *testing.T) {
 		for i := len(tn.account("ada@example.com").Permissions); i < 100; i++ {
 			tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(i, i+1)})
 		}
-		var wrong *policy.ConfigError
+		var wrong *provision.ArgumentError
 		err := tn.operator().Edit(t.Context(), tn.account("ada@example.com").ID, provision.AccountEdit{Permissions: permissions(100, 101)})
-		if !errors.As(err, &wrong) || wrong.Option != "permissions" {
-			t.Errorf("one more: %v, want a ConfigError of permissions", err)
+		if !errors.As(err, &wrong) || wrong.Argument != "permissions" {
+			t.Errorf("one more: %v, want an ArgumentError of permissions", err)
 		}
 		yes := true
 		tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"p77": &yes}})

@@ -154,9 +154,9 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			return err
 		},
 		"SetCredential": func(c ctx, d dir, x foreign) error {
-			var taken *provision.ConnectionError
+			var taken *provision.CredentialError
 			if _, err := d.SetCredential(c, provision.Secret{Token: x.token}, time.Time{}); !errors.As(err, &taken) {
-				return errors.Join(errors.New("the secret of the other connection: want a ConnectionError"), err)
+				return errors.Join(errors.New("the secret of the other connection: want a CredentialError"), err)
 			}
 			return nil
 		},

@@ -24,9 +24,9 @@ func RailsZones() map[string]string {
 // IANAZones returns the table of IANA names.
 func IANAZones() []string { return ianaZones[:] }
 
-// Nearest returns the word that text is most likely meant to be, of a few right
+// NearestOf returns the word that text is most likely meant to be, of a few right
 // ones or of many.
-func Nearest(text string, words []string, few bool) (word string, ok bool) {
+func NearestOf(text string, words []string, few bool) (word string, ok bool) {
 	if few {
 		return nearest(text, words, nearOfFew)
 	}

@@ -19,6 +19,14 @@ func didYouMean(text string, words []string, near int) string {
 	return ""
 }
 
+// Nearest returns the word that a text most likely means, in any case, or "" where
+// it is like none: up to a third of the letters may be added, left out, changed, or
+// swapped with their neighbors. Of words that are equally near, it is the first.
+func Nearest(text string, words []string) string {
+	word, _ := nearest(text, words, nearOfMany)
+	return word
+}
+
 // nearest returns the word that takes the fewest edits to come from text, and
 // whether they are few enough. Case does not count. The first of several is
 // taken.
@@ -38,24 +46,28 @@ func nearest(text string, words []string, near int) (word string, ok bool) {
 	return word, ok
 }
 
-// edits counts the characters to insert, delete or replace to make one word of
-// the other (Levenshtein distance).
+// edits counts the steps that lead from one word to another: a character added,
+// left out, changed, or swapped with its neighbor. None is moved twice.
 func edits(a, b []rune) int {
-	row := make([]int, len(b)+1) // edits from what was read of a to each beginning of b
-	for j := range row {
-		row[j] = j
+	// Three rows of the table in which at[j] is the distance of the first i
+	// characters of a and the first j of b.
+	before, last, at := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range at {
+		at[j] = j
 	}
-	for i, r := range a {
-		corner := row[0]
-		row[0] = i + 1
-		for j, q := range b {
-			replaced := corner
-			if r != q {
-				replaced++
+	for i := range a {
+		before, last, at = last, at, before
+		at[0] = i + 1
+		for j := range b {
+			changed := last[j]
+			if a[i] != b[j] {
+				changed++
 			}
-			corner = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+			at[j+1] = min(changed, last[j+1]+1, at[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				at[j+1] = min(at[j+1], before[j-1]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return at[len(b)]
 }

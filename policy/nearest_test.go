@@ -33,10 +33,51 @@ func TestNearest(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			for few, want := range map[bool]string{true: test.ofFew, false: test.ofMany} {
-				if got, ok := policy.Nearest(test.text, test.words, few); got != want || ok != (want != "") {
+				if got, ok := policy.NearestOf(test.text, test.words, few); got != want || ok != (want != "") {
 					t.Errorf("of few %v: got %q, %v, want %q", few, got, ok, want)
 				}
 			}
 		})
+	}
+}
+
+var shortWords = []string{"auto", "rfc", "okta", "entra", "onelogin", "jumpcloud", "givenName"}
+
+func TestNearestWord(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"the word", "okta", "okta"},
+		{"another case", "ENTRA", "entra"},
+		{"a letter more", "oktaa", "okta"},
+		{"a letter less", "ota", "okta"},
+		{"another letter", "akta", "okta"},
+		{"letters swapped", "otka", "okta"},
+		{"swapped at the start", "kota", "okta"},
+		{"two steps of nine", "jumpclowed", "jumpcloud"},
+		{"four steps of nine", "jumpxxxx", ""},
+		{"a mark inside", "one-login", "onelogin"},
+		{"one step of three", "rfx", "rfc"},
+		{"two steps of three", "abc", ""},
+		{"mixed case", "givenname", "givenName"},
+		{"no letter", "", ""},
+		{"another word", "klingon", ""},
+		{"no ASCII", "öktä", ""},
+		{"a long text", strings.Repeat("okta", 1<<20), ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := policy.Nearest(test.text, shortWords); got != test.want {
+				t.Errorf("Nearest(%q) is %q, want %q", test.text, got, test.want)
+			}
+		})
+	}
+}
+
+// Of two words that are equally near, the first counts; a nearer one comes before
+// both.
+func TestNearestOfSeveralWords(t *testing.T) {
+	for text, want := range map[string]string{"groupz": "groups", "grouped": "grouper", "groupers": "grouper"} {
+		if got := policy.Nearest(text, []string{"groups", "group", "grouper"}); got != want {
+			t.Errorf("Nearest(%q) is %q, want %q", text, got, want)
+		}
 	}
 }

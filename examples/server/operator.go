@@ -72,6 +72,7 @@ func refusal(err error, missing string) error {
 		expired    *provision.CursorExpiredError
 		option     *policy.ConfigError
 		connection *provision.ConnectionError
+		argument   *provision.ArgumentError
 	)
 	switch {
 	case errors.Is(err, provision.ErrNotFound):
@@ -85,7 +86,9 @@ func refusal(err error, missing string) error {
 	case errors.As(err, &option):
 		return &statusError{http.StatusBadRequest, option.Option + ": " + option.Fault()}
 	case errors.As(err, &connection):
-		return &statusError{http.StatusBadRequest, connection.Field + ": " + connection.Reason}
+		return &statusError{http.StatusBadRequest, connection.Field + ": " + connection.Fault()}
+	case errors.As(err, &argument):
+		return &statusError{http.StatusBadRequest, argument.Argument + ": " + argument.Fault()}
 	}
 	return err
 }

@@ -121,7 +121,7 @@ func (r *jobRun) step(walk *records.Walk, size int, others ...*records.Walk) (do
 			from++
 		}
 		to := min(from+size, len(r.accounts))
-		n := 0
+		var n int
 		n, done = walk.Met(r.accounts[from:to], to-from == size)
 		met = r.accounts[from : from+n]
 	}
