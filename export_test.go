@@ -1,10 +1,6 @@
 package provision
 
-import (
-	"context"
-
-	"github.com/scimjit/provision/internal/account"
-)
+import "context"
 
 // Work does one batch of a connection's job.
 func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
@@ -14,19 +10,6 @@ func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
 // DeleteDue deletes the accounts whose days are over.
 func DeleteDue(e *Engine, ctx context.Context, connection string) error {
 	return e.deleteDue(ctx, connection)
-}
-
-// UserContent returns what a login stores of a new person.
-func UserContent(id Identity) Content {
-	doc := account.Document{}
-	id.say(&doc)
-	doc.ExternalID = id.ID
-	return Content(doc.Content())
-}
-
-// GroupContent returns what a login stores of a group.
-func GroupContent(value, name string) Content {
-	return Content(account.GroupContent(value, name, true))
 }
 
 // Lapse withdraws the rights that have lapsed.

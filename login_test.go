@@ -20,6 +20,7 @@ import (
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
 )
 
 // loginScript is one story of testdata/login.json. A step does one thing and
@@ -436,49 +437,32 @@ func TestSimultaneousFirstLogins(t *testing.T) {
 	})
 }
 
-// TestLoginContent compares what a login stores with what SCIM would store of
-// the same user and group: same document, same keys.
+// TestLoginContent stores everything that a login says of somebody new, and once
+// more what another says.
 func TestLoginContent(t *testing.T) {
 	const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-	user := provision.UserContent(provision.Identity{
+	tn := newTenant(t, memory.New(), `{"provisionOnFirstLogin":true}`)
+	id := provision.Identity{
 		ID: "00u1", UserName: `Ann "A\B" <L>`, Email: "Ann@example.com", GivenName: "Ann", FamilyName: "Lee",
 		Name: "Ann Lee", DisplayName: "Annie", Company: "ACME", TimeZone: "Europe/Berlin",
-		Attributes: map[string]string{
-			"nickName": "a", "title": "b", "userType": "c", "preferredLanguage": "d", "locale": "e",
-			enterprise + ":employeeNumber": "f", enterprise + ":costCenter": "g", enterprise + ":division": "h", enterprise + ":department": "i",
-		},
-	})
-	least := provision.UserContent(provision.Identity{Email: "ann@example.com", FamilyName: "Lee", Attributes: map[string]string{enterprise + ":division": "x"}})
-	for _, test := range []struct {
-		name, typ string
-		got       provision.Content
-	}{
-		{"user", "User", user},
-		{"user with little", "User", least},
-		{"group", "Group", provision.GroupContent(`CN=Sales\, EMEA`, "Sales, EMEA")},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			rt := standard.Type(test.typ)
-			o, err := rt.Document(test.got.Document)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := rt.Validate(o); err != nil {
-				t.Error(err)
-			}
-			if want := string(o.AppendJSON(nil)); want != string(test.got.Document) {
-				t.Errorf("document %s\nwant     %s", test.got.Document, want)
-			}
-			byName := func(a, b store.Key) int { return strings.Compare(a.Attribute, b.Attribute) }
-			want := rt.Keys(o)
-			slices.SortFunc(want, byName)
-			slices.SortFunc(test.got.Keys, byName)
-			if diff := cmp.Diff(want, test.got.Keys); diff != "" {
-				t.Errorf("keys (-want +got):\n%s", diff)
-			}
-			if want := rt.Display(o); want != test.got.Display {
-				t.Errorf("display %q, want %q", test.got.Display, want)
-			}
-		})
+		Attributes: map[string]string{"nickName": "a", "title": "b", enterprise + ":division": "h"},
+	}
+	document := func() string {
+		a := mustLogin(t, tn, id)
+		r, err := tn.dir.Get(t.Context(), "User", a.ResourceID, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(r.Document)
+	}
+	want := `{"userName":"Ann \"A\\B\" <L>","name":{"formatted":"Ann Lee","familyName":"Lee","givenName":"Ann"},"displayName":"Annie","nickName":"a","title":"b",` +
+		`"timezone":"Europe/Berlin","active":true,"emails":[{"value":"Ann@example.com","type":"work","primary":true}],"` + enterprise + `":{"organization":"ACME","division":"h"}}`
+	if diff := cmp.Diff(want, document()); diff != "" {
+		t.Errorf("the first login (-want +got):\n%s", diff)
+	}
+	id = provision.Identity{ID: "00u1", UserName: "ann", Attributes: map[string]string{"title": "c"}}
+	want = strings.NewReplacer(`Ann \"A\\B\" <L>`, "ann", `"title":"b"`, `"title":"c"`).Replace(want)
+	if diff := cmp.Diff(want, document()); diff != "" {
+		t.Errorf("another login (-want +got):\n%s", diff)
 	}
 }

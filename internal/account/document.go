@@ -11,7 +11,7 @@ import (
 )
 
 // Document is a user resource that only logins have written, in the order of the
-// schema (RFC 7643 section 4.1). Package scim has a test that its schema agrees.
+// schema (RFC 7643 section 4.1), which a test compares.
 type Document struct {
 	ExternalID        string      `json:"externalId,omitempty"`
 	UserName          string      `json:"userName,omitempty"`

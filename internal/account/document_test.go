@@ -3,6 +3,7 @@ package account_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
 )
 
@@ -51,6 +53,41 @@ func TestDocument(t *testing.T) {
 			test.user.Active = true
 			if diff := gocmp.Diff(test.user, back); err != nil || diff != "" {
 				t.Errorf("read again: %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// TestDocumentIsOfTheSchema compares what a login stores with what SCIM would
+// store of the same user and group: same document, same keys.
+func TestDocumentIsOfTheSchema(t *testing.T) {
+	full := other(t, reflect.TypeFor[account.Document]()).Interface().(account.Document)
+	full.UserName, full.TimeZone, full.Locale, full.PreferredLanguage = `Ann "A\B" <L>`, "Europe/Berlin", "en-US", "en"
+	full.SetEmail("Ann@example.com")
+	set := schema.Standard()
+	for _, test := range []struct {
+		name, typ string
+		content   account.Content
+	}{
+		{"user", "User", full.Content()},
+		{"user with little", "User", account.Document{UserName: "ann", Name: account.Name{FamilyName: "Lee"}, Enterprise: account.Enterprise{Division: "x"}}.Content()},
+		{"group", "Group", account.GroupContent(`CN=Sales\, EMEA`, "Sales, EMEA", true)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rt := set.Type(test.typ)
+			o, err := rt.Document(test.content.Document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := rt.Validate(o); err != nil {
+				t.Error(err)
+			}
+			want := account.Content{Document: o.AppendJSON(nil), Keys: rt.Keys(o), Display: rt.Display(o)}
+			for _, keys := range [][]store.Key{want.Keys, test.content.Keys} {
+				slices.SortFunc(keys, func(a, b store.Key) int { return strings.Compare(a.Attribute, b.Attribute) })
+			}
+			if diff := gocmp.Diff(want, test.content); diff != "" {
+				t.Errorf("content (-SCIM +login):\n%s", diff)
 			}
 		})
 	}

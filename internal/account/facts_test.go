@@ -132,8 +132,8 @@ func TestGraph(t *testing.T) {
 	m := func(member, group string, source store.Source) store.Membership {
 		return store.Membership{Member: member, Group: group, Source: source, Display: group}
 	}
-	// The rows of a member need not be together.
-	above := g.Put([]string{"ann", "bob", "eve"}, []store.Membership{
+	// Neither people nor rows need an order.
+	above := g.Put([]string{"eve", "ann", "bob"}, []store.Membership{
 		m("ann", "Z", "scim"), m("ann", "A", "default"), m("bob", "Z", "jit"), m("ann", "B", "scim"), m("ann", "A", "scim"),
 	})
 	if diff := gocmp.Diff([]string{"A", "B", "Z"}, above); diff != "" {
