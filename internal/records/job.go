@@ -14,11 +14,7 @@ func (j *DeriveJob) Waits(account string) bool {
 
 // Renew makes the job derive every account from now on.
 func (j *DeriveJob) Renew() {
-	if j.Surveyed {
-		j.Survey = Walk{}
-	} else {
-		j.Survey.renew()
-	}
+	j.Survey.renew() // one that has ended begins at the first account
 	j.Surveyed, j.Active, j.Gone, j.Hold = false, 0, 0, false
 	j.Removed, j.Removing, j.Granting = false, Walk{}, Walk{}
 }

@@ -20,14 +20,17 @@ type jobRun struct {
 	renewal  int            // how often the job was asked for
 	derived  map[string]int // for which renewal an account was derived last
 	leave    int            // one in so many is left to another walk
+
+	met map[*records.Walk]map[string]bool // by each walk, since the last renewal
 }
 
 // TestJobMeetsEveryAccount: when a job is done, every account was derived after
-// the last change that asked for it, and an account that was not says that it
-// waits.
+// the last change that asked for it. One that was not says that it waits. No walk
+// meets an account twice for one change.
 func TestJobMeetsEveryAccount(t *testing.T) {
 	for seed := range uint64(200) {
-		r := &jobRun{t: t, rng: rand.New(rand.NewPCG(seed, 3)), derived: map[string]int{}, renewal: 1}
+		r := &jobRun{t: t, rng: rand.New(rand.NewPCG(seed, 3)), derived: map[string]int{}}
+		r.renew()
 		r.leave = 1 + r.rng.IntN(4)
 		most, page := 30, 7
 		if seed%100 == 50 { // more than a walk lists
@@ -44,7 +47,7 @@ func TestJobMeetsEveryAccount(t *testing.T) {
 				t.Fatalf("seed %d: the job does not end", seed)
 			case n < 2 && r.renewal < 6:
 				r.job.Renew()
-				r.renewal++
+				r.renew()
 			case n == 2:
 				r.create(r.renewal)
 			case n == 3 && len(r.accounts) > 0:
@@ -64,6 +67,14 @@ func TestJobMeetsEveryAccount(t *testing.T) {
 	}
 }
 
+func (r *jobRun) renew() {
+	r.renewal++
+	r.met = map[*records.Walk]map[string]bool{}
+	for _, w := range []*records.Walk{&r.job.Survey, &r.job.Removing, &r.job.Granting} {
+		r.met[w] = map[string]bool{}
+	}
+}
+
 // create adds an account that is derived for a change.
 func (r *jobRun) create(renewal int) {
 	id := fmt.Sprintf("%08x", r.rng.Uint32())
@@ -75,9 +86,16 @@ func (r *jobRun) create(renewal int) {
 
 func (r *jobRun) check() {
 	r.t.Helper()
+	j := &r.job
 	for _, a := range r.accounts {
-		if r.derived[a] != r.renewal && !r.job.Waits(a) {
-			r.t.Fatalf("account %s was derived for change %d of %d, and does not wait: %+v", a, r.derived[a], r.renewal, r.job)
+		// A walk over all does not know whom it need not meet.
+		mayWait := r.derived[a] != r.renewal || !j.Surveyed ||
+			!j.Removed && j.Removing.Many && !r.met[&j.Removing][a] || j.Granting.Many && !r.met[&j.Granting][a]
+		switch waits := j.Waits(a); {
+		case r.derived[a] != r.renewal && !waits:
+			r.t.Fatalf("account %s was derived for change %d of %d, and does not wait: %+v", a, r.derived[a], r.renewal, j)
+		case waits && !mayWait:
+			r.t.Fatalf("account %s was derived, and waits: %+v", a, j)
 		}
 	}
 }
@@ -89,11 +107,11 @@ func (r *jobRun) batch(size int) (done bool) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.job = records.DeriveJob{}
-	if err := json.Unmarshal(value, &r.job); err != nil {
+	j := &r.job
+	*j = records.DeriveJob{}
+	if err := json.Unmarshal(value, j); err != nil {
 		r.t.Fatal(err)
 	}
-	j := &r.job
 	granted := false
 	switch {
 	case !j.Surveyed:
@@ -126,8 +144,13 @@ func (r *jobRun) step(walk *records.Walk, size int, others ...*records.Walk) (do
 		met = r.accounts[from : from+n]
 	}
 	for _, a := range met {
+		if r.met[walk][a] {
+			r.t.Fatalf("account %s was met twice: %+v", a, r.job)
+		}
+		r.met[walk][a] = true
 		if len(others) > 0 && r.rng.IntN(r.leave) == 0 {
 			others[r.rng.IntN(len(others))].Leave(a)
+			r.derived[a] = 0
 			continue
 		}
 		r.derived[a] = r.renewal
