@@ -32,11 +32,11 @@ func TestJobMeetsEveryAccount(t *testing.T) {
 		r := &jobRun{t: t, rng: rand.New(rand.NewPCG(seed, 3)), derived: map[string]int{}}
 		r.renew()
 		r.leave = 1 + r.rng.IntN(4)
-		most, page := 30, 7
+		accounts, page := 1+r.rng.IntN(30), 7
 		if seed%100 == 50 { // more than a walk lists
-			most, page = 6000, 1000
+			accounts, page, r.leave = 5000, 2000, 1
 		}
-		for range 1 + r.rng.IntN(most) {
+		for range accounts {
 			r.create(0)
 		}
 		r.check()
@@ -139,9 +139,8 @@ func (r *jobRun) step(walk *records.Walk, size int, others ...*records.Walk) (do
 			from++
 		}
 		to := min(from+size, len(r.accounts))
-		var n int
-		n, done = walk.Met(r.accounts[from:to], to-from == size)
-		met = r.accounts[from : from+n]
+		n, last := walk.Met(r.accounts[from:to], to-from == size)
+		met, done = r.accounts[from:from+n], last
 	}
 	for _, a := range met {
 		if r.met[walk][a] {
