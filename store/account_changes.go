@@ -37,18 +37,24 @@ func Changes(before, after *Account) []Change {
 		if sameValue(was, is) || after.Status == policy.StatusDeleted && f.Name != "status" {
 			continue
 		}
-		out = append(out, Change{Attribute: f.Name, Before: jsonValue(was), After: jsonValue(is)})
+		out = append(out, Change{Attribute: f.Name, Before: appendJSON(nil, was), After: appendJSON(nil, is)})
 	}
 	return out
 }
 
+// createdWith lists what is not empty of an account. The values share their memory:
+// every new account has a dozen.
 func createdWith(a *Account) []Change {
-	out := make([]Change, 0, len(shownFields))
+	out, text := make([]Change, 0, 12), make([]byte, 0, 256)
 	for i := range shownFields {
 		f := &shownFields[i]
-		if is := f.At(a); !isEmpty(is) {
-			out = append(out, Change{Attribute: f.Name, After: jsonValue(is)})
+		is := f.At(a)
+		if isEmpty(is) {
+			continue
 		}
+		start := len(text)
+		text = appendJSON(text, is)
+		out = append(out, Change{Attribute: f.Name, After: text[start:len(text):len(text)]})
 	}
 	return out
 }
@@ -129,9 +135,10 @@ func sameLogin(a, b *LoginFacts) bool {
 
 // isEmpty reports whether a field that a host sees says nothing.
 func isEmpty(p any) bool {
+	if s, ok := p.(*string); ok {
+		return *s == ""
+	}
 	switch p := p.(type) {
-	case *string:
-		return *p == ""
 	case *bool:
 		return !*p
 	case *[]string:
@@ -184,22 +191,22 @@ func cloneValue(from, to any) bool {
 	return true
 }
 
-// jsonValue returns a field as encoding/json writes it, which takes several times as
+// appendJSON appends a field as encoding/json writes it, which takes several times as
 // long.
-func jsonValue(p any) json.RawMessage {
+func appendJSON(text []byte, p any) []byte {
 	switch p := p.(type) {
 	case *string:
 		if isPlain(*p) {
-			return append(append(append(make(json.RawMessage, 0, len(*p)+2), '"'), *p...), '"')
+			return append(append(append(slices.Grow(text, len(*p)+2), '"'), *p...), '"')
 		}
 	case *bool:
-		return strconv.AppendBool(nil, *p)
+		return strconv.AppendBool(text, *p)
 	}
 	b, err := json.Marshal(p)
 	if err != nil {
 		panic(fmt.Sprintf("store: encoding a %T: %v", p, err)) // no field has a type that cannot be encoded
 	}
-	return b
+	return append(text, b...)
 }
 
 // isPlain reports whether encoding/json writes a text as it is. Those that need a

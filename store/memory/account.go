@@ -1,9 +1,9 @@
 package memory
 
 import (
-	"cmp"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -119,13 +119,13 @@ func (s *scope) personCandidates(q store.AccountQuery) iter.Seq[uint32] {
 
 func (s *scope) peopleWith(attribute int, value string) iter.Seq[uint32] {
 	found := s.peopleIndex.find(nil, attribute, value)
-	slices.SortFunc(found, func(a, b uint32) int { return cmp.Compare(s.people.at(a).id(), s.people.at(b).id()) })
+	slices.SortFunc(found, func(a, b uint32) int { return strings.Compare(s.people.at(a).id(), s.people.at(b).id()) })
 	return slices.Values(found)
 }
 
 // byPersonID orders accounts relative to an id.
 func (s *scope) byPersonID(id string) func(uint32) int {
-	return func(n uint32) int { return cmp.Compare(s.people.at(n).id(), id) }
+	return func(n uint32) int { return strings.Compare(s.people.at(n).id(), id) }
 }
 
 func accountMatches(a *store.Account, q *store.AccountQuery) bool {
