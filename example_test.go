@@ -4,19 +4,74 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
 
+// A host in ten lines: a store, an engine, a connection with a token, the
+// background work, a consumer and the handler. Then an identity provider creates
+// a user, and the consumer hears of it.
+func Example() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	engine := &provision.Engine{Store: memory.New()} // or sqlite.Open
+	okta := engine.Directory("okta").As(provision.Actor{Kind: "operator", ID: "setup"})
+	_, err := okta.UpdateConnection(ctx, func(c *provision.Connection) error {
+		c.Dialect, c.SCIM = "okta", true // the policy has its defaults
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	token, _, err := okta.IssueToken(ctx, time.Time{}) // shown once; give it to Okta
+	if err != nil {
+		panic(err)
+	}
+	go func() { _ = engine.Run(ctx) }()
+	heard := make(chan provision.Delivery)
+	hear := func(ctx context.Context, d provision.Delivery) error {
+		if d.Account == nil { // it is about the connection
+			return nil
+		}
+		select {
+		case heard <- d:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	users := engine.Consumer("my-users-table")
+	go func() { _ = users.Deliver(ctx, hear, provision.DeliveryOptions{}) }()
+	mux := http.NewServeMux()
+	mux.Handle("/scim/v2/", &scim.Handler{Engine: engine})
+
+	// The identity provider.
+	body := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ada@example.com","active":true}`
+	r := httptest.NewRequest(http.MethodPost, "/scim/v2/Users", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer := httptest.NewRecorder()
+	mux.ServeHTTP(answer, r)
+	fmt.Println(answer.Code)
+
+	d := <-heard
+	fmt.Println(d.Event.Type, d.Account.UserName, d.Account.Status)
+	// Output:
+	// 201
+	// account.created ada@example.com active
+}
+
 // A user is created, and is admitted when the identity provider reports the
 // group that the policy requires.
-func Example() {
+func Example_requiredGroup() {
 	ctx := context.Background()
 	operator := provision.Actor{Kind: "operator", ID: "setup"}
 	engine := &provision.Engine{Store: memory.New()}
