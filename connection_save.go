@@ -55,15 +55,15 @@ func (d *Directory) UpdateConnection(ctx context.Context, fn func(*Connection) e
 	return d.changeConnection(ctx, fn)
 }
 
-// Forced returns a Directory past the mass guard: whoever a change takes out loses
-// access, however many they are, and does not count for what the guard allows in
-// an hour. Accounts that are held already go too, but not those that an operator
-// has chosen to keep by [Directory.Keep], nor the last site admin.
+// Forced returns a Directory past the mass guard: everybody whom a change takes out
+// loses access, however many they are, and none of them counts for what the guard
+// allows in an hour. Accounts that are held already go too, but not those that an
+// operator keeps by [Directory.Keep], nor the last site admin.
 //
-// A Forced [Directory.SaveConnection] applies the policy also where it is
-// unchanged, so that it can follow one after which the guard held accounts. A
-// change that comes while a job carries it out, and that needs the job itself, is
-// guarded, and so is what the job has not done yet.
+// A forced [Directory.SaveConnection] applies the policy even where it is
+// unchanged: it may follow a save after which the guard held accounts. When a job
+// carries it out, and another large change comes before the job has ended, that
+// change and the rest of the job are guarded.
 func (d *Directory) Forced() *Directory {
 	c := *d
 	c.forced = true

@@ -30,11 +30,10 @@ type Delivery struct {
 	Event *Event
 
 	// Account is the account of the event as it is by now: as the event left it,
-	// or newer where it has changed since, which [Account.Version] tells. So
-	// several events may come with the same version; an older version never
-	// follows a newer one, but from a process that was cut off: see Fence. It is
-	// nil for an event without an account, and the tombstone of a deleted one. It
-	// is for reading only.
+	// or newer where it has changed since. Its Version tells, so several events may
+	// come with the same one. An older version follows a newer one only from a
+	// process that was cut off: see Fence. Account is nil for an event without an
+	// account, and the tombstone of a deleted one. It is for reading only.
 	Account *Account
 
 	// Attempt is 1 at first and one more each time that the consumer has refused
@@ -107,8 +106,9 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 // account in order; connections are delivered in parallel. An event counts as
 // seen when fn returns nil: a durable cursor per consumer and connection remembers
 // it, and a new Deliver goes on from there. After a crash an event may come again,
-// so fn must be idempotent. To remember [Event.Sequence] with what fn writes of an
-// account, and to pass over events of that account that are not newer, is enough.
+// so fn must be idempotent. It is enough to keep the Sequence of the event with what
+// fn writes of its account, and to pass over events of the account that are not
+// newer.
 //
 // # Replicas
 //
@@ -129,8 +129,8 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 // one line of their own, which waits and is parked like an account.
 //
 // While 16 accounts of a connection are being tried again, its other events wait,
-// too. A consumer that can take nothing at the moment had better wait in fn than
-// return an error: that parks nobody.
+// too. A consumer that can take nothing at the moment, such as while its database
+// is away, waits in fn instead of returning an error: then nobody is parked.
 //
 // A consumer that fell behind [Engine.Retention] ends Deliver with a
 // [*CursorExpiredError].
@@ -161,10 +161,10 @@ func (c Consumer) DeliverOnce(ctx context.Context, fn func(context.Context, Deli
 	return rootError(c.outbox().DeliverOnce(ctx, consume(fn)))
 }
 
-// Wait returns when the consumer has seen every event of an account that there is
-// now. After [Directory.Login], or any other call that returns an account, these
-// are the events up to the [Account.Version] that was returned. Where nothing is
-// left to see it returns at once.
+// Wait returns when the consumer has seen all events that an account has now. After
+// [Directory.Login], or any other call that returns an account, these are the
+// events up to the Version that was returned. Where nothing is left to see it
+// returns at once.
 //
 // [Directory.Login] stores the events of a login before it returns, and Deliver
 // brings them after that. A host whose consumer writes the users table, and

@@ -92,7 +92,8 @@ func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (
 	return r, err
 }
 
-// Query returns one page of resources; see [store.ResourceReader].
+// Query returns one page of resources, or [ErrNotFound] for an unknown connection;
+// see [store.ResourceReader].
 func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error) {
 	var page store.Page
 	err := d.view(ctx, func(rd store.Reader) error {
@@ -189,8 +190,8 @@ func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Reso
 }
 
 // MemberCount returns how many direct members a group has for the identity
-// provider: as many as a SCIM client reads. Who is in it only by a default or an
-// operator is not among them.
+// provider: as many as a SCIM client reads. Members by a default or an operator
+// alone are not among them. An unknown group has none.
 func (d *Directory) MemberCount(ctx context.Context, group string) (int, error) {
 	n, last := 0, ""
 	for {
@@ -256,7 +257,8 @@ func readAccount(r store.Reader, id string) (*Account, error) {
 }
 
 // Accounts returns the accounts that match q, in ascending order of id. An
-// account whose derivation still waits for a job says so in Pending.
+// account whose derivation still waits for a job says so in Pending. An unknown
+// connection is [ErrNotFound].
 func (d *Directory) Accounts(ctx context.Context, q store.AccountQuery) ([]*Account, error) {
 	var list []*Account
 	err := d.view(ctx, func(r store.Reader) error {
@@ -274,7 +276,8 @@ func (d *Directory) Accounts(ctx context.Context, q store.AccountQuery) ([]*Acco
 }
 
 // Events returns the events of the connection after a sequence, in order, at
-// most limit (0: all that are retained).
+// most limit (0: all that are retained), or [ErrNotFound] for an unknown
+// connection.
 func (d *Directory) Events(ctx context.Context, after int64, limit int) ([]*Event, error) {
 	var list []*Event
 	err := d.view(ctx, func(r store.Reader) error {

@@ -55,7 +55,8 @@ func (d *Draft) Write(c Content) {
 func (d *Draft) Tolerated(names ...string) { d.tolerances = append(d.tolerances, names...) }
 
 // AddMember makes a user or group a direct member of the group, known from the
-// source of the directory's actor. Adding a member twice adds one.
+// source that the directory writes for; see [Directory.Via]. Adding a member twice
+// adds one.
 func (d *Draft) AddMember(id string) { d.setMember(id, true) }
 
 // RemoveMember ends a direct membership. What an operator or a default added is

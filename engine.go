@@ -134,8 +134,7 @@ func orDefault(n, def int) int {
 
 // Directory returns the operations of one connection, acting as the system
 // until [Directory.As] names somebody else. It does not check that the
-// connection exists: an unknown one reads as empty, and writes return
-// [ErrNotFound].
+// connection exists: the operations do, and return [ErrNotFound].
 func (e *Engine) Directory(connection string) *Directory {
 	return &Directory{engine: e.present(), connection: connection, actor: Actor{Kind: "system"}, source: store.SourceOperator}
 }

@@ -211,9 +211,9 @@ func (d *Directory) Release(ctx context.Context, accounts ...string) error {
 	return d.endHold(ctx, accounts, account.Release)
 }
 
-// Keep keeps accounts that are held as they are, until the identity provider
-// says that they have access, from when on the policy counts again; until then,
-// [Directory.Release] still lets them go. The error is as for Release.
+// Keep decides that accounts which are held stay as they are. That ends when the
+// identity provider says that they have access: then the policy counts again. Until
+// then [Directory.Release] still lets them go. The error is as for Release.
 func (d *Directory) Keep(ctx context.Context, accounts ...string) error {
 	return d.endHold(ctx, accounts, account.Keep)
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/scimjit/provision/policy"
 )
 
-// Identity is what a verified login says about one person. Whoever makes one
-// has checked that the identity provider of the connection said so: nothing in
-// it is checked again but its form.
+// Identity is what a verified login says about one person. Its maker has checked
+// that the identity provider of the connection said so; afterwards only its form is
+// checked.
 //
 // Texts are trimmed and NFC-normalized by [Directory.Login]; each holds at most
 // [MaxIdentityText] bytes and no control characters.
@@ -42,9 +42,9 @@ type Identity struct {
 	Company     string
 	TimeZone    string
 
-	// Groups is what was said about groups, of which Evidence says how much it
-	// is worth. The zero Evidence is Known: an empty list is then a person
-	// without groups.
+	// Groups is what was said about groups. Evidence says how much that is
+	// worth; its zero value is [policy.EvidenceKnown]: an empty list is then a
+	// person without groups.
 	Groups   []IdentityGroup
 	Evidence policy.Evidence
 

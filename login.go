@@ -199,7 +199,7 @@ func (l *login) giveDefaults(before, next *Account) error {
 
 // refusal says why an account that is settled may not log in, or nil. The gate
 // is for people whom only logins know; the others have the status that it gave
-// them. Whom a guard keeps, it keeps able to log in.
+// them. A person whom a guard keeps can log in.
 func (l *login) refusal(p *loginPerson, after *Account, admitted bool) error {
 	own := p.resource.Source == store.SourceJIT && !slices.ContainsFunc(after.Reasons, account.IsGuardReason)
 	who := l.identity.userName()

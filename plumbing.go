@@ -16,8 +16,8 @@ import (
 
 // Plumbing is what a handler of a protocol needs of an Engine beside its
 // operations: a replay cache, signatures, a count of refusals. The packages scim,
-// jit and jit/saml are built on it, and so is whoever writes another way in. A
-// host that mounts those needs none of it.
+// jit and jit/saml are built on it, and so is another way in that somebody writes.
+// A host that mounts those needs none of it.
 //
 // Get it from [Engine.Plumbing]. It is safe for concurrent use.
 type Plumbing struct{ engine *Engine }
@@ -26,7 +26,7 @@ type Plumbing struct{ engine *Engine }
 func (e *Engine) Plumbing() Plumbing { return Plumbing{e.present()} }
 
 // NewToken makes a random text of 256 bits that begins with "scimjit_". For a
-// credential of a connection see [Engine.IssueToken].
+// credential of a connection see [Directory.IssueToken].
 func (p Plumbing) NewToken() (string, error) {
 	t, err := p.engine.random(32)
 	return tokenPrefix + t, err

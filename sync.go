@@ -12,7 +12,7 @@ import (
 )
 
 // ErrEmptySync says that the source of a sync had no users. Nothing was written:
-// a source that is broken looks just so.
+// a broken source looks the same.
 var ErrEmptySync = errors.New("provision: the sync has no users; nothing was changed")
 
 // SyncSource is a whole directory: everyone and every group that a connection is to
@@ -59,9 +59,9 @@ type SyncOptions struct {
 	// DryRun reports what a sync would do and writes nothing.
 	DryRun bool
 
-	// Force overrides the mass guard: whoever the sync deprovisions loses
-	// access, those included that an earlier sync deprovisioned and the guard
-	// held. Whom an operator kept by [Directory.Keep] stays.
+	// Force overrides the mass guard: everybody whom the sync deprovisions loses
+	// access, also those whom an earlier sync deprovisioned and the guard held.
+	// Those whom an operator keeps by [Directory.Keep] stay.
 	Force bool
 
 	// Progress, when not nil, is called after each batch with the counts so
@@ -132,10 +132,10 @@ const (
 //
 // What takes something away waits until the source was read to its end without
 // an error: users are written as they come, groups are kept in memory. The mass
-// guard takes the whole sync for one cause, and counts before anybody loses
-// access who is going to: users that are absent, that became inactive, and that
-// leave the last required group. The users of a group so large that its change is
-// left to a job of [Engine.Run] are counted by the job once more.
+// guard takes the whole sync for one cause. Before anybody loses access it counts
+// the users who will: those that are absent, that became inactive, and that leave
+// their last required group. Where a group is so large that its change is left to a
+// job of [Engine.Run], the job counts its users once more.
 //
 // The work is done in batches, each a transaction, between which other requests
 // go on. A sync that ended early, for whatever reason, is completed by running it
