@@ -101,11 +101,11 @@ func TestCredentialOnReplicas(t *testing.T) {
 
 // A remembered credential costs one view, and none where this Engine alone
 // writes the store; there, what it changes itself still counts at once.
-func TestAuthenticateExclusive(t *testing.T) {
-	for _, exclusive := range []bool{false, true} {
+func TestAuthenticateSingleProcess(t *testing.T) {
+	for _, single := range []bool{false, true} {
 		st := &countedViews{Store: memory.New()}
 		tn := newTenant(t, st, `{}`)
-		tn.engine.SingleProcess = exclusive
+		tn.engine.SingleProcess = single
 		token, cred, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func TestAuthenticateExclusive(t *testing.T) {
 			t.Fatal("refused")
 		}
 		at, want := st.views.Load(), int32(10)
-		if exclusive {
+		if single {
 			want = 0
 		}
 		for range 10 {
@@ -127,7 +127,7 @@ func TestAuthenticateExclusive(t *testing.T) {
 			}
 		}
 		if got := st.views.Load() - at; got != want {
-			t.Errorf("exclusive %t: ten requests cost %d views, want %d", exclusive, got, want)
+			t.Errorf("single %t: ten requests cost %d views, want %d", single, got, want)
 		}
 		for _, lifetime := range []time.Duration{time.Millisecond, time.Hour} {
 			if _, err := tn.engine.Directory("acme").As(tester).ExtendCredential(t.Context(), cred.ID, tn.clock.Now().Add(lifetime)); err != nil {
@@ -135,14 +135,14 @@ func TestAuthenticateExclusive(t *testing.T) {
 			}
 			tn.clock.add(time.Millisecond)
 			if want := lifetime > time.Millisecond; accepted() != want {
-				t.Errorf("exclusive %t: accepted %t a millisecond after it was set to expire in %v", exclusive, !want, lifetime)
+				t.Errorf("single %t: accepted %t a millisecond after it was set to expire in %v", single, !want, lifetime)
 			}
 		}
 		if err := tn.engine.Directory("acme").As(tester).RevokeCredential(t.Context(), cred.ID); err != nil {
 			t.Fatal(err)
 		}
 		if accepted() {
-			t.Errorf("exclusive %t: accepted after it was revoked", exclusive)
+			t.Errorf("single %t: accepted after it was revoked", single)
 		}
 	}
 }

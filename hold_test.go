@@ -339,7 +339,7 @@ func TestMassGuardInJob(t *testing.T) {
 
 // A policy edit that is forced holds nobody: at once, by a job, and after an
 // edit that did. It releases who is held, but nobody whom an operator keeps.
-func TestForceConnection(t *testing.T) {
+func TestForced(t *testing.T) {
 	const gate, closed = `{"requiredGroups":"Staff"}`, `{"requiredGroups":"Nobody"}`
 	tests := []struct {
 		name   string
