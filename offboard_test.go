@@ -152,3 +152,37 @@ func TestDeletedConnectionIsDelivered(t *testing.T) {
 		}
 	})
 }
+
+// A consumer gets past what it has missed of a connection that was deleted.
+func TestSkipDeletedConnection(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(ada)
+		consumer := tn.engine.Consumer("table")
+		see := func(context.Context, provision.Delivery) error { return nil }
+		if err := consumer.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := tn.engine.Directory("acme").DeleteConnection(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		tn.engine.Retention = 24 * time.Hour
+		tn.clock.add(48 * time.Hour)
+		if err := tn.engine.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var expired *provision.CursorExpiredError
+		if err := consumer.DeliverOnce(t.Context(), see); !errors.As(err, &expired) {
+			t.Fatalf("events that are gone: %v", err)
+		}
+		if err := consumer.Skip(t.Context(), expired.Connection); err != nil {
+			t.Fatal(err)
+		}
+		if err := consumer.DeliverOnce(t.Context(), see); err != nil {
+			t.Errorf("after Skip: %v", err)
+		}
+		if err := consumer.Skip(t.Context(), "nowhere"); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("an unknown connection: %v", err)
+		}
+	})
+}

@@ -112,11 +112,12 @@ func (c *Consumer) Register(ctx context.Context) error {
 var errNameless = errors.New("provision: a consumer needs a name")
 
 // known returns store.ErrNotFound, with what is unknown, unless there are the
-// connection and the consumer.
+// connection and the consumer. A connection that was deleted is known by its
+// events: they may be parked, or be gone before the consumer has seen them.
 func (c *Consumer) known(ctx context.Context, connection string) error {
 	seen := false
 	err := c.Store.View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		if _, err := records.Connection.Raw(r, ""); err != nil {
+		if err := existed(r); err != nil {
 			return fmt.Errorf("provision: connection %q: %w", connection, err)
 		}
 		e, err := records.Cursor.Load(r, c.Name)
@@ -129,6 +130,18 @@ func (c *Consumer) known(ctx context.Context, connection string) error {
 	e, err := records.Consumer.View(ctx, c.Store, store.Global, c.Name)
 	if err == nil && !e.Stored() {
 		err = fmt.Errorf("provision: consumer %q: %w", c.Name, store.ErrNotFound)
+	}
+	return err
+}
+
+// existed returns store.ErrNotFound for a connection that there has never been.
+func existed(r store.Reader) error {
+	_, err := records.Connection.Raw(r, "")
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if _, last, fault := r.EventRange(); fault != nil || last > 0 {
+		return fault
 	}
 	return err
 }
