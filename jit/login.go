@@ -25,9 +25,15 @@ type LoginHandler struct {
 	// required. returnTo is where the person wanted to go: a path of this
 	// origin, of which [LocalPath] is true, or empty.
 	//
-	// A session must end when the account stops being active, which the events
-	// of [provision.Consumer.Deliver] tell. Those of this login may not have come
-	// there yet: [provision.Consumer.Wait] waits for them.
+	// The account and its events are stored when OnLogin is called. The events may
+	// come to a consumer of the host before that, at the same time, or after it:
+	// Deliver and OnLogin know nothing of each other. A host whose consumer writes
+	// the users table leaves the row of a new person to it, and waits here with
+	// [provision.Consumer.Wait] and a ctx of some seconds. Then the consumer has
+	// seen the account in the Version that OnLogin is given, or in a later one.
+	//
+	// A session must end when the account stops being active, and on an event of
+	// type login.denied: a login that is refused changes no account.
 	OnLogin func(w http.ResponseWriter, r *http.Request, account *provision.Account, returnTo string)
 
 	// OnDenied is called with a refusal; nil answers Denial.Status with a plain
