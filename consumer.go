@@ -108,7 +108,7 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 // it, and a new Deliver goes on from there. After a crash an event may come again,
 // so fn must be idempotent. It is enough to keep the Sequence of the event with what
 // fn writes of its account, and to pass over events of the account that are not
-// newer.
+// newer. Package follow does that for tables in a database.
 //
 // # Replicas
 //

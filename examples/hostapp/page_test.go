@@ -32,7 +32,7 @@ func start(t *testing.T) *client {
 	return c
 }
 
-// save changes fields of the form and presses a button.
+// press changes fields of the form and presses a button.
 func (c *client) press(button string, fields url.Values, change map[string]string) (status int, page string) {
 	c.t.Helper()
 	fields.Set("do", button)
@@ -126,7 +126,7 @@ func TestPreview(t *testing.T) {
 	c.create("ada@example.com")
 	before := c.form()
 	status, page := c.press("preview", c.form(), map[string]string{"requiredGroups": "Staff, \"a, b\""})
-	if status != http.StatusOK || !strings.Contains(page, "1 accounts would change") || !strings.Contains(page, "ada@example.com") {
+	if status != http.StatusOK || !strings.Contains(page, "would change: 1.") || !strings.Contains(page, "ada@example.com") {
 		t.Errorf("the preview: %d %s", status, page)
 	}
 	if !strings.Contains(page, `value="save"`) || !strings.Contains(page, `name="requiredGroups" value="Staff, &#34;a, b&#34;"`) {
