@@ -40,7 +40,7 @@ func TestLink(t *testing.T) {
 		link(bob, "", nil)
 		link(ada, "row 1", nil)
 		link("nobody", "row 3", provision.ErrNotFound)
-		var limit *provision.LimitError
+		var limit *provision.ArgumentError
 		if err := d.Link(t.Context(), bob, strings.Repeat("x", 257)); !errors.As(err, &limit) {
 			t.Errorf("a long id: %v", err)
 		}
