@@ -21,7 +21,7 @@
 //
 // A host mounts the http.Handlers of other packages: scim.Handler for SCIM, and
 // saml.Handler with a jit.LoginHandler for logins. It runs [Engine.Run] in a
-// goroutine. The example below is all of it.
+// goroutine. The example of the package shows a host that uses SCIM.
 //
 // # Facts, policy, accounts
 //
