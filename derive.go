@@ -25,6 +25,7 @@ func (c *change) decide(decisions []account.Decision, list ...derivation) ([]acc
 	if err != nil {
 		return nil, err
 	}
+	decisions = slices.Grow(decisions, len(list))
 	for _, d := range list {
 		decisions = append(decisions, account.Decide(account.Input{
 			Before: d.before, Next: d.next, Groups: groups, Policy: c.conn.policy, Now: c.now, Source: c.source,

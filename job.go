@@ -232,7 +232,7 @@ func (w *worker) each(stored []*Account, visit func(account.Decision, *Account) 
 	if err != nil {
 		return err
 	}
-	decisions, err := w.decide(make([]account.Decision, 0, len(list)), list...)
+	decisions, err := w.decide(nil, list...)
 	if err != nil {
 		return err
 	}
