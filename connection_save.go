@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/scimjit/provision/internal/account"
@@ -164,9 +165,11 @@ func (c *change) putConnection(before *compiled) (news bool, err error) {
 // hold no secrets.
 func connectionChanges(before, after *compiled) []store.Change {
 	was, is := settingsOf(before), settingsOf(after)
+	names := slices.AppendSeq(slices.Collect(maps.Keys(was)), maps.Keys(is))
+	slices.Sort(names)
 	var out []store.Change
-	for _, name := range []string{"name", "dialect", "policy", "attributes", "scim", "saml", "disabled"} {
-		if !bytes.Equal(was[name], is[name]) {
+	for _, name := range slices.Compact(names) {
+		if name != "id" && !bytes.Equal(was[name], is[name]) {
 			out = append(out, store.Change{Attribute: name, Before: was[name], After: is[name]})
 		}
 	}
