@@ -15,11 +15,8 @@ import (
 // Parts of the table of fields, never changed.
 var (
 	shownFields  = fieldsWith(shown, follows)
-	stateFields  = fieldsWith(inside, shown)
-	sharedFields = slices.DeleteFunc(fieldsWith(inside, shown, stamp), func(f Field[Account]) bool {
-		var a, b Account
-		return !cloneValue(f.At(&a), f.At(&b))
-	})
+	insideFields = fieldsWith(inside)
+	sharedFields = slices.DeleteFunc(fieldsWith(inside, shown, stamp), func(f Field[Account]) bool { return !cloneValue(f.At(&Account{})) })
 )
 
 // Changes lists the fields that a host sees in which two states of an account
@@ -31,13 +28,12 @@ func Changes(before, after *Account) []Change {
 		return createdWith(after)
 	}
 	var out []Change
-	for i := range shownFields {
+	for i := nextDifference(shownFields, 0, before, after); i < len(shownFields); i = nextDifference(shownFields, i+1, before, after) {
 		f := &shownFields[i]
-		was, is := f.At(before), f.At(after)
-		if sameValue(was, is) || after.Status == policy.StatusDeleted && f.Name != "status" {
+		if after.Status == policy.StatusDeleted && f.Name != "status" {
 			continue
 		}
-		out = append(out, Change{Attribute: f.Name, Before: appendJSON(nil, was), After: appendJSON(nil, is)})
+		out = append(out, Change{Attribute: f.Name, Before: appendJSON(nil, f.At(before)), After: appendJSON(nil, f.At(after))})
 	}
 	return out
 }
@@ -59,32 +55,40 @@ func createdWith(a *Account) []Change {
 	return out
 }
 
-// SameAccount reports whether two states of an account are the same, facts and
-// reasons included. When they were written, as which version, and Pending do not
-// count.
-func SameAccount(a, b *Account) bool {
-	for i := range stateFields {
-		if !sameValue(stateFields[i].At(a), stateFields[i].At(b)) {
-			return false
+// SameFacts reports whether two states of an account are the same in what Changes
+// does not list: facts, reasons, and whose account it is. When they were written, as
+// which version, and Pending do not count.
+func SameFacts(a, b *Account) bool {
+	return nextDifference(insideFields, 0, a, b) == len(insideFields)
+}
+
+// nextDifference returns the place in a table, from one on, of a field in which two
+// values differ, or the length of the table. Nil and empty are the same.
+func nextDifference[T any](table []Field[T], from int, a, b *T) int {
+	for i := from; i < len(table); i++ {
+		p, q := table[i].At(a), table[i].At(b)
+		if s, ok := p.(*string); ok { // most are: a switch of so many types takes its time
+			if *s != *q.(*string) {
+				return i
+			}
+		} else if !sameValue(p, q) {
+			return i
 		}
 	}
-	return true
+	return len(table)
 }
 
 // Clone returns a copy of a that shares no memory that a caller may change.
 func (a *Account) Clone() *Account {
 	c := *a
 	for i := range sharedFields {
-		cloneValue(sharedFields[i].At(a), sharedFields[i].At(&c))
+		cloneValue(sharedFields[i].At(&c))
 	}
 	return &c
 }
 
-// sameValue compares two values of a field. Nil and empty are the same.
+// sameValue compares two values of a field that is no text.
 func sameValue(p, q any) bool {
-	if p, ok := p.(*string); ok { // most are: a switch of so many types takes its time
-		return *p == *q.(*string)
-	}
 	switch p := p.(type) {
 	case *bool:
 		return *p == *q.(*bool)
@@ -125,12 +129,7 @@ func sameLogin(a, b *LoginFacts) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	for i := range loginFields {
-		if !sameValue(loginFields[i].At(a), loginFields[i].At(b)) {
-			return false
-		}
-	}
-	return true
+	return nextDifference(loginFields, 0, a, b) == len(loginFields)
 }
 
 // isEmpty reports whether a field that a host sees says nothing.
@@ -158,33 +157,33 @@ func isEmpty(p any) bool {
 	panic(fmt.Sprintf("store: a host sees a %T", p))
 }
 
-// cloneValue sets a field, which has the value of another, to a copy. It returns
-// false for one whose value shares no memory.
-func cloneValue(from, to any) bool {
-	switch p := from.(type) {
+// cloneValue gives a field a copy of its value. It returns false for one whose value
+// shares no memory.
+func cloneValue(p any) bool {
+	switch p := p.(type) {
 	case *[]string:
-		*to.(*[]string) = slices.Clone(*p)
+		*p = slices.Clone(*p)
 	case *[]Source:
-		*to.(*[]Source) = slices.Clone(*p)
+		*p = slices.Clone(*p)
 	case *[]AccountGroup:
-		*to.(*[]AccountGroup) = slices.Clone(*p)
+		*p = slices.Clone(*p)
 	case *[]LoginGroup:
-		*to.(*[]LoginGroup) = slices.Clone(*p)
+		*p = slices.Clone(*p)
 	case *[]policy.Reason:
-		*to.(*[]policy.Reason) = slices.Clone(*p)
+		*p = slices.Clone(*p)
 	case *policy.Permissions:
-		*to.(*policy.Permissions) = maps.Clone(*p)
+		*p = maps.Clone(*p)
 	case *Attributes:
-		*to.(*Attributes) = maps.Clone(*p)
+		*p = maps.Clone(*p)
 	case **LoginFacts:
 		if *p == nil {
 			return true
 		}
 		c := **p
-		for _, f := range loginFields {
-			cloneValue(f.At(*p), f.At(&c))
+		*p = &c
+		for i := range loginFields {
+			cloneValue(loginFields[i].At(&c))
 		}
-		*to.(**LoginFacts) = &c
 	default:
 		return false
 	}

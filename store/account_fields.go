@@ -7,7 +7,7 @@ import (
 )
 
 // Field is a row of a table of fields: what a T is made of. The table of the
-// fields of [Account] is all that a store's codec, [Changes], [SameAccount] and
+// fields of [Account] is all that a store's codec, [Changes], [SameFacts] and
 // [Account.Clone] know of an account, so that a new field is one more row.
 //
 // What is computed when an account is read has no row here, because it is stored

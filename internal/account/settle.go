@@ -78,7 +78,7 @@ func Compare(before, after *store.Account, now time.Time, notes ...store.EventTy
 		out.Event = eventOf(before, after)
 	}
 	if out.Event == "" && len(notes) == 0 {
-		out.Changed = !store.SameAccount(before, after)
+		out.Changed = !store.SameFacts(before, after)
 		return out
 	}
 	after.Version, after.Modified, out.Changed = after.Version+1, now, true
