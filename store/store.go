@@ -18,7 +18,8 @@
 // Implement [Store], [Reader] and [Tx], then run the conformance suite of
 // package storetest, under the race detector. A store narrows a [Query] by the
 // indexed keys that [Narrow] finds and lets [Match] decide each candidate, so
-// that all stores give the same answers.
+// that all stores give the same answers. What it keeps of an [Account] is in the
+// table that [AccountFields] returns; [Account.Complete] adds the rest.
 package store
 
 import (

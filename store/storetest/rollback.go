@@ -48,6 +48,11 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 			a.SiteAdmin, a.UserName = true, "renamed"
 			return tx.PutAccount(a)
 		},
+		func(s *suite, tx store.Tx) error {
+			a := s.account("acc-admin", "")
+			a.SiteAdmin = true
+			return tx.PutAccount(a)
+		},
 	},
 	"AppendEvent": {func(s *suite, tx store.Tx) error { return tx.AppendEvent(s.event("new")) }},
 	"PruneEvents": {
