@@ -8,10 +8,11 @@ import (
 
 // Field is a row of a table of fields: what a T is made of. The table of the
 // fields of [Account] is all that a store's codec, [Changes], [SameFacts] and
-// [Account.Clone] know of an account, so that a new field is one more row.
+// [Account.Clone] know of an account, so that a new field is one more row. Only a
+// field of a new type needs more: a case in each of them.
 //
-// What is computed when an account is read has no row here, because it is stored
-// nowhere: Pending, and Held, which [Account.Complete] sets.
+// What is computed when an account is read is stored nowhere, and [AccountFields]
+// leaves it out: Pending, and Held, which [Account.Complete] sets.
 type Field[T any] struct {
 	// Name is unique in its table. That of a field that a host sees is its name
 	// in JSON.
