@@ -126,3 +126,30 @@ func TestRows(t *testing.T) {
 		t.Errorf("%d kinds declared, %d in Rows", len(declared), len(seen))
 	}
 }
+
+// No other package spells the name of a kind.
+func TestNamesAreSpelledHere(t *testing.T) {
+	spelled := regexp.MustCompile(`store\.Record\{[^}]*Kind:`)
+	for _, dir := range []string{"../..", "../outbox", "../requestlog"} {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			name := entry.Name()
+			if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if spelled.Match(text) {
+				t.Errorf("%s/%s makes a record by itself", dir, name)
+			}
+		}
+	}
+}
