@@ -47,6 +47,7 @@ type Connection struct {
 	Disabled bool `json:"disabled,omitempty"`
 
 	// Version counts the changes of the connection; 0 is one that is not stored.
+	// It goes on where an id is used again after [Directory.DeleteConnection].
 	// [Directory.SaveConnection] compares it.
 	Version int64 `json:"-"`
 }
@@ -125,7 +126,7 @@ type connectionCache struct{ m sync.Map }
 
 // load returns the connection of a scope, or ErrNotFound.
 func (cc *connectionCache) load(id string, r store.RecordReader) (*compiled, error) {
-	rec, err := records.Connection.Raw(r, "")
+	rec, err := records.LiveConnection(r)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, notFound("connection", id)
 	}

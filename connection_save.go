@@ -110,7 +110,7 @@ func (d *Directory) changeConnection(ctx context.Context, fn func(*Connection) e
 // that this version cannot read, such as one with an option of a later version,
 // is empty too, and saving replaces it.
 func (d *Directory) storedOrNew(tx store.Tx) (*compiled, error) {
-	rec, err := records.Connection.Raw(tx, "")
+	rec, err := records.LiveConnection(tx)
 	if errors.Is(err, store.ErrNotFound) {
 		return &compiled{Connection: Connection{ID: d.connection}}, nil
 	}
@@ -148,15 +148,15 @@ func (c *change) putConnection(before *compiled) (news bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("provision: encoding connection %q: %w", c.conn.ID, err)
 	}
-	e := records.Entry[json.RawMessage]{Value: value, Version: before.Version}
-	if rec, err := records.Connection.Raw(c.tx, ""); err == nil && bytes.Equal(rec.Value, value) {
+	if rec, err := records.LiveConnection(c.tx); err == nil && bytes.Equal(rec.Value, value) {
 		return false, nil
 	}
-	if err := records.Connection.Save(c.tx, &e); err != nil {
+	version, err := records.SaveConnection(c.tx, value)
+	if err != nil {
 		return false, err
 	}
 	saved := *c.conn
-	saved.Version = e.Version
+	saved.Version = version
 	c.conn = &saved
 	return true, c.append(&store.Event{Type: store.ConnectionUpdated, Changes: connectionChanges(before, c.conn)})
 }

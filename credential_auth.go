@@ -59,7 +59,7 @@ func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, e
 		if err != nil {
 			return err
 		}
-		conn, err := records.Connection.Raw(r, "")
+		conn, err := records.LiveConnection(r)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (d *Directory) view(ctx context.Context, fn func(store.Reader) error) error
 // exists returns ErrNotFound for a connection that does not exist, which a store
 // reads as an empty one.
 func (d *Directory) exists(r store.RecordReader) error {
-	_, err := records.Connection.Raw(r, "")
+	_, err := records.LiveConnection(r)
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound("connection", d.connection)
 	}

@@ -107,7 +107,7 @@ func (c *change) dropConnection() error {
 	c.resource = nil
 	err := records.Job.Clear(c.tx, "")
 	if err == nil {
-		err = records.Connection.Clear(c.tx, "")
+		err = records.DropConnection(c.tx)
 	}
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 	over := false
 	err = e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		over = false
-		if _, err := records.Connection.Raw(r, ""); !errors.Is(err, store.ErrNotFound) {
+		if _, err := records.LiveConnection(r); !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		_, last, err := r.EventRange()

@@ -10,7 +10,8 @@ import (
 
 // The kinds. Each is a row of the table of [Rows].
 var (
-	// Connection holds the settings of a connection, in its own scope.
+	// Connection holds the settings of a connection, in its own scope. Read it by
+	// [LiveConnection]: the record outlives the connection.
 	Connection = kind[json.RawMessage](Row{Name: "connection", Owner: "connections"})
 
 	// ConnectionList lists the connections.

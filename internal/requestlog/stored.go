@@ -57,7 +57,7 @@ func exists(r store.RecordReader, connection string) error {
 	if connection == store.Global {
 		return nil
 	}
-	_, err := records.Connection.Raw(r, "")
+	_, err := records.LiveConnection(r)
 	return err
 }
 
