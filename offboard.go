@@ -1,12 +1,14 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -18,9 +20,10 @@ type Progress struct {
 
 // DeleteConnection ends a connection for good. Its credentials stop working at
 // once. Then its users and groups are deleted, a batch in each transaction: their
-// accounts end as by DELETE, with their events, whatever guards would say. Last
-// go the settings, with the event connection.deleted. progress, when not nil, is
-// called after each batch.
+// accounts end as by DELETE, with their events, whatever guards would say; so do
+// accounts that are held or kept. Last go the settings, the credentials that were
+// set meanwhile and the groups of the host, with the event connection.deleted.
+// progress, when not nil, is called after each batch.
 //
 // When it ends early, the connection is closed and stays as far as it came:
 // calling it again goes on. Accounts that the policy only disables stay for
@@ -33,10 +36,11 @@ func (d *Directory) DeleteConnection(ctx context.Context, progress func(Progress
 	if err != nil {
 		return err
 	}
+	o := offboarding{Directory: d}
 	p := Progress{Total: total}
 	for more := true; more; {
 		var n int
-		if n, more, err = d.deleteBatch(ctx); err != nil {
+		if n, more, err = o.batch(ctx); err != nil {
 			return fmt.Errorf("provision: deleting connection %q: %w", d.connection, err)
 		}
 		p.Done += n
@@ -45,6 +49,7 @@ func (d *Directory) DeleteConnection(ctx context.Context, progress func(Progress
 			progress(p)
 		}
 	}
+	d.engine.releaseSecrets(ctx, d.connection, o.revoked...)
 	return nil
 }
 
@@ -72,47 +77,131 @@ func (d *Directory) close(ctx context.Context) (total int, err error) {
 	return total, err
 }
 
-// deleteBatch deletes the next resources, users first: what is deleted after them
-// touches nobody. With the last one goes the connection.
-func (d *Directory) deleteBatch(ctx context.Context) (deleted int, more bool, err error) {
-	why := d.why().decided(account.Force)
+// offboarding is one run of a deletion.
+type offboarding struct {
+	*Directory
+	last    string   // the last account that was looked at
+	revoked []string // hashes of secrets
+}
+
+// batch deletes the next resources, users first: what is deleted after them touches
+// nobody. Accounts follow that had lost their resource before, and with the last
+// one goes the connection.
+func (o *offboarding) batch(ctx context.Context) (deleted int, more bool, err error) {
+	why := o.why().decided(account.Release)
 	why.offboarding = true
-	err = d.update(ctx, why, func(c *change) error {
-		deleted, more = 0, true
-		for _, types := range [][]string{{TypeUser}, nil} {
-			left, err := c.tx.Query(store.Query{Types: types, Limit: c.engine.Limits.batch() - deleted, NoTotal: true})
-			if err != nil {
-				return err
-			}
-			for _, r := range left.Resources {
-				if err := c.delete(r); err != nil {
-					return err
-				}
-				if deleted++; c.events >= walkEvents {
-					return nil
-				}
-			}
+	last := ""
+	err = o.update(ctx, why, func(c *change) error {
+		more, last = true, o.last
+		if deleted, err = c.deleteResources(); err != nil || deleted > 0 {
+			return err
 		}
-		if deleted > 0 {
-			return nil
+		if last, more, err = c.endAccounts(o.last); err != nil || more {
+			return err
 		}
-		more = false
-		return c.dropConnection()
+		o.revoked, err = c.dropConnection()
+		return err
 	})
+	o.last = last
 	return deleted, more, err
 }
 
-// dropConnection removes the settings, and what is under way.
-func (c *change) dropConnection() error {
-	c.resource = nil
-	err := records.Job.Clear(c.tx, "")
-	if err == nil {
-		err = records.DropConnection(c.tx)
+// deleteResources deletes the next resources and returns how many.
+func (c *change) deleteResources() (deleted int, err error) {
+	for _, types := range [][]string{{TypeUser}, nil} {
+		left, err := c.tx.Query(store.Query{Types: types, Limit: c.engine.Limits.batch() - deleted, NoTotal: true})
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range left.Resources {
+			if err := c.delete(r); err != nil {
+				return 0, err
+			}
+			if deleted++; c.events >= walkEvents {
+				return deleted, nil
+			}
+		}
 	}
+	return deleted, nil
+}
+
+// endAccounts derives the next active accounts, such as those that are held or
+// waited for a job, and clears the next marks of accounts to be deleted later. It
+// returns the last account, and whether there may be more.
+func (c *change) endAccounts(after string) (last string, more bool, err error) {
+	c.resource = nil
+	size := min(walkEvents, c.engine.Limits.batch())
+	list, err := c.tx.Accounts(store.AccountQuery{
+		Statuses: []string{string(policy.StatusActive)}, After: after, Limit: size,
+	})
+	if err != nil {
+		return "", false, err
+	}
+	if err := c.deriveAgain(list...); err != nil {
+		return "", false, err
+	}
+	if len(list) > 0 {
+		after = list[len(list)-1].ID
+	}
+	marked, err := records.Deletion.List(c.tx, "", size)
+	if err != nil {
+		return "", false, err
+	}
+	for _, e := range marked {
+		if err := records.Deletion.Clear(c.tx, e.Key); err != nil {
+			return "", false, err
+		}
+	}
+	return after, len(list) == size || len(marked) == size, nil
+}
+
+// dropConnection removes the settings, and what would act on a connection that is
+// made under the same id: credentials that were set meanwhile, work that is under
+// way, what the host said. It returns the hashes of the secrets. What stays belongs
+// to accounts, to consumers and to replay caches.
+func (c *change) dropConnection() (revoked []string, err error) {
+	book := &credentialBook{connection: c.conn.ID, tx: c.tx, now: c.now, append: c.append}
+	creds, err := book.all()
+	if err != nil {
+		return nil, err
+	}
+	if revoked, err = book.revoke(creds); err != nil {
+		return nil, err
+	}
+	if err := c.dropHostGroups(); err != nil {
+		return nil, err
+	}
+	err = cmp.Or(
+		records.Job.Clear(c.tx, ""),
+		records.SyncLease.Clear(c.tx, ""),
+		records.Imported.Clear(c.tx, ""),
+		records.MassCount.Clear(c.tx, ""),
+		records.LastAdmin.Clear(c.tx, ""),
+		records.DropConnection(c.tx),
+	)
+	c.mass.dirty = false
+	if err != nil {
+		return nil, err
+	}
+	return revoked, c.append(&store.Event{Type: store.ConnectionDeleted})
+}
+
+// dropHostGroups forgets the groups of the host. Accounts that have one keep it.
+func (c *change) dropHostGroups() error {
+	groups, err := records.HostGroup.List(c.tx, "", 0)
 	if err != nil {
 		return err
 	}
-	return c.append(&store.Event{Type: store.ConnectionDeleted})
+	for _, g := range groups {
+		err := cmp.Or(
+			records.HostGroup.Clear(c.tx, g.Key),
+			records.HostGroupName.Clear(c.tx, hostGroupKey(policy.Fold(g.Value.Name))),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unlist removes a connection without settings from the list of connections,

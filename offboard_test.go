@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/scim/scimsync"
 	"github.com/scimjit/provision/store"
 )
 
@@ -183,6 +185,133 @@ func TestSkipDeletedConnection(t *testing.T) {
 		}
 		if err := consumer.Skip(t.Context(), "nowhere"); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("an unknown connection: %v", err)
+		}
+	})
+}
+
+// The settings of a deleted connection are never taken for those of one that was
+// made later under its id: neither by an engine that remembers them, nor by a
+// form that was open.
+func TestVersionsOfConnectionGoOn(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		one, other := &provision.Engine{Store: st}, &provision.Engine{Store: st}
+		old, err := one.Directory("acme").SaveConnection(t.Context(), provision.Connection{Name: "Old", Disabled: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, engine := range []*provision.Engine{one, other} { // both remember it
+			if _, err := engine.Directory("acme").Connection(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := one.Directory("acme").DeleteConnection(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := one.Connections(t.Context()); err != nil || len(list) != 0 {
+			t.Errorf("%d connections, %v", len(list), err)
+		}
+		made, err := one.Directory("acme").SaveConnection(t.Context(), provision.Connection{Name: "New", SCIM: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made.Version <= old.Version {
+			t.Errorf("version %d after version %d", made.Version, old.Version)
+		}
+		for _, engine := range []*provision.Engine{one, other} {
+			if c, err := engine.Directory("acme").Connection(t.Context()); err != nil || c.Name != "New" || c.Disabled {
+				t.Errorf("the connection is %+v, %v", c, err)
+			}
+		}
+		if _, err := one.Directory("acme").SaveConnection(t.Context(), old); !errors.Is(err, provision.ErrVersion) {
+			t.Errorf("an old form: %v, want ErrVersion", err)
+		}
+	})
+}
+
+// What belonged to the connection that was deleted does not count in one that is
+// made under its id: a credential that was set meanwhile, host groups, an import.
+func TestDeletedConnectionLeavesNothingThatActs(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":30}`)
+		d := tn.engine.Directory("acme").As(tester)
+		gone := tn.user(`{"userName":"gone"}`)
+		tn.user(ada)
+		tn.remove("User", gone) // it is to be deleted after 30 days
+		account := tn.account("gone").ID
+		if err := d.RegisterGroups(t.Context(), provision.HostGroup{ID: "h1", Name: "Everyone"}); err != nil {
+			t.Fatal(err)
+		}
+		empty := func() provision.SyncSource { return scimsync.JSONLines(strings.NewReader("")) }
+		if err := d.Import(t.Context(), empty(), nil); err != nil {
+			t.Fatal(err)
+		}
+		secret := provision.Secret{Token: fmt.Sprintf("%032d", 7)}
+		at := tn.lastEvent()
+		err := d.DeleteConnection(t.Context(), func(provision.Progress) {
+			if _, err := d.SetCredential(t.Context(), secret, time.Time{}); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, err := d.Events(t.Context(), at, 0)
+		if err != nil || len(events) == 0 || events[len(events)-1].Type != store.ConnectionDeleted {
+			t.Fatalf("the last event is not the deletion: %v", err)
+		}
+		if n := tn.countEvents(at, store.CredentialRevoked); n != 1 {
+			t.Errorf("%d credentials were revoked, want 1", n)
+		}
+		tn.clock.add(31 * 24 * time.Hour)
+		if err := tn.engine.RunOnce(t.Context()); err != nil {
+			t.Errorf("the work after a deletion: %v", err)
+		}
+		again := provision.Connection{SCIM: true, Policy: policy.Config{DeprovisionMethod: policy.MethodDelete, DeleteAfterDays: 30}}
+		if _, err := d.SaveConnection(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := tn.engine.Authenticate(t.Context(), secret); !errors.Is(err, provision.ErrUnauthenticated) {
+			t.Errorf("a credential of the connection before: %v", err)
+		}
+		if groups, err := d.HostGroups(t.Context()); err != nil || len(groups) != 0 {
+			t.Errorf("host groups %v, %v", groups, err)
+		}
+		if err := tn.engine.RunOnce(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if a, err := d.Account(t.Context(), account); err != nil || a.Status != policy.StatusDisabled {
+			t.Errorf("the account that was left is %+v, %v", a, err)
+		}
+		if err := d.Import(t.Context(), empty(), nil); err != nil {
+			t.Errorf("importing again: %v", err)
+		}
+	})
+}
+
+// Accounts whose users were deleted before, and who are held, go with the
+// connection.
+func TestDeleteConnectionOfHeldAccounts(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionUsers":false}`)
+		tn.engine.Limits.Batch = 7
+		for _, id := range tn.people(30) {
+			tn.remove("User", id)
+		}
+		tn.setPolicy(`{}`)
+		held := tn.held()
+		if len(held) != 30 {
+			t.Fatalf("%d accounts are held, want 30", len(held))
+		}
+		d := tn.engine.Directory("acme").As(tester)
+		if err := d.Keep(t.Context(), held[0]); err != nil {
+			t.Fatal(err)
+		}
+		at := tn.lastEvent()
+		if err := d.DeleteConnection(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := tn.countEvents(at, store.AccountDisabled); n != 30 {
+			t.Errorf("%d accounts were disabled, want 30", n)
 		}
 	})
 }

@@ -117,13 +117,22 @@ func (b *background) connection(ctx context.Context, id string) {
 	e, now := b.engine, b.engine.now()
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
-		{"deleting accounts", deletionInterval, func() error { return e.deleteDue(ctx, id) }},
-		{"withdrawing lapsed rights", lapseInterval, func() error { return e.lapse(ctx, id) }},
+		{"deleting accounts", deletionInterval, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
+		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
 	})
+}
+
+// unlessDeleted returns the error of work on a connection, but for that of one
+// that was deleted and is still listed for its consumers.
+func unlessDeleted(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // job does the job of a connection, if it has one.
