@@ -80,9 +80,10 @@ func (d *Directory) changeConnection(ctx context.Context, fn func(*Connection) e
 		return Connection{}, err
 	}
 	var saved Connection
-	news := false
+	news, made := false, false
 	err := d.engine.updateWith(ctx, d.connection, d.why(), d.storedOrNew, func(c *change) error {
 		before := c.conn
+		made = before.Version == 0
 		next, err := d.edited(before, fn)
 		if err != nil {
 			return err
@@ -103,7 +104,10 @@ func (d *Directory) changeConnection(ctx context.Context, fn func(*Connection) e
 	if news || d.forced {
 		d.engine.credentials.forget(d.connection)
 	}
-	return saved, nil
+	if made { // it may have been forgotten meanwhile, as one that was deleted before
+		err = d.engine.listConnection(ctx, d.connection)
+	}
+	return saved, err
 }
 
 // storedOrNew returns the stored connection, or an empty one of version 0. One
@@ -197,7 +201,7 @@ func samePolicy(a, b *compiled) bool {
 
 // listConnection lists a connection in the global scope before its first write,
 // so that a crash in between leaves a listed connection without settings, which
-// reads as absent.
+// reads as absent. See [Engine.unlist] for why it does so after the write, too.
 func (e *Engine) listConnection(ctx context.Context, id string) error {
 	listed, err := records.ConnectionList.View(ctx, e.store(), store.Global, id)
 	if err != nil || listed.Stored() {

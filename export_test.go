@@ -16,3 +16,8 @@ func DeleteDue(e *Engine, ctx context.Context, connection string) error {
 func Lapse(e *Engine, ctx context.Context, connection string) error {
 	return e.lapse(ctx, connection)
 }
+
+// Unlist forgets a deleted connection that every consumer has seen.
+func Unlist(e *Engine, ctx context.Context, connection string) error {
+	return e.unlist(ctx, connection)
+}

@@ -237,7 +237,16 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 	if err != nil || !over {
 		return err
 	}
-	return e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+	err = e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
 		return records.ConnectionList.Clear(tx, connection)
 	})
+	if err != nil {
+		return err
+	}
+	// It may have been made again since the look. Whoever makes one looks at the
+	// list after that, too, so that one of both sees the other.
+	if _, err = e.connection(ctx, connection); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return errors.Join(err, e.listConnection(ctx, connection))
 }

@@ -315,3 +315,48 @@ func TestDeleteConnectionOfHeldAccounts(t *testing.T) {
 		}
 	})
 }
+
+// racing is a store that runs a function once, after the snapshot of a scope.
+type racing struct {
+	store.Store
+	scope string
+	then  func()
+}
+
+func (s *racing) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	err := s.Store.View(ctx, scope, fn)
+	if then := s.then; scope == s.scope && then != nil {
+		s.then = nil
+		then()
+	}
+	return err
+}
+
+// A connection that is made again while the deleted one is taken from the list is
+// listed: nobody would deliver its events.
+func TestConnectionIsMadeWhileItIsForgotten(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		admin := &provision.Engine{Store: st}
+		if _, err := admin.Directory("acme").SaveConnection(t.Context(), provision.Connection{SCIM: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := admin.Directory("acme").DeleteConnection(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		s := &racing{Store: st, scope: "acme"}
+		worker := &provision.Engine{Store: s}
+		made := false
+		s.then = func() {
+			made = true
+			if _, err := admin.Directory("acme").SaveConnection(t.Context(), provision.Connection{SCIM: true}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := provision.Unlist(worker, t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := admin.Connections(t.Context()); err != nil || len(list) != 1 || !made {
+			t.Errorf("%d connections are listed, %v, made %t", len(list), err, made)
+		}
+	})
+}
