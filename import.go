@@ -149,6 +149,9 @@ func (object imported) write(c *change) error {
 	if !isImportID(object.id) {
 		return errors.New("the id must be 1 to 128 letters, digits, '-', '_', '.' or '~'")
 	}
+	if g, err := (hostGroups{c.tx}).group(object.id); err != nil || g != nil {
+		return errors.Join(err, errIf(g != nil, errors.New("a group of the host has this id: see Directory.RegisterGroups")))
+	}
 	old, err := c.tx.Resource("", object.id, 0)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

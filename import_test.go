@@ -110,3 +110,20 @@ func TestImportRefuses(t *testing.T) {
 		}
 	})
 }
+
+// An id is of one group only, the host's or the identity provider's.
+func TestImportOfHostGroup(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		d := newTenant(t, st, `{}`).engine.Directory("acme")
+		if err := d.RegisterGroups(t.Context(), provision.HostGroup{ID: "h1", Name: "Everyone"}); err != nil {
+			t.Fatal(err)
+		}
+		err := d.Import(t.Context(), scimsync.JSONLines(strings.NewReader(`{"id":"h1","displayName":"Staff"}`)), nil)
+		if err == nil || !strings.Contains(err.Error(), `Group "h1": a group of the host has this id`) {
+			t.Errorf("error %v", err)
+		}
+		if _, err := d.Get(t.Context(), "Group", "h1", 0); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("the group: %v, want ErrNotFound", err)
+		}
+	})
+}
