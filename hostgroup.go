@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -231,4 +232,22 @@ func (h hostGroups) rename(a *Account) (changed bool, err error) {
 		}
 	}
 	return changed, nil
+}
+
+// drop forgets the groups of the host. Accounts that have one keep it.
+func (h hostGroups) drop(tx store.Tx) error {
+	groups, err := records.HostGroup.List(tx, "", 0)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		err := cmp.Or(
+			records.HostGroup.Clear(tx, g.Key),
+			records.HostGroupName.Clear(tx, hostGroupKey(policy.Fold(g.Value.Name))),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

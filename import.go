@@ -30,6 +30,9 @@ var ErrImported = errors.New("provision: this connection has been imported alrea
 // type and the id of the object that could not be written; nothing of its batch
 // is stored. The error is [ErrNotFound] for an unknown connection.
 func (d *Directory) Import(ctx context.Context, src SyncSource, progress func(Progress)) error {
+	if src == nil {
+		return &ArgumentError{Argument: "src", Reason: "there is no source"}
+	}
 	i := importing{Directory: d.Via(store.SourceSCIM), progress: progress}
 	if done, err := i.done(ctx); err != nil || done {
 		return errors.Join(err, errIf(done, ErrImported))

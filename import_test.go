@@ -108,6 +108,13 @@ func TestImportRefuses(t *testing.T) {
 		if err := engine.Directory("nobody").Import(t.Context(), scimsync.JSONLines(strings.NewReader("")), nil); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("an unknown connection: %v", err)
 		}
+		var argument *provision.ArgumentError
+		if err := engine.Directory("c0").Import(t.Context(), nil, nil); !errors.As(err, &argument) {
+			t.Errorf("no source: %v", err)
+		}
+		if _, err := engine.Directory("c0").Sync(t.Context(), nil, provision.SyncOptions{}); !errors.As(err, &argument) {
+			t.Errorf("no source of a sync: %v", err)
+		}
 	})
 }
 

@@ -93,10 +93,10 @@ func (o *offboarding) batch(ctx context.Context) (deleted int, more bool, err er
 	last := ""
 	err = o.update(ctx, why, func(c *change) error {
 		more, last = true, o.last
-		if deleted, err = c.deleteResources(); err != nil || deleted > 0 {
+		if deleted, err = o.deleteResources(c); err != nil || deleted > 0 {
 			return err
 		}
-		if last, more, err = c.endAccounts(o.last); err != nil || more {
+		if last, more, err = o.endAccounts(c, o.last); err != nil || more {
 			return err
 		}
 		o.revoked, err = c.dropConnection()
@@ -107,7 +107,7 @@ func (o *offboarding) batch(ctx context.Context) (deleted int, more bool, err er
 }
 
 // deleteResources deletes the next resources and returns how many.
-func (c *change) deleteResources() (deleted int, err error) {
+func (o *offboarding) deleteResources(c *change) (deleted int, err error) {
 	for _, types := range [][]string{{TypeUser}, nil} {
 		left, err := c.tx.Query(store.Query{Types: types, Limit: c.engine.Limits.batch() - deleted, NoTotal: true})
 		if err != nil {
@@ -128,7 +128,7 @@ func (c *change) deleteResources() (deleted int, err error) {
 // endAccounts derives the next active accounts, such as those that are held or
 // waited for a job, and clears the next marks of accounts to be deleted later. It
 // returns the last account, and whether there may be more.
-func (c *change) endAccounts(after string) (last string, more bool, err error) {
+func (o *offboarding) endAccounts(c *change, after string) (last string, more bool, err error) {
 	c.resource = nil
 	size := min(walkEvents, c.engine.Limits.batch())
 	list, err := c.tx.Accounts(store.AccountQuery{
@@ -168,7 +168,7 @@ func (c *change) dropConnection() (revoked []string, err error) {
 	if revoked, err = book.revoke(creds); err != nil {
 		return nil, err
 	}
-	if err := c.dropHostGroups(); err != nil {
+	if err := (hostGroups{c.tx}).drop(c.tx); err != nil {
 		return nil, err
 	}
 	err = cmp.Or(
@@ -184,24 +184,6 @@ func (c *change) dropConnection() (revoked []string, err error) {
 		return nil, err
 	}
 	return revoked, c.append(&store.Event{Type: store.ConnectionDeleted})
-}
-
-// dropHostGroups forgets the groups of the host. Accounts that have one keep it.
-func (c *change) dropHostGroups() error {
-	groups, err := records.HostGroup.List(c.tx, "", 0)
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		err := cmp.Or(
-			records.HostGroup.Clear(c.tx, g.Key),
-			records.HostGroupName.Clear(c.tx, hostGroupKey(policy.Fold(g.Value.Name))),
-		)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // unlist removes a connection without settings from the list of connections,

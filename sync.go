@@ -147,6 +147,9 @@ const (
 // [ErrNotFound] for an unknown connection, [ErrSyncRunning] beside another sync,
 // or the source's own; the report counts what was done until then.
 func (d *Directory) Sync(ctx context.Context, src SyncSource, o SyncOptions) (SyncReport, error) {
+	if src == nil {
+		return SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}}, &ArgumentError{Argument: "src", Reason: "there is no source"}
+	}
 	s := &syncing{
 		Directory: d.via(store.SourceSync),
 		options:   o, report: SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}},
