@@ -244,7 +244,7 @@ type groupReader interface {
 }
 
 // readGraph reads to which groups people belong: one read for all of them, and one
-// for each level of groups above. An empty id is nobody. It takes people over.
+// for each level of groups above. An empty id is nobody.
 func readGraph(r groupReader, p *policy.Policy, people ...string) (*account.Graph, error) {
 	graph := &account.Graph{}
 	next := slices.DeleteFunc(people, func(id string) bool { return id == "" })
@@ -253,7 +253,7 @@ func readGraph(r groupReader, p *policy.Policy, people ...string) (*account.Grap
 		if err != nil {
 			return nil, err
 		}
-		if next = graph.Put(next, rows); !p.NeedsExternalIDs() {
+		if next = graph.Put(rows); !p.NeedsExternalIDs() {
 			continue
 		}
 		for _, group := range next {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
@@ -260,8 +261,12 @@ func (f foreseen) MembershipsOf(members ...string) ([]store.Membership, error) {
 		}
 		out = append(out, m)
 	}
+	known := len(out)
 	for _, member := range members {
 		out = append(out, f.added[member]...)
+	}
+	if len(out) > known {
+		slices.SortStableFunc(out, func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) })
 	}
 	return out, nil
 }

@@ -181,17 +181,10 @@ func graph(rows []string, externalIDs map[string]string, people ...string) *acco
 		parts := strings.Fields(row)
 		all = append(all, store.Membership{Member: parts[0], Group: parts[1], Source: store.Source(parts[2]), Display: parts[1]})
 	}
+	slices.SortStableFunc(all, func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) })
 	g := &account.Graph{}
 	for next := people; len(next) > 0; {
-		var list []store.Membership
-		for _, member := range slices.Sorted(slices.Values(next)) {
-			for _, m := range all {
-				if m.Member == member {
-					list = append(list, m)
-				}
-			}
-		}
-		next = g.Put(next, list)
+		next = g.Put(slices.DeleteFunc(slices.Clone(all), func(m store.Membership) bool { return !slices.Contains(next, m.Member) }))
 		for _, group := range next {
 			g.PutExternalID(group, externalIDs[group])
 		}

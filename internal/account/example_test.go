@@ -20,7 +20,7 @@ func Example() {
 	account.Read(user, nil).WriteTo(next)
 
 	groups := &account.Graph{}
-	above := groups.Put([]string{"u1"}, nil) // Ann has no groups any more
+	above := groups.Put(nil) // Ann has no groups any more
 	fmt.Println("groups to ask about:", len(above))
 
 	d := account.Decide(account.Input{

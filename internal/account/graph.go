@@ -3,7 +3,6 @@ package account
 import (
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -12,58 +11,73 @@ import (
 // Graph is which groups some people and the groups above them are in. Its zero
 // value is empty; it is filled before a decision and not changed after.
 type Graph struct {
-	levels      []level
-	externalIDs map[string]string // by group, where a policy needs them
+	people      []store.Membership            // in order of their members
+	groups      map[string][]store.Membership // of those that are in groups
+	named       names                         // groups
+	externalIDs map[string]string             // by group, where a policy needs them
 }
 
-// level is what one reading told: of people, then of their groups, then of the
-// groups above. They are few. Searched in order, they need no index.
-type level struct {
-	members []string           // sorted
-	rows    []store.Membership // of the members, sorted by them
-}
-
-// Put records that these are all direct memberships of the members, which are
-// known from then on, and takes both over. It returns the groups, each once, whose
-// own memberships are not known yet.
-func (g *Graph) Put(members []string, rows []store.Membership) (unknown []string) {
-	slices.Sort(members)
-	byMember := func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) }
-	if !slices.IsSortedFunc(rows, byMember) {
-		slices.SortStableFunc(rows, byMember)
+// Put records all direct memberships of some people, and then of the groups that
+// the Put before has returned, until none is returned. They are in order of their
+// members. Put takes them over, and returns the groups that were not named before.
+func (g *Graph) Put(rows []store.Membership) (above []string) {
+	if len(g.named.list) == 0 {
+		g.people = rows
+	} else {
+		g.putGroups(rows)
 	}
-	g.levels = append(g.levels, level{members, rows})
+	known := len(g.named.list)
 	for i := range rows {
-		if group := rows[i].Group; !g.Knows(group) {
-			unknown = append(unknown, group)
-		}
+		g.named.add(rows[i].Group)
 	}
-	slices.Sort(unknown)
-	return slices.Compact(unknown)
+	return g.named.list[known:]
 }
 
-// Knows reports whether the memberships of a user or group were put.
-func (g *Graph) Knows(member string) bool {
-	return slices.ContainsFunc(g.levels, func(l level) bool {
-		_, known := slices.BinarySearch(l.members, member)
-		return known
-	})
+func (g *Graph) putGroups(rows []store.Membership) {
+	if g.groups == nil {
+		g.groups = map[string][]store.Membership{}
+	}
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].Member == rows[0].Member {
+			n++
+		}
+		g.groups[rows[0].Member], rows = rows[:n], rows[n:]
+	}
 }
 
-// of returns the direct memberships of a user or group. To append to them makes a
-// copy.
-func (g *Graph) of(member string) []store.Membership {
-	for _, l := range g.levels {
-		from := sort.Search(len(l.rows), func(i int) bool { return l.rows[i].Member >= member })
-		to := from
-		for to < len(l.rows) && l.rows[to].Member == member {
-			to++
-		}
-		if from < to {
-			return l.rows[from:to:to]
+// of returns the direct memberships of a user. To append to them makes a copy.
+func (g *Graph) of(user string) []store.Membership {
+	from := sort.Search(len(g.people), func(i int) bool { return g.people[i].Member >= user })
+	to := from
+	for to < len(g.people) && g.people[to].Member == user {
+		to++
+	}
+	return g.people[from:to:to]
+}
+
+// names are different names, in the order in which they came. Few are compared
+// one by one.
+type names struct {
+	list  []string
+	index map[string]bool // nil for few
+}
+
+func (n *names) add(name string) {
+	const few = 8
+	if n.index[name] || n.index == nil && slices.Contains(n.list, name) {
+		return
+	}
+	n.list = append(n.list, name)
+	switch {
+	case n.index != nil:
+		n.index[name] = true
+	case len(n.list) > few:
+		n.index = make(map[string]bool, 2*len(n.list))
+		for _, name := range n.list {
+			n.index[name] = true
 		}
 	}
-	return nil
 }
 
 // PutExternalID records the externalId of a group.
@@ -169,24 +183,22 @@ func (g *gathering) gather(todo []store.Membership, named map[string]string) {
 		}
 		g.sources[m.Group] = m.Source
 		g.groups = append(g.groups, group)
-		todo = append(todo, g.graph.of(m.Group)...)
+		todo = append(todo, g.graph.groups[m.Group]...)
 	}
 }
 
 // markLapsed marks the groups that a user is in by logins alone. All of them
 // stay: it is only rights that lapse.
 func (g *Graph) markLapsed(user string, groups []policy.Group) {
-	fresh, todo := map[string]bool{}, []string{user}
+	fresh, todo := map[string]bool{}, g.of(user)
 	for len(todo) > 0 {
-		member := todo[0]
+		m := todo[0]
 		todo = todo[1:]
-		for _, m := range g.of(member) {
-			if m.Source == store.SourceJIT || !m.Source.Reported() || fresh[m.Group] {
-				continue
-			}
-			fresh[m.Group] = true
-			todo = append(todo, m.Group)
+		if m.Source == store.SourceJIT || !m.Source.Reported() || fresh[m.Group] {
+			continue
 		}
+		fresh[m.Group] = true
+		todo = append(todo, g.groups[m.Group]...)
 	}
 	for i := range groups {
 		groups[i].Lapsed = !fresh[groups[i].ID]
