@@ -65,10 +65,8 @@ func (f finder) adoptableUser(user *Resource) (*Resource, error) {
 		return r, err
 	}
 	names := []string{p.UserName}
-	for _, key := range user.Keys {
-		if key.Attribute == "emails.value" {
-			names = append(names, key.Value)
-		}
+	for email := range user.Document.Values("emails", "value") {
+		names = append(names, email.Text())
 	}
 	for i, name := range names {
 		for _, attribute := range []string{"userName", "emails.value"} {
@@ -110,7 +108,7 @@ func (f finder) adoptableByName(attribute, name, externalID string) (*Resource, 
 	if name == "" {
 		return nil, nil
 	}
-	found, err := f.withKey(TypeUser, attribute, name)
+	found, err := f.matching(TypeUser, attribute, name)
 	if err != nil {
 		return nil, err
 	}
@@ -155,19 +153,17 @@ func (f finder) mayAdoptByAddress(r *Resource, address string) error {
 }
 
 func (f finder) adoptableGroup(group *Resource) (*Resource, error) {
-	for _, attribute := range []string{"externalId", "displayName"} {
-		value := account.Text(group.Document, attribute)
-		if value == "" {
-			continue
-		}
-		found, err := f.withKey(TypeGroup, attribute, value)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range found {
-			if r.Source == store.SourceJIT {
-				return r, nil
-			}
+	found, err := f.withExternalID(TypeGroup, account.Text(group.Document, "externalId"))
+	if err != nil {
+		return nil, err
+	}
+	named, err := f.groupsNamed(account.Text(group.Document, "displayName"))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range append(found, named...) {
+		if r.Source == store.SourceJIT {
+			return r, nil
 		}
 	}
 	return nil, nil

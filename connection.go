@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -102,13 +103,25 @@ type compiled struct {
 	attributes []account.Path
 }
 
+// compilePolicy compiles a policy whose patterns are normalized, as the names are
+// that they are compared with. An error is about the config as it was written.
+func compilePolicy(c policy.Config) (*policy.Policy, error) {
+	p, err := c.WithNames(naming.Normal).Compile()
+	if err != nil {
+		if _, written := c.Compile(); written != nil {
+			return nil, written
+		}
+	}
+	return p, err
+}
+
 // compile checks the settings of a connection and makes what it is used by.
 // Names become canonical.
 func compile(c Connection) (*compiled, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p, err := c.Policy.Compile()
+	p, err := compilePolicy(c.Policy)
 	if err != nil {
 		return nil, fmt.Errorf("provision: connection %q: %w", c.ID, err)
 	}

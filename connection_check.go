@@ -213,7 +213,7 @@ func deprovisionsUsers(c policy.Config) bool { return c.DeprovisionUsers == poli
 // allExcluded reports whether each pattern of a list is also one of the excluded.
 func allExcluded(list, excluded policy.Patterns) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(p string) bool {
-		return !slices.ContainsFunc(excluded, func(e string) bool { return policy.EqualFold(e, p) || e == "*" })
+		return !slices.ContainsFunc(excluded, func(e string) bool { return policy.EqualLower(e, p) || e == "*" })
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -25,7 +26,7 @@ func (c *change) defaults() defaultGroups {
 
 // waitKey returns the keys of [records.DefaultGroup] of a name, up to the
 // account.
-func waitKey(name string) string { return url.QueryEscape(policy.Fold(name)) + "/" }
+func waitKey(name string) string { return url.QueryEscape(naming.Form(naming.Normal(name))) + "/" }
 
 // owe adds the default groups to an account whose moment has come. A name without
 // a group is remembered until one has it.
@@ -130,7 +131,7 @@ func (d defaultGroups) addNamed(next *Account, name string) (added bool, err err
 // leaves that to a job when they are many. A name that the policy does not have
 // any more is nobody's.
 func (c *change) groupNameAppeared(name string) error {
-	named := func(option string) bool { return policy.Fold(option) == policy.Fold(name) }
+	named := func(option string) bool { return sameGroupName(option, name) }
 	if !slices.ContainsFunc(c.conn.Policy.DefaultGroups, named) {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -24,29 +25,56 @@ func (c *change) finder() finder { return finder{c.tx, c.conn} }
 // likenessLimit is how many resources with the same value matter.
 const likenessLimit = 10
 
-// withKey returns resources that have a value of an indexed attribute, in order
-// of creation.
-func (f finder) withKey(typ, attribute, value string) ([]*Resource, error) {
-	compare := store.Compare{
-		Path: store.Path{Keys: strings.Split(attribute, "."), Type: store.String}, Op: store.EQ,
-		Value: value, Key: attribute, Folded: policy.Fold(value),
+// Names are compared in two ways (see package naming), ids in one. What clashes
+// may not both exist; only who matches is meant.
+
+// clashing returns resources of which an indexed name could be taken for this one,
+// in order of creation.
+func (f finder) clashing(typ, attribute, name string) ([]*Resource, error) {
+	return f.with(typ, attribute, store.Clashing, name, naming.Key(name))
+}
+
+// matching returns resources that have a name: those that are meant by it.
+func (f finder) matching(typ, attribute, name string) ([]*Resource, error) {
+	return f.with(typ, attribute, store.String, name, naming.Key(name))
+}
+
+// withExternalID returns resources that have an externalId, byte for byte.
+func (f finder) withExternalID(typ, value string) ([]*Resource, error) {
+	return f.with(typ, "externalId", store.Exact, value, value)
+}
+
+func (f finder) with(typ, attribute string, compared store.ValueType, value, key string) ([]*Resource, error) {
+	if key == "" {
+		return nil, nil
 	}
-	if attribute == "externalId" {
-		compare.Path.Type, compare.Folded = store.Exact, value
+	compare := store.Compare{
+		Path: store.Path{Keys: strings.Split(attribute, "."), Type: compared}, Op: store.EQ,
+		Value: value, Key: attribute, Folded: key,
 	}
 	page, err := f.tx.Query(store.Query{Types: []string{typ}, Limit: likenessLimit, NoTotal: true, Filter: compare})
 	return page.Resources, err
 }
 
-// groupNamed returns the id of the group with a name, folded, or "". Where a
+// groupNamed returns the id of the group with a name, or "". Where a
 // dialect allows several, it is the oldest.
 func (f finder) groupNamed(name string) (string, error) {
-	found, err := f.withKey(TypeGroup, "displayName", name)
+	found, err := f.groupsNamed(name)
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
 	return found[0].ID, nil
 }
+
+// groupsNamed returns the groups with a name, in order of creation.
+func (f finder) groupsNamed(name string) ([]*Resource, error) {
+	found, err := f.clashing(TypeGroup, "displayName", name)
+	return slices.DeleteFunc(found, func(g *Resource) bool { return !sameGroupName(g.Display, name) }), err
+}
+
+// sameGroupName reports whether two names mean one group. Unlike those of people
+// they are trimmed first: options and assertions are.
+func sameGroupName(a, b string) bool { return naming.Match(naming.Normal(a), naming.Normal(b)) }
 
 // accountOf returns the account of a resource, or nil.
 func (f finder) accountOf(resource string) (*Account, error) {
@@ -89,6 +117,7 @@ func (f finder) former(p account.Person) (former, recycled *Account, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	same = slices.DeleteFunc(same, func(a *Account) bool { return !naming.Match(a.UserName, p.UserName) })
 	a := lastRemaining(same)
 	if a == nil || p.ExternalID == "" || a.ExternalID == "" {
 		return a, nil, nil

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -74,7 +74,7 @@ func checkHostGroups(groups []HostGroup) (reason string) {
 	}
 	ids, names := make(map[string]bool, len(groups)), make(map[string]bool, len(groups))
 	for _, g := range groups {
-		name := policy.Fold(g.Name)
+		name := naming.Key(g.Name)
 		switch {
 		case !isPlainText(g.ID, maxHostGroupText):
 			return fmt.Sprintf("id %q of group %q: must be text of 1 to %d bytes without control characters", g.ID, g.Name, maxHostGroupText)
@@ -83,7 +83,7 @@ func checkHostGroups(groups []HostGroup) (reason string) {
 		case ids[g.ID]:
 			return fmt.Sprintf("two groups have id %q", g.ID)
 		case names[name]:
-			return fmt.Sprintf("two groups are named %q", g.Name)
+			return fmt.Sprintf("two groups are named %q, or so like it that they could be taken for each other", g.Name)
 		}
 		ids[g.ID], names[name] = true, true
 	}
@@ -93,7 +93,7 @@ func checkHostGroups(groups []HostGroup) (reason string) {
 // isPlainText reports whether a text of the host or of an operator has 1 to most
 // bytes and no control character, which would break lines of logs and pages.
 func isPlainText(s string, most int) bool {
-	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
+	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, naming.Control)
 }
 
 // registerGroups makes the stored list that of the host.
@@ -144,12 +144,12 @@ func (c *change) registerGroups(groups []HostGroup) error {
 // to the accounts that wait for them.
 func (c *change) hostGroupsChanged(appeared, gone []HostGroup, renamed bool) error {
 	for _, g := range gone { // first, since another group may have the name now
-		if err := records.HostGroupName.Clear(c.tx, hostGroupKey(policy.Fold(g.Name))); err != nil {
+		if err := records.HostGroupName.Clear(c.tx, hostGroupKey(naming.Key(g.Name))); err != nil {
 			return err
 		}
 	}
 	for _, g := range appeared {
-		if err := records.HostGroupName.Put(c.tx, hostGroupKey(policy.Fold(g.Name)), g.ID); err != nil {
+		if err := records.HostGroupName.Put(c.tx, hostGroupKey(naming.Key(g.Name)), g.ID); err != nil {
 			return err
 		}
 	}
@@ -194,19 +194,23 @@ func (c *change) notAResource(id string) error {
 	return &ArgumentError{Argument: "groups", Reason: fmt.Sprintf("id %q is a SCIM resource of the connection", id)}
 }
 
-// hostGroupKey is the key of a record that is found by id or by folded name.
+// hostGroupKey is the key of a record that is found by id or by the key of a name.
 func hostGroupKey(text string) string { return url.QueryEscape(text) }
 
 // hostGroups reads the groups of the host.
 type hostGroups struct{ tx store.RecordReader }
 
-// named returns the group with a name, folded, as accounts carry it, or nil.
+// named returns the group with a name, as accounts carry it, or nil.
 func (h hostGroups) named(name string) (*store.AccountGroup, error) {
-	id, err := records.HostGroupName.Value(h.tx, hostGroupKey(policy.Fold(name)))
+	id, err := records.HostGroupName.Value(h.tx, hostGroupKey(naming.Key(name)))
 	if err != nil || id == "" {
 		return nil, err
 	}
-	return h.group(id)
+	g, err := h.group(id)
+	if g == nil || !naming.Match(g.Name, name) {
+		return nil, err
+	}
+	return g, err
 }
 
 // group returns a group as accounts carry it, or nil.
@@ -243,7 +247,7 @@ func (h hostGroups) drop(tx store.Tx) error {
 	for _, g := range groups {
 		err := cmp.Or(
 			records.HostGroup.Clear(tx, g.Key),
-			records.HostGroupName.Clear(tx, hostGroupKey(policy.Fold(g.Value.Name))),
+			records.HostGroupName.Clear(tx, hostGroupKey(naming.Key(g.Value.Name))),
 		)
 		if err != nil {
 			return err

@@ -6,12 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -19,8 +17,10 @@ import (
 // that the identity provider of the connection said so; afterwards only its form is
 // checked.
 //
-// Texts are trimmed and NFC-normalized by [Directory.Login]; each holds at most
-// [MaxIdentityText] bytes and no control characters.
+// Each text holds at most [MaxIdentityText] bytes and no control characters.
+// Ids and names of the person keep their white space, which tells one from
+// another; [Directory.Login] trims the others and brings them to Unicode
+// normalization form C.
 type Identity struct {
 	// ID is the identity provider's immutable id of the person, such as an
 	// objectidentifier, or empty where none is mapped. It is compared byte for
@@ -31,7 +31,9 @@ type Identity struct {
 	// key; a transient one is never compared with anything.
 	NameID NameID
 
-	// UserName and Email are compared folded.
+	// UserName and Email are written as they are. They match those of a person
+	// as [store.SameName] says; a login by one that clashes without matching
+	// is refused.
 	UserName string
 	Email    string
 
@@ -135,41 +137,36 @@ func (n NameID) key() string {
 	return n.Value
 }
 
-// What the causes of refusals call two fields.
-const (
-	fieldUserName = "the user name"
-	fieldEmail    = "the e-mail"
-)
-
-// normalized returns a copy with trimmed and NFC-normalized texts, or says which
-// text is wrong. Ids are compared byte for byte, so they are only trimmed.
+// normalized returns a copy whose texts that are no keys are trimmed and
+// NFC-normalized, or says which text is wrong.
 func (id Identity) normalized() (Identity, *DeniedError) {
 	var wrong *DeniedError
-	check := func(field, text string, id bool) string {
-		text = strings.TrimSpace(text)
+	check := func(field, text string, key bool) string {
+		if !key {
+			text = naming.Normal(text)
+		} else if strings.TrimSpace(text) == "" {
+			return ""
+		}
 		reason := textProblem(text)
-		if reason == "" && (field == fieldUserName || field == fieldEmail) && strings.ContainsFunc(text, isInvisible) {
-			reason = "has an invisible character"
+		if at, r := naming.Hidden(text); reason == "" && key && at >= 0 {
+			reason = fmt.Sprintf("has the invisible character %U at byte %d", r, at)
 		}
 		if reason != "" && wrong == nil {
 			wrong = denied(policy.DeniedIncomplete, "%s %q %s", field, shorten(text), reason)
 		}
-		if id {
-			return text
-		}
-		return norm.NFC.String(text)
+		return text
 	}
 	for _, f := range []struct {
 		name string
 		text *string
-		id   bool
+		key  bool
 	}{
 		{"the immutable id", &id.ID, true},
 		{"the NameID", &id.NameID.Value, true},
 		{"the NameQualifier", &id.NameID.NameQualifier, true},
 		{"the SPNameQualifier", &id.NameID.SPNameQualifier, true},
-		{fieldUserName, &id.UserName, false},
-		{fieldEmail, &id.Email, false},
+		{"the user name", &id.UserName, true},
+		{"the e-mail", &id.Email, true},
 		{"the given name", &id.GivenName, false},
 		{"the family name", &id.FamilyName, false},
 		{"the name", &id.Name, false},
@@ -177,7 +174,7 @@ func (id Identity) normalized() (Identity, *DeniedError) {
 		{"the company", &id.Company, false},
 		{"the time zone", &id.TimeZone, false},
 	} {
-		*f.text = check(f.name, *f.text, f.id)
+		*f.text = check(f.name, *f.text, f.key)
 	}
 	id.Attributes = maps.Clone(id.Attributes)
 	for _, path := range slices.Sorted(maps.Keys(id.Attributes)) {
@@ -192,7 +189,7 @@ func (id Identity) normalized() (Identity, *DeniedError) {
 	groups := make([]IdentityGroup, 0, len(id.Groups))
 	for _, g := range id.Groups {
 		g.Value = check("the group", g.Value, true)
-		g.Name = cmp.Or(check("the group name", g.Name, false), norm.NFC.String(g.Value))
+		g.Name = cmp.Or(check("the group name", g.Name, false), naming.Normal(g.Value))
 		if g.Value != "" {
 			groups = append(groups, g)
 		}
@@ -208,19 +205,13 @@ func textProblem(text string) string {
 		return fmt.Sprintf("has %d bytes, and at most %d are allowed", len(text), MaxIdentityText)
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
-	case strings.ContainsFunc(text, isControl):
-		return "has a control character"
+	}
+	if at := strings.IndexFunc(text, naming.Control); at >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[at:])
+		return fmt.Sprintf("has the control character %U at byte %d", r, at)
 	}
 	return ""
 }
-
-// isControl also finds the line and paragraph separators, which JSON and
-// JavaScript see differently.
-func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
-
-// isInvisible finds what makes two names that look alike differ: zero-width and
-// bidirectional controls.
-func isInvisible(r rune) bool { return unicode.Is(unicode.Cf, r) }
 
 func shorten(text string) string {
 	if len(text) <= 64 {

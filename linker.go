@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -139,33 +140,32 @@ func (c *change) linkNew(next *Account, p account.Person) error {
 // linkLocal returns the id of the host's account that somebody new is linked to,
 // or "". Pre-linked accounts come first; others are linked only by option link,
 // restricted to emailDomains, never an admin's, and never one of another
-// connection. A match that may not link is refused: another account would be a
-// duplicate.
+// connection. One that clashes and may not be linked is refused: another account
+// would be a duplicate, or be taken for it.
 func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (string, *DeniedError) {
-	var matches, linked []LocalAccount
+	var alike, linked []LocalAccount
 	for _, a := range local {
-		sameName, sameEmail := a.resembles(userName, email)
-		if a.SSO && sameName && (a.Connection == "" || a.Connection == conn.ID) {
+		if sameName, _ := a.matches(userName, email); a.SSO && sameName && (a.Connection == "" || a.Connection == conn.ID) {
 			linked = append(linked, a)
 		}
-		if sameName || sameEmail {
-			matches = append(matches, a)
+		if a.clashes(userName, email) {
+			alike = append(alike, a)
 		}
 	}
 	if len(linked) == 1 {
 		return linked[0].ID, nil
 	}
-	if len(matches) == 0 {
+	if len(alike) == 0 {
 		return "", nil
 	}
-	a := matches[0]
+	a := alike[0]
 	refuse := func(why string) (string, *DeniedError) {
 		return "", denied(policy.DeniedConflict, "the host has an account with the user name %q and e-mail %q like %q and %q: %s", a.UserName, a.Email, userName, email, why)
 	}
-	sameName, sameEmail := a.resembles(userName, email)
+	sameName, sameEmail := a.matches(userName, email)
 	switch link := conn.Policy.Link; {
-	case len(matches) > 1:
-		return refuse(fmt.Sprintf("and %d more", len(matches)-1))
+	case len(alike) > 1:
+		return refuse(fmt.Sprintf("and %d more", len(alike)-1))
 	case a.Connection != "" && a.Connection != conn.ID:
 		return refuse("it belongs to another connection")
 	case a.Admin:
@@ -179,7 +179,13 @@ func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (st
 	return a.ID, nil
 }
 
-func (a *LocalAccount) resembles(userName, email string) (byName, byEmail bool) {
-	byName = a.UserName != "" && policy.EqualFold(a.UserName, userName)
-	return byName, a.Email != "" && email != "" && policy.EqualFold(a.Email, email)
+// clashes reports whether an account has a user name or an e-mail that could be
+// taken for one of somebody new.
+func (a *LocalAccount) clashes(userName, email string) bool {
+	return a.UserName != "" && naming.Clash(a.UserName, userName) || a.Email != "" && naming.Clash(a.Email, email)
+}
+
+// matches reports which of the two are the same.
+func (a *LocalAccount) matches(userName, email string) (byName, byEmail bool) {
+	return a.UserName != "" && naming.Match(a.UserName, userName), a.Email != "" && naming.Match(a.Email, email)
 }

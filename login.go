@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -280,7 +281,7 @@ func (l *login) writeUser(p *loginPerson, next *Account) error {
 		{"userName", was.UserName, doc.UserName, func() { doc.UserName = was.UserName }},
 		{"emails.value", was.Email(), doc.Email(), func() { doc.SetEmail(was.Email()) }},
 	} {
-		if policy.EqualFold(f.now, f.was) {
+		if naming.Match(f.now, f.was) {
 			continue
 		}
 		taken, err := l.taken(f.now, p.resource.ID)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/dialect"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -115,7 +116,7 @@ func (l *login) byExternalID() (*loginPerson, error) {
 	if l.identity.ID == "" || !l.conn.externalIDImmutable() {
 		return nil, nil
 	}
-	found, err := l.users("externalId", l.identity.ID)
+	found, err := l.finder().withExternalID(TypeUser, l.identity.ID)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (l *login) byUserName() (*loginPerson, error) {
 	if name == "" {
 		return nil, nil
 	}
-	found, err := l.users("userName", name)
+	found, err := l.finder().matching(TypeUser, "userName", name)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -150,8 +151,8 @@ func (l *login) personOf(r *Resource) (*loginPerson, error) {
 	return &loginPerson{resource: r, account: a}, nil
 }
 
-// byLikeness looks for people who have a name or an address that the identity
-// asserts, without being found by it. One of them may be linked by option link;
+// byLikeness looks for people of whom a name or an address clashes with what the
+// identity asserts, without being found by it. One of them may be linked by option link;
 // every other one is a refusal.
 func (l *login) byLikeness() (*loginPerson, error) {
 	id := l.identity
@@ -166,7 +167,7 @@ func (l *login) byLikeness() (*loginPerson, error) {
 			continue
 		}
 		for _, attribute := range []string{"userName", "emails.value"} {
-			list, err := l.users(attribute, value)
+			list, err := l.finder().clashing(TypeUser, attribute, value)
 			if err != nil {
 				return nil, err
 			}
@@ -198,7 +199,7 @@ func (l *login) byLikeness() (*loginPerson, error) {
 func (l *login) mayLink(p *loginPerson) bool {
 	a := p.account
 	return l.conn.Policy.Link == policy.LinkEmail &&
-		l.identity.Email != "" && policy.EqualFold(a.Email, l.identity.Email) &&
+		l.identity.Email != "" && naming.Match(a.Email, l.identity.Email) &&
 		l.conn.policy.TrustsEmail(l.identity.Email) &&
 		!a.SiteAdmin && !a.ReadOnlySiteAdmin
 }
@@ -233,10 +234,11 @@ func (l *login) likeSomebodyGone(values []string) error {
 	return nil
 }
 
-// taken reports whether somebody else has a value as user name or e-mail.
+// taken reports whether a value clashes with a user name or an e-mail of somebody
+// else.
 func (l *login) taken(value, resource string) (bool, error) {
 	for _, attribute := range []string{"userName", "emails.value"} {
-		found, err := l.users(attribute, value)
+		found, err := l.finder().clashing(TypeUser, attribute, value)
 		if err != nil {
 			return false, err
 		}
@@ -247,14 +249,10 @@ func (l *login) taken(value, resource string) (bool, error) {
 	return false, nil
 }
 
-func (l *login) users(attribute, value string) ([]*Resource, error) {
-	return l.finder().withKey(TypeUser, attribute, value)
-}
-
 // externalIDImmutable reports whether an externalId may identify a person at
 // login.
-func (c *compiled) externalIDImmutable() bool {
-	return c.policy.ExternalIDImmutable(dialect.Of(c.Dialect).ImmutableExternalID)
+func (c *Connection) externalIDImmutable() bool {
+	return c.Policy.ExternalIDsImmutable(dialect.Of(c.Dialect).ImmutableExternalID)
 }
 
 // uniqueGroupNames reports whether two groups of the connection may not have the

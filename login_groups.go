@@ -112,9 +112,10 @@ func (l *login) leaveGroup(m store.Membership) error {
 // Two values with one name, such as CN=Admins of two directories, are two groups.
 // The first that a login asserts has the name, for good; every other one is known
 // by its whole value, so that a group that somebody makes later is not taken for
-// it. Where it matters which is meant, patterns name the value: id:VALUE.
+// it. Where it matters which is meant, patterns name the value: id:VALUE. A group
+// whose name only clashes is another one, which keeps its name.
 func (l *login) group(asserted IdentityGroup) (*Resource, error) {
-	found, err := l.finder().withKey(TypeGroup, "externalId", asserted.Value)
+	found, err := l.finder().withExternalID(TypeGroup, asserted.Value)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (l *login) group(asserted IdentityGroup) (*Resource, error) {
 		return found[0], nil
 	}
 	for _, name := range []string{asserted.Name, asserted.Value} {
-		if found, err = l.finder().withKey(TypeGroup, "displayName", name); err != nil {
+		if found, err = l.finder().groupsNamed(name); err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
@@ -139,7 +140,11 @@ func (l *login) group(asserted IdentityGroup) (*Resource, error) {
 // one that logs in is stored.
 func (l *login) createGroup(value, name string) (*Resource, error) {
 	person := l.resource
-	g, err := l.createResource(TypeGroup, account.GroupContent(value, name, l.conn.uniqueGroupNames()))
+	alike, err := l.finder().clashing(TypeGroup, "displayName", name)
+	if err != nil {
+		return nil, err
+	}
+	g, err := l.createResource(TypeGroup, account.GroupContent(value, name, l.conn.uniqueGroupNames() && len(alike) == 0))
 	if err != nil {
 		return nil, err
 	}

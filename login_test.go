@@ -52,6 +52,7 @@ type loginStep struct {
 
 	// What follows.
 	Is       string // the same account or resource as that of a name
+	Conflict string // the attribute of which a create is refused
 	Denied   policy.Denial
 	Cause    []string // texts that the cause names
 	Account  map[string]any
@@ -100,7 +101,7 @@ func (h hostAccounts) LocalAccounts(ctx context.Context, _ string, q provision.L
 	}
 	var out []provision.LocalAccount
 	for _, a := range h {
-		if policy.EqualFold(a.UserName, q.UserName) || q.Email != "" && policy.EqualFold(a.Email, q.Email) {
+		if store.NameKey(a.UserName) == store.NameKey(q.UserName) || q.Email != "" && store.NameKey(a.Email) == store.NameKey(q.Email) {
 			out = append(out, a)
 		}
 	}
@@ -232,6 +233,13 @@ func (r *loginRun) created(s loginStep, res *provision.Resource, err error) {
 	r.t.Helper()
 	if s.Denied != "" {
 		r.expectDenied(s, err)
+		return
+	}
+	if s.Conflict != "" {
+		var conflict *store.ConflictError
+		if !errors.As(err, &conflict) || conflict.Attribute != s.Conflict {
+			r.t.Errorf("error %v, want a conflict of %s", err, s.Conflict)
+		}
 		return
 	}
 	if err != nil {

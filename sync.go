@@ -119,8 +119,10 @@ const (
 // Sync makes the connection have the users, groups and memberships of the
 // source. It is recorded as actor kind "sync".
 //
-// A user is found by externalId, else by folded user name; a group by
-// externalId, else by display name. Those that are found get the content of the
+// A user is found by externalId, else by user name ([store.SameName]); a group by
+// externalId, else by display name. Where the connection does not say that an
+// externalId is immutable, that of a user whom no sync wrote counts only together
+// with the user name. Those that are found get the content of the
 // source as with PUT; those that already have it are not written: no version, no
 // event.
 //
@@ -167,6 +169,7 @@ type syncing struct {
 	lease   string    // of this run; empty for a dry run
 	renewed time.Time // when the lease was prolonged
 
+	immutable     bool // an externalId says who somebody is
 	users, groups *syncIndex
 	knowsGroups   bool        // the source has something to say about groups
 	batch         []userWrite // not written yet
@@ -179,16 +182,17 @@ type syncing struct {
 
 func (s *syncing) run(ctx context.Context, src SyncSource) error {
 	// An unknown connection must not look like an empty one.
-	if _, err := s.engine.Directory(s.connection).Connection(ctx); err != nil {
+	conn, err := s.engine.Directory(s.connection).Connection(ctx)
+	if err != nil {
 		return err
 	}
+	s.immutable = conn.externalIDImmutable()
 	if !s.options.DryRun {
 		if err := s.begin(ctx); err != nil {
 			return err
 		}
 		defer s.end(ctx)
 	}
-	var err error
 	if s.users, err = s.load(ctx, TypeUser); err != nil {
 		return err
 	}

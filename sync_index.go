@@ -6,8 +6,8 @@ import (
 	"crypto/sha256"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -17,7 +17,7 @@ import (
 type syncIndex struct {
 	nameKey  string            // the attribute that names an object
 	external map[string]string // ids by externalId
-	names    map[string]string // ids by folded name
+	names    map[string]string // ids by the form of the name
 	keys     map[string]string // ids by the key of the source
 	entries  map[string]*syncEntry
 }
@@ -46,7 +46,7 @@ func newSyncIndex(typ string) *syncIndex {
 func (x *syncIndex) read(doc store.Document) *syncEntry {
 	return &syncEntry{
 		external: account.Text(doc, "externalId"),
-		name:     policy.Fold(account.Text(doc, x.nameKey)),
+		name:     naming.Form(account.Text(doc, x.nameKey)),
 		sum:      sha256.Sum256(doc),
 		active:   account.IsActive(doc),
 	}
@@ -83,7 +83,7 @@ func (x *syncIndex) find(name string) string {
 			return id
 		}
 	}
-	return x.names[policy.Fold(name)]
+	return x.names[naming.Form(name)]
 }
 
 // load reads the index of a type.

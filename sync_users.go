@@ -32,6 +32,9 @@ func (s *syncing) planUser(u *SyncUser) {
 	}
 	w := userWrite{key: key, content: &u.Content, entry: e}
 	id := x.external[e.external]
+	if old := x.entries[id]; old != nil && old.mark == "" && old.name != e.name && !s.immutable {
+		id = "" // the sync did not write it, and an externalId may be recycled
+	}
 	if id == "" {
 		id = x.names[e.name]
 		if old := x.entries[id]; old != nil && e.external != "" && old.external != "" {

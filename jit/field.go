@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/internal/naming"
 )
 
 // The fields of an identity that a [Mapping] fills.
@@ -40,8 +40,8 @@ type field struct {
 
 var fields = []field{
 	{name: fieldID, text: func(id *provision.Identity) *string { return &id.ID }, clean: cleanID, same: equal},
-	{name: fieldUserName, text: func(id *provision.Identity) *string { return &id.UserName }, clean: cleanText, same: policy.EqualFold},
-	{name: fieldEmail, text: func(id *provision.Identity) *string { return &id.Email }, clean: cleanText, same: policy.EqualFold, fits: isAddress},
+	{name: fieldUserName, text: func(id *provision.Identity) *string { return &id.UserName }, clean: cleanText, same: naming.Match},
+	{name: fieldEmail, text: func(id *provision.Identity) *string { return &id.Email }, clean: cleanText, same: naming.Match, fits: isAddress},
 	{name: fieldGivenName, text: func(id *provision.Identity) *string { return &id.GivenName }, clean: cleanText},
 	{name: fieldFamilyName, text: func(id *provision.Identity) *string { return &id.FamilyName }, clean: cleanText},
 	{name: fieldName, text: func(id *provision.Identity) *string { return &id.Name }, clean: cleanText},

@@ -95,7 +95,7 @@ func checkEvidence(t *testing.T, preset jit.Preset, attributes []jit.Attribute, 
 	asserted := func(names []string) bool {
 		for _, name := range names {
 			for _, a := range attributes {
-				if a.FriendlyName == name || policy.EqualFold(a.Name, name) {
+				if a.FriendlyName == name || policy.Fold(a.Name) == policy.Fold(name) {
 					return true
 				}
 			}

@@ -117,17 +117,8 @@ func (p *Policy) TrustsEmail(email string) bool {
 		return false
 	}
 	return slices.ContainsFunc(p.config.EmailDomains, func(domain string) bool {
-		return EqualFold(domain, email[at+1:])
+		return EqualLower(domain, email[at+1:])
 	})
-}
-
-// ExternalIDImmutable reports whether an externalId may identify a person at
-// login. The dialect decides where the configuration does not.
-func (p *Policy) ExternalIDImmutable(dialect bool) bool {
-	if set := p.config.ExternalIDImmutable; set != nil {
-		return *set
-	}
-	return dialect
 }
 
 // NeedsExternalIDs reports whether any pattern names a group by id, so that a

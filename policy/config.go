@@ -3,6 +3,7 @@ package policy
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Config holds the options of a policy, as an administrator sets them for one
@@ -201,6 +202,21 @@ func (c Config) Clone() Config {
 		c.Roles[i].Groups = slices.Clone(c.Roles[i].Groups)
 	}
 	c.ExternalIDImmutable = clonePointer(c.ExternalIDImmutable)
+	return c
+}
+
+// WithNames returns a copy of c in which normal has changed each pattern that is
+// not an exact id. This package compares names as they are: whoever normalizes
+// those of groups before they are matched does so with patterns too.
+func (c Config) WithNames(normal func(string) string) Config {
+	c = c.Clone()
+	for _, list := range c.lists() {
+		for i, text := range list {
+			if !strings.HasPrefix(text, "id:") {
+				list[i] = normal(text)
+			}
+		}
+	}
 	return c
 }
 

@@ -25,7 +25,7 @@ var usualPermissions = [...]string{"ftp", "sftp", "webdav"}
 // in some case, and any other name as it is.
 func usualPermission(name string) string {
 	for _, usual := range usualPermissions {
-		if EqualFold(name, usual) {
+		if EqualLower(name, usual) {
 			return usual
 		}
 	}
@@ -59,4 +59,13 @@ func (c *Config) spellOut() {
 	if name, ok := TimeZone(c.TimeZone); ok {
 		c.TimeZone = name
 	}
+}
+
+// ExternalIDsImmutable reports whether an externalId says who somebody is: option
+// externalIdImmutable, or what the dialect says where it is not set.
+func (c *Config) ExternalIDsImmutable(dialect bool) bool {
+	if c.ExternalIDImmutable != nil {
+		return *c.ExternalIDImmutable
+	}
+	return dialect
 }

@@ -29,7 +29,7 @@
 // # Groups
 //
 // Options select groups by [Patterns]: names with wildcards, without regard to
-// case as [Fold] defines it, or exact ids. A gate, roles and admin rights look
+// case as [Lower] defines it, or exact ids. A gate, roles and admin rights look
 // at the groups that the identity provider reported. Which of them the account
 // carries is another question, with its own options.
 //

@@ -134,7 +134,7 @@ type groupHit [groupLists]int32
 // match adds to h what group number i matches.
 func (m *matcher) match(g *Group, i int, h *hits) {
 	var space [128]byte
-	name := appendFold(space[:0], g.Name)
+	name := appendLower(space[:0], g.Name)
 	h.lapsed = g.Lapsed
 	h.add(m.names[string(name)], i)
 	if len(m.ids) > 0 {

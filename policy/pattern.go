@@ -21,7 +21,7 @@ func tooManyEntries() string {
 // as the administrator wrote it:
 //
 //   - * stands for any run of characters, ? for one character. A pattern must
-//     match the whole name, without regard to case (see [Fold]).
+//     match the whole name, without regard to case (see [Lower]).
 //   - \*, \? and \\ are these characters themselves. No other escape exists.
 //   - id:VALUE matches a group whose external id, SCIM id or raw asserted value
 //     is exactly VALUE. There are no wildcards and escapes in VALUE.
@@ -168,7 +168,7 @@ func compilePattern(text string) (pattern, *ConfigError) {
 			i += 2
 		default:
 			_, n := utf8.DecodeRuneInString(text[i:])
-			name = appendFold(name, text[i:i+n])
+			name = appendLower(name, text[i:i+n])
 			i += n
 		}
 	}

@@ -114,7 +114,7 @@ func matchReference(pattern, name []string) bool {
 	case p == `\`:
 		return pattern[1] == name[0] && matchReference(pattern[2:], name[1:])
 	default:
-		return policy.Fold(p) == policy.Fold(name[0]) && matchReference(pattern[1:], name[1:])
+		return policy.Lower(p) == policy.Lower(name[0]) && matchReference(pattern[1:], name[1:])
 	}
 }
 
@@ -150,8 +150,8 @@ func FuzzPattern(f *testing.F) {
 		if want := matchReference(characters(pattern), characters(name)); got != want {
 			t.Errorf("%q on %q: got %v, want %v", pattern, name, got, want)
 		}
-		if folded, _ := policy.MatchPattern(pattern, policy.Group{Name: policy.Fold(name)}); folded != got {
-			t.Errorf("%q on %q: got %v, on the folded name %v", pattern, name, got, folded)
+		if folded, _ := policy.MatchPattern(pattern, policy.Group{Name: policy.Lower(name)}); folded != got {
+			t.Errorf("%q on %q: got %v, on the name in lower case %v", pattern, name, got, folded)
 		}
 	})
 }

@@ -122,8 +122,8 @@ func TestExternalIDImmutable(t *testing.T) {
 		option        *bool
 		dialect, want bool
 	}{{nil, true, true}, {nil, false, false}, {&yes, false, true}, {&no, true, false}} {
-		p := compile(t, policy.Config{ExternalIDImmutable: test.option})
-		if got := p.ExternalIDImmutable(test.dialect); got != test.want {
+		c := policy.Config{ExternalIDImmutable: test.option}
+		if got := c.ExternalIDsImmutable(test.dialect); got != test.want {
 			t.Errorf("option %v, dialect %v: got %v", test.option, test.dialect, got)
 		}
 	}

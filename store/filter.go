@@ -97,9 +97,10 @@ type ValueType uint8
 
 // The value types.
 const (
-	String   ValueType = iota + 1 // text, folded with policy.Fold before comparing
+	String   ValueType = iota + 1 // text; EQ holds for names that match, and the rest compares them by case and normalization alike
 	Exact                         // text, compared byte by byte
 	Number                        // numbers of any size, compared exactly
 	Boolean                       // true or false; only EQ and NE
 	DateTime                      // instants, compared across offsets and precisions; without an offset in UTC
+	Clashing                      // names, of which EQ holds for those whose [NameKey] is the same; no other operator
 )

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/internal/naming"
 )
 
 // Relations answers the membership terms of a filter. A [Reader] is one.
@@ -156,7 +156,7 @@ func (r *Resource) meta(name string) (text string, instant time.Time, ok bool) {
 // holds reports whether one value of a document compares with c.Value.
 func (c *Compare) holds(v Raw) bool {
 	switch c.Path.Type {
-	case String, Exact:
+	case String, Exact, Clashing:
 		return v.isText() && c.holdsText(string(v.text()))
 	case Number:
 		have, ok := parseNumber(string(v))
@@ -179,7 +179,7 @@ func (c *Compare) holds(v Raw) bool {
 
 func (c *Compare) holdsOwn(text string, instant time.Time) bool {
 	switch c.Path.Type {
-	case String, Exact:
+	case String, Exact, Clashing:
 		return text != "" && c.holdsText(text)
 	case DateTime:
 		return text == "" && c.holdsInstant(instant)
@@ -204,11 +204,14 @@ func parseInstant(text string) (time.Time, bool) {
 
 func (c *Compare) holdsText(have string) bool {
 	want := c.Value
-	if c.Path.Type == String {
+	switch c.Path.Type {
+	case Clashing:
+		return c.Op == EQ && naming.Clash(have, want)
+	case String:
 		if c.Op == EQ {
-			return policy.EqualFold(have, want)
+			return naming.Match(have, want)
 		}
-		have, want = policy.Fold(have), policy.Fold(want)
+		have, want = naming.Form(have), naming.Form(want)
 	}
 	switch c.Op {
 	case CO:

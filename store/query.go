@@ -57,12 +57,13 @@ type Page struct {
 }
 
 // AccountQuery selects accounts. Zero fields do not restrict; the others are
-// combined with and. Names are given as they are: a store folds both sides with
-// policy.Fold.
+// combined with and. Names are given as they are: a store compares them by their
+// [NameKey], so that it finds all that clash. Whoever looks for one person compares
+// further with [SameName].
 type AccountQuery struct {
-	UserName   string   // folded
+	UserName   string   // by NameKey
 	ExternalID string   // compared exactly
-	Email      string   // folded
+	Email      string   // by NameKey
 	Statuses   []string // any of these, as text
 	SiteAdmin  bool     // only full site admins
 	Unlinked   bool     // only accounts without a resource

@@ -37,7 +37,7 @@ type Resource struct {
 }
 
 // Key is one index entry of a resource. Value is already in its comparable
-// form: folded by policy.Fold where the attribute ignores case. Stores compare
+// form: the [NameKey] where the attribute ignores case. Stores compare
 // it byte by byte.
 type Key struct {
 	Attribute string // as the schema spells it, such as "emails.value"

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/internal/naming"
 )
 
 // SortKey is what one resource is ordered by, and so a place in an order. It
@@ -126,7 +126,7 @@ func (k *SortKey) set(t ValueType, v Raw) {
 func (k *SortKey) setText(t ValueType, text string) {
 	switch t {
 	case String:
-		k.text, k.present = policy.Fold(text), text != ""
+		k.text, k.present = naming.Form(text), text != ""
 	case Exact:
 		k.text, k.present = text, text != ""
 	}

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/store"
 )
 
@@ -127,10 +127,10 @@ func (d Document) Content() Content {
 			keys = append(keys, store.Key{Attribute: attribute, Value: value, Unique: unique})
 		}
 	}
-	add("userName", policy.Fold(d.UserName), true)
+	add("userName", naming.Key(d.UserName), true)
 	add("externalId", d.ExternalID, false)
-	add("displayName", policy.Fold(d.DisplayName), false)
-	add("emails.value", policy.Fold(d.Email()), false)
+	add("displayName", naming.Key(d.DisplayName), false)
+	add("emails.value", naming.Key(d.Email()), false)
 	return Content{Document: encode(d), Keys: keys, Display: cmp.Or(d.DisplayName, d.UserName)}
 }
 
@@ -143,7 +143,7 @@ func GroupContent(value, name string, unique bool) Content {
 		}{value, name}),
 		Display: name,
 		Keys: []store.Key{
-			{Attribute: "displayName", Value: policy.Fold(name), Unique: unique},
+			{Attribute: "displayName", Value: naming.Key(name), Unique: unique},
 			{Attribute: "externalId", Value: value},
 		},
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -174,7 +175,7 @@ func (g *gathering) gather(todo []store.Membership, named map[string]string) {
 		if _, seen := g.sources[m.Group]; seen || !m.Source.Reported() {
 			continue
 		}
-		group := policy.Group{ID: m.Group, Name: m.Display, ExternalID: g.graph.externalIDs[m.Group]}
+		group := policy.Group{ID: m.Group, Name: naming.Normal(m.Display), ExternalID: g.graph.externalIDs[m.Group]}
 		if named != nil {
 			group.ByName, group.ExternalID = true, named[m.Group]
 		}

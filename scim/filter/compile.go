@@ -6,7 +6,6 @@ import (
 
 	ast "github.com/scim2/filter-parser/v2"
 
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
 )
@@ -289,16 +288,16 @@ func (c *compiler) compare(a *schema.Attribute, o *operator, value any) (store.F
 	if o.compare == store.EQ && keyed(a, text) {
 		f.Key, f.Folded = a.String(), text
 		if f.Path.Type == store.String {
-			f.Folded = policy.Fold(text)
+			f.Folded = store.NameKey(text)
 		}
 	}
 	return f, nil
 }
 
 // keyed reports whether the index holds all values of an attribute that equal a
-// literal. It holds no empty text, and integers in their shortest form.
+// literal. It holds no blank text, and integers in their shortest form.
 func keyed(a *schema.Attribute, text string) bool {
-	if !a.Indexed || a.Kept != schema.InDocument || text == "" {
+	if !a.Indexed || a.Kept != schema.InDocument || strings.TrimSpace(text) == "" {
 		return false
 	}
 	return a.Type != schema.Integer || text != "-0" && !strings.ContainsAny(text, ".eE")

@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/scimjit/provision/scim/schema"
 )
@@ -32,27 +29,7 @@ func literal(a *schema.Attribute, value any, loose bool) (string, *Error) {
 	if !ok {
 		return "", failed("%q is compared with text in double quotes", a)
 	}
-	if composed(a) && !ascii(text) {
-		return norm.NFC.String(text), nil
-	}
 	return text, nil
-}
-
-// ascii spares the tables of package norm for most texts.
-func ascii(text string) bool {
-	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// composed reports whether the stored values of a text attribute are in Unicode
-// normalization form C: those that are compared as names. The others are as the
-// client wrote them, and are found by that.
-func composed(a *schema.Attribute) bool {
-	return !a.CaseExact && (a.Indexed || a.String() == "displayName")
 }
 
 func booleanLiteral(a *schema.Attribute, value any, loose bool) (string, *Error) {

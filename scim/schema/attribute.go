@@ -43,7 +43,6 @@ type Attribute struct {
 	path      store.Path // what Path returns
 	member    string     // the name as the key of a JSON object, with its colon
 	extension bool
-	composed  bool       // values are brought to Unicode normalization form C
 	value     *Attribute // the sub-attribute "value", or nil
 	primary   *Attribute // the boolean sub-attribute "primary" of a multi-valued attribute, or nil
 }

@@ -140,23 +140,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestComposed decodes names that are not indexed.
-func TestComposed(t *testing.T) {
-	def := definition(stringAttribute("displayName"), stringAttribute("title"))
-	set, err := schema.Compile(def)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := schema.Decoder{Allow: schema.LooseSchemas}
-	o, err := d.Resource(set.Types()[0], []byte("{\"displayName\":\"Zoe\u0308\",\"title\":\"Zoe\u0308\"}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := string(o.AppendJSON(nil)), "{\"displayName\":\"Zo\u00eb\",\"title\":\"Zoe\u0308\"}"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
 // TestManyAttributes decodes into an object of more attributes than fit a word.
 func TestManyAttributes(t *testing.T) {
 	set := manyAttributes(t)

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -29,7 +28,6 @@ func (c *compiler) index(t *ResourceType, def *Definition) {
 	}
 	t.Root.walk(func(a *Attribute) {
 		a.Indexed = a.Indexed || a.Uniqueness != None && a.Kept == InDocument
-		a.composed = a.Type == String && !a.CaseExact && (a.Indexed || a.notation == "displayName")
 		if !a.Indexed {
 			return
 		}
@@ -122,7 +120,7 @@ func appendKeys(keys []store.Key, a *Attribute, v Value, depth int) []store.Key 
 // comparable returns the form of a value that keys are compared in.
 func (a *Attribute) comparable(text string) string {
 	if a.Type == String && !a.CaseExact {
-		return policy.Fold(text)
+		return store.NameKey(text)
 	}
 	return text
 }

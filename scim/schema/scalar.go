@@ -3,8 +3,6 @@ package schema
 import (
 	"strings"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // scalar reads a value that is neither an object nor an array.
@@ -90,24 +88,10 @@ func (r *reader) fromLiteral(a *Attribute, literal string) (Kind, string, error)
 
 // text makes a value of a string or reference attribute.
 func (a *Attribute) text(text string) (Kind, string, error) {
-	if a.composed {
-		text = compose(text)
-	}
 	if a.Indexed && len(text) > MaxIndexed {
 		return Unassigned, "", invalidValue(a, "longer than 1024 bytes")
 	}
 	return Text, text, nil
-}
-
-// compose brings a name to Unicode normalization form C, so that names which
-// look the same are found, and are unique, as the same.
-func compose(text string) string {
-	for i := range len(text) {
-		if text[i] >= 0x80 {
-			return norm.NFC.String(text)
-		}
-	}
-	return text
 }
 
 // maxNumber is how long the literal of a number may be. Together with the

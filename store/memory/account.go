@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -46,9 +45,9 @@ func indexedPerson(a *store.Account) personIndex {
 	return personIndex{admin: a.SiteAdmin, keys: [...]string{
 		personID:         a.ID,
 		personResource:   a.ResourceID,
-		personUserName:   policy.Fold(a.UserName),
+		personUserName:   store.NameKey(a.UserName),
 		personExternalID: a.ExternalID,
-		personEmail:      policy.Fold(a.Email),
+		personEmail:      store.NameKey(a.Email),
 	}}
 }
 
@@ -85,7 +84,7 @@ func (s *scope) personOf(attribute int, value string) (uint32, bool) {
 
 // Accounts implements store.AccountReader.
 func (r reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
-	q.UserName, q.Email = policy.Fold(q.UserName), policy.Fold(q.Email)
+	q.UserName, q.Email = store.NameKey(q.UserName), store.NameKey(q.Email)
 	var list []*store.Account
 	for n := range r.personCandidates(q) {
 		if a := r.people.at(n).account(); accountMatches(a, &q) {
@@ -131,8 +130,8 @@ func (s *scope) byPersonID(id string) func(uint32) int {
 func accountMatches(a *store.Account, q *store.AccountQuery) bool {
 	return a.ID > q.After &&
 		(q.ExternalID == "" || a.ExternalID == q.ExternalID) &&
-		(q.UserName == "" || policy.Fold(a.UserName) == q.UserName) &&
-		(q.Email == "" || policy.Fold(a.Email) == q.Email) &&
+		(q.UserName == "" || store.NameKey(a.UserName) == q.UserName) &&
+		(q.Email == "" || store.NameKey(a.Email) == q.Email) &&
 		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, string(a.Status))) &&
 		(!q.SiteAdmin || a.SiteAdmin) &&
 		(!q.Unlinked || a.ResourceID == "")

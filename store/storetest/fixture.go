@@ -68,7 +68,7 @@ func folded(attribute, value string) string {
 	if indexed[attribute].exact {
 		return value
 	}
-	return policy.Fold(value)
+	return store.NameKey(value)
 }
 
 // user and group return resources that have little in them.

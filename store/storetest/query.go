@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -281,7 +280,7 @@ func (s *suite) types(t *testing.T) {
 	} {
 		checkPages(t, test.name, st, store.Query{Types: test.types}, test.all)
 		checkPages(t, test.name+", key", st, store.Query{Types: test.types, Filter: keyed("displayName", "ann a")}, test.ann)
-		byName := store.Compare{Path: path(store.String, "displayName"), Op: store.EQ, Value: policy.Fold("ann a")}
+		byName := store.Compare{Path: path(store.String, "displayName"), Op: store.EQ, Value: store.NameKey("ann a")}
 		checkPages(t, test.name+", scan", st, store.Query{Types: test.types, Filter: byName}, test.ann)
 	}
 }

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"strings"
 
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -16,9 +15,9 @@ type accountColumns struct {
 func columnsOf(a *store.Account) accountColumns {
 	return accountColumns{
 		resourceID: a.ResourceID,
-		userName:   policy.Fold(a.UserName),
+		userName:   store.NameKey(a.UserName),
 		externalID: a.ExternalID,
-		email:      policy.Fold(a.Email),
+		email:      store.NameKey(a.Email),
 		siteAdmin:  a.SiteAdmin,
 	}
 }
@@ -55,9 +54,9 @@ func (r *Reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 		}
 	}
 	query.WriteString(accountsWhere)
-	where(q.UserName != "", accountUserName, policy.Fold(q.UserName))
+	where(q.UserName != "", accountUserName, store.NameKey(q.UserName))
 	where(q.ExternalID != "", accountExternalID, q.ExternalID)
-	where(q.Email != "", accountEmail, policy.Fold(q.Email))
+	where(q.Email != "", accountEmail, store.NameKey(q.Email))
 	where(len(q.Statuses) > 0, accountStatuses, jsonTexts(q.Statuses))
 	where(q.SiteAdmin, accountSiteAdmin)
 	where(q.Unlinked, accountUnlinked)
