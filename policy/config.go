@@ -129,6 +129,10 @@ type Config struct {
 	// ExternalIDImmutable (externalIdImmutable) says whether an externalId may
 	// identify a person at login. Nil leaves it to the dialect.
 	ExternalIDImmutable *bool
+
+	// UniqueEmails (uniqueEmails) refuses a second user with the primary e-mail
+	// address of another one. Off: both are there, and the host is told.
+	UniqueEmails bool
 }
 
 // RoleGrant grants a role of the host to the members of some groups.

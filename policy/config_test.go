@@ -17,7 +17,7 @@ import (
 // documentedOptions are the keys of a policy object, in the order of the
 // documentation.
 var documentedOptions = []string{
-	"provisionOnFirstLogin", "requiredGroups", "onMissingGroups", "link", "emailDomains", "externalIdImmutable",
+	"provisionOnFirstLogin", "requiredGroups", "onMissingGroups", "link", "emailDomains", "externalIdImmutable", "uniqueEmails",
 	"deprovisionUsers", "deprovisionMethod", "deleteAfterDays", "provisionGroups", "deprovisionGroups",
 	"excludedGroups", "includedGroups", "defaultGroups", "defaultGroupsAt", "siteAdminGroups",
 	"readOnlySiteAdminGroups", "allowEveryoneAdmin", "groupAdminGroups", "roles", "roleEvidenceMaxAgeDays",
@@ -25,7 +25,7 @@ var documentedOptions = []string{
 }
 
 const defaultJSON = `{"provisionOnFirstLogin":"auto","requiredGroups":[],"onMissingGroups":"keep","link":"deny","emailDomains":[],` +
-	`"externalIdImmutable":null,"deprovisionUsers":true,"deprovisionMethod":"disable","deleteAfterDays":0,"provisionGroups":true,` +
+	`"externalIdImmutable":null,"uniqueEmails":false,"deprovisionUsers":true,"deprovisionMethod":"disable","deleteAfterDays":0,"provisionGroups":true,` +
 	`"deprovisionGroups":true,"excludedGroups":[],"includedGroups":[],"defaultGroups":[],"defaultGroupsAt":"creation","siteAdminGroups":[],` +
 	`"readOnlySiteAdminGroups":[],"allowEveryoneAdmin":false,"groupAdminGroups":[],"roles":[],"roleEvidenceMaxAgeDays":30,"twoFactor":"site",` +
 	`"permissions":{"ftp":null,"sftp":null,"webdav":null},"passwordGroups":[],"allowSSOForPasswordUsers":false,"company":"","companyMode":"default",` +
@@ -113,6 +113,7 @@ func TestParse(t *testing.T) {
 			c.Roles = []policy.RoleGrant{{Groups: policy.Patterns{"a", "b"}, Role: "x"}, {Groups: policy.Patterns{"c"}, Role: "y"}}
 		}},
 		{"external id", `{"externalIdImmutable": false}`, func(c *policy.Config) { c.ExternalIDImmutable = &no }},
+		{"unique e-mails", `{"uniqueEmails": true}`, func(c *policy.Config) { c.UniqueEmails = true }},
 		{"external id left open", `{"externalIdImmutable": null}`, func(*policy.Config) {}},
 		{"escapes", `{"c\u006fmpany": "\u00e4\ud83d\ude00"}`, func(c *policy.Config) { c.Company = "ä😀" }},
 	}

@@ -211,7 +211,7 @@ func assertTraceExtends(t *testing.T, plain, traced policy.Decision) {
 func TestDecideCoversOptions(t *testing.T) {
 	carried := map[string]bool{ // acted on by the caller
 		"provisionOnFirstLogin": true, "defaultGroups": true, "defaultGroupsAt": true, "allowSSOForPasswordUsers": true,
-		"link": true, "emailDomains": true, "externalIdImmutable": true,
+		"link": true, "emailDomains": true, "externalIdImmutable": true, "uniqueEmails": true,
 	}
 	seen := map[string]bool{}
 	eachDecideCase(t, func(t *testing.T, c decideCase) {

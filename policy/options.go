@@ -82,6 +82,12 @@ var options = []option{
 		help:    "Whether an externalId never changes, so that a login may be matched by it.",
 	},
 	{
+		section: sectionIdentity, key: "uniqueEmails", kind: KindSwitch,
+		label: "E-mail addresses are unique",
+		field: func(c *Config) any { return &c.UniqueEmails },
+		help:  "Whether a second user with the same e-mail address is refused. Off: both are there, and a warning says so.",
+	},
+	{
 		section: sectionLeaving, key: "deprovisionUsers", kind: KindSwitch,
 		label: "Automatically deprovision users",
 		field: func(c *Config) any { return &c.DeprovisionUsers },
