@@ -39,7 +39,7 @@ func TestNewMappingErrors(t *testing.T) {
 		overrides jit.Overrides
 		want      jit.MappingError
 	}{
-		{"misspelled preset", "Oktaa", nil, jit.MappingError{Setting: "preset", Value: "Oktaa", Reason: `there is no such preset; did you mean "okta"?`}},
+		{"misspelled preset", "Oktaa", nil, jit.MappingError{Setting: "preset", Value: "Oktaa", Reason: `there is no such preset; it must be one of okta, entra, onelogin, adfs, google, keycloak, shibboleth, jumpcloud, simplesamlphp, auth0, samlidp, generic; did you mean "okta"?`}},
 		{"unknown preset", "nope", nil, jit.MappingError{Setting: "preset", Value: "nope", Reason: "there is no such preset; it must be one of okta, entra, onelogin, adfs, google, keycloak, shibboleth, jumpcloud, simplesamlphp, auth0, samlidp, generic"}},
 		{"unknown field", "okta", jit.Overrides{"mail": "mail"}, jit.MappingError{Setting: "mapping", Value: "mail", Reason: "not a field, nor a text attribute of a SCIM user"}},
 		{"empty key", "", jit.Overrides{"": "mail"}, jit.MappingError{Setting: "mapping", Reason: "not a field, nor a text attribute of a SCIM user"}},

@@ -58,7 +58,7 @@ func TestRows(t *testing.T) {
 
 func TestHint(t *testing.T) {
 	for name, want := range map[string]string{
-		"oktaa":   `did you mean "okta"?`,
+		"oktaa":   `it must be one of auto, rfc, okta, entra, onelogin, jumpcloud, google, ping; did you mean "okta"?`,
 		"klingon": "it must be one of auto, rfc, okta, entra, onelogin, jumpcloud, google, ping",
 	} {
 		if got := dialect.Hint(name); got != want {

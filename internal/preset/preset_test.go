@@ -27,7 +27,7 @@ func TestCanonical(t *testing.T) {
 
 func TestHint(t *testing.T) {
 	for name, want := range map[string]string{
-		"oktaa": `did you mean "okta"?`,
+		"oktaa": `it must be one of okta, entra, onelogin, adfs, google, keycloak, shibboleth, jumpcloud, simplesamlphp, auth0, samlidp, generic; did you mean "okta"?`,
 		"nope":  "it must be one of okta, entra, onelogin, adfs, google, keycloak, shibboleth, jumpcloud, simplesamlphp, auth0, samlidp, generic",
 	} {
 		if got := preset.Hint(name); got != want {

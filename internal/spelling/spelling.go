@@ -9,11 +9,12 @@ import (
 	"github.com/scimjit/provision/policy"
 )
 
-// Hint is how the text of an error about an unknown word goes on, such as `did
-// you mean "okta"?`. Where no word is near, it lists all.
+// Hint is how the text of an error about an unknown word goes on: it lists all
+// words, and says which is the nearest, where one is near.
 func Hint(words []string, text string) string {
+	hint := "it must be one of " + strings.Join(words, ", ")
 	if word := policy.Nearest(text, words); word != "" {
-		return fmt.Sprintf("did you mean %q?", word)
+		hint += fmt.Sprintf("; did you mean %q?", word)
 	}
-	return "it must be one of " + strings.Join(words, ", ")
+	return hint
 }

@@ -10,7 +10,7 @@ var words = []string{"auto", "rfc", "okta", "entra", "onelogin", "jumpcloud", "g
 
 func TestHint(t *testing.T) {
 	for text, want := range map[string]string{
-		"oktaa":   `did you mean "okta"?`,
+		"oktaa":   `it must be one of auto, rfc, okta, entra, onelogin, jumpcloud, givenName; did you mean "okta"?`,
 		"klingon": "it must be one of auto, rfc, okta, entra, onelogin, jumpcloud, givenName",
 	} {
 		if got := spelling.Hint(words, text); got != want {
