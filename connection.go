@@ -105,10 +105,10 @@ type compiled struct {
 
 // compilePolicy compiles a policy whose patterns are normalized, as the names are
 // that they are compared with. An error is about the config as it was written.
-func compilePolicy(c policy.Config) (*policy.Policy, error) {
-	p, err := c.WithNames(naming.Normal).Compile()
+func compilePolicy(c policy.Config, permissions []string) (*policy.Policy, error) {
+	p, err := c.WithNames(naming.Normal).Compile(permissions...)
 	if err != nil {
-		if _, written := c.Compile(); written != nil {
+		if _, written := c.Compile(permissions...); written != nil {
 			return nil, written
 		}
 	}
@@ -116,14 +116,17 @@ func compilePolicy(c policy.Config) (*policy.Policy, error) {
 }
 
 // compile checks the settings of a connection and makes what it is used by.
-// Names become canonical.
-func compile(c Connection) (*compiled, error) {
+// Names become canonical. The permissions are those of the host.
+func compile(c Connection, permissions ...string) (*compiled, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p, err := compilePolicy(c.Policy)
+	p, err := compilePolicy(c.Policy, permissions)
 	if err != nil {
 		return nil, fmt.Errorf("provision: connection %q: %w", c.ID, err)
+	}
+	if c.Policy.Permissions, err = c.Policy.Permissions.Named(permissions...); err != nil {
+		return nil, err
 	}
 	out := &compiled{Connection: c, policy: p}
 	for _, name := range c.Attributes {
@@ -153,13 +156,18 @@ func (cc *connectionCache) load(id string, r store.RecordReader) (*compiled, err
 	if err != nil {
 		return nil, err
 	}
-	out, err := compile(c)
+	// What is stored was right when it was saved, also for a host that has a
+	// permission no longer.
+	out, err := compile(c, permissionNames(c.Policy)...)
 	if err != nil {
 		return nil, err
 	}
 	cc.m.Store(id, out)
 	return out, nil
 }
+
+// permissionNames are the permissions that a policy names.
+func permissionNames(c policy.Config) []string { return slices.Sorted(maps.Keys(c.Permissions)) }
 
 func decodeConnection(rec *store.Record) (Connection, error) {
 	var c Connection

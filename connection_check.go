@@ -23,10 +23,11 @@ const (
 	maxMapping        = 50
 )
 
-// Validate checks the settings without saving them. The error is as for
+// Validate checks the settings without saving them, for a host with these
+// permissions: see [Engine.Permissions]. The error is as for
 // [Directory.SaveConnection].
-func (c Connection) Validate() error {
-	_, err := compile(c)
+func (c Connection) Validate(permissions ...string) error {
+	_, err := compile(c, permissions...)
 	return err
 }
 

@@ -74,6 +74,11 @@ type Engine struct {
 	// none.
 	Linker Linker
 
+	// Permissions are the names of the permissions that the host has beside
+	// "webdav", "ftp" and "sftp". Policy option permissions and [AccountEdit] may
+	// name these and no others, in any case.
+	Permissions []string
+
 	// Retention is how long events are kept; 0 keeps them for ever. [Engine.Run]
 	// removes older ones.
 	Retention time.Duration

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
+	"github.com/scimjit/provision/internal/spelling"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -63,24 +63,18 @@ type AccountEdit struct {
 	// TwoFactor is the two-factor setting.
 	TwoFactor policy.TwoFactor `json:"twoFactor,omitempty"`
 
-	// Permissions are those that change, by name; nil means the host's default.
-	// Names are text of 1 to 64 bytes without control characters. An account has
-	// at most 100, or those that the policy gave it: an edit adds no more.
+	// Permissions are those that change, by name in any case; nil means the host's
+	// default. There are those of the policy, of [Engine.Permissions], and what the
+	// account has.
 	Permissions policy.Permissions `json:"permissions,omitempty"`
 }
-
-// The bounds of the permissions of an [AccountEdit].
-const (
-	maxEditPermissions    = 100
-	maxEditPermissionName = 64
-)
 
 // Edit sets what an operator decides about one account. Two-factor and
 // permissions, which the policy sets at creation, stay as edited.
 //
 // An edit that changes nothing appends no event. The error is [ErrNotFound] for
 // an unknown or deleted account, and an [*ArgumentError] for a value that
-// does not exist and for too many permissions; then nothing is changed.
+// does not exist; then nothing is changed.
 func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) error {
 	if err := edit.check(); err != nil {
 		return fmt.Errorf("provision: editing account %q: %w", account, err)
@@ -93,39 +87,42 @@ func (d *Directory) Edit(ctx context.Context, account string, edit AccountEdit) 
 		if edit.TwoFactor != "" {
 			edited.TwoFactor = edit.TwoFactor
 		}
-		if len(edit.Permissions) > 0 && edited.Permissions == nil {
+		permissions, err := edit.permissions(d.engine, before)
+		if err != nil {
+			return fmt.Errorf("provision: editing account %q: %w", account, err)
+		}
+		if len(permissions) > 0 && edited.Permissions == nil {
 			edited.Permissions = policy.Permissions{}
 		}
-		maps.Copy(edited.Permissions, edit.Permissions)
-		if n := len(edited.Permissions); n > maxEditPermissions && n > len(before.Permissions) {
-			return fmt.Errorf("provision: editing account %q: %w", account, tooManyPermissions(n))
-		}
+		maps.Copy(edited.Permissions, permissions)
 		return c.derive(derivation{before, edited})
 	})
 }
 
-func tooManyPermissions(n int) error {
-	return &ArgumentError{Argument: "permissions", Value: strconv.Itoa(n), Reason: fmt.Sprintf("there may be %d", maxEditPermissions)}
+// permissions returns those that change, by the names of the host.
+func (e *AccountEdit) permissions(engine *Engine, before *Account) (policy.Permissions, error) {
+	had := slices.Sorted(maps.Keys(before.Permissions))
+	named, err := e.Permissions.Named(slices.Concat(engine.Permissions, had)...)
+	var wrong *policy.ConfigError
+	if errors.As(err, &wrong) {
+		return nil, &ArgumentError{Argument: wrong.Option, Value: shorten(wrong.Value), Reason: "it " + wrong.Detail}
+	}
+	return named, err
 }
 
 func (e *AccountEdit) check() error {
+	wrong := func(argument, value string, words ...string) error {
+		return &ArgumentError{Argument: argument, Value: shorten(value), Reason: spelling.Hint(words, value)}
+	}
 	switch e.Authentication {
 	case "", policy.AuthenticationSSO, policy.AuthenticationPassword:
 	default:
-		return &ArgumentError{Argument: "authentication", Value: string(e.Authentication), Reason: "it must be one of sso, password"}
+		return wrong("authentication", string(e.Authentication), string(policy.AuthenticationSSO), string(policy.AuthenticationPassword))
 	}
 	switch e.TwoFactor {
 	case "", policy.TwoFactorSite, policy.TwoFactorAlways, policy.TwoFactorNever:
 	default:
-		return &ArgumentError{Argument: "twoFactor", Value: string(e.TwoFactor), Reason: "it must be one of site, always, never"}
-	}
-	if n := len(e.Permissions); n > maxEditPermissions {
-		return tooManyPermissions(n)
-	}
-	for name := range e.Permissions {
-		if !isPlainText(name, maxEditPermissionName) {
-			return &ArgumentError{Argument: "permissions", Value: shorten(name), Reason: fmt.Sprintf("a name must be text of 1 to %d bytes without control characters", maxEditPermissionName)}
-		}
+		return wrong("twoFactor", string(e.TwoFactor), string(policy.TwoFactorSite), string(policy.TwoFactorAlways), string(policy.TwoFactorNever))
 	}
 	return nil
 }

@@ -383,7 +383,6 @@ func TestEditRefusals(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		tn.user(ada)
-		tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(len(tn.account("ada@example.com").Permissions), 99)})
 		account, at := tn.account("ada@example.com").ID, tn.lastEvent()
 		edits := []struct {
 			option string
@@ -392,12 +391,10 @@ func TestEditRefusals(t *testing.T) {
 			{"authentication", provision.AccountEdit{Authentication: "none"}},
 			{"twoFactor", provision.AccountEdit{TwoFactor: "sometimes"}},
 			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"": nil}}},
-			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{strings.Repeat("x", 65): nil}}},
-			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\nb": nil}}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"webdavv": nil}}},
 			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\u2028b": nil}}},
 			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"a\xffb": nil}}},
-			{"permissions", provision.AccountEdit{Permissions: permissions(0, 101)}},
-			{"permissions", provision.AccountEdit{Permissions: permissions(98, 101)}},
+			{"permissions", provision.AccountEdit{Permissions: policy.Permissions{"FTP": nil, "ftp": nil}}},
 		}
 		for _, row := range edits {
 			var wrong *provision.ArgumentError
@@ -411,33 +408,57 @@ func TestEditRefusals(t *testing.T) {
 	})
 }
 
-// permissions returns those named by the numbers from one to before another.
-func permissions(from, to int) policy.Permissions {
-	out := policy.Permissions{}
-	for i := from; i < to; i++ {
-		out[fmt.Sprint("p", i)] = nil
-	}
-	return out
-}
-
-// However many edits there are, an account has at most 100 permissions; what it
-// has can always be edited.
-func TestEditManyPermissions(t *testing.T) {
+// An edit names permissions as the policy does: those of the host in any case, and
+// what the account has.
+func TestEditPermissionNames(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		tn.user(ada)
-		for i := len(tn.account("ada@example.com").Permissions); i < 100; i++ {
-			tn.edit("ada@example.com", provision.AccountEdit{Permissions: permissions(i, i+1)})
+		yes, no := true, false
+		tn.engine.Permissions = []string{"restAPI"}
+		tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"FTP": &no, "RESTapi": &yes}})
+		if got, want := asJSON(t, tn.account("ada@example.com").Permissions), `{"ftp":false,"restAPI":true,"sftp":null,"webdav":null}`; got != want {
+			t.Errorf("permissions %s, want %s", got, want)
 		}
-		var wrong *provision.ArgumentError
-		err := tn.operator().Edit(t.Context(), tn.account("ada@example.com").ID, provision.AccountEdit{Permissions: permissions(100, 101)})
-		if !errors.As(err, &wrong) || wrong.Argument != "permissions" {
-			t.Errorf("one more: %v, want an ArgumentError of permissions", err)
+		tn.engine.Permissions = nil
+		tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"restapi": nil}})
+		if got, want := asJSON(t, tn.account("ada@example.com").Permissions), `{"ftp":false,"restAPI":null,"sftp":null,"webdav":null}`; got != want {
+			t.Errorf("permissions %s, want %s", got, want)
 		}
-		yes := true
-		tn.edit("ada@example.com", provision.AccountEdit{Permissions: policy.Permissions{"p77": &yes}})
-		if got := tn.account("ada@example.com").Permissions; len(got) != 100 || got["p77"] == nil {
-			t.Errorf("%d permissions, p77 %v; want 100 and true", len(got), got["p77"])
+	})
+}
+
+// A policy names the permissions of the host, and keeps those that it had.
+func TestPermissionsOfTheHost(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		d := tn.engine.Directory("acme").As(tester)
+		save := func(name string) (provision.Connection, error) {
+			return d.UpdateConnection(t.Context(), func(c *provision.Connection) error {
+				c.Policy.Permissions = policy.Permissions{name: new(true)}
+				return nil
+			})
+		}
+		_, err := save("restapi")
+		var wrong *policy.ConfigError
+		if !errors.As(err, &wrong) || wrong.Option != "permissions" || wrong.Value != "restapi" {
+			t.Errorf("a permission that the host has not: %v", err)
+		}
+		tn.engine.Permissions = []string{"restAPI"}
+		saved, err := save("restapi")
+		if err != nil || saved.Policy.Permissions["restAPI"] == nil {
+			t.Errorf("a permission that the host has: %v, %v", saved.Policy.Permissions, err)
+		}
+		tn.user(ada)
+		if got := tn.account("ada@example.com").Permissions["restAPI"]; got == nil || !*got {
+			t.Errorf("the account has %v", got)
+		}
+		for range d.Preview(t.Context(), policy.Config{Permissions: policy.Permissions{"restapi": nil}}) {
+			t.Error("a permission of the host changes an account or is refused in a preview")
+		}
+		other := &provision.Engine{Store: st}
+		if c, err := other.Directory("acme").UpdateConnection(t.Context(), func(c *provision.Connection) error { c.Disabled = true; return nil }); err != nil || !c.Disabled {
+			t.Errorf("disabling by a host without the permission: %v", err)
 		}
 	})
 }

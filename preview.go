@@ -35,7 +35,7 @@ type AccountChange struct {
 // in no account. What deleteAfterDays deletes later is listed as disabled.
 func (d *Directory) Preview(ctx context.Context, config policy.Config) iter.Seq2[AccountChange, error] {
 	return func(yield func(AccountChange, error) bool) {
-		p, err := compilePolicy(config)
+		p, err := compilePolicy(config, d.engine.Permissions)
 		if err != nil {
 			yield(AccountChange{}, fmt.Errorf("provision: preview: %w", err))
 			return

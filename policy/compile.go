@@ -25,9 +25,16 @@ type role struct {
 // Compile checks every option and returns the policy that they make, or a
 // *[ConfigError] for the first fault. Later changes of c do not reach the
 // policy.
-func (c Config) Compile() (*Policy, error) {
+//
+// The arguments are the names of the permissions that the host has beside
+// "webdav", "ftp" and "sftp": option permissions may name no others.
+func (c Config) Compile(permissions ...string) (*Policy, error) {
 	c = c.Clone()
 	if err := c.verify(); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.Permissions, err = c.Permissions.Named(permissions...); err != nil {
 		return nil, err
 	}
 	c.spellOut()

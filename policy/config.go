@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -97,7 +96,7 @@ type Config struct {
 
 	// Permissions (permissions) are the protocol permissions of new accounts.
 	// "webdav", "ftp" and "sftp", in any case, are left to the host where it
-	// does not name them. A host may add names.
+	// does not name them. A host that has more names tells [Config.Compile].
 	Permissions Permissions
 
 	// TimeZone (timeZone) is used where the identity provider gives no valid
@@ -220,15 +219,6 @@ func (c Config) WithNames(normal func(string) string) Config {
 				list[i] = normal(text)
 			}
 		}
-	}
-	return c
-}
-
-// Clone returns a copy of p that shares no memory with it.
-func (p Permissions) Clone() Permissions {
-	c := maps.Clone(p)
-	for name, allowed := range c {
-		c[name] = clonePointer(allowed)
 	}
 	return c
 }

@@ -160,7 +160,7 @@ func (c decideCase) compile(t *testing.T) *policy.Policy {
 			t.Fatal(err)
 		}
 	}
-	p, err := config.Compile()
+	p, err := config.Compile("api")
 	if err != nil {
 		t.Fatal(err)
 	}

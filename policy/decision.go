@@ -67,7 +67,3 @@ const (
 	TwoFactorAlways TwoFactor = "always"
 	TwoFactorNever  TwoFactor = "never"
 )
-
-// Permissions are protocol permissions by name, such as "webdav", "ftp" and
-// "sftp". Nil means the host's default.
-type Permissions map[string]*bool

@@ -18,22 +18,9 @@ func (d days) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(d), 10), nil
 }
 
-// usualPermissions are the permissions that every account has, ascending.
-var usualPermissions = [...]string{"ftp", "sftp", "webdav"}
-
-// usualPermission returns the spelling of a usual permission whose name is given
-// in some case, and any other name as it is.
-func usualPermission(name string) string {
-	for _, usual := range usualPermissions {
-		if EqualLower(name, usual) {
-			return usual
-		}
-	}
-	return name
-}
-
 // spellOut puts the default in place of each value that stands for it, and gives
-// the time zone and the usual permissions their own names. It leaves what the values of c point to as it is.
+// the time zone and the usual permissions their own names. It leaves what the
+// values of c point to as it is.
 func (c *Config) spellOut() {
 	for _, o := range options {
 		switch field := o.field(c).(type) {

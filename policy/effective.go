@@ -1,7 +1,5 @@
 package policy
 
-import "maps"
-
 // EffectiveTwoFactor reports whether a person must use two factors: what the
 // site says (TwoFactorAlways, or anything else for no), or what the account
 // says where overrides are allowed.
@@ -27,37 +25,22 @@ func EffectivePermissions(user Permissions, groups ...Permissions) Permissions {
 
 func (p Permissions) merge(other Permissions) {
 	for name, allowed := range other {
+		name = usualPermission(name)
 		if before := p[name]; before == nil || allowed != nil && *allowed && !*before {
 			p[name] = clonePointer(allowed)
 		}
 	}
 }
 
-// Allows reports whether p allows the named protocol, with the host's default
-// where p says nothing. FTPS is covered by "ftp" unless p has "ftps" as well.
+// Allows reports whether p allows the protocol with a name, in any case, with the
+// host's default where p says nothing. FTPS is covered by "ftp" unless p has "ftps" as well.
 func (p Permissions) Allows(name string, host bool) bool {
-	allowed, ok := p[name]
-	if !ok && name == "ftps" {
-		allowed = p["ftp"]
+	allowed, ok := p.named(name)
+	if !ok && sameWord(name, "ftps") {
+		allowed, _ = p.named("ftp")
 	}
 	if allowed == nil {
 		return host
 	}
 	return *allowed
-}
-
-// set reports whether p says anything: whether a permission is not left to the
-// host.
-func (p Permissions) set() bool {
-	for _, allowed := range p {
-		if allowed != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// equal reports whether p and q say the same of every permission.
-func (p Permissions) equal(q Permissions) bool {
-	return maps.EqualFunc(p, q, func(a, b *bool) bool { return a == b || a != nil && b != nil && *a == *b })
 }

@@ -55,6 +55,8 @@ func TestPermissionsAllows(t *testing.T) {
 		{"ftp covers FTPS", policy.Permissions{"ftp": &yes}, "ftps", false, true},
 		{"no ftp, no FTPS", policy.Permissions{"ftp": &no}, "ftps", true, false},
 		{"ftp does not cover SFTP", policy.Permissions{"ftp": &yes}, "sftp", false, false},
+		{"any case", policy.Permissions{"FTP": &no}, "Ftp", true, false},
+		{"FTPS in any case", policy.Permissions{"Ftp": &no}, "FTPS", true, false},
 		{"FTPS named", policy.Permissions{"ftp": &no, "ftps": &yes}, "ftps", false, true},
 	}
 	for _, test := range tests {

@@ -101,7 +101,7 @@ func examplesOf(o policy.Option) (right, wrong []string) {
 func tryOption(key, value string) error {
 	config, err := policy.Parse(fmt.Appendf(nil, `{%q: %s}`, key, value))
 	if err == nil {
-		_, err = config.Compile()
+		_, err = config.Compile("api", strings.Repeat("ä", policy.MaxPatternLength))
 	}
 	return err
 }

@@ -18,7 +18,7 @@ var unset = policy.Permissions{"webdav": nil, "ftp": nil, "sftp": nil}
 
 func compile(t testing.TB, config policy.Config) *policy.Policy {
 	t.Helper()
-	p, err := config.Compile()
+	p, err := config.Compile("api", "ü")
 	if err != nil {
 		t.Fatal(err)
 	}

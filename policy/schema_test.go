@@ -176,7 +176,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"duplicate option": true, "duplicate option, escaped": true, "duplicate permission": true, "duplicate permission, other case": true,
 		"wrong pattern of a role": true, "unknown escape": true, "escape at the end": true, "id of nothing": true,
 		"unbalanced quote": true, "quote in the middle": true, "text after a quote": true, "wildcard domain": true,
-		"time zone": true, "time zone of a city": true,
+		"time zone": true, "time zone of a city": true, "unknown permission": true, "permission that looks like another": true,
 		"everyone an admin": true, "everyone an admin, in disguise": true, "everyone a read-only admin": true,
 	}
 	s := readSchema(t)
