@@ -25,7 +25,10 @@ import (
 // create one account.
 //
 // A refusal is a [*DeniedError]: nothing was created or changed but the event
-// login.denied, at most one a minute for each account and code. The error is
+// login.denied, at most one a minute for each account and code. The one exception
+// is an unknown person whom option passwordGroups gives a password: where logins
+// create people their account is created, so that the host can invite them, and
+// the login is refused nevertheless. The error is
 // [ErrNotFound] for an unknown connection. What Login writes is recorded as
 // written by the source JIT.
 func (d *Directory) Login(ctx context.Context, id Identity) (*Account, error) {
@@ -44,12 +47,16 @@ func (d *Directory) login(ctx context.Context, id Identity) (*Account, error) {
 		return nil, wrong
 	}
 	var entered *Account
+	var invited *DeniedError
 	err := d.update(ctx, d.why(), func(c *change) error {
 		l := &login{change: c, identity: &id}
 		a, err := l.run()
-		entered = a
+		entered, invited = a, l.invited
 		return err
 	})
+	if err == nil && invited != nil {
+		return nil, invited
+	}
 	return entered, err
 }
 
@@ -59,6 +66,10 @@ type login struct {
 	identity *Identity
 	gone     *Account    // bound to the identity, and its resource was deleted
 	appeared []*Resource // groups that the login has created
+
+	// invited refuses a login although its account is created: the person gets a
+	// password.
+	invited *DeniedError
 }
 
 // loginPerson is somebody whom a login has found.
@@ -133,10 +144,14 @@ func (l *login) enter(p *loginPerson, next *Account) (*Account, error) {
 	if err := l.bind(next); err != nil {
 		return nil, err
 	}
-	if err := l.giveDefaults(p.account, next); err != nil {
+	logsIn, err := l.startsBySSO(p, next)
+	if err != nil {
 		return nil, err
 	}
-	out, err := l.settleLogin(p, next)
+	if err := l.giveDefaults(p.account, next, logsIn); err != nil {
+		return nil, err
+	}
+	out, err := l.settleLogin(p, next, logsIn)
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +178,29 @@ func (l *login) groupsAppeared() error {
 	return nil
 }
 
+// startsBySSO reports whether a first login can be one. It is none of somebody new
+// who gets a password: their first login is yet to come, by that password.
+func (l *login) startsBySSO(p *loginPerson, next *Account) (bool, error) {
+	if p.account != nil || len(l.conn.Policy.PasswordGroups) == 0 {
+		return true, nil
+	}
+	groups, err := readGraph(l.tx, l.conn.policy, next.ResourceID)
+	if err != nil {
+		return false, err
+	}
+	d := account.Decide(account.Input{Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Source: l.source})
+	return l.conn.policy.AllowsSSO(d.Account().Authentication), nil
+}
+
 // settleLogin decides about the account and refuses whom the policy does not let
 // in.
-func (l *login) settleLogin(p *loginPerson, next *Account) (out account.Output, err error) {
+func (l *login) settleLogin(p *loginPerson, next *Account, logsIn bool) (out account.Output, err error) {
 	groups, err := readGraph(l.tx, l.conn.policy, next.ResourceID)
 	if err != nil {
 		return out, err
 	}
 	d := account.Decide(account.Input{
-		Before: p.account, Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Source: l.source, LogsIn: true,
+		Before: p.account, Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Source: l.source, LogsIn: logsIn,
 	})
 	verdict, err := l.verdictOn([]account.Decision{d})
 	if err != nil {
@@ -180,17 +209,30 @@ func (l *login) settleLogin(p *loginPerson, next *Account) (out account.Output, 
 	if out, err = l.settle(d, verdict); err != nil {
 		return out, err
 	}
-	return out, l.refusal(p, out.After, d.Admitted())
+	refused := l.refusal(p, out.After, d.Admitted())
+	if refused != nil && refused.Code == policy.DeniedPassword && !logsIn {
+		refused.Account, l.invited = out.After.ID, refused
+		return out, nil
+	}
+	return out, refusedOr(refused)
+}
+
+// refusedOr returns a refusal as an error, which nil is not.
+func refusedOr(d *DeniedError) error {
+	if d == nil {
+		return nil
+	}
+	return d
 }
 
 // giveDefaults adds the default groups whose moment has come.
-func (l *login) giveDefaults(before, next *Account) error {
+func (l *login) giveDefaults(before, next *Account, logsIn bool) error {
 	if before == nil {
 		if err := l.defaults().owe(next, policy.AtCreation); err != nil {
 			return err
 		}
 	}
-	if !next.Facts.LoggedIn {
+	if logsIn && !next.Facts.LoggedIn {
 		if err := l.defaults().owe(next, policy.AtLogin); err != nil {
 			return err
 		}
@@ -201,7 +243,7 @@ func (l *login) giveDefaults(before, next *Account) error {
 // refusal says why an account that is settled may not log in, or nil. The gate
 // is for people whom only logins know; the others have the status that it gave
 // them. A person whom a guard keeps can log in.
-func (l *login) refusal(p *loginPerson, after *Account, admitted bool) error {
+func (l *login) refusal(p *loginPerson, after *Account, admitted bool) *DeniedError {
 	own := p.resource.Source == store.SourceJIT && !slices.ContainsFunc(after.Reasons, account.IsGuardReason)
 	who := l.identity.userName()
 	var refused *DeniedError

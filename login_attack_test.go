@@ -110,7 +110,7 @@ func TestRefusedLoginChangesNothing(t *testing.T) {
 		{"the gate is lost, with a taken address", provision.Identity{ID: "1", UserName: "ann", Email: "off@example.com"}, policy.DeniedNotAdmitted},
 		{"disabled, with new groups", provision.Identity{ID: "2", UserName: "off2", Email: "ann@example.com", Groups: asserted("Staff", "Later")}, policy.DeniedDisabled},
 		{"unknown and not admitted", provision.Identity{ID: "9", UserName: "new", Groups: asserted("Later", "A", "B")}, policy.DeniedNotAdmitted},
-		{"a password", provision.Identity{ID: "9", UserName: "new", Groups: asserted("Staff", "Contractors", "Later")}, policy.DeniedPassword},
+		{"a password, not the first time", provision.Identity{ID: "8", UserName: "new name", Groups: asserted("Staff", "Contractors", "Later")}, policy.DeniedPassword},
 		{"a likeness", provision.Identity{ID: "9", UserName: "new", Email: "ann@example.com", Groups: asserted("Staff")}, policy.DeniedConflict},
 		{"another id", provision.Identity{ID: "9", UserName: "ann", Groups: asserted("Staff")}, policy.DeniedRecycled},
 		{"staged", provision.Identity{ID: "x", UserName: "scim", Groups: asserted("Admins")}, policy.DeniedNotAdmitted},
@@ -128,6 +128,9 @@ func TestRefusedLoginChangesNothing(t *testing.T) {
 		}
 		tn.user(`{"userName":"scim","externalId":"x"}`)
 		tn.remove("User", tn.user(`{"userName":"gone","externalId":"y"}`))
+		if _, err := loginAs(tn, provision.Identity{ID: "8", UserName: "temp", Groups: asserted("Staff", "Contractors")}); err == nil {
+			t.Fatal("somebody with a password was let in")
+		}
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				before := everything(t, st)

@@ -314,6 +314,9 @@ func (r *loginRun) expectDenied(s loginStep, err error) {
 			r.t.Errorf("the public text %q names %q", denied.Public(), text)
 		}
 	}
+	if s.As != "" {
+		r.accounts[s.As] = denied.Account
+	}
 	if s.Is != "" && denied.Account != r.accounts[s.Is] {
 		r.t.Errorf("the refusal names account %q, want that of %q", denied.Account, s.Is)
 	}
