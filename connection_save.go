@@ -163,7 +163,11 @@ func (c *change) putConnection(before *compiled) (news bool, err error) {
 	saved := *c.conn
 	saved.Version = version
 	c.conn = &saved
-	return true, c.append(&store.Event{Type: store.ConnectionUpdated, Changes: connectionChanges(before, c.conn)})
+	err = c.append(&store.Event{Type: store.ConnectionUpdated, Changes: connectionChanges(before, c.conn)})
+	if err != nil {
+		return false, err
+	}
+	return true, c.warnOfSettings(before)
 }
 
 // connectionChanges lists the settings in which two connections differ. Settings

@@ -2,7 +2,6 @@ package provision_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -224,46 +223,6 @@ func TestRightSettings(t *testing.T) {
 			t.Error("the caller's settings were changed")
 		}
 	})
-}
-
-// Each row of the table of warnings warns of its connection, and an ordinary one
-// has none.
-func TestWarnings(t *testing.T) {
-	tests := map[string]string{
-		"":                                                `{"scim":true}`,
-		"no_way_in first_login_without_logins":            `{"policy":{"provisionOnFirstLogin":true}}`,
-		"saml_without_metadata saml_without_id":           `{"saml":{"preset":"okta"}}`,
-		"saml_without_metadata":                           `{"saml":{"preset":"okta","mapping":{"id":"uid"}}}`,
-		"link_without_domains":                            `{"scim":true,"policy":{"link":"email"}}`,
-		"delete_days_without_delete":                      `{"scim":true,"policy":{"deleteAfterDays":3}}`,
-		"forced_company_without_company":                  `{"scim":true,"policy":{"companyMode":"force"}}`,
-		"included_without_groups excluded_without_groups": `{"scim":true,"policy":{"provisionGroups":false,"includedGroups":"A","excludedGroups":"B"}}`,
-		"group_admins_excluded":                           `{"scim":true,"policy":{"groupAdminGroups":"A,b","excludedGroups":"a,B,C"}}`,
-		"methods_without_deprovisioning":                  `{"scim":true,"policy":{"deprovisionUsers":false,"deprovisionMethod":"delete"}}`,
-		"sso_without_password_groups":                     `{"scim":true,"policy":{"allowSSOForPasswordUsers":true}}`,
-		"everyone_admin":                                  `{"scim":true,"policy":{"allowEveryoneAdmin":true}}`,
-	}
-	for want, settings := range tests {
-		t.Run(want, func(t *testing.T) {
-			c := provision.Connection{ID: "acme"}
-			if err := json.Unmarshal([]byte(settings), &c); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Validate(); err != nil {
-				t.Error(err)
-			}
-			got := []string{}
-			for _, w := range c.Warnings() {
-				got = append(got, w.Code)
-				if w.Field == "" || w.Text == "" {
-					t.Errorf("warning %+v has no field or text", w)
-				}
-			}
-			if diff := cmp.Diff(strings.Fields(want), got); diff != "" {
-				t.Errorf("warnings (-want +got):\n%s", diff)
-			}
-		})
-	}
 }
 
 // Settings that were made from an old version are refused, and updates lose

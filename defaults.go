@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
@@ -24,9 +25,12 @@ func (c *change) defaults() defaultGroups {
 	return defaultGroups{tx: c.tx, find: c.finder(), config: &c.conn.Policy}
 }
 
+// nameKey is the key of the records of a default group.
+func nameKey(name string) string { return url.QueryEscape(naming.Form(naming.Normal(name))) }
+
 // waitKey returns the keys of [records.DefaultGroup] of a name, up to the
 // account.
-func waitKey(name string) string { return url.QueryEscape(naming.Form(naming.Normal(name))) + "/" }
+func waitKey(name string) string { return nameKey(name) + "/" }
 
 // owe adds the default groups to an account whose moment has come. A name without
 // a group is remembered until one has it.
@@ -124,7 +128,39 @@ func (d defaultGroups) addNamed(next *Account, name string) (added bool, err err
 	_, err = d.tx.PutMembership(store.Membership{
 		Group: group, Member: next.ResourceID, Source: store.SourceDefault, Kind: TypeUser,
 	})
-	return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	return true, records.DefaultGiven.Put(d.tx, nameKey(name), group)
+}
+
+// lostInterval is how long a warning says that a default group was lost.
+const lostInterval = 30 * 24 * time.Hour
+
+// noteLost records that a default group which accounts had is another one now:
+// the identity provider has deleted it and made it again. Each account gets a
+// default group once, so that those that had it do not get it again.
+func (d defaultGroups) noteLost(name string, now time.Time) error {
+	had, err := records.DefaultGiven.Value(d.tx, nameKey(name))
+	if err != nil || had == "" {
+		return err
+	}
+	is, err := d.find.groupNamed(name)
+	if err != nil || is == "" || is == had {
+		return err
+	}
+	if _, err := d.tx.Resource(TypeGroup, had, 0); !errors.Is(err, store.ErrNotFound) {
+		return err // it was renamed: its members still have it
+	}
+	e, err := records.DefaultLost.Load(d.tx, nameKey(name))
+	if err != nil {
+		return err
+	}
+	e.Value, e.Expires = had, now.Add(lostInterval)
+	if err := records.DefaultLost.Save(d.tx, &e); err != nil {
+		return err
+	}
+	return records.DefaultGiven.Put(d.tx, nameKey(name), is)
 }
 
 // groupNameAppeared gives a group to the accounts that wait for its name, or
@@ -134,6 +170,9 @@ func (c *change) groupNameAppeared(name string) error {
 	named := func(option string) bool { return sameGroupName(option, name) }
 	if !slices.ContainsFunc(c.conn.Policy.DefaultGroups, named) {
 		return nil
+	}
+	if err := c.defaults().noteLost(name, c.now); err != nil {
+		return err
 	}
 	inline, prefix := c.engine.Limits.inline(), waitKey(name)
 	waiting, err := records.DefaultGroup.List(c.tx, prefix, inline+1)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/scimjit/provision"
 )
 
 // guides say to a reader in which file something is.
@@ -47,4 +49,23 @@ func pathsIn(line string) []string {
 		paths = append(paths, m[1])
 	}
 	return paths
+}
+
+// Each code that somebody may meet has an entry in the guide for trouble.
+func TestTroubleshootingNamesCodes(t *testing.T) {
+	data, err := os.ReadFile("docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| ((?:`[^`]+`(?:, )?)+) \\|").FindAllStringSubmatch(string(data), -1) {
+		for _, code := range strings.Split(row[1], ", ") {
+			explained[strings.Trim(code, "`")] = true
+		}
+	}
+	for _, code := range provision.WarningCodes() {
+		if !explained[code] {
+			t.Errorf("docs/troubleshooting.md has no row for the warning %s", code)
+		}
+	}
 }

@@ -18,6 +18,10 @@ type Explanation struct {
 	// while a guard keeps the account, or a job has not derived it yet.
 	Status policy.Status `json:"status"`
 
+	// Warnings are those of the connection, such as of default groups that do not
+	// exist: see [Directory.Warnings].
+	Warnings []Warning `json:"warnings,omitempty"`
+
 	// Reasons are those of the decision, the options that did not apply
 	// included, and then those of the guards that keep the account.
 	Reasons []policy.Reason `json:"reasons"`
@@ -40,6 +44,9 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 			return err
 		}
 		out = Explanation{Account: a, Status: a.Status, Reasons: a.Reasons}
+		if out.Warnings, err = d.engine.warnings(conn, r); err != nil {
+			return err
+		}
 		if a.Status == policy.StatusDeleted {
 			return nil
 		}

@@ -21,3 +21,15 @@ func Lapse(e *Engine, ctx context.Context, connection string) error {
 func Unlist(e *Engine, ctx context.Context, connection string) error {
 	return e.unlist(ctx, connection)
 }
+
+// WarningCodes lists the codes of all warnings of connections.
+func WarningCodes() []string { return warningCodes() }
+
+// SettingWarningCodes lists those of the settings.
+func SettingWarningCodes() []string {
+	var codes []string
+	for _, w := range settingWarnings {
+		codes = append(codes, w.code)
+	}
+	return codes
+}

@@ -16,7 +16,7 @@ import (
 // finder finds who somebody is: the resources and accounts of a connection that
 // have a name or an id. Every way in asks it.
 type finder struct {
-	tx   store.Tx
+	tx   store.Reader
 	conn *compiled
 }
 

@@ -177,6 +177,7 @@ func (c *change) dropConnection() (revoked []string, err error) {
 		records.Imported.Clear(c.tx, ""),
 		records.MassCount.Clear(c.tx, ""),
 		records.LastAdmin.Clear(c.tx, ""),
+		records.Warned.Clear(c.tx, ""),
 		records.DropConnection(c.tx),
 	)
 	c.mass.dirty = false

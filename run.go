@@ -24,7 +24,7 @@ const pruneBatch = 10_000
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
-// credentials that expire, removes events older than [Engine.Retention] and used
+// credentials that expire and of new warnings ([Directory.Warnings]), removes events older than [Engine.Retention] and used
 // keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
 // logs what fails and tries again. It returns ctx.Err().
 //
@@ -117,6 +117,7 @@ func (b *background) connection(ctx context.Context, id string) {
 	e, now := b.engine, b.engine.now()
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
+		{"telling warnings", warningInterval, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{"deleting accounts", deletionInterval, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},

@@ -247,6 +247,15 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			return err
 		},
 		"Unbind": func(c ctx, d dir, x foreign) error { return gone(d.Unbind(c, x.account)) },
+		"Warnings": func(c ctx, d dir, x foreign) error {
+			list, err := d.Warnings(c)
+			for _, w := range list {
+				if w.Value == x.credential {
+					return errors.Join(fmt.Errorf("tells of credential %q", w.Value), err)
+				}
+			}
+			return err
+		},
 		"Update": func(c ctx, d dir, x foreign) error { _, err := d.Update(c, "", x.user, 0, nothing); return gone(err) },
 	}
 }

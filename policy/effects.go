@@ -30,7 +30,7 @@ const (
 )
 
 // The effects of what is no option: an operator, a guard, a login that is
-// refused. [Reason.Option] is empty.
+// refused. [Reason.Option] is empty, but for a warning.
 const (
 	EffectDisabledByOperator Effect = "disabled_by_operator"
 	EffectDeletedByOperator  Effect = "deleted_by_operator"
@@ -38,6 +38,7 @@ const (
 	EffectHeld               Effect = "held"               // by that guard
 	EffectKeptAsLastAdmin    Effect = "kept_as_last_admin" // by the guard of the last site admin
 	EffectLoginDenied        Effect = "login_denied"       // Value is the code
+	EffectWarning            Effect = "warning"            // of the connection: Option is what it is about, Value the code
 )
 
 // The effects of options that did not apply, which only [Policy.Trace] names.
@@ -80,6 +81,7 @@ var effectTexts = [...]struct {
 	{EffectHeld, "held until an operator releases it"},
 	{EffectKeptAsLastAdmin, "kept as the last site admin"},
 	{EffectLoginDenied, "login denied"},
+	{EffectWarning, "warning"},
 	{EffectOff, "off"},
 	{EffectNotMatched, "not matched"},
 	{EffectNotCarried, "not carried"},

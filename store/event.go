@@ -66,6 +66,7 @@ const (
 	CredentialRevoked            EventType = "credential.revoked"
 	ConnectionUpdated            EventType = "connection.updated"
 	ConnectionDeleted            EventType = "connection.deleted"
+	ConnectionWarning            EventType = "connection.warning"
 	LoginDenied                  EventType = "login.denied"
 	GuardBlocked                 EventType = "guard.blocked"
 	DeliveryParked               EventType = "delivery.parked"

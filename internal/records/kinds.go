@@ -46,6 +46,17 @@ var (
 	// because no group has the name yet.
 	DefaultGroup = kind[string](Row{Name: "defaultGroup", Owner: "default groups", Key: "escaped folded name / account"})
 
+	// DefaultGiven is the group of the connection by which a default group was
+	// given last.
+	DefaultGiven = kind[string](Row{Name: "defaultGiven", Owner: "default groups", Key: "escaped folded name"})
+
+	// DefaultLost is a default group that accounts have lost, because the identity
+	// provider deleted the group and made another one with its name.
+	DefaultLost = kind[string](Row{Name: "defaultLost", Owner: "default groups", Key: "escaped folded name", Expires: "30 days after the other one was made"})
+
+	// Warned are the warnings of a connection that were told.
+	Warned = kind[[]string](Row{Name: "warned", Owner: "warnings"})
+
 	// HostGroup is a group of the host.
 	HostGroup = kind[Group](Row{Name: "hostGroup", Owner: "host groups", Key: "escaped id"})
 
@@ -120,6 +131,9 @@ func Rows() []Row {
 		LastAdmin.Row(),
 		Deletion.Row(),
 		DefaultGroup.Row(),
+		DefaultGiven.Row(),
+		DefaultLost.Row(),
+		Warned.Row(),
 		HostGroup.Row(),
 		HostGroupName.Row(),
 		HostAccount.Row(),

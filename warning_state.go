@@ -1,0 +1,259 @@
+package provision
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/scimjit/provision/internal/idpcert"
+	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
+)
+
+// Warnings lists what a connection should be seen to: what its settings do not
+// reach ([Connection.Warnings]), and what has come with time: credentials that have
+// expired, expire within 30 days or never do, certificates of the identity provider
+// likewise, default groups that do not exist or that accounts have lost. A connection
+// that is disabled has only those of its settings.
+//
+// The event connection.warning tells each that is new: one of the settings with the
+// edit that made it, one that has come with time by [Engine.Run]. A connection that
+// is new has told whoever saved it. The error is [ErrNotFound] for an unknown
+// connection.
+func (d *Directory) Warnings(ctx context.Context) ([]Warning, error) {
+	var list []Warning
+	err := d.view(ctx, func(r store.Reader) error {
+		conn, err := d.engine.connections.load(d.connection, r)
+		if err != nil {
+			return err
+		}
+		list, err = d.engine.warnings(conn, r)
+		return err
+	})
+	return list, err
+}
+
+// warnings lists the warnings of a connection.
+func (e *Engine) warnings(conn *compiled, r store.Reader) ([]Warning, error) {
+	list, err := e.stateWarnings(conn, r)
+	return slices.Concat(conn.Warnings(), list), err
+}
+
+// stateWarnings lists the warnings that come with time.
+func (e *Engine) stateWarnings(conn *compiled, r store.Reader) ([]Warning, error) {
+	if conn.Disabled {
+		return nil, nil
+	}
+	now := e.now()
+	credentials, err := credentialWarnings(r, now)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := defaultGroupWarnings(finder{r, conn}, now)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(credentials, certificateWarnings(conn, now), groups), nil
+}
+
+// warnBefore is how long before its end a credential or a certificate is warned of.
+const warnBefore = 30 * 24 * time.Hour
+
+// credentialWarnings are those of the credentials, oldest first.
+func credentialWarnings(r store.RecordReader, now time.Time) ([]Warning, error) {
+	all, err := records.Credential.List(r, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b storedCredential) int { return a.Value.Created.Compare(b.Value.Created) })
+	var list []Warning
+	for _, cred := range all {
+		c := cred.Value
+		w := Warning{Field: fieldCredentials, Value: c.ID}
+		switch {
+		case c.Expires.IsZero():
+			w.Code, w.Text = warnCredentialForever, fmt.Sprintf("the %s never expires: whoever finds it can use it for ever", nounOf(c.Method))
+		case hasExpired(c.Expires, now):
+			w.Code, w.Text = warnCredentialExpired, fmt.Sprintf("the %s has expired on %s: requests with it are refused", nounOf(c.Method), day(c.Expires))
+		case c.Expires.Sub(now) <= warnBefore:
+			w.Code, w.Text = warnCredentialExpiring, fmt.Sprintf("the %s expires on %s: extend it, or issue another one", nounOf(c.Method), day(c.Expires))
+		default:
+			continue
+		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+const fieldCredentials = "credentials"
+
+func nounOf(method string) string {
+	if method == methodBasic {
+		return "password"
+	}
+	return "token"
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// certificateWarnings are those of the certificates by which the identity provider
+// signs. While one is good beyond the notice, an older one is no trouble.
+func certificateWarnings(conn *compiled, now time.Time) []Warning {
+	if conn.SAML == nil {
+		return nil
+	}
+	certificates := idpcert.Signing(conn.SAML.Metadata)
+	if slices.ContainsFunc(certificates, func(c *x509.Certificate) bool { return c.NotAfter.Sub(now) > warnBefore }) {
+		return nil
+	}
+	var list []Warning
+	for _, c := range certificates {
+		w := Warning{Field: "saml.metadata", Value: fmt.Sprintf("%x", c.SerialNumber)}
+		if now.After(c.NotAfter) {
+			w.Code, w.Text = warnCertificateExpired, "the certificate of the identity provider has expired on "+day(c.NotAfter)
+		} else {
+			w.Code, w.Text = warnCertificateEnding, fmt.Sprintf("the certificate of the identity provider expires on %s: logins fail then, unless its metadata has another one", day(c.NotAfter))
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
+// defaultGroupWarnings are those of the names of option defaultGroups.
+func defaultGroupWarnings(f finder, now time.Time) ([]Warning, error) {
+	var list []Warning
+	for _, name := range f.conn.Policy.DefaultGroups {
+		w := Warning{Field: "defaultGroups", Value: name}
+		exists, err := f.defaultGroupExists(name)
+		if err != nil {
+			return nil, err
+		}
+		lost, err := records.DefaultLost.Load(f.tx, nameKey(name))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case !exists:
+			w.Code, w.Text = warnDefaultMissing, "there is no such group: accounts get it when it appears"
+		case lost.Stored() && now.Before(lost.Expires):
+			w.Code, w.Text = warnDefaultLost, "the identity provider has deleted the group and made it again: accounts that had it by default do not have it any more"
+		default:
+			continue
+		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+func (f finder) defaultGroupExists(name string) (bool, error) {
+	host, err := hostGroups{f.tx}.named(name)
+	if err != nil || host != nil {
+		return host != nil, err
+	}
+	id, err := f.groupNamed(name)
+	return id != "", err
+}
+
+// warningInterval is how often a connection is looked at for warnings to tell.
+const warningInterval = time.Hour
+
+// tellWarnings appends the event connection.warning for each warning of a connection
+// that has come with time and was not there at the last look. One that ends and comes
+// back is told again.
+//
+// Replicas may do it at the same time: what was told is compared and stored in the
+// transaction of the events. Without news it only reads.
+func (e *Engine) tellWarnings(ctx context.Context, connection string) error {
+	news := false
+	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		conn, err := e.connections.load(connection, r)
+		if err != nil {
+			return err
+		}
+		_, news, err = e.untold(conn, r)
+		return err
+	})
+	if err != nil || !news {
+		return err
+	}
+	return e.update(ctx, connection, bySystem(), func(c *change) error {
+		list, news, err := e.untold(c.conn, c.tx)
+		if err != nil || !news {
+			return err
+		}
+		var told []string
+		for _, w := range list {
+			told = append(told, w.key())
+			if w.told {
+				continue
+			}
+			if err := c.warn(w.Warning); err != nil {
+				return err
+			}
+		}
+		return records.Warned.Put(c.tx, "", told)
+	})
+}
+
+// toldWarning is a warning, and whether an event has told it.
+type toldWarning struct {
+	Warning
+	told bool
+}
+
+// untold lists the warnings of a connection, and reports whether they are others
+// than those that were told.
+func (e *Engine) untold(conn *compiled, r store.Reader) (list []toldWarning, news bool, err error) {
+	before, err := records.Warned.Value(r, "")
+	if err != nil {
+		return nil, false, err
+	}
+	all, err := e.stateWarnings(conn, r)
+	if err != nil {
+		return nil, false, err
+	}
+	news = len(all) != len(before)
+	for _, w := range all {
+		told := slices.Contains(before, w.key())
+		news = news || !told
+		list = append(list, toldWarning{w, told})
+	}
+	return list, news, nil
+}
+
+// warnOfSettings tells the warnings of the settings that an edit has made.
+func (c *change) warnOfSettings(before *compiled) error {
+	if before.Version == 0 {
+		return nil
+	}
+	had := before.Warnings()
+	for _, w := range c.conn.Warnings() {
+		if slices.Contains(had, w) {
+			continue
+		}
+		if err := c.warn(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// key is by what a warning is known.
+func (w Warning) key() string { return w.Code + "/" + w.Field + "/" + w.Value }
+
+// warn appends the event of a warning: its code is in the reasons, and all of it in
+// the changes.
+func (c *change) warn(w Warning) error {
+	ev := &store.Event{
+		Type:    store.ConnectionWarning,
+		Reasons: []policy.Reason{{Option: w.Field, Effect: policy.EffectWarning, Value: w.Code}},
+		Changes: []store.Change{{Attribute: "warning", After: mustJSON(w)}},
+	}
+	if w.Field == fieldCredentials {
+		ev.Resource = &store.ResourceRef{Type: "Credential", ID: w.Value}
+	}
+	return c.append(ev)
+}
