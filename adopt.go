@@ -10,8 +10,10 @@ import (
 )
 
 // Adoption: what only logins have written, SCIM or a sync takes over when it
-// creates the same. The resource keeps its id and its account; from then on
-// logins change it no more.
+// creates the same. The resource keeps its id, a user the account, and a group its
+// members unless the draft clears them. From then on logins change it no more: neither
+// attributes nor members. A user whom SCIM took out is taken over likewise by who
+// comes with the same immutable externalId.
 
 // adopt turns the draft of a new resource into a change of one that only logins
 // have written, if it means such a one.
@@ -37,6 +39,11 @@ func (d *Draft) claims() bool {
 
 // adoptable returns the resource that a new one means, or nil.
 func (f finder) adoptable(r *Resource) (*Resource, error) {
+	if r.Type == TypeUser {
+		if holder, err := f.returning(r); holder != nil || err != nil {
+			return holder, err
+		}
+	}
 	used, err := records.LoginsWrote.Value(f.tx, "")
 	if err != nil || !used {
 		return nil, err
@@ -50,19 +57,32 @@ func (f finder) adoptable(r *Resource) (*Resource, error) {
 	return nil, nil
 }
 
-// adoptableUser finds the person whom a login created: by the externalId where
-// that is immutable, else by the user name or an e-mail. An account that a
-// deleted resource of the same externalId has left comes first.
+// returning returns the user whom an immutable externalId means, if it may be
+// taken over: one whom only logins have written, or one who is not active. An
+// active one keeps the id, and the new resource conflicts with it.
+func (f finder) returning(user *Resource) (*Resource, error) {
+	id := account.Text(user.Document, "externalId")
+	if id == "" || !f.conn.externalIDImmutable() {
+		return nil, nil
+	}
+	holders, err := f.holders(id)
+	if err != nil || len(holders) != 1 {
+		return nil, err
+	}
+	if r := holders[0]; r.Source == store.SourceJIT || !account.IsActive(r.Document) {
+		return r, nil
+	}
+	return nil, nil
+}
+
+// adoptableUser finds the person whom a login created, by the user name or an
+// e-mail. An account that a deleted resource of the same person has left comes first.
 func (f finder) adoptableUser(user *Resource) (*Resource, error) {
 	p := account.Read(user.Document, nil)
 	if p.ExternalID != "" {
-		left, err := f.tx.Accounts(store.AccountQuery{ExternalID: p.ExternalID, Unlinked: true})
-		if err != nil || lastRemaining(left) != nil {
+		if former, _, err := f.former(p); former != nil || err != nil {
 			return nil, err
 		}
-	}
-	if r, err := f.adoptableByID(p.ExternalID); r != nil || err != nil {
-		return r, err
 	}
 	names := []string{p.UserName}
 	for email := range user.Document.Values("emails", "value") {
@@ -84,22 +104,6 @@ func (f finder) adoptableUser(user *Resource) (*Resource, error) {
 		}
 	}
 	return nil, nil
-}
-
-// adoptableByID finds the person who is bound to an externalId.
-func (f finder) adoptableByID(externalID string) (*Resource, error) {
-	if externalID == "" || !f.conn.externalIDImmutable() {
-		return nil, nil
-	}
-	a, err := f.boundTo(idKey(externalID))
-	if err != nil || a == nil || a.ResourceID == "" {
-		return nil, err
-	}
-	r, err := f.tx.Resource(TypeUser, a.ResourceID, 0)
-	if err != nil || r.Source != store.SourceJIT {
-		return nil, err
-	}
-	return r, nil
 }
 
 // adoptableByName finds a person by a name or an address. One who is bound to

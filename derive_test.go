@@ -156,20 +156,25 @@ func TestDelete(t *testing.T) {
 
 // A new hire with a recycled name must not inherit.
 func TestRecycledName(t *testing.T) {
+	const ids = `{"externalIdImmutable":true}`
 	tests := []struct {
-		name   string
-		second string
-		same   bool
+		name, policy   string
+		second         string
+		same, recycled bool
 	}{
-		{"same externalId", `{"userName":"countess@example.com","externalId":"1","active":true}`, true},
-		{"no externalId, same name", `{"userName":"ADA@example.com","active":true}`, true},
-		{"other externalId, same name", `{"userName":"ada@example.com","externalId":"2","active":true}`, false},
-		{"no externalId, other name", `{"userName":"grace@example.com","active":true}`, false},
+		{"same immutable externalId", ids, `{"userName":"countess@example.com","externalId":"1","active":true}`, true, false},
+		{"other immutable externalId, same name", ids, `{"userName":"ada@example.com","externalId":"2","active":true}`, false, true},
+		{"same externalId, other name", `{}`, `{"userName":"countess@example.com","externalId":"1","active":true}`, false, true},
+		{"same externalId, same name", `{}`, `{"userName":"Ada@example.com","externalId":"1","active":true}`, true, false},
+		{"same externalId, name that only clashes", `{}`, `{"userName":"ada@example.com ","externalId":"1","active":true}`, false, true},
+		{"no externalId, same name", `{}`, `{"userName":"ADA@example.com","active":true}`, true, false},
+		{"other externalId, same name", `{}`, `{"userName":"ada@example.com","externalId":"2","active":true}`, false, true},
+		{"no externalId, other name", `{}`, `{"userName":"grace@example.com","active":true}`, false, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, st store.Store) {
-				tn := newTenant(t, st, `{}`)
+				tn := newTenant(t, st, test.policy)
 				id := tn.user(ada)
 				first := tn.account("ada@example.com").ID
 				tn.remove("User", id)
@@ -187,8 +192,8 @@ func TestRecycledName(t *testing.T) {
 					t.Errorf("the first account was taken over: %t, want %t", linked, test.same)
 				}
 				recycled := strings.Contains(cmp.Diff(tn.events(at), nil), string(store.AccountIdentityRecycled))
-				if want := test.name == "other externalId, same name"; recycled != want {
-					t.Errorf("event identity_recycled: %t, want %t", recycled, want)
+				if recycled != test.recycled {
+					t.Errorf("event identity_recycled: %t, want %t", recycled, test.recycled)
 				}
 			})
 		})

@@ -124,6 +124,9 @@ func (d *Draft) apply() error {
 	if d.before == nil && !d.wrote {
 		return errors.New("provision: the draft of a new resource was not written")
 	}
+	if err := d.checkUnique(); err != nil {
+		return err
+	}
 	if d.before == nil {
 		// A membership row must not precede the group it belongs to.
 		if err := d.put(); err != nil {
@@ -196,21 +199,23 @@ func (d *Draft) applyMembers() (memberDelta, error) {
 	return delta, nil
 }
 
-// removeOthers removes every stored member that the draft does not add again.
+// removeOthers removes every stored member that the draft does not add again. What
+// logins said of those whom it does counts no more once the group is taken over.
 func (d *Draft) removeOthers(delta *memberDelta) error {
 	stored, err := d.change.tx.Memberships(d.resource.ID, "", 0)
 	if err != nil {
 		return err
 	}
 	for _, m := range stored {
-		if d.members[m.Member] || !d.change.mayEnd(m.Source) {
+		stays := d.members[m.Member]
+		if !d.change.mayEnd(m.Source) || stays && (m.Source != store.SourceJIT || !d.claims()) {
 			continue
 		}
 		removed, err := d.change.tx.DeleteMembership(m.Group, m.Member, m.Source)
 		if err != nil {
 			return err
 		}
-		if removed {
+		if removed && !stays {
 			delta.removed = append(delta.removed, m)
 		}
 	}

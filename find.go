@@ -100,26 +100,40 @@ func (f finder) boundTo(key string) (*Account, error) {
 }
 
 // former finds the account that an earlier, deleted resource of the same person
-// left: by equal externalId, or by equal userName where one side has no
-// externalId. An account whose name comes back with another externalId is
-// recycled: that is another person.
+// left. Where externalIds are immutable, an equal one says that it is the same
+// person. Where they are not, the user name must match as well. Where one side has
+// none, the user name is all there is. What looks like the same person and is not
+// is recycled: an id or a name that somebody new has got.
 func (f finder) former(p account.Person) (former, recycled *Account, err error) {
+	immutable := f.conn.externalIDImmutable()
 	if p.ExternalID != "" {
-		same, err := f.tx.Accounts(store.AccountQuery{ExternalID: p.ExternalID, Unlinked: true})
+		same, err := f.tx.Accounts(store.AccountQuery{ExternalID: p.ExternalID})
 		if err != nil {
 			return nil, nil, err
 		}
-		if a := lastRemaining(same); a != nil {
-			return a, nil, nil
+		if immutable {
+			same = slices.DeleteFunc(same, func(a *Account) bool { return a.ResourceID != "" })
+			if bound, err := f.boundTo(idKey(p.ExternalID)); err != nil {
+				return nil, nil, err
+			} else if bound != nil && bound.ResourceID == "" {
+				same = append(same, bound)
+			}
+			if a := lastRemaining(same); a != nil {
+				return a, nil, nil
+			}
 		}
+		// Of somebody who is there, the name cannot match: it would be taken.
+		recycled = lastRemaining(slices.DeleteFunc(same, func(a *Account) bool { return naming.Match(a.UserName, p.UserName) }))
 	}
 	same, err := f.tx.Accounts(store.AccountQuery{UserName: p.UserName, Unlinked: true})
 	if err != nil {
 		return nil, nil, err
 	}
-	same = slices.DeleteFunc(same, func(a *Account) bool { return !naming.Match(a.UserName, p.UserName) })
-	a := lastRemaining(same)
-	if a == nil || p.ExternalID == "" || a.ExternalID == "" {
+	a := lastRemaining(slices.DeleteFunc(same, func(a *Account) bool { return !naming.Match(a.UserName, p.UserName) }))
+	switch {
+	case a == nil:
+		return nil, recycled, nil
+	case p.ExternalID == "", a.ExternalID == "", a.ExternalID == p.ExternalID:
 		return a, nil, nil
 	}
 	return nil, a, nil

@@ -23,7 +23,8 @@ func (tn *tenant) people(n int) []string {
 	return ids
 }
 
-// held returns the ids of the accounts that are held, all of them active.
+// held returns the ids of the accounts that are held: active ones, and disabled
+// ones that were to be deleted.
 func (tn *tenant) held() []string {
 	tn.t.Helper()
 	list, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{})
@@ -36,7 +37,7 @@ func (tn *tenant) held() []string {
 			continue
 		}
 		ids = append(ids, a.ID)
-		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held || one.Status != policy.StatusActive {
+		if one, err := tn.dir.Account(tn.t.Context(), a.ID); err != nil || !one.Held || one.Status != policy.StatusActive && one.Status != policy.StatusDisabled {
 			tn.t.Errorf("account %s is %s, held %t, %v", a.ID, one.Status, one.Held, err)
 		}
 	}
@@ -459,6 +460,60 @@ func TestMassGuardCountsFormerLastAdmin(t *testing.T) {
 				tn.setPolicy(`{"requiredGroups":"New","siteAdminGroups":"New"}`)
 				if !tn.account(fmt.Sprint("u", last)).Held {
 					t.Error("the last admin went without being counted")
+				}
+			})
+		})
+	}
+}
+
+// An edit that deletes people who are out already is counted as one that takes
+// people out.
+func TestMassGuardBeforeDeletion(t *testing.T) {
+	const deletes = `{"deprovisionMethod":"delete"}`
+	tests := []struct {
+		name   string
+		out    int // of 30
+		limits provision.Limits
+		edit   func(*tenant)
+		held   int
+	}{
+		{name: "many", out: 20, held: 20, edit: func(tn *tenant) { tn.setPolicy(deletes) }},
+		{name: "many, by a job", out: 20, held: 20, limits: provision.Limits{Inline: 5, Batch: 4}, edit: func(tn *tenant) { tn.setPolicy(deletes); tn.runUntilSettled() }},
+		{name: "few", out: 10, held: 0, edit: func(tn *tenant) { tn.setPolicy(deletes) }},
+		{name: "forced", out: 20, held: 0, edit: func(tn *tenant) { tn.force(deletes) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, `{}`)
+				ids := tn.people(30)
+				for i := range test.out {
+					tn.set(ids[i], fmt.Sprintf(`{"userName":"u%d","active":false}`, i))
+				}
+				tn.engine.Limits = test.limits
+				test.edit(tn)
+				if n, held := tn.count(policy.StatusDisabled), len(tn.held()); n != test.held || held != test.held {
+					t.Fatalf("%d are disabled, %d held, want %d", n, held, test.held)
+				}
+				if test.held == 0 {
+					return
+				}
+				// One comes back, one is kept, the rest is released.
+				tn.set(ids[0], `{"userName":"u0","active":true}`)
+				tn.expectStatus("u0", policy.StatusActive)
+				if err := tn.operator().Keep(t.Context(), tn.account("u1").ID); err != nil {
+					t.Fatal(err)
+				}
+				for _, id := range tn.held() {
+					if id == tn.account("u1").ID {
+						continue
+					}
+					if err := tn.operator().Release(t.Context(), id); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if n := tn.count(policy.StatusDisabled); n != 1 {
+					t.Errorf("%d are left, want the one that was kept", n)
 				}
 			})
 		})

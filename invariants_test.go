@@ -244,8 +244,8 @@ func (w *randomWalk) check() {
 			}
 			groups[g.ID] = true
 		}
-		switch rights := a.SiteAdmin || a.ReadOnlySiteAdmin || len(a.Roles) > 0 || a.Held; {
-		case rights && a.Status != policy.StatusActive:
+		switch rights := a.SiteAdmin || a.ReadOnlySiteAdmin || len(a.Roles) > 0; {
+		case rights && a.Status != policy.StatusActive, a.Held && a.Status != policy.StatusActive && a.Status != policy.StatusDisabled:
 			w.t.Fatalf("steps %v: %s has rights, or is held: %+v", w.log, a.Status, a)
 		case a.SiteAdmin && a.ReadOnlySiteAdmin:
 			w.t.Fatalf("steps %v: both kinds of admin: %+v", w.log, a)

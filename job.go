@@ -185,22 +185,22 @@ func nextPage(r store.AccountReader, walk *records.Walk, size int) (list []*Acco
 }
 
 // survey derives stored accounts, or leaves them to a later walk: to the second
-// if they would be deprovisioned and that is guarded, to the third if they would
+// if they would be deprovisioned, or deleted after that, and this is guarded, to the third if they would
 // only gain.
 func (w *worker) survey(stored []*Account) error {
 	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force
 	return w.each(stored, func(d account.Decision, before *Account) error {
 		if before.Status == policy.StatusActive {
 			w.job.Active++
-			leaves, err := w.leaves(d)
-			if err != nil {
-				return err
-			}
-			if guarded && leaves {
-				w.job.Gone++
-				w.job.Removing.Leave(before.ID)
-				return nil
-			}
+		}
+		leaves, err := w.leaves(d)
+		if err != nil {
+			return err
+		}
+		if guarded && leaves {
+			w.job.Gone++
+			w.job.Removing.Leave(before.ID)
+			return nil
 		}
 		return w.storeUnlessGain(d, account.LetGo)
 	})

@@ -72,11 +72,14 @@ type login struct {
 	invited *DeniedError
 }
 
-// loginPerson is somebody whom a login has found.
+// loginPerson is somebody whom a login has found or created.
 type loginPerson struct {
-	resource *Resource
-	account  *Account
+	resource *Resource // nil: deleted, and the account stayed active
+	account  *Account  // nil: new
 }
+
+// owned reports whether only logins write the person.
+func (p *loginPerson) owned() bool { return p.resource != nil && p.resource.Source == store.SourceJIT }
 
 func (l *login) run() (*Account, error) {
 	if l.conn.Disabled {
@@ -124,8 +127,10 @@ func (l *login) create() (*Account, error) {
 // update brings somebody known up to date.
 func (l *login) update(p *loginPerson) (*Account, error) {
 	next := p.account.Clone()
-	l.resource = &store.ResourceRef{Type: TypeUser, ID: p.resource.ID}
-	if p.resource.Source == store.SourceJIT {
+	if p.resource != nil {
+		l.resource = &store.ResourceRef{Type: TypeUser, ID: p.resource.ID}
+	}
+	if p.owned() {
 		if err := l.writeUser(p, next); err != nil {
 			return nil, err
 		}
@@ -138,8 +143,10 @@ func (l *login) enter(p *loginPerson, next *Account) (*Account, error) {
 	if next.Facts.Login == nil {
 		next.Facts.Login = &store.LoginFacts{}
 	}
-	if err := l.writeGroups(p, next); err != nil {
-		return nil, err
+	if p.resource != nil {
+		if err := l.writeGroups(p, next); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.bind(next); err != nil {
 		return nil, err
@@ -244,7 +251,7 @@ func (l *login) giveDefaults(before, next *Account, logsIn bool) error {
 // is for people whom only logins know; the others have the status that it gave
 // them. A person whom a guard keeps can log in.
 func (l *login) refusal(p *loginPerson, after *Account, admitted bool) *DeniedError {
-	own := p.resource.Source == store.SourceJIT && !slices.ContainsFunc(after.Reasons, account.IsGuardReason)
+	own := p.owned() && !slices.ContainsFunc(after.Reasons, account.IsGuardReason)
 	who := l.identity.userName()
 	var refused *DeniedError
 	switch {

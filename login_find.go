@@ -12,8 +12,9 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// find returns the person of the identity, or nil for somebody unknown. Whoever
-// resembles a person to whom the identity may not be linked is refused: creating
+// find returns the person of the identity, or nil for somebody unknown. One whose
+// resource the identity provider deleted, and whose account stayed active, comes
+// last: there may be a new resource of the same person. Whoever resembles a person to whom the identity may not be linked is refused: creating
 // another account would make a duplicate.
 func (l *login) find() (*loginPerson, error) {
 	for _, way := range []func() (*loginPerson, error){l.byID, l.byExternalID, l.byNameID, l.byUserName, l.byLikeness} {
@@ -24,6 +25,10 @@ func (l *login) find() (*loginPerson, error) {
 		if p != nil {
 			return p, l.mayBe(p.account)
 		}
+	}
+	if l.gone != nil && l.gone.Status == policy.StatusActive {
+		p := &loginPerson{account: l.gone}
+		return p, l.mayBe(p.account)
 	}
 	if l.gone != nil {
 		d := denied(policy.DeniedDisabled, "the user resource of the account %q was deleted", l.gone.ID)
@@ -179,7 +184,7 @@ func (l *login) byLikeness() (*loginPerson, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, l.likeSomebodyGone(values)
+		return l.likeSomebodyGone(values)
 	}
 	p, err := l.personOf(found[0])
 	if err != nil {
@@ -204,9 +209,10 @@ func (l *login) mayLink(p *loginPerson) bool {
 		!a.SiteAdmin && !a.ReadOnlySiteAdmin
 }
 
-// likeSomebodyGone refuses somebody who resembles an account whose resource was
-// deleted, unless two ids say that they are different people.
-func (l *login) likeSomebodyGone(values []string) error {
+// likeSomebodyGone finds the active account whose resource was deleted, by the user
+// name or an immutable externalId. It refuses who resembles another such account,
+// unless two ids say that they are different people.
+func (l *login) likeSomebodyGone(values []string) (*loginPerson, error) {
 	var queries []store.AccountQuery
 	if l.identity.ID != "" && l.conn.externalIDImmutable() {
 		queries = append(queries, store.AccountQuery{ExternalID: l.identity.ID})
@@ -220,18 +226,22 @@ func (l *login) likeSomebodyGone(values []string) error {
 		q.Unlinked = true
 		list, err := l.tx.Accounts(q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, a := range list {
 			if a.Status == policy.StatusDeleted || l.differs(a) != "" {
 				continue
 			}
+			same := q.ExternalID != "" || q.Email == "" && naming.Match(a.UserName, l.identity.userName())
+			if same && a.Status == policy.StatusActive {
+				return &loginPerson{account: a}, nil
+			}
 			d := denied(policy.DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)
 			d.Account = a.ID
-			return d
+			return nil, d
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // taken reports whether a value clashes with a user name or an e-mail of somebody

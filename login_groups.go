@@ -13,12 +13,11 @@ import (
 // Nothing is taken away when nothing is known.
 //
 // A group that is not there yet is created, so that it has an id, a name and
-// members like any other; SCIM adopts it when it creates the group. Where SCIM
-// or a sync writes both the person and the group, a login adds nothing: they
-// know better.
+// members like any other; SCIM adopts it when it creates the group. To a group
+// that SCIM or a sync writes, a login adds nobody: they know better.
 func (l *login) writeGroups(p *loginPerson, after *Account) error {
 	facts := after.Facts.Login
-	owned := p.resource.Source == store.SourceJIT
+	owned := p.owned()
 	missing := l.conn.Policy.OnMissingGroups
 	evidence := l.identity.Evidence
 	if evidence == policy.EvidenceAbsent && missing == policy.MissingEmpty && owned {
@@ -66,7 +65,7 @@ func (l *login) setGroups(p *loginPerson, facts *store.LoginFacts) error {
 		if err != nil {
 			return err
 		}
-		if has[g.ID] || !had[g.ID] && knowsBetter(p.resource.Source) && knowsBetter(g.Source) {
+		if has[g.ID] || !had[g.ID] && knowsBetter(g.Source) {
 			continue
 		}
 		has[g.ID] = true

@@ -218,6 +218,9 @@ func (r *loginRun) put(typ, id string, body json.RawMessage, members []string) (
 	c := content(r.t, typ, string(body))
 	fn := func(d *provision.Draft) error {
 		d.Write(c)
+		if members != nil {
+			d.ClearMembers()
+		}
 		for _, m := range members {
 			d.AddMember(r.resources[m])
 		}

@@ -170,3 +170,42 @@ func (p *people) check() {
 		}
 	}
 }
+
+// Two people may have one e-mail, which is told, unless the connection says that
+// e-mails are unique.
+func TestSharedEmail(t *testing.T) {
+	const mail = `"emails":[{"value":%q,"type":"work"}]}`
+	body := func(name, email string) string { return fmt.Sprintf(`{"userName":%q,`+mail, name, email) }
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(body("ann", "a@example.com"))
+		at := tn.lastEvent()
+		second := tn.user(body("bob", "A@example.com"))
+		expectSame(t, "events", []store.EventType{store.AccountEmailConflict, store.ConnectionWarning, store.AccountCreated}, tn.events(at))
+		at = tn.lastEvent()
+		tn.set(second, `{"userName":"bobby",`+fmt.Sprintf(mail, "A@example.com"))
+		expectSame(t, "events of the same e-mail", []store.EventType{store.AccountUpdated}, tn.events(at))
+
+		tn.setPolicy(`{"uniqueEmails":true}`)
+		at = tn.lastEvent()
+		var conflict *store.ConflictError
+		create := func(body string) error {
+			_, err := tn.dir.Create(t.Context(), "User", 0, func(d *provision.Draft) error {
+				d.Write(content(t, "User", body))
+				return nil
+			})
+			return err
+		}
+		for _, email := range []string{"a@example.com", "\u00c4@example.com ", "\u017f@example.com"} {
+			_ = create(body("first"+email, "ä@example.com"))
+			_ = create(body("second"+email, "s@example.com"))
+			if err := create(body("third", email)); !errors.As(err, &conflict) || conflict.Attribute != "emails.value" {
+				t.Errorf("%q: %v, want a conflict of emails.value", email, err)
+			}
+		}
+		tn.set(second, `{"userName":"bob",`+fmt.Sprintf(mail, "A@example.com")) // had it before
+		if n := tn.countEvents(at, store.AccountEmailConflict); n != 0 {
+			t.Errorf("%d e-mails are told, and they are refused", n)
+		}
+	})
+}

@@ -35,7 +35,8 @@ func (d *Directory) setOperatorBlock(ctx context.Context, id string, blocked boo
 }
 
 // Unbind makes an account forget the ids by which logins find it: the immutable id
-// and the NameID. The next login that finds it by the user name binds it anew. It
+// and the NameID, and the externalId where a login wrote it. The next login that
+// finds it by the user name binds it anew. It
 // is for a person whose identity provider gave them another id, after an operator
 // has made sure that it is the same person. The error is [ErrNotFound] for an
 // unknown or deleted account.
@@ -51,9 +52,36 @@ func (d *Directory) Unbind(ctx context.Context, id string) error {
 		}
 		after := before.Clone()
 		after.Facts.Login.Keys = nil
-		out := account.Compare(before, after, c.now, store.AccountUpdated)
+		if err := c.forgetExternalID(after); err != nil {
+			return err
+		}
+		out := account.Compare(before, after, c.now)
+		if out.Event == "" { // the ids are facts, which a host does not see change
+			out = account.Compare(before, after, c.now, store.AccountUpdated)
+		}
 		return c.store(&out)
 	})
+}
+
+// forgetExternalID removes the externalId of a person whom only logins write: it
+// is the id that they asserted.
+func (c *change) forgetExternalID(next *Account) error {
+	if next.ResourceID == "" || next.ExternalID == "" {
+		return nil
+	}
+	r, err := c.tx.Resource(TypeUser, next.ResourceID, 0)
+	if err != nil || r.Source != store.SourceJIT {
+		return err
+	}
+	doc, err := account.ReadDocument(r.Document)
+	if err != nil {
+		return err
+	}
+	doc.ExternalID = ""
+	d := &Draft{change: c, resource: *r, before: r}
+	d.Write(Content(doc.Content()))
+	next.ExternalID = ""
+	return d.put()
 }
 
 // MarkLoggedIn records that a person has logged in to the host by other means

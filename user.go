@@ -46,6 +46,9 @@ func (c *change) userWritten(was, r *Resource) error {
 	if err != nil {
 		return err
 	}
+	if err := c.tellSharedEmail(before, next); err != nil {
+		return err
+	}
 	return c.derive(derivation{before, next})
 }
 

@@ -34,6 +34,7 @@ const (
 	warnCredentialForever  = "credential_never_expires"
 	warnDefaultMissing     = "default_group_missing"
 	warnDefaultLost        = "default_group_lost"
+	warnSharedEmail        = "email_shared"
 	warnCertificateExpired = "saml_certificate_expired"
 	warnCertificateEnding  = "saml_certificate_expiring"
 )
@@ -210,7 +211,7 @@ func (c Connection) Warnings() []Warning {
 func warningCodes() []string {
 	codes := []string{
 		warnCredentialExpired, warnCredentialExpiring, warnCredentialForever,
-		warnDefaultMissing, warnDefaultLost, warnCertificateExpired, warnCertificateEnding,
+		warnDefaultMissing, warnDefaultLost, warnSharedEmail, warnCertificateExpired, warnCertificateEnding,
 	}
 	for _, w := range settingWarnings {
 		codes = append(codes, w.code)

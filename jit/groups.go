@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -66,7 +67,7 @@ func readGroups(asserted found, forms []GroupForm) ([]provision.IdentityGroup, P
 			if problem != "" {
 				return nil, problem
 			}
-			key := policy.Fold(g.Value)
+			key := naming.Form(g.Value)
 			if g.Value == "" || seen[key] {
 				continue
 			}

@@ -38,6 +38,7 @@ const (
 	EffectHeld               Effect = "held"               // by that guard
 	EffectKeptAsLastAdmin    Effect = "kept_as_last_admin" // by the guard of the last site admin
 	EffectLoginDenied        Effect = "login_denied"       // Value is the code
+	EffectEmailShared        Effect = "email_shared"       // Value is the id of another account
 	EffectWarning            Effect = "warning"            // of the connection: Option is what it is about, Value the code
 )
 
@@ -81,6 +82,7 @@ var effectTexts = [...]struct {
 	{EffectHeld, "held until an operator releases it"},
 	{EffectKeptAsLastAdmin, "kept as the last site admin"},
 	{EffectLoginDenied, "login denied"},
+	{EffectEmailShared, "another account has the e-mail"},
 	{EffectWarning, "warning"},
 	{EffectOff, "off"},
 	{EffectNotMatched, "not matched"},

@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // decideGroups decides which groups the account carries.
 func (d *decider) decideGroups() {
 	carried := carriedGroups{grants: d.current().Groups}
@@ -33,6 +35,9 @@ func (d *decider) decideGroups() {
 		}
 	}
 	for _, grant := range carried.others() {
+		if d.carries(grant.Group.Name) {
+			continue // it was deleted and created again, under another id
+		}
 		// No longer reported: it stays, but is no ground for a right.
 		grant.Admin = false
 		d.because(d.keeper(), "", grant.Group.Name, EffectKept)
@@ -41,6 +46,11 @@ func (d *decider) decideGroups() {
 	if len(d.Access.Groups) == 0 {
 		d.Access.Groups = nil
 	}
+}
+
+// carries reports whether the account carries a reported group of a name.
+func (d *decider) carries(name string) bool {
+	return slices.ContainsFunc(d.Access.Groups, func(g Grant) bool { return EqualLower(g.Group.Name, name) })
 }
 
 // keepGroups keeps the groups of an account of which nothing is known.

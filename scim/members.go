@@ -29,7 +29,13 @@ func takeMembers(t *schema.ResourceType, doc *schema.Object) ([]string, error) {
 	return ids, nil
 }
 
-// namesMembers reports whether the body of a PUT has members, which may be an
+// setsMembers reports whether a POST or PUT says which members a group has: in
+// some dialects an omitted list says nothing.
+func (x *exchange) setsMembers(t *schema.ResourceType, body []byte) bool {
+	return t.Members != nil && (!x.dialect.KeepOmitted || namesMembers(body))
+}
+
+// namesMembers reports whether the body of a POST or PUT has members, which may be an
 // empty list; null is as if they were not named. The body has been decoded
 // before, so it is valid.
 func namesMembers(body []byte) bool {

@@ -47,8 +47,12 @@ func (x *exchange) create(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	setsMembers := x.setsMembers(t, body)
 	r, err := x.directory.Create(x.request.Context(), t.Name, p.parts, func(d *provision.Draft) error {
 		d.Write(content)
+		if setsMembers {
+			d.ClearMembers() // of a group that logins have made
+		}
 		for _, id := range members {
 			d.AddMember(id)
 		}
@@ -76,7 +80,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	setsMembers := t.Members != nil && (!x.dialect.KeepOmitted || namesMembers(body))
+	setsMembers := x.setsMembers(t, body)
 	r, err := x.update(t, segments[1], p.parts, func(d *provision.Draft, before schema.Object) error {
 		after := slices.Clone(doc)
 		if x.dialect.KeepOmitted {

@@ -199,13 +199,13 @@ var verdicts = map[string]account.Verdict{
 var questions = map[account.Question]string{account.OtherAdmin: "otherAdmin", account.MayGo: "mayGo"}
 
 // is names what is true of an outcome.
-func is(d account.Decision, out *account.Output) []string {
+func is(leaves bool, out *account.Output) []string {
 	var list []string
 	for _, flag := range []struct {
 		name string
 		set  bool
 	}{
-		{"leaving", d.Leaves()}, {"refused", out.Refused}, {"changed", out.Changed}, {"counted", out.Counted}, {"kept", out.Kept},
+		{"leaving", leaves}, {"refused", out.Refused}, {"changed", out.Changed}, {"counted", out.Counted}, {"kept", out.Kept},
 		{"new admin", out.BecameAdmin()}, {"deleted", out.BecameDeleted()},
 	} {
 		if flag.set {
@@ -238,10 +238,11 @@ func (c *decideCase) run(t *testing.T) {
 	version := in.Next.Version
 	d := account.Decide(in)
 	alone, reasons := d.Account(), d.Reasons()
+	open, leaves := d.Open(), d.Leaves() // before the guards have had their say
 	out := d.Settle(account.Answers{OtherAdmin: c.OtherAdmin, MayGo: verdict})
 
-	got := decideWant{Decides: d.Status(), NotAdmitted: !d.Admitted(), Notes: out.Notes, Event: out.Event, Is: is(d, &out)}
-	for _, q := range d.Open() {
+	got := decideWant{Decides: d.Status(), NotAdmitted: !d.Admitted(), Notes: out.Notes, Event: out.Event, Is: is(leaves, &out)}
+	for _, q := range open {
 		got.Open = append(got.Open, questions[q])
 	}
 	for _, change := range out.Changes {

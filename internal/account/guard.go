@@ -8,8 +8,9 @@ import (
 )
 
 // Two guards stand between a decision and the account. The last site admin of a
-// connection stays one. And when too many would be deprovisioned at once, they
-// are held as they are, until an operator decides.
+// connection stays one. And when too many would be deprovisioned at once, or
+// deleted who are out already, they are held as they are, until an operator
+// decides.
 
 // Question is what a guard must know before it counts.
 type Question int
@@ -57,16 +58,24 @@ func (d Decision) Open() []Question {
 	return open
 }
 
-// Leaves reports whether the account loses access by this decision, so that the
-// mass guard counts it. A request that takes this very person out is neither held
+// Leaves reports whether the account loses access by this decision, or is deleted
+// after it has lost it, so that the mass guard counts it. A request that takes this very person out is neither held
 // nor counted: the identity provider means it. Nor is an operator's block.
 func (d Decision) Leaves() bool { return d.guarded() && holdOf(d.in.Before) == "" }
 
 // guarded reports whether the mass guard has a say in this decision.
 func (d Decision) guarded() bool {
-	before, next := d.in.Before, d.in.Next
-	return before != nil && before.Status == policy.StatusActive && d.policy.Status != policy.StatusActive &&
-		!slices.Contains(next.Facts.Blocks, store.SourceOperator) && !d.asked()
+	before := d.in.Before
+	if before == nil || d.asked() {
+		return false
+	}
+	switch before.Status {
+	case policy.StatusActive:
+		return d.policy.Status != policy.StatusActive && !slices.Contains(d.in.Next.Facts.Blocks, store.SourceOperator)
+	case policy.StatusDisabled:
+		return d.policy.Status == policy.StatusDeleted
+	}
+	return false
 }
 
 // losesAdmin reports whether an active site admin would be none any more.
@@ -115,7 +124,7 @@ func (d Decision) holdBack(decided *policy.Decision, v Verdict) (news, counted b
 	default:
 		effect, news = policy.EffectHeld, true
 	}
-	decided.Status, decided.Access = policy.StatusActive, d.had.Access
+	decided.Status, decided.Access = d.had.Status, d.had.Access
 	decided.Reasons = append(slices.Clip(decided.Reasons), policy.Reason{Effect: effect})
 	return news, false
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/scim/schema"
 )
 
@@ -155,7 +155,7 @@ func (g *csvGroups) add(user, list string) {
 		if name = strings.TrimSpace(name); name == "" {
 			continue
 		}
-		key := policy.Fold(name)
+		key := naming.Form(name)
 		if _, known := g.members[key]; !known {
 			g.names = append(g.names, name)
 		}
@@ -175,7 +175,7 @@ func (s *Source) addGroups(groups csvGroups) error {
 		if err != nil {
 			return fmt.Errorf("scimsync: group %q: %w", name, err)
 		}
-		s.groups = append(s.groups, provision.SyncGroup{Content: content, Members: groups.members[policy.Fold(name)]})
+		s.groups = append(s.groups, provision.SyncGroup{Content: content, Members: groups.members[naming.Form(name)]})
 	}
 	return nil
 }
