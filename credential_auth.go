@@ -14,7 +14,8 @@ import (
 )
 
 // Authenticate finds the connection of a secret. The error is
-// [ErrUnauthenticated] for every kind of refusal, and a store error otherwise.
+// [ErrUnauthenticated] for every kind of refusal, as an [*UnauthenticatedError] where
+// the credential is known, and a store error otherwise.
 //
 // A found credential is remembered for one second, so that a busy identity
 // provider is not looked up each time. That the credential and its connection are
@@ -131,8 +132,11 @@ type credentialEntry struct {
 const credentialTTL = time.Second
 
 func (c *credentialEntry) check(now time.Time) error {
-	if hasExpired(c.credential.Expires, now) || c.connection.Disabled {
-		return ErrUnauthenticated
+	switch {
+	case c.connection.Disabled:
+		return &UnauthenticatedError{c.connection.ID, "disabledConnection"}
+	case hasExpired(c.credential.Expires, now):
+		return &UnauthenticatedError{c.connection.ID, "expiredCredential"}
 	}
 	return nil
 }

@@ -22,6 +22,21 @@ var (
 // a disabled connection. Which of these is not told.
 var ErrUnauthenticated = errors.New("provision: credential is not valid")
 
+// UnauthenticatedError is the [ErrUnauthenticated] of a credential that is known and
+// does not count any more. It is for whoever counts refusals: a client is not told.
+type UnauthenticatedError struct {
+	Connection string // of the credential
+	Cause      string // a code: "expiredCredential" or "disabledConnection"
+}
+
+// Error implements error.
+func (e *UnauthenticatedError) Error() string {
+	return fmt.Sprintf("%v: %s of connection %q", ErrUnauthenticated, e.Cause, e.Connection)
+}
+
+// Is implements what errors.Is asks.
+func (e *UnauthenticatedError) Is(target error) bool { return target == ErrUnauthenticated }
+
 // LimitError says that a documented limit was reached.
 type LimitError struct {
 	Limit string // name of the field, such as "Limits.Members"

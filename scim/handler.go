@@ -177,7 +177,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.segments, x.tenant = h.locate(r)
 	resp, err := x.serve()
 	if err != nil {
-		h.countRefusal(x, asError(err))
+		h.countRefusal(x, err)
 		h.writeError(w, r, err)
 		return
 	}

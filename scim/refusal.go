@@ -1,8 +1,11 @@
 package scim
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+
+	"github.com/scimjit/provision"
 )
 
 // The causes by which refusals are counted, beside the scimTypes and the status
@@ -23,10 +26,17 @@ var countedTypes = map[string]bool{
 	"invalidCursor": true, "expiredCursor": true, "invalidCount": true,
 }
 
-// countRefusal counts a request that is refused with an error. Not counted are
+// countRefusal counts a request that is refused with an error. A credential that is
+// known and has expired, or whose connection is disabled, is counted there. Not counted are
 // errors of the server, and what identity providers meet in their daily work: a
 // resource that is not there, and a version that has changed.
-func (h *Handler) countRefusal(x *exchange, e *Error) {
+func (h *Handler) countRefusal(x *exchange, err error) {
+	var known *provision.UnauthenticatedError
+	if errors.As(err, &known) {
+		h.Engine.Plumbing().CountRefusal(known.Connection, h.address(x.request), known.Cause)
+		return
+	}
+	e := asError(err)
 	connection := x.principal.Connection
 	if connection == "" {
 		connection = x.tenant // as far as the client says; nobody has checked it

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/scim"
 )
 
@@ -85,6 +86,34 @@ func TestRefusalsAreCounted(t *testing.T) {
 		"":      {"192.0.2.3 unauthenticated 2"},
 	}
 	for connection, rows := range want {
+		if diff := cmp.Diff(rows, s.refusals(connection)); diff != "" {
+			t.Errorf("of %q (-want +got):\n%s", connection, diff)
+		}
+	}
+}
+
+// A credential that has expired is counted at its connection, whatever address it is
+// used at, and the client learns no more than of a wrong one.
+func TestExpiredCredentialsAreCounted(t *testing.T) {
+	s, now := timedService(t)
+	acme := s.engine.Directory("acme").As(provision.Actor{Kind: "operator", ID: "test"})
+	if err := acme.RevokeCredentials(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := acme.IssueToken(t.Context(), now.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := s.from("192.0.2.7:1", "Bearer wrong")
+	now.add(time.Hour)
+	if expired := s.from("192.0.2.8:1", "Bearer "+token); expired.status != wrong.status || expired.body != wrong.body {
+		t.Errorf("an expired token is answered %d %s, a wrong one %d %s", expired.status, expired.body, wrong.status, wrong.body)
+	}
+	if _, err := acme.UpdateConnection(t.Context(), func(c *provision.Connection) error { c.Disabled = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.from("192.0.2.9:1", "Bearer "+token)
+	for connection, rows := range map[string][]string{"": {"192.0.2.7 unauthenticated 1"}, "acme": {"192.0.2.8 expiredCredential 1", "192.0.2.9 disabledConnection 1"}} {
 		if diff := cmp.Diff(rows, s.refusals(connection)); diff != "" {
 			t.Errorf("of %q (-want +got):\n%s", connection, diff)
 		}
