@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,9 +64,9 @@ func TestTroubleshootingNamesCodes(t *testing.T) {
 			explained[strings.Trim(code, "`")] = true
 		}
 	}
-	for _, code := range provision.WarningCodes() {
+	for _, code := range slices.Concat(provision.WarningCodes(), provision.ProblemCodes()) {
 		if !explained[code] {
-			t.Errorf("docs/troubleshooting.md has no row for the warning %s", code)
+			t.Errorf("docs/troubleshooting.md has no row for the code %s", code)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package provision
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // Work does one batch of a connection's job.
 func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
@@ -33,3 +37,6 @@ func SettingWarningCodes() []string {
 	}
 	return codes
 }
+
+// ProblemCodes lists the codes of what a sync leaves as it was.
+func ProblemCodes() []string { return slices.Collect(maps.Keys(problemTexts)) }

@@ -77,6 +77,10 @@ type SyncCounts struct {
 	Unchanged int `json:"unchanged"`
 	Returned  int `json:"returned"` // users that were absent before
 	Absent    int `json:"absent"`   // users blocked, or groups deleted, because the source has them no longer
+
+	// LeftAlone counts those that the source has not and that stay as they are,
+	// because no sync has ever reported them: only SCIM or logins wrote them.
+	LeftAlone int `json:"leftAlone"`
 }
 
 // SyncReport is what a sync did, or with DryRun would do.
@@ -106,7 +110,9 @@ type SyncReport struct {
 // SyncProblem is an object that a sync left as it was.
 type SyncProblem struct {
 	Type   string `json:"type"`
-	Key    string `json:"key"`
+	Key    string `json:"key"`   // by which the source knows it
+	Code   string `json:"code"`  // stable; docs/troubleshooting.md explains each
+	Value  string `json:"value"` // its userName or displayName, folded and shortened
 	Reason string `json:"reason"`
 }
 
@@ -257,11 +263,31 @@ func (s *syncing) progress() {
 	}
 }
 
-func (s *syncing) problem(typ, key, reason string) {
+// problem reports an object of the source that is left as it was.
+func (s *syncing) problem(typ, key, name, code string) {
 	s.report.ProblemCount++
 	if len(s.report.Problems) < syncProblems {
-		s.report.Problems = append(s.report.Problems, SyncProblem{Type: typ, Key: key, Reason: reason})
+		s.report.Problems = append(s.report.Problems, SyncProblem{
+			Type: typ, Key: key, Code: code, Value: shorten(name), Reason: problemTexts[code],
+		})
 	}
+}
+
+// The codes of a [SyncProblem].
+const (
+	problemNoName    = "sync_no_name"
+	problemTwice     = "sync_twice"
+	problemNameTaken = "sync_name_taken"
+	problemConflict  = "sync_conflict"
+	problemNotLinked = "sync_not_linked"
+)
+
+var problemTexts = map[string]string{
+	problemNoName:    "it has no userName or displayName",
+	problemTwice:     "the source has it twice",
+	problemNameTaken: "another user has its userName",
+	problemConflict:  "another one has its name, or it was deleted at the same time",
+	problemNotLinked: "it resembles somebody to whom it may not be linked",
 }
 
 // readUsers reads the users of the source and writes them, but for what takes

@@ -73,7 +73,7 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 		e := x.read(g.Content.Document)
 		key := cmp.Or(g.Key, e.external, account.Text(g.Content.Document, x.nameKey))
 		if e.name == "" {
-			s.problem(TypeGroup, key, "it has no displayName")
+			s.problem(TypeGroup, key, "", problemNoName)
 			continue
 		}
 		list = append(list, groupWrite{source: g, key: key, entry: e})
@@ -90,7 +90,7 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 		}
 		if old := x.entries[id]; old != nil {
 			if old.seen {
-				s.problem(TypeGroup, w.key, "the source has it twice")
+				s.problem(TypeGroup, w.key, w.entry.name, problemTwice)
 				continue
 			}
 			old.seen = true
@@ -126,7 +126,7 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 		var conflict *store.ConflictError
 		if errors.As(err, &conflict) || errors.Is(err, ErrNotFound) {
 			if w.failed = last; last {
-				s.problem(TypeGroup, w.key, "another group has its name, or it was deleted at the same time")
+				s.problem(TypeGroup, w.key, w.entry.name, problemConflict)
 			}
 			continue
 		}

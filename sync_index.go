@@ -86,6 +86,17 @@ func (x *syncIndex) find(name string) string {
 	return x.names[naming.Form(name)]
 }
 
+// foreign counts the objects that the source has not and no sync has ever reported.
+func (x *syncIndex) foreign() int {
+	n := 0
+	for _, e := range x.entries {
+		if !e.seen && e.mark == "" {
+			n++
+		}
+	}
+	return n
+}
+
 // load reads the index of a type.
 func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
 	x := newSyncIndex(typ)

@@ -29,8 +29,13 @@ func (c syncChange) syncLeave(id string) error {
 	return c.derive(derivation{before, after})
 }
 
-// findAbsent finds the users that the source has no longer.
+// findAbsent finds the users that the source has no longer, and counts what no sync
+// has ever reported.
 func (s *syncing) findAbsent() {
+	if s.knowsGroups {
+		s.report.Groups.LeftAlone = s.groups.foreign()
+	}
+	s.report.Users.LeftAlone = s.users.foreign()
 	for id, e := range s.users.entries {
 		switch {
 		case e.seen || e.mark == "":

@@ -121,22 +121,22 @@ func TestSyncLifecycle(t *testing.T) {
 			disabled []string
 		}{
 			{"first", listed{users: named("root", "ada", "bob"), groups: all}, provision.SyncReport{
-				Users:  provision.SyncCounts{Seen: 3, Created: 3},
+				Users:  provision.SyncCounts{Seen: 3, Created: 3, LeftAlone: 1},
 				Groups: provision.SyncCounts{Seen: 3, Created: 3}, MembersAdded: 5, MembersUnknown: 1,
 			}, []string{"ada", "bob", "own", "root"}, nil},
 			{"unchanged", listed{users: named("root", "ada", "bob"), groups: all}, provision.SyncReport{
-				Users:  provision.SyncCounts{Seen: 3, Unchanged: 3},
+				Users:  provision.SyncCounts{Seen: 3, Unchanged: 3, LeftAlone: 1},
 				Groups: provision.SyncCounts{Seen: 3, Unchanged: 3}, MembersUnknown: 1,
 			}, []string{"ada", "bob", "own", "root"}, nil},
 			{"bob is absent, a group gone", listed{users: named("root", "ada"), groups: map[string][]string{"Ops": {"root"}, "Staff": {"ada"}}}, provision.SyncReport{
-				Users:  provision.SyncCounts{Seen: 2, Unchanged: 2, Absent: 1},
+				Users:  provision.SyncCounts{Seen: 2, Unchanged: 2, Absent: 1, LeftAlone: 1},
 				Groups: provision.SyncCounts{Seen: 2, Updated: 2, Absent: 1}, MembersRemoved: 2,
 			}, []string{"ada", "own", "root"}, []string{"bob"}},
 			{"still absent, nothing said of groups", listed{users: named("root", "ada")}, provision.SyncReport{
-				Users: provision.SyncCounts{Seen: 2, Unchanged: 2},
+				Users: provision.SyncCounts{Seen: 2, Unchanged: 2, LeftAlone: 1},
 			}, []string{"ada", "own", "root"}, []string{"bob"}},
 			{"bob is back, ada says inactive", listed{users: append(named("root", "bob"), `{"userName":"ada","active":false}`)}, provision.SyncReport{
-				Users: provision.SyncCounts{Seen: 3, Unchanged: 1, Returned: 1, Updated: 1},
+				Users: provision.SyncCounts{Seen: 3, Unchanged: 1, Returned: 1, Updated: 1, LeftAlone: 1},
 			}, []string{"bob", "own", "root"}, []string{"ada"}},
 		}
 		for _, s := range steps {
@@ -170,6 +170,7 @@ func TestSyncProvenance(t *testing.T) {
 		staff := tn.group("Staff", ada)
 		report := tn.sync(listed{users: named("ada", "eve"), groups: map[string][]string{"Staff": {"ada"}, "New": {"ada"}}}, provision.SyncOptions{})
 		expectSame(t, "memberships of source sync, SCIM's apart", 2, report.MembersAdded)
+		expectSame(t, "left alone", [2]int{1, 0}, [2]int{report.Users.LeftAlone, report.Groups.LeftAlone}) // bob
 		expectSame(t, "blocked by SCIM", []string{"eve"}, tn.withStatus(policy.StatusDisabled))
 		tn.sync(listed{users: named("ada"), groups: map[string][]string{"Staff": nil}}, provision.SyncOptions{})
 		expectSame(t, "SCIM knows the member too", []string{"Staff"}, groupNames(tn.account("ada")))
@@ -332,9 +333,15 @@ func TestSyncNames(t *testing.T) {
 		expectSame(t, "the old one is out", []string{"w"}, tn.withStatus(policy.StatusDisabled))
 		tn.user(person("9", "own"))
 		report = tn.sync(listed{users: []string{person("3", "x"), person("1", "z"), person("4", "w"), person("5", "own"), person("4", "w")}}, provision.SyncOptions{})
-		if report.ProblemCount != 2 {
-			t.Errorf("problems %+v, want the name that SCIM's person has, and the user that is there twice", report.Problems)
+		var problems []string
+		for _, p := range report.Problems {
+			problems = append(problems, p.Code+" "+p.Type+" "+p.Key+" "+p.Value)
+			if p.Reason == "" {
+				t.Errorf("problem %+v has no text", p)
+			}
 		}
+		expectSame(t, "the user that is there twice, and the name that SCIM's person has",
+			[]string{"sync_twice User 4 w", "sync_name_taken User 5 own"}, problems)
 	})
 }
 

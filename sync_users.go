@@ -27,7 +27,7 @@ func (s *syncing) planUser(u *SyncUser) {
 	e := x.read(u.Content.Document)
 	key := cmp.Or(u.Key, e.external, account.Text(u.Content.Document, x.nameKey))
 	if e.name == "" {
-		s.problem(TypeUser, key, "it has no userName")
+		s.problem(TypeUser, key, "", problemNoName)
 		return
 	}
 	w := userWrite{key: key, content: &u.Content, entry: e}
@@ -53,7 +53,7 @@ func (s *syncing) planFound(w userWrite, id string) {
 		return
 	}
 	if old.seen {
-		s.problem(TypeUser, w.key, "the source has it twice")
+		s.problem(TypeUser, w.key, w.entry.name, problemTwice)
 		return
 	}
 	old.seen, w.entry.seen = true, true
@@ -104,7 +104,7 @@ func (s *syncing) writeUsers(ctx context.Context, list []userWrite) error {
 	var refused *DeniedError
 	if errors.As(err, &refused) {
 		// What was written of this user went with the transaction.
-		s.problem(TypeUser, list[at].key, "it resembles somebody to whom it may not be linked")
+		s.problem(TypeUser, list[at].key, list[at].entry.name, problemNotLinked)
 		return s.writeUsers(ctx, slices.Delete(slices.Clone(list), at, at+1))
 	}
 	if err != nil {
@@ -241,7 +241,7 @@ func (s *syncing) retryUsers(ctx context.Context) error {
 		}
 	}
 	for _, w := range s.again {
-		s.problem(TypeUser, w.key, "another user has its userName, or it was deleted at the same time")
+		s.problem(TypeUser, w.key, w.entry.name, problemConflict)
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (s *syncing) planAgain(w userWrite) {
 	case old.mark == records.SyncAbsent:
 		w.replace = holder
 	default:
-		s.problem(TypeUser, w.key, "another user has its userName")
+		s.problem(TypeUser, w.key, w.entry.name, problemNameTaken)
 		return
 	}
 	s.batch = append(s.batch, w)
