@@ -132,9 +132,9 @@ func TestWrongPolicyMessages(t *testing.T) {
 		want   string
 	}{
 		{"value", policy.Config{DeprovisionMethod: "remove"},
-			`provision: connection "acme": policy option "deprovisionMethod": "remove" is not one of disable, delete; did you mean "delete"?`},
+			`provision: connection "acme": policy option "deprovisionMethod": "remove" is not one of disable, delete; did you mean "delete"? [option_unknown_value]`},
 		{"place in a value", policy.Config{RequiredGroups: policy.Patterns{`IT\d`}},
-			`provision: connection "acme": policy option "requiredGroups": "IT\\d" has an unknown escape; there are \*, \? and \\ (byte 2)`},
+			`provision: connection "acme": policy option "requiredGroups": "IT\\d" has an unknown escape; there are \*, \? and \\ (byte 2) [option_pattern]`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -156,6 +156,7 @@ func TestWrongSettings(t *testing.T) {
 		field, value string
 		words        string
 	}{
+		{"id of nobody", provision.Connection{ID: "other"}, "id", "other", "another connection's"},
 		{"dialect", provision.Connection{Dialect: "oktaa"}, "dialect", "oktaa", `did you mean "okta"?`},
 		{"dialect of nobody", provision.Connection{Dialect: "klingon"}, "dialect", "klingon", "it must be one of auto, rfc, okta"},
 		{"name", provision.Connection{Name: "a\nb"}, "name", "a\nb", "without control characters"},
@@ -188,6 +189,9 @@ func TestWrongSettings(t *testing.T) {
 				var wrong *provision.ConnectionError
 				if !errors.As(err, &wrong) {
 					t.Fatalf("error %v, want a ConnectionError", err)
+				}
+				if code := strings.ToLower(strings.NewReplacer(".", "_", "S", "_s", "SAML", "saml").Replace(wrong.Field)); wrong.Code() != "setting_"+code || !strings.HasSuffix(err.Error(), " [setting_"+code+"]") {
+					t.Errorf("code %s, text %q, want setting_%s", wrong.Code(), err, code)
 				}
 				if wrong.Connection != "acme" || wrong.Field != test.field || wrong.Value != test.value || !strings.Contains(wrong.Reason, test.words) {
 					t.Errorf("refused by %q, %q: %s; want %q, %q: %s", wrong.Field, wrong.Value, wrong.Reason, test.field, test.value, test.words)

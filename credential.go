@@ -42,21 +42,28 @@ func (s Secret) hash() [sha256.Size]byte {
 	return sha256.Sum256([]byte("basic\x00" + s.UserName + "\x00" + s.Password))
 }
 
-// Validate checks what a configuration chose. The error never quotes a secret.
+// Validate checks what a configuration chose. The error is a [*CredentialError], which
+// never quotes a secret.
 func (s Secret) Validate() error {
+	wrong := func(code, field, reason string) error {
+		return &CredentialError{Code: code, Field: field, Reason: reason}
+	}
+	short := func(field, text string) error {
+		return wrong(credentialShort, field, fmt.Sprintf("it must have at least %d characters, and has %d", minSecretLength, len(text)))
+	}
 	switch {
 	case strings.TrimSpace(s.Token) != s.Token:
-		return errors.New("the token begins or ends with white space, which no client can send")
+		return wrong(credentialSpace, "token", "the token begins or ends with white space, which no client can send")
 	case strings.Contains(s.UserName, ":"):
-		return errors.New("the user name has a colon, which HTTP Basic cannot carry")
+		return wrong(credentialColon, "userName", fmt.Sprintf("the user name %q has a colon, which HTTP Basic cannot carry", shorten(s.UserName)))
 	case s.Token != "" && (s.UserName != "" || s.Password != ""):
-		return errors.New("a token or a user name and password, not both")
+		return wrong(credentialMethods, "", "there must be a token or a user name and password, not both")
 	case s.Token != "" && len(s.Token) < minSecretLength:
-		return fmt.Errorf("the token must have at least %d characters", minSecretLength)
+		return short("token", s.Token)
 	case s.Token == "" && s.UserName == "":
-		return errors.New("the user name is missing")
+		return wrong(credentialNoName, "userName", "the user name is missing")
 	case s.Token == "" && len(s.Password) < minSecretLength:
-		return fmt.Errorf("the password must have at least %d characters", minSecretLength)
+		return short("password", s.Password)
 	}
 	return nil
 }
@@ -71,7 +78,8 @@ const (
 type Credential struct {
 	ID         string    `json:"id"`
 	Connection string    `json:"connection"`
-	Method     string    `json:"method"` // "token" or "basic"
+	Method     string    `json:"method"`             // "token" or "basic"
+	UserName   string    `json:"userName,omitempty"` // of method "basic"
 	Created    time.Time `json:"created"`
 	Expires    time.Time `json:"expires,omitzero"` // zero: never
 
@@ -83,7 +91,7 @@ type Credential struct {
 // credentialOf returns what a host may know of a stored credential.
 func credentialOf(c records.StoredCredential) Credential {
 	return Credential{
-		ID: c.ID, Connection: c.Connection, Method: c.Method,
+		ID: c.ID, Connection: c.Connection, Method: c.Method, UserName: c.UserName,
 		Created: c.Created, Expires: c.Expires, LastUsed: c.LastUsed,
 	}
 }
@@ -112,27 +120,40 @@ func (d *Directory) SetCredential(ctx context.Context, secret Secret, expires ti
 //
 // The connection must have been saved, or the error is [ErrNotFound].
 func (d *Directory) IssueToken(ctx context.Context, expires time.Time) (token string, _ Credential, err error) {
-	return d.generateCredential(ctx, func(text string) Secret { return Secret{Token: text} }, expires)
-}
-
-// IssueBasic is [Directory.IssueToken] for HTTP Basic: it generates a password for
-// a user name, and revokes the tokens of the connection.
-func (d *Directory) IssueBasic(ctx context.Context, userName string, expires time.Time) (password string, _ Credential, err error) {
-	secret := func(text string) Secret { return Secret{UserName: userName, Password: text} }
-	return d.generateCredential(ctx, secret, expires)
-}
-
-// generateCredential makes a credential of a random text, which it returns.
-func (d *Directory) generateCredential(ctx context.Context, secret func(text string) Secret, expires time.Time) (string, Credential, error) {
 	text, err := d.engine.Plumbing().NewToken()
 	if err != nil {
 		return "", Credential{}, err
 	}
-	cred, err := d.makeCredential(ctx, secret(text), expires, credentialTerms{ends: true})
+	secret, cred, err := d.issue(ctx, Secret{Token: text}, expires)
+	return secret.Token, cred, err
+}
+
+// IssueBasic is [Directory.IssueToken] for HTTP Basic: it generates a user name and a
+// password, and revokes the tokens of the connection. [Directory.Credentials] shows
+// the user name later on, by which people tell two credentials apart.
+func (d *Directory) IssueBasic(ctx context.Context, expires time.Time) (Secret, Credential, error) {
+	name, err := d.engine.random(userNameBytes)
 	if err != nil {
-		return "", Credential{}, err
+		return Secret{}, Credential{}, err
 	}
-	return text, cred, nil
+	text, err := d.engine.Plumbing().NewToken()
+	if err != nil {
+		return Secret{}, Credential{}, err
+	}
+	return d.issue(ctx, Secret{UserName: "scim-" + name, Password: text}, expires)
+}
+
+// userNameBytes is how much of a generated user name is random: enough that no two
+// are the same. It is no secret.
+const userNameBytes = 8
+
+// issue makes a credential of a generated secret, which it returns.
+func (d *Directory) issue(ctx context.Context, secret Secret, expires time.Time) (Secret, Credential, error) {
+	cred, err := d.makeCredential(ctx, secret, expires, credentialTerms{ends: true})
+	if err != nil {
+		return Secret{}, Credential{}, err
+	}
+	return secret, cred, nil
 }
 
 // makeCredential claims a secret for a connection, lists the credential there,
@@ -170,14 +191,18 @@ func (d *Directory) makeCredential(ctx context.Context, secret Secret, expires t
 // newCredential returns what is kept of a secret, under a new id.
 func (e *Engine) newCredential(connection string, secret Secret, expires time.Time) (records.StoredCredential, error) {
 	if err := secret.Validate(); err != nil {
-		return records.StoredCredential{}, &CredentialError{Connection: connection, Reason: err.Error()}
+		var wrong *CredentialError
+		if errors.As(err, &wrong) {
+			wrong.Connection = connection
+		}
+		return records.StoredCredential{}, err
 	}
 	id, err := e.newID()
 	if err != nil {
 		return records.StoredCredential{}, err
 	}
 	sum := secret.hash()
-	cred := records.StoredCredential{ID: id, Connection: connection, Method: methodBasic, Hash: hex.EncodeToString(sum[:])}
+	cred := records.StoredCredential{ID: id, Connection: connection, Method: methodBasic, UserName: secret.UserName, Hash: hex.EncodeToString(sum[:])}
 	if secret.Token != "" {
 		cred.Method = methodToken
 	}

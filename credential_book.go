@@ -82,8 +82,8 @@ func (b *credentialBook) place(made records.StoredCredential, terms credentialTe
 	}
 	if len(all)-len(leaving) >= maxCredentials {
 		return made, nil, &CredentialError{
-			Connection: b.connection,
-			Reason:     fmt.Sprintf("%d credentials are live, revoke one first", maxCredentials),
+			Code: credentialMany, Connection: b.connection,
+			Reason: fmt.Sprintf("%d credentials are live, revoke one first", maxCredentials),
 		}
 	}
 	revoked, err = b.revoke(leaving)
@@ -91,7 +91,17 @@ func (b *credentialBook) place(made records.StoredCredential, terms credentialTe
 		return placed, revoked, err
 	}
 	placed.Noticed = expiryNotice(placed.Expires, b.now)
-	return placed, revoked, b.save(&storedCredential{Key: placed.ID, Value: placed}, store.CredentialCreated)
+	return placed, revoked, b.save(&storedCredential{Key: placed.ID, Value: placed}, store.CredentialCreated, termsOf(placed)...)
+}
+
+// termsOf are what an event tells of a new credential: how it is used and until when,
+// null for ever.
+func termsOf(c records.StoredCredential) []store.Change {
+	terms := []store.Change{{Attribute: "method", After: mustJSON(c.Method)}}
+	if c.UserName != "" {
+		terms = append(terms, store.Change{Attribute: "userName", After: mustJSON(c.UserName)})
+	}
+	return append(terms, store.Change{Attribute: "expires", After: timeJSON(c.Expires)})
 }
 
 // expiry returns when a credential ends that shall end at a time; zero means
@@ -102,7 +112,10 @@ func (b *credentialBook) expiry(at time.Time) (time.Time, error) {
 	}
 	at = at.UTC().Truncate(time.Millisecond)
 	if hasExpired(at, b.now) {
-		return at, &CredentialError{Connection: b.connection, Reason: "the time of expiry must be in the future"}
+		return at, &CredentialError{
+			Code: credentialPast, Connection: b.connection, Field: "expires",
+			Reason: fmt.Sprintf("%s has passed: it must be in the future", at.Format(time.RFC3339)),
+		}
 	}
 	return at, nil
 }
@@ -234,7 +247,7 @@ func (e *Engine) claimSecret(ctx context.Context, hash, connection string) error
 			return err
 		}
 		if used {
-			return &CredentialError{Connection: connection, Reason: "another connection uses the same secret"}
+			return &CredentialError{Code: credentialTaken, Connection: connection, Reason: "another connection uses the same secret"}
 		}
 	}
 	return e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,7 @@ func TestIssueToken(t *testing.T) {
 		if diff := cmp.Diff([]store.EventType{store.CredentialCreated}, tn.events(at)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
+		tn.expectTerms(at, `method "token"`, `expires "2031-01-02T03:04:05Z"`)
 		if !tn.accepted(secret) {
 			t.Error("the token was refused")
 		}
@@ -143,15 +145,29 @@ func TestIssueSwitchesMethod(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		one, _ := tn.issue(time.Time{})
 		two, _ := tn.issue(time.Time{})
-		password, cred, err := tn.engine.Directory("acme").As(tester).IssueBasic(t.Context(), "okta", time.Time{})
+		at := tn.lastEvent()
+		basic, cred, err := tn.engine.Directory("acme").As(tester).IssueBasic(t.Context(), time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		basic := provision.Secret{UserName: "okta", Password: password}
+		again, other, err := tn.engine.Directory("acme").As(tester).IssueBasic(t.Context(), time.Time{})
+		if err != nil || again.UserName == basic.UserName || again.Password == basic.Password {
+			t.Errorf("two credentials, %q and %q, %v", basic.UserName, again.UserName, err)
+		}
+		if basic.UserName == "" || strings.ContainsRune(basic.UserName, ':') || !strings.HasPrefix(basic.Password, "scimjit_") {
+			t.Errorf("user name %q, password %q", basic.UserName, basic.Password)
+		}
+		if list := tn.credentials(); cred.UserName != basic.UserName || len(list) != 2 || list[0].UserName == list[1].UserName || !strings.Contains(basic.UserName+again.UserName, list[0].UserName) {
+			t.Errorf("listed %+v", list)
+		}
+		tn.expectTerms(at, `method "basic"`, fmt.Sprintf("userName %q", basic.UserName), `expires "2031-01-02T03:04:05Z"`)
+		if err := tn.operator().RevokeCredential(t.Context(), other.ID); err != nil {
+			t.Fatal(err)
+		}
 		if cred.Method != "basic" || !tn.accepted(basic) || tn.accepted(one) || tn.accepted(two) {
 			t.Error("a password did not take the place of the tokens")
 		}
-		if tn.accepted(provision.Secret{Token: password}) {
+		if tn.accepted(provision.Secret{Token: basic.Password}) {
 			t.Error("the password was accepted as a token")
 		}
 		token, _ := tn.issue(time.Time{})
@@ -159,6 +175,27 @@ func TestIssueSwitchesMethod(t *testing.T) {
 			t.Error("a token did not take the place of the password")
 		}
 	})
+}
+
+// expectTerms compares what the first credential.created after a sequence tells.
+func (tn *tenant) expectTerms(after int64, want ...string) {
+	tn.t.Helper()
+	list, err := tn.dir.Events(tn.t.Context(), after, 0)
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	for _, ev := range list {
+		if ev.Type != store.CredentialCreated {
+			continue
+		}
+		var got []string
+		for _, c := range ev.Changes {
+			got = append(got, strings.TrimSpace(c.Attribute+" "+string(c.After)))
+		}
+		expectSame(tn.t, "what the event tells", want, got)
+		return
+	}
+	tn.t.Error("no event tells of a credential")
 }
 
 func TestExtendCredential(t *testing.T) {
@@ -219,7 +256,7 @@ func TestCredentialRefusals(t *testing.T) {
 			return err
 		}
 		basic := func(userName string) error {
-			_, _, err := e.Directory("acme").As(tester).IssueBasic(ctx, userName, time.Time{})
+			_, err := e.Directory("acme").As(tester).SetCredential(ctx, provision.Secret{UserName: userName, Password: secretText}, time.Time{})
 			return err
 		}
 		extend := func(connection, id string, until time.Time) error {
@@ -238,8 +275,8 @@ func TestCredentialRefusals(t *testing.T) {
 			{"issue at an unsaved connection", issue("nobody", time.Time{}), ""},
 			{"issue outside any connection", issue("", time.Time{}), ""},
 			{"issue expired", issue("acme", now), "future"},
-			{"issue without user name", basic(""), "user name is missing"},
-			{"issue with a colon", basic("a:b"), "colon"},
+			{"no user name", basic(""), "userName"},
+			{"a user name with a colon", basic("a:b"), "\"a:b\" has a colon"},
 			{"extend into the past", extend("acme", cred.ID, now), "future"},
 			{"extend an unknown one", extend("acme", "x", time.Time{}), ""},
 			{"extend a foreign one", extend("other", cred.ID, time.Time{}), ""},
@@ -254,7 +291,7 @@ func TestCredentialRefusals(t *testing.T) {
 				switch {
 				case test.want == "" && !errors.Is(test.err, provision.ErrNotFound):
 					t.Errorf("error %v, want not found", test.err)
-				case test.want != "" && (!errors.As(test.err, &bad) || !strings.Contains(bad.Reason, test.want)):
+				case test.want != "" && (!errors.As(test.err, &bad) || !strings.Contains(bad.Error(), test.want) || bad.Code == "" || bad.Connection == ""):
 					t.Errorf("error %v, want one with %q", test.err, test.want)
 				}
 			})

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/store"
@@ -57,7 +59,8 @@ func (e *MemberError) Error() string {
 	return fmt.Sprintf("provision: member %q is not a user or group of this connection", e.ID)
 }
 
-// ConnectionError says what is wrong with the settings of a connection.
+// ConnectionError says what is wrong with the settings of a connection. What is wrong
+// with its policy is a [*policy.ConfigError].
 type ConnectionError struct {
 	Connection string
 	Field      string // such as "dialect" or "saml.preset"
@@ -67,7 +70,31 @@ type ConnectionError struct {
 
 // Error implements error.
 func (e *ConnectionError) Error() string {
-	return fmt.Sprintf("provision: connection %q: %s: %s", e.Connection, e.Field, e.Fault())
+	return fmt.Sprintf("provision: connection %q: %s: %s [%s]", e.Connection, e.Field, e.Fault(), e.Code())
+}
+
+// Code is stable, and says which setting is wrong, such as "setting_dialect".
+func (e *ConnectionError) Code() string { return "setting_" + snake(e.Field) }
+
+// snake writes the name of a field as the codes of errors are written:
+// saml.clockSkewSeconds is saml_clock_skew_seconds.
+func snake(field string) string {
+	var b strings.Builder
+	last := '_'
+	for _, r := range field {
+		upper := unicode.IsUpper(r)
+		if upper && !unicode.IsUpper(last) && last != '_' {
+			b.WriteByte('_')
+		}
+		if last = unicode.ToLower(r); !unicode.IsLower(last) && !unicode.IsDigit(last) {
+			last = '_'
+		}
+		b.WriteRune(last)
+		if upper {
+			last = r
+		}
+	}
+	return b.String()
 }
 
 // Fault returns the value and what is wrong with it, for a place that names the
@@ -82,13 +109,34 @@ func (e *ConnectionError) Fault() string {
 // CredentialError says why a credential was not made or changed. It never quotes a
 // secret.
 type CredentialError struct {
-	Connection string
+	Code       string // stable; docs/troubleshooting.md explains each
+	Connection string // empty for a secret that belongs to none yet
+	Field      string // "token", "userName", "password" or "expires"; empty where it is about none
 	Reason     string
 }
 
+// The codes of a [CredentialError].
+const (
+	credentialSpace   = "credential_white_space"
+	credentialColon   = "credential_colon"
+	credentialMethods = "credential_two_methods"
+	credentialShort   = "credential_too_short"
+	credentialNoName  = "credential_without_user_name"
+	credentialMany    = "credential_one_too_many"
+	credentialPast    = "credential_in_the_past"
+	credentialTaken   = "credential_taken"
+)
+
 // Error implements error.
 func (e *CredentialError) Error() string {
-	return fmt.Sprintf("provision: a credential of connection %q: %s", e.Connection, e.Reason)
+	text := "provision: a credential"
+	if e.Connection != "" {
+		text += fmt.Sprintf(" of connection %q", e.Connection)
+	}
+	if e.Field != "" {
+		text += ": " + e.Field
+	}
+	return text + ": " + e.Reason + " [" + e.Code + "]"
 }
 
 // ArgumentError says what is wrong with a value that the host or an operator gave.
@@ -100,7 +148,12 @@ type ArgumentError struct {
 }
 
 // Error implements error.
-func (e *ArgumentError) Error() string { return "provision: " + e.Argument + ": " + e.Fault() }
+func (e *ArgumentError) Error() string {
+	return "provision: " + e.Argument + ": " + e.Fault() + " [" + e.Code() + "]"
+}
+
+// Code is stable, and says which argument is wrong, such as "argument_two_factor".
+func (e *ArgumentError) Code() string { return "argument_" + snake(e.Argument) }
 
 // Fault returns the value and what is wrong with it.
 func (e *ArgumentError) Fault() string {

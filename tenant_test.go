@@ -165,7 +165,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			return own(cred, err)
 		},
 		"IssueBasic": func(c ctx, d dir, _ foreign) error {
-			_, cred, err := d.IssueBasic(c, "u", time.Time{})
+			_, cred, err := d.IssueBasic(c, time.Time{})
 			return own(cred, err)
 		},
 		"ExtendCredential": func(c ctx, d dir, x foreign) error {

@@ -23,11 +23,11 @@ func (o option) verify(c *Config) error {
 	switch field := o.field(c).(type) {
 	case *Switch:
 		if *field > Off {
-			return o.wrong(strconv.Itoa(int(*field)), "is not a value of Switch")
+			return o.wrong(CodeUnknownValue, strconv.Itoa(int(*field)), "is not a value of Switch")
 		}
 	case *FirstLogin:
 		if *field > FirstLoginRefuse {
-			return o.wrong(strconv.Itoa(int(*field)), "is not a value of FirstLogin")
+			return o.wrong(CodeUnknownValue, strconv.Itoa(int(*field)), "is not a value of FirstLogin")
 		}
 	case *int:
 		return o.verifyNumber(*field)
@@ -51,23 +51,23 @@ func (o option) verify(c *Config) error {
 
 func (o option) verifyNumber(n int) error {
 	if n < 0 || n > o.most {
-		return o.wrong(strconv.Itoa(n), fmt.Sprintf("is not from 0 to %d", o.most))
+		return o.wrong(CodeOutOfRange, strconv.Itoa(n), fmt.Sprintf("is not from 0 to %d", o.most))
 	}
 	return nil
 }
 
 func (o option) verifyText(text string) error {
 	if at := invalidUTF8(text); at >= 0 {
-		return &ConfigError{Option: o.key, Value: text, Offset: at, Detail: "is not valid UTF-8"}
+		return &ConfigError{Code: CodeNotText, Option: o.key, Value: text, Offset: at, Detail: "is not valid UTF-8"}
 	}
 	if text == "" {
 		return nil
 	}
 	if texts := o.texts(); texts != nil && !slices.Contains(texts, text) {
-		return o.wrong(text, "is not one of "+strings.Join(texts, ", ")+didYouMean(text, texts, nearOfFew))
+		return o.wrong(CodeUnknownValue, text, "is not one of "+strings.Join(texts, ", ")+didYouMean(text, texts, nearOfFew))
 	}
 	if _, ok := TimeZone(text); !ok && o.kind == KindTimeZone {
-		return o.wrong(text, "is not a known time zone"+didYouMean(text, timeZoneNames(), nearOfMany))
+		return o.wrong(CodeTimeZone, text, "is not a known time zone"+didYouMean(text, timeZoneNames(), nearOfMany))
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (o option) verifyNames(names []string) error {
 		return err.at(o.key)
 	}
 	if at := slices.IndexFunc(names, notDomain); at >= 0 && o.kind == KindDomains {
-		return o.wrong(names[at], "is not a domain, such as example.com")
+		return o.wrong(CodeDomain, names[at], "is not a domain, such as example.com")
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (o option) verifyPermissions(permissions Permissions) error {
 	for _, name := range names {
 		usual := usualPermission(name)
 		if seen[usual] {
-			return o.wrong(name, "is there twice")
+			return o.wrong(CodeTwice, name, "is there twice")
 		}
 		seen[usual] = true
 	}
@@ -101,7 +101,7 @@ func (o option) verifyPermissions(permissions Permissions) error {
 
 func (o option) verifyRoles(grants []RoleGrant) error {
 	if len(grants) > MaxPatterns {
-		return o.wrong(grants[MaxPatterns].Role, tooManyEntries())
+		return o.wrong(CodeTooMany, grants[MaxPatterns].Role, tooManyEntries())
 	}
 	for i, grant := range grants {
 		if err := checkNames([]string{grant.Role}); err != nil {
@@ -114,8 +114,8 @@ func (o option) verifyRoles(grants []RoleGrant) error {
 	return nil
 }
 
-func (o option) wrong(value, detail string) error {
-	return &ConfigError{Option: o.key, Value: value, Detail: detail}
+func (o option) wrong(code, value, detail string) error {
+	return &ConfigError{Code: code, Option: o.key, Value: value, Detail: detail}
 }
 
 // verifyAdmins refuses patterns that make everyone a site admin.
@@ -125,10 +125,10 @@ func (c *Config) verifyAdmins() error {
 	}
 	const detail = "would make everyone a site admin, which allowEveryoneAdmin does not permit"
 	if text, ok := c.SiteAdminGroups.everyone(); ok {
-		return &ConfigError{Option: "siteAdminGroups", Value: text, Detail: detail}
+		return &ConfigError{Code: CodeEveryone, Option: "siteAdminGroups", Value: text, Detail: detail}
 	}
 	if text, ok := c.ReadOnlySiteAdminGroups.everyone(); ok {
-		return &ConfigError{Option: "readOnlySiteAdminGroups", Value: text, Detail: detail}
+		return &ConfigError{Code: CodeEveryone, Option: "readOnlySiteAdminGroups", Value: text, Detail: detail}
 	}
 	return nil
 }

@@ -141,9 +141,9 @@ func TestParse(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	var tests []struct {
-		Name, JSON, Hex, Option, Value, Error string
-		Offset                                int
-		Document                              bool
+		Name, JSON, Hex, Option, Value, Code, Error string
+		Offset                                      int
+		Document                                    bool
 	}
 	readData(t, "testdata/errors.json", &tests)
 	for _, test := range tests {
@@ -160,13 +160,14 @@ func TestConfigErrors(t *testing.T) {
 			if !errors.As(err, &fault) {
 				t.Fatalf("got %v, want a ConfigError", err)
 			}
-			want := policy.ConfigError{Option: test.Option, Value: test.Value, Offset: test.Offset, Document: test.Document}
+			want := policy.ConfigError{Code: test.Code, Option: test.Option, Value: test.Value, Offset: test.Offset, Document: test.Document}
 			got := *fault
 			got.Detail, got.Value = "", strings.ToValidUTF8(got.Value, "\ufffd")
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
-			if diff := cmp.Diff(test.Error, err.Error()); diff != "" {
+			text := strings.ReplaceAll(err.Error(), strings.Join(documentedOptions, ", "), "OPTIONS")
+			if diff := cmp.Diff(test.Error, text); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			before := policy.Config{Company: "kept"}
@@ -210,7 +211,10 @@ func TestCompileRefuses(t *testing.T) {
 				t.Fatalf("got %v, %v, want a ConfigError", p, err)
 			}
 			got := *fault
-			got.Detail = ""
+			if got.Code == "" {
+				t.Error("the error has no code")
+			}
+			got.Code, got.Detail = "", ""
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

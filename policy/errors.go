@@ -10,6 +10,9 @@ import (
 // ConfigError says what is wrong with a configuration: which option, which
 // value, and where.
 type ConfigError struct {
+	// Code is stable: one of the constants.
+	Code string
+
 	// Option is the JSON key of the option, such as "requiredGroups" or
 	// "roles[1].groups". It is empty where the fault belongs to no option.
 	Option string
@@ -31,15 +34,40 @@ type ConfigError struct {
 	Detail string
 }
 
-// Error names the option, the value and the place.
+// The codes of a [ConfigError].
+const (
+	CodeNotJSON       = "option_not_json"      // the text is no JSON
+	CodeUnknownOption = "option_unknown"       // no option, or key of a role, has this name
+	CodeTwice         = "option_twice"         // a key or a name is there twice
+	CodeWrongType     = "option_wrong_type"    // such as a number in the place of a text
+	CodeUnknownValue  = "option_unknown_value" // none of the right words
+	CodeOutOfRange    = "option_out_of_range"  // a number that is too small or too large
+	CodeNotText       = "option_not_text"      // bytes that are no UTF-8
+	CodeEmpty         = "option_empty_entry"   // an entry of a list is blank, or a text has no entry
+	CodeTooMany       = "option_too_many"      // more than MaxPatterns entries
+	CodeTooLong       = "option_too_long"      // an entry of more than MaxPatternLength characters
+	CodeQuote         = "option_quote"         // quotes that do not match
+	CodePattern       = "option_pattern"       // an unknown escape, or id: without an id
+	CodeTimeZone      = "option_time_zone"     // no time zone has this name
+	CodeDomain        = "option_domain"        // no domain
+	CodeNoRole        = "option_no_role"       // a row of roles without a role
+	CodeEveryone      = "option_everyone"      // would make everyone a site admin
+)
+
+// Error names the option, the value, the place and the code.
 func (e *ConfigError) Error() string {
-	if e.Option == "" || e.Option == e.Value {
-		return "policy: " + e.Fault()
+	text := "policy: "
+	if e.Option != "" && e.Option != e.Value {
+		text = fmt.Sprintf("policy option %q: ", e.Option)
 	}
-	return fmt.Sprintf("policy option %q: %s", e.Option, e.Fault())
+	text += e.Fault()
+	if e.Code != "" {
+		text += " [" + e.Code + "]"
+	}
+	return text
 }
 
-// Fault is the message without the option, for a form that shows it beside the
+// Fault is the message without the option and the code, for a form that shows it beside the
 // field.
 func (e *ConfigError) Fault() string {
 	var place string

@@ -46,7 +46,7 @@ func ExampleConfigError() {
 	_, err := policy.Parse([]byte(`{"requiredGroups": "IT, \"Sales, EMEA"}`))
 	fmt.Println(err)
 	// Output:
-	// policy option "requiredGroups": "IT, \"Sales, EMEA" has a quote that is never closed (byte 4)
+	// policy option "requiredGroups": "IT, \"Sales, EMEA" has a quote that is never closed (byte 4) [option_quote]
 }
 
 func ExampleTimeZone() {

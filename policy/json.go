@@ -16,7 +16,7 @@ import (
 // Rules between options are left to [Config.Compile].
 func Parse(data []byte) (Config, error) {
 	if at := invalidUTF8(string(data)); at >= 0 {
-		return Config{}, &ConfigError{Value: string(data[at : at+1]), Offset: at, Document: true, Detail: "is not valid UTF-8"}
+		return Config{}, &ConfigError{Code: CodeNotText, Value: string(data[at : at+1]), Offset: at, Document: true, Detail: "is not valid UTF-8"}
 	}
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return Config{}, syntaxError(data, err)
@@ -116,12 +116,17 @@ func findOption(m member) (option, error) {
 			return o, nil
 		}
 	}
-	detail := "is not an option" + didYouMean(m.key, keys(), nearOfMany)
-	return option{}, &ConfigError{Option: m.key, Value: m.key, Offset: m.at, Document: true, Detail: detail}
+	words := keys()
+	detail := "is not an option; there are "
+	if hint := didYouMean(m.key, words, nearOfMany); hint != "" {
+		detail = "is not an option" + hint + " There are "
+	}
+	detail += strings.Join(words, ", ")
+	return option{}, &ConfigError{Code: CodeUnknownOption, Option: m.key, Value: m.key, Offset: m.at, Document: true, Detail: detail}
 }
 
 func syntaxError(data []byte, err error) error {
-	e := &ConfigError{Value: string(data), Document: true, Detail: "is not valid JSON: " + err.Error()}
+	e := &ConfigError{Code: CodeNotJSON, Value: string(data), Document: true, Detail: "is not valid JSON: " + err.Error()}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		e.Offset = int(syntax.Offset)

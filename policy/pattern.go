@@ -86,19 +86,19 @@ func (p Patterns) check() *ConfigError {
 func checkNames(names []string) *ConfigError {
 	for i, name := range names {
 		if i == MaxPatterns {
-			return &ConfigError{Value: name, Detail: tooManyEntries()}
+			return &ConfigError{Code: CodeTooMany, Value: name, Detail: tooManyEntries()}
 		}
 		if strings.TrimSpace(name) == "" {
-			return &ConfigError{Value: name, Detail: "is an empty entry"}
+			return &ConfigError{Code: CodeEmpty, Value: name, Detail: "is an empty entry"}
 		}
 		characters := 0
 		for at := range name {
 			if characters++; characters > MaxPatternLength {
-				return &ConfigError{Value: name, Offset: at, Detail: fmt.Sprintf("is longer than %d characters", MaxPatternLength)}
+				return &ConfigError{Code: CodeTooLong, Value: name, Offset: at, Detail: fmt.Sprintf("is longer than %d characters", MaxPatternLength)}
 			}
 		}
 		if at := invalidUTF8(name); at >= 0 {
-			return &ConfigError{Value: name, Offset: at, Detail: "is not valid UTF-8"}
+			return &ConfigError{Code: CodeNotText, Value: name, Offset: at, Detail: "is not valid UTF-8"}
 		}
 	}
 	return nil
@@ -142,7 +142,7 @@ type pattern struct {
 func compilePattern(text string) (pattern, *ConfigError) {
 	if id, ok := strings.CutPrefix(text, "id:"); ok {
 		if id == "" {
-			return pattern{}, &ConfigError{Value: text, Offset: len("id:"), Detail: "has no id after id:"}
+			return pattern{}, &ConfigError{Code: CodePattern, Value: text, Offset: len("id:"), Detail: "has no id after id:"}
 		}
 		return pattern{id: id}, nil
 	}
@@ -162,7 +162,7 @@ func compilePattern(text string) (pattern, *ConfigError) {
 			i++
 		case '\\':
 			if i+1 == len(text) || !strings.ContainsRune(`*?\`, rune(text[i+1])) {
-				return pattern{}, &ConfigError{Value: text, Offset: i, Detail: `has an unknown escape; there are \*, \? and \\`}
+				return pattern{}, &ConfigError{Code: CodePattern, Value: text, Offset: i, Detail: `has an unknown escape; there are \*, \? and \\`}
 			}
 			name = append(name, text[i+1])
 			i += 2

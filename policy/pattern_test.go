@@ -72,7 +72,7 @@ func TestParsePatternsErrors(t *testing.T) {
 			continue
 		}
 		got := *fault
-		got.Detail = ""
+		got.Code, got.Detail = "", ""
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got)\n%s", text, diff)
 		}

@@ -55,17 +55,17 @@ func (p Permissions) Named(host ...string) (Permissions, error) {
 		return nil, nil
 	}
 	words := slices.Concat(usualPermissions, host)
-	wrong := func(name, detail string) error {
-		return &ConfigError{Option: "permissions", Value: name, Detail: detail}
+	wrong := func(code, name, detail string) error {
+		return &ConfigError{Code: code, Option: "permissions", Value: name, Detail: detail}
 	}
 	out := make(Permissions, len(p))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		spelled, known := spelling(name, words)
 		if !known {
-			return nil, wrong(name, "is not one of "+strings.Join(words, ", ")+didYouMean(name, words, nearOfFew))
+			return nil, wrong(CodeUnknownValue, name, "is not one of "+strings.Join(words, ", ")+didYouMean(name, words, nearOfFew))
 		}
 		if _, twice := out[spelled]; twice {
-			return nil, wrong(name, "is there twice")
+			return nil, wrong(CodeTwice, name, "is there twice")
 		}
 		out[spelled] = clonePointer(p[name])
 	}

@@ -181,9 +181,9 @@ func TestSchemaRefuses(t *testing.T) {
 	}
 	s := readSchema(t)
 	var tests []struct {
-		Name, JSON, Hex, Option, Value, Error string
-		Offset                                int
-		Document                              bool
+		Name, JSON, Hex, Option, Value, Code, Error string
+		Offset                                      int
+		Document                                    bool
 	}
 	readData(t, "testdata/errors.json", &tests)
 	for _, test := range tests {

@@ -20,7 +20,7 @@ func splitNames(text string) ([]string, *ConfigError) {
 		at = next
 	}
 	if text != "" && names == nil {
-		return nil, &ConfigError{Value: text, Detail: "is not empty, but has no entry"}
+		return nil, &ConfigError{Code: CodeEmpty, Value: text, Detail: "is not empty, but has no entry"}
 	}
 	return names, nil
 }
@@ -39,7 +39,7 @@ func nextName(text string, at int) (name string, next int, err *ConfigError) {
 	}
 	name = strings.TrimSpace(rest[:end])
 	if i := strings.IndexByte(rest[:end], '"'); i >= 0 {
-		return "", 0, &ConfigError{Value: text, Offset: at + i, Detail: "has a quote inside an entry that does not begin with one"}
+		return "", 0, &ConfigError{Code: CodeQuote, Value: text, Offset: at + i, Detail: "has a quote inside an entry that does not begin with one"}
 	}
 	return name, at + end + 1, nil
 }
@@ -51,7 +51,7 @@ func quotedName(text string, open int) (name string, next int, err *ConfigError)
 	for {
 		n := strings.IndexByte(text[i:], '"')
 		if n < 0 {
-			return "", 0, &ConfigError{Value: text, Offset: open, Detail: "has a quote that is never closed"}
+			return "", 0, &ConfigError{Code: CodeQuote, Value: text, Offset: open, Detail: "has a quote that is never closed"}
 		}
 		b.WriteString(text[i : i+n])
 		i += n + 1
@@ -64,7 +64,7 @@ func quotedName(text string, open int) (name string, next int, err *ConfigError)
 	rest := strings.TrimLeftFunc(text[i:], isBlank)
 	next = len(text) - len(rest)
 	if rest != "" && rest[0] != ',' && rest[0] != '\n' {
-		return "", 0, &ConfigError{Value: text, Offset: next, Detail: "has text after a closing quote"}
+		return "", 0, &ConfigError{Code: CodeQuote, Value: text, Offset: next, Detail: "has text after a closing quote"}
 	}
 	name = b.String()
 	if strings.TrimSpace(name) == "" {

@@ -53,7 +53,7 @@ func ParseTexts(value func(key string) string) (Config, error) {
 		case json.Valid([]byte(text)):
 			values[o.Key] = json.RawMessage(text)
 		default:
-			return Config{}, &ConfigError{Option: o.Key, Value: text, Detail: "is not JSON"}
+			return Config{}, &ConfigError{Code: CodeWrongType, Option: o.Key, Value: text, Detail: "is not JSON"}
 		}
 	}
 	return Parse(mustJSON(values))

@@ -45,7 +45,7 @@ func (v value) members() ([]member, error) {
 		}
 		m.option += m.key
 		if seen[m.key] {
-			return nil, &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is there twice"}
+			return nil, &ConfigError{Code: CodeTwice, Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is there twice"}
 		}
 		seen[m.key] = true
 		if m.data, m.value.at, err = v.next(decoder); err != nil {
@@ -81,7 +81,7 @@ func (v value) open(delimiter json.Delim, want string) (*json.Decoder, error) {
 		return nil, err
 	}
 	if token != delimiter {
-		return nil, v.wrong("is not " + want)
+		return nil, v.wrong(CodeWrongType, "is not "+want)
 	}
 	return decoder, nil
 }
@@ -149,7 +149,7 @@ func (v value) optional() (*bool, error) {
 
 func (v value) text() (text string, err error) {
 	if v.data[0] != '"' {
-		return "", v.wrong("is not a string")
+		return "", v.wrong(CodeWrongType, "is not a string")
 	}
 	err = json.Unmarshal(v.data, &text)
 	return text, err
@@ -158,7 +158,7 @@ func (v value) text() (text string, err error) {
 func (v value) number() (int, error) {
 	n, err := strconv.Atoi(string(v.data))
 	if err != nil {
-		return 0, v.wrong("is not a whole number")
+		return 0, v.wrong(CodeWrongType, "is not a whole number")
 	}
 	return n, nil
 }
@@ -181,7 +181,7 @@ func (v value) days() (days, error) {
 	case n == 0:
 		return Forever, nil
 	case n < 0:
-		return 0, v.wrong("is less than 0")
+		return 0, v.wrong(CodeOutOfRange, "is less than 0")
 	}
 	return days(n), nil
 }
@@ -233,7 +233,7 @@ func (v value) permissions() (Permissions, error) {
 	for _, m := range members {
 		name := usualPermission(m.key)
 		if _, twice := permissions[name]; twice {
-			return nil, &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is there twice"}
+			return nil, &ConfigError{Code: CodeTwice, Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is there twice"}
 		}
 		if permissions[name], err = m.optional(); err != nil {
 			return nil, err
@@ -272,14 +272,14 @@ func (v value) role() (grant RoleGrant, err error) {
 		case "role":
 			grant.Role, err = m.text()
 		default:
-			err = &ConfigError{Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is not a key of a role; there are groups and role"}
+			err = &ConfigError{Code: CodeUnknownOption, Option: m.option, Value: m.key, Offset: m.at, Document: true, Detail: "is not a key of a role; there are groups and role"}
 		}
 		if err != nil {
 			return grant, err
 		}
 	}
 	if grant.Role == "" {
-		return grant, v.wrong("has no role")
+		return grant, v.wrong(CodeNoRole, "has no role")
 	}
 	return grant, nil
 }
@@ -296,10 +296,10 @@ func (v value) noneOf(right ...string) error {
 	if ok {
 		detail += "; did you mean " + right[slices.Index(words, word)] + "?"
 	}
-	return v.wrong(detail)
+	return v.wrong(CodeUnknownValue, detail)
 }
 
 // wrong is the error for a value of the wrong type.
-func (v value) wrong(detail string) error {
-	return &ConfigError{Option: v.option, Value: string(v.data), Offset: v.at, Document: true, Detail: detail}
+func (v value) wrong(code, detail string) error {
+	return &ConfigError{Code: code, Option: v.option, Value: string(v.data), Offset: v.at, Document: true, Detail: detail}
 }

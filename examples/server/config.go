@@ -15,7 +15,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
-	"github.com/scimjit/provision/scim"
 )
 
 // demoConnection is the connection of a server without -config.
@@ -42,7 +41,7 @@ type connectionConfig struct {
 type scimConfig struct {
 	Token   string       `json:"token"`
 	Basic   *basicConfig `json:"basic"`
-	Expires time.Time    `json:"expires"`
+	Expires expiry       `json:"expires"`
 }
 
 type basicConfig struct {
@@ -66,7 +65,7 @@ func loadConfig(file string) (*config, error) {
 		return nil, fmt.Errorf("%s: %w", file, describe(err))
 	}
 	if len(c.Connections) == 0 {
-		return nil, fmt.Errorf("%s: connections: there must be at least one", file)
+		return nil, fmt.Errorf("%s: connections: there must be at least one [config_missing]", file)
 	}
 	seen := map[string]bool{}
 	for i, conn := range c.Connections {
@@ -83,25 +82,28 @@ func loadConfig(file string) (*config, error) {
 	return c, nil
 }
 
-// describe turns a decoding error into the key and the reason.
+// describe turns a decoding error into the key, the reason and a code.
 func describe(err error) error {
 	var (
 		semantic  *json.SemanticError
 		syntactic *jsontext.SyntacticError
 		option    *policy.ConfigError
+		date      *expiryError
 	)
 	switch {
 	case errors.As(err, &option) && errors.As(err, &semantic):
 		key := strings.TrimSuffix(keyPath(semantic.JSONPointer)+"."+option.Option, ".")
-		return fmt.Errorf("%s: %q %s", key, option.Value, option.Detail)
+		return fmt.Errorf("%s: %s [%s]", key, option.Fault(), option.Code)
+	case errors.As(err, &date) && errors.As(err, &semantic):
+		return fmt.Errorf("%s: %w [config_expires]", keyPath(semantic.JSONPointer), date)
 	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
-		return fmt.Errorf("%s: unknown key", keyPath(semantic.JSONPointer))
+		return fmt.Errorf("%s: unknown key; %s [config_unknown_key]", keyPath(semantic.JSONPointer), keyHint(semantic.GoType, semantic.JSONPointer.LastToken()))
 	case errors.As(err, &semantic):
-		return fmt.Errorf("%s: wrong type: %s for %s", keyPath(semantic.JSONPointer), semantic.JSONKind, semantic.GoType)
+		return fmt.Errorf("%s: wrong type: %s in the place of %s [config_wrong_type]", keyPath(semantic.JSONPointer), kindName(semantic.JSONKind), typeName(semantic.GoType))
 	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
-		return fmt.Errorf("%s: is there twice", keyPath(syntactic.JSONPointer))
+		return fmt.Errorf("%s: is there twice [config_twice]", keyPath(syntactic.JSONPointer))
 	case errors.As(err, &syntactic):
-		return fmt.Errorf("not valid JSON at byte %d: %w", syntactic.ByteOffset, syntactic.Err)
+		return fmt.Errorf("not valid JSON at byte %d: %w [config_not_json]", syntactic.ByteOffset, syntactic.Err)
 	}
 	return err
 }
@@ -125,26 +127,23 @@ func keyPath(p jsontext.Pointer) string {
 func (c connectionConfig) check(seen map[string]bool) error {
 	switch {
 	case c.ID == "":
-		return errors.New("id: is missing")
+		return errors.New("id: is missing [config_missing]")
 	case seen[c.ID]:
-		return fmt.Errorf("id: %q is there twice", c.ID)
+		return fmt.Errorf("id: %q is there twice [config_twice]", c.ID)
 	}
 	seen[c.ID] = true
-	if _, ok := scim.LookupDialect(c.Dialect); !ok {
-		return fmt.Errorf("dialect: %q is not known", c.Dialect)
-	}
 	if s := c.SCIM; s != nil && (s.Token == "") == (s.Basic == nil) {
-		return errors.New("scim: needs either token or basic")
+		return errors.New("scim: needs either token or basic [config_scim_method]")
 	}
 	if c.ID == "v2" || strings.Trim(c.ID, ".") == "" {
-		return fmt.Errorf("id: %q would be taken for a part of the address", c.ID)
+		return fmt.Errorf("id: %q would be taken for a part of the address [setting_id]", c.ID)
 	}
 	if err := c.connection().Validate(); err != nil {
 		return settingError(err)
 	}
 	if c.SCIM != nil {
 		if err := c.SCIM.secret().Validate(); err != nil {
-			return fmt.Errorf("scim: %w", err)
+			return settingError(err)
 		}
 	}
 	return nil
@@ -155,14 +154,22 @@ func settingError(err error) error {
 	var (
 		option     *policy.ConfigError
 		connection *provision.ConnectionError
+		credential *provision.CredentialError
 	)
 	switch {
 	case errors.As(err, &option):
-		return fmt.Errorf("policy.%s: %s", option.Option, option.Fault())
+		return fmt.Errorf("policy.%s: %s [%s]", option.Option, option.Fault(), option.Code)
 	case errors.As(err, &connection):
-		return fmt.Errorf("%s: %s", connection.Field, connection.Fault())
+		return fmt.Errorf("%s: %s [%s]", connection.Field, connection.Fault(), connection.Code())
+	case errors.As(err, &credential):
+		return fmt.Errorf("%s: %s [%s]", secretKeys[credential.Field], credential.Reason, credential.Code)
 	}
 	return err
+}
+
+// secretKeys are the keys of the file for the fields of a [provision.Secret].
+var secretKeys = map[string]string{
+	"": "scim", "token": "scim.token", "userName": "scim.basic.username", "password": "scim.basic.password", "expires": "scim.expires",
 }
 
 // connection returns the settings for the engine.
@@ -214,7 +221,7 @@ func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken
 	}
 	for i, conn := range c.Connections {
 		if err := conn.apply(ctx, engine, actor); err != nil {
-			return "", fmt.Errorf("%s: connections[%d]: %w", c.file, i, err)
+			return "", fmt.Errorf("%s: connections[%d].%w", c.file, i, err)
 		}
 	}
 	return "", nil
@@ -248,8 +255,10 @@ func (c connectionConfig) apply(ctx context.Context, engine *provision.Engine, a
 	if c.SCIM == nil {
 		return d.RevokeCredentials(ctx)
 	}
-	_, err := d.SetCredential(ctx, c.SCIM.secret(), c.SCIM.Expires)
-	return err
+	if _, err := d.SetCredential(ctx, c.SCIM.secret(), c.SCIM.Expires.Time); err != nil {
+		return settingError(err)
+	}
+	return nil
 }
 
 // disableOthers closes the connections that the configuration does not list.

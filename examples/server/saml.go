@@ -35,7 +35,7 @@ type samlConfig struct {
 // key.
 func (c *samlConfig) load(dir string) error {
 	if c.MetadataFile == "" {
-		return errors.New("idpMetadataFile: is missing")
+		return errors.New("idpMetadataFile: is missing [config_missing]")
 	}
 	file := c.MetadataFile
 	if !filepath.IsAbs(file) {
@@ -43,10 +43,10 @@ func (c *samlConfig) load(dir string) error {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("idpMetadataFile: %w", err)
+		return fmt.Errorf("idpMetadataFile: %w [config_file]", err)
 	}
 	if _, err := saml.ParseMetadata(data); err != nil {
-		return fmt.Errorf("idpMetadataFile: %s: %w", file, err)
+		return fmt.Errorf("idpMetadataFile: %s: %w [setting_saml_metadata]", file, err)
 	}
 	c.metadata = string(data)
 	return c.check()
@@ -56,14 +56,14 @@ func (c *samlConfig) load(dir string) error {
 func (c *samlConfig) check() error {
 	var mapping *jit.MappingError
 	if _, err := jit.NewMapping(c.Preset, c.Mapping); errors.As(err, &mapping) {
-		return fmt.Errorf("%s: %q: %s", mapping.Setting, mapping.Value, mapping.Reason)
+		return fmt.Errorf("%s: %q: %s [setting_saml_%s]", mapping.Setting, mapping.Value, mapping.Reason, mapping.Setting)
 	}
 	settings := *c.settings()
 	settings.SignRequests = false // there will be a key
 	_, err := saml.NewServiceProvider(saml.Options{Settings: settings, BaseURL: "https://localhost"})
 	var wrong *provision.ConnectionError
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("%s: %s", strings.TrimPrefix(wrong.Field, "saml."), wrong.Fault())
+		return fmt.Errorf("%s: %s [%s]", strings.TrimPrefix(wrong.Field, "saml."), wrong.Fault(), wrong.Code())
 	}
 	return err
 }

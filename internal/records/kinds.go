@@ -161,6 +161,7 @@ type StoredCredential struct {
 	ID         string    `json:"id"`
 	Connection string    `json:"connection"`
 	Method     string    `json:"method"`
+	UserName   string    `json:"userName,omitempty"` // no secret
 	Created    time.Time `json:"created"`
 	Expires    time.Time `json:"expires,omitzero"`
 	LastUsed   time.Time `json:"lastUsed,omitzero"`

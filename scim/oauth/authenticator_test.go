@@ -78,11 +78,11 @@ func TestOtherwise(t *testing.T) {
 	if _, err := s.engine.Directory("other").As(operator).SetCredential(t.Context(), provision.Secret{Token: dotted}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	password, _, err := s.engine.Directory("acme").As(operator).IssueBasic(t.Context(), "idp", time.Time{})
+	issued, _, err := s.engine.Directory("acme").As(operator).IssueBasic(t.Context(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("idp:"+password))
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(issued.UserName+":"+issued.Password))
 	good := key.sign(t, nil, claims())
 	s.scim.Address = func(r *http.Request) string { return r.Header.Get("Authorization") } // none fails often
 	const ask, invalid = `Bearer realm="scim"`, `Bearer realm="scim", error="invalid_token"`
