@@ -17,17 +17,22 @@ func (o operator) explain(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.URL.Query().Get("account")
 	if id == "" {
-		return &statusError{http.StatusBadRequest, "the parameter account is missing"}
+		return &statusError{status: http.StatusBadRequest, text: "the parameter account is missing"}
 	}
 	explanation, err := d.Explain(r.Context(), id)
 	if errors.Is(err, provision.ErrNotFound) {
-		return &statusError{http.StatusNotFound, fmt.Sprintf("there is no account %q", id)}
+		return &statusError{status: http.StatusNotFound, text: fmt.Sprintf("there is no account %q", id)}
 	}
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, explanation)
 	return nil
+}
+
+// wrongOption is the answer to a wrong policy.
+func wrongOption(e *policy.ConfigError) error {
+	return &statusError{status: http.StatusBadRequest, text: e.Error(), code: e.Code}
 }
 
 // preview answers POST /preview: a JSON array of the accounts that the policy in
@@ -42,13 +47,17 @@ func (o operator) preview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	config, err := policy.Parse(body)
+	var option *policy.ConfigError
+	if errors.As(err, &option) {
+		return wrongOption(option)
+	}
 	if err != nil {
-		return &statusError{http.StatusBadRequest, err.Error()}
+		return err
 	}
 	out := newArray(w)
 	for change, err := range d.Preview(r.Context(), config) {
-		if option := (*policy.ConfigError)(nil); errors.As(err, &option) {
-			return &statusError{http.StatusBadRequest, option.Error()}
+		if errors.As(err, &option) {
+			return wrongOption(option)
 		}
 		if err != nil {
 			return out.fail(err)

@@ -31,6 +31,7 @@ func newHandler(engine *provision.Engine, operatorToken string) http.Handler {
 // routes returns what needs the operator token, by pattern of a ServeMux.
 func (o operator) routes() map[string]func(http.ResponseWriter, *http.Request) error {
 	return map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /connections":             o.connections,
 		"GET /accounts":                o.accounts,
 		"POST /accounts/{id}/{action}": o.act,
 		"GET /held":                    o.held,
@@ -95,6 +96,7 @@ type operator struct {
 type statusError struct {
 	status int
 	text   string
+	code   string // stable, where there is one
 }
 
 func (e *statusError) Error() string { return e.text }
@@ -112,7 +114,11 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 		}
 		if err := next(w, r); err != nil {
 			status := o.status(w, r, err)
-			writeJSON(w, status.status, map[string]string{"error": status.text})
+			answer := map[string]string{"error": status.text}
+			if status.code != "" {
+				answer["code"] = status.code
+			}
+			writeJSON(w, status.status, answer)
 		}
 	}
 }
@@ -130,19 +136,19 @@ func (o operator) status(w http.ResponseWriter, r *http.Request, err error) *sta
 	if errors.As(err, &unavailable) {
 		seconds := max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		return &statusError{http.StatusServiceUnavailable, "the store is busy, try again"}
+		return &statusError{status: http.StatusServiceUnavailable, text: "the store is busy, try again"}
 	}
-	return &statusError{http.StatusInternalServerError, "internal error, see the log"}
+	return &statusError{status: http.StatusInternalServerError, text: "internal error, see the log"}
 }
 
 // directory returns the connection that a request names.
 func (o operator) directory(r *http.Request) (*provision.Directory, error) {
 	id := r.URL.Query().Get("connection")
 	if id == "" {
-		return nil, &statusError{http.StatusBadRequest, "the parameter connection is missing"}
+		return nil, &statusError{status: http.StatusBadRequest, text: "the parameter connection is missing"}
 	}
 	if _, err := o.engine.Directory(id).Connection(r.Context()); errors.Is(err, provision.ErrNotFound) {
-		return nil, &statusError{http.StatusNotFound, fmt.Sprintf("there is no connection %q", id)}
+		return nil, &statusError{status: http.StatusNotFound, text: fmt.Sprintf("there is no connection %q", id)}
 	} else if err != nil {
 		return nil, err
 	}
@@ -157,7 +163,7 @@ func number(r *http.Request, name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, &statusError{http.StatusBadRequest, fmt.Sprintf("the parameter %s must be a whole number that is not negative", name)}
+		return 0, &statusError{status: http.StatusBadRequest, text: fmt.Sprintf("the parameter %s must be a whole number that is not negative", name)}
 	}
 	return n, nil
 }

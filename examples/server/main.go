@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -75,7 +76,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.samlKey, "saml-key", "", "PEM file with the RSA key and the certificate of the SAML service providers; made beside the -db file when empty")
 	fs.BoolVar(&o.demoLogin, "demo-idp", false, "run a SAML identity provider with three people, to log in to the demo connection; not with -config")
 	if err := fs.Parse(args); err != nil {
-		return o, err
+		return o, nearestFlag(fs, err)
 	}
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
@@ -92,6 +93,20 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	return o, nil
+}
+
+// nearestFlag adds to the error about an unknown flag which one may be meant.
+func nearestFlag(fs *flag.FlagSet, err error) error {
+	unknown, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return err
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if name := policy.Nearest(unknown, names); name != "" {
+		return fmt.Errorf("%w; did you mean -%s?", err, name)
+	}
+	return err
 }
 
 // run serves until ctx ends, then lets running requests finish.
@@ -218,8 +233,31 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 	}
 	s.handler = withSAML(newHandler(engine, s.operatorToken), logins, s.base, host)
 	s.handler = withSCIM(s.handler, service, s.base)
-	s.demoToken, err = config.apply(ctx, engine)
-	return err
+	if s.demoToken, err = config.apply(ctx, engine); err != nil {
+		return err
+	}
+	return logWarnings(ctx, engine)
+}
+
+// logWarnings logs what the connections should be seen to.
+func logWarnings(ctx context.Context, engine *provision.Engine) error {
+	connections, err := engine.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range connections {
+		if c.Disabled {
+			continue
+		}
+		list, err := engine.Directory(c.ID).Warnings(ctx)
+		if err != nil {
+			return err
+		}
+		for _, w := range list {
+			engine.Logger.Warn("connection: "+w.Text, "connection", c.ID, "code", w.Code, "field", w.Field, "value", w.Value)
+		}
+	}
+	return nil
 }
 
 func (s *site) close() {

@@ -24,9 +24,9 @@ const bodySize = 1 << 20
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodySize))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+		return nil, &statusError{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	} else if err != nil {
-		return nil, &statusError{http.StatusBadRequest, "the body cannot be read"}
+		return nil, &statusError{status: http.StatusBadRequest, text: "the body cannot be read"}
 	}
 	return body, nil
 }
@@ -40,10 +40,10 @@ func decodeBody(w http.ResponseWriter, r *http.Request, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return &statusError{http.StatusBadRequest, "the body is not what is expected: " + describeJSON(err)}
+		return &statusError{status: http.StatusBadRequest, text: "the body is not what is expected: " + describeJSON(err)}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return &statusError{http.StatusBadRequest, "the body goes on after its end"}
+		return &statusError{status: http.StatusBadRequest, text: "the body goes on after its end"}
 	}
 	return nil
 }
@@ -76,19 +76,19 @@ func refusal(err error, missing string) error {
 	)
 	switch {
 	case errors.Is(err, provision.ErrNotFound):
-		return &statusError{http.StatusNotFound, missing}
+		return &statusError{status: http.StatusNotFound, text: missing}
 	case errors.As(err, &guard):
-		return &statusError{http.StatusConflict, "this is the last site admin: make somebody else site admin first"}
+		return &statusError{status: http.StatusConflict, text: "this is the last site admin: make somebody else site admin first"}
 	case errors.Is(err, provision.ErrReported):
-		return &statusError{http.StatusConflict, "the identity provider reports that the person is in this group: remove the person there"}
+		return &statusError{status: http.StatusConflict, text: "the identity provider reports that the person is in this group: remove the person there"}
 	case errors.As(err, &expired):
-		return &statusError{http.StatusConflict, "events that waited are gone: read the account, then skip what is parked"}
+		return &statusError{status: http.StatusConflict, text: "events that waited are gone: read the account, then skip what is parked"}
 	case errors.As(err, &option):
-		return &statusError{http.StatusBadRequest, option.Option + ": " + option.Fault()}
+		return &statusError{status: http.StatusBadRequest, text: option.Option + ": " + option.Fault(), code: option.Code}
 	case errors.As(err, &connection):
-		return &statusError{http.StatusBadRequest, connection.Field + ": " + connection.Fault()}
+		return &statusError{status: http.StatusBadRequest, text: connection.Field + ": " + connection.Fault(), code: connection.Code()}
 	case errors.As(err, &argument):
-		return &statusError{http.StatusBadRequest, argument.Argument + ": " + argument.Fault()}
+		return &statusError{status: http.StatusBadRequest, text: argument.Argument + ": " + argument.Fault(), code: argument.Code()}
 	}
 	return err
 }
@@ -120,12 +120,12 @@ func (o operator) act(w http.ResponseWriter, r *http.Request) error {
 	case "remove-group":
 		group := r.URL.Query().Get("group")
 		if group == "" {
-			return &statusError{http.StatusBadRequest, "the parameter group is missing"}
+			return &statusError{status: http.StatusBadRequest, text: "the parameter group is missing"}
 		}
 		missing = fmt.Sprintf("there is no account %q, or it does not carry the group %q", id, group)
 		err = d.RemoveGroup(ctx, id, group)
 	default:
-		return &statusError{http.StatusNotFound, fmt.Sprintf("there is no action %q", action)}
+		return &statusError{status: http.StatusNotFound, text: fmt.Sprintf("there is no action %q", action)}
 	}
 	if err != nil {
 		return refusal(err, missing)
@@ -205,14 +205,14 @@ func (o operator) decide(w http.ResponseWriter, r *http.Request) error {
 	}
 	end := map[string]func(context.Context, ...string) error{"release": d.Release, "keep": d.Keep}[r.PathValue("decision")]
 	if end == nil {
-		return &statusError{http.StatusNotFound, "held accounts are decided about at /held/release and /held/keep"}
+		return &statusError{status: http.StatusNotFound, text: "held accounts are decided about at /held/release and /held/keep"}
 	}
 	var chosen selection
 	if err := decodeBody(w, r, &chosen); err != nil {
 		return err
 	}
 	if !chosen.all && len(chosen.ids) == 0 {
-		return &statusError{http.StatusBadRequest, `the body must be a JSON array of account ids, or {"all": true}`}
+		return &statusError{status: http.StatusBadRequest, text: `the body must be a JSON array of account ids, or {"all": true}`}
 	}
 	if chosen.all {
 		if err := eachHeld(r.Context(), d, func(a *provision.Account) { chosen.ids = append(chosen.ids, a.ID) }); err != nil {
@@ -315,7 +315,7 @@ func (o operator) refusals(w http.ResponseWriter, r *http.Request) error {
 	if text := r.URL.Query().Get("since"); text != "" {
 		var err error
 		if since, err = time.Parse(time.RFC3339, text); err != nil {
-			return &statusError{http.StatusBadRequest, "the parameter since must be a time such as 2030-01-02T15:04:05Z"}
+			return &statusError{status: http.StatusBadRequest, text: "the parameter since must be a time such as 2030-01-02T15:04:05Z"}
 		}
 	}
 	list, err := o.engine.Refusals(r.Context(), connection, since)
@@ -342,7 +342,7 @@ func (o operator) hostGroups(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if groups == nil {
-			return &statusError{http.StatusBadRequest, "the body must be a JSON array, which may be empty"}
+			return &statusError{status: http.StatusBadRequest, text: "the body must be a JSON array, which may be empty"}
 		}
 		if err := d.RegisterGroups(r.Context(), groups...); err != nil {
 			return refusal(err, "the connection is gone")

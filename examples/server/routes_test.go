@@ -68,8 +68,8 @@ func TestRoutesAreGuarded(t *testing.T) {
 			t.Errorf("%s of an unknown connection: %d, want 404", pattern, w.Code)
 		}
 		want := http.StatusBadRequest
-		if pattern == "GET /refusals" {
-			want = http.StatusOK // those of no connection
+		if pattern == "GET /refusals" || pattern == "GET /connections" {
+			want = http.StatusOK // those of no connection, and all
 		}
 		if w := m.do(method, path, "operator-token", ""); w.Code != want {
 			t.Errorf("%s of no connection: %d, want %d", pattern, w.Code, want)
@@ -160,6 +160,7 @@ func foreignRows() []foreignRow {
 		rows = append(rows, foreignRow{"POST", "/accounts/<account>/" + action, "&group=<group>", `{"twoFactor":"always"}`, 404, ""})
 	}
 	return append(rows, []foreignRow{
+		{"GET", "/connections", "", "", 200, `[{"id":"other"`},
 		{"GET", "/accounts", "", "", 200, "[]"},
 		{"GET", "/accounts", "&userName=zebra0@example.com&deleted=true", "", 200, "[]"},
 		{"GET", "/held", "", "", 200, "[]"},

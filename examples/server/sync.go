@@ -19,7 +19,7 @@ func truth(r *http.Request, name string) (bool, error) {
 	}
 	b, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, &statusError{http.StatusBadRequest, fmt.Sprintf("the parameter %s must be true or false", name)}
+		return false, &statusError{status: http.StatusBadRequest, text: fmt.Sprintf("the parameter %s must be true or false", name)}
 	}
 	return b, nil
 }
@@ -44,9 +44,9 @@ func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 	var input *scimsync.Error
 	switch {
 	case errors.Is(err, provision.ErrSyncRunning):
-		return &statusError{http.StatusConflict, "another sync of this connection is running"}
+		return &statusError{status: http.StatusConflict, text: "another sync of this connection is running"}
 	case errors.Is(err, provision.ErrEmptySync), errors.As(err, &input):
-		return &statusError{http.StatusBadRequest, err.Error()}
+		return &statusError{status: http.StatusBadRequest, text: err.Error()}
 	case err != nil:
 		return err
 	}
