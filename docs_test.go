@@ -52,21 +52,66 @@ func pathsIn(line string) []string {
 	return paths
 }
 
-// Each code that somebody may meet has an entry in the guide for trouble.
+// codeSources are where the codes stand that people may meet, and how.
+var codeSources = map[string]*regexp.Regexp{
+	"policy/denial.go":            regexp.MustCompile(`Denial = "([a-z_]+)"`),
+	"policy/errors.go":            regexp.MustCompile(`= "(option_[a-z_]+)"`),
+	"errors.go":                   regexp.MustCompile(`= "(credential_[a-z_]+)"`),
+	"jit/denial.go":               regexp.MustCompile(`Code\w+ += "([a-z_]+)"`),
+	"jit/saml/errors.go":          regexp.MustCompile(`Code = "([a-z_]+)"`),
+	"credential_auth.go":          regexp.MustCompile(`UnauthenticatedError{.*"(\w+)"}`),
+	"examples/server/config.go":   regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
+	"examples/server/saml.go":     regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
+	"examples/server/operator.go": regexp.MustCompile(`code: "([a-z_]+)"`),
+	"examples/server/sync.go":     regexp.MustCompile(`code: "([a-z_]+)"`),
+}
+
+// Each code that somebody may meet has a row in the guide for trouble, with a cause,
+// somebody who mends it, and how.
 func TestTroubleshootingNamesCodes(t *testing.T) {
 	data, err := os.ReadFile("docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	explained := map[string]bool{}
-	for _, row := range regexp.MustCompile("(?m)^\\| ((?:`[^`]+`(?:, )?)+) \\|").FindAllStringSubmatch(string(data), -1) {
-		for _, code := range strings.Split(row[1], ", ") {
+	for _, line := range strings.Split(string(data), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if !strings.HasPrefix(line, "| `") || len(cells) < 4 {
+			continue
+		}
+		for _, code := range strings.Split(cells[0], ", ") {
 			explained[strings.Trim(code, "`")] = true
 		}
 	}
-	for _, code := range slices.Concat(provision.WarningCodes(), provision.ProblemCodes()) {
+	codes := slices.Concat(provision.WarningCodes(), provision.ProblemCodes())
+	for _, settings := range []string{"id", "name", "dialect", "attributes", "saml.preset", "saml.mapping", "saml.metadata", "saml.clockSkewSeconds", "saml.entityID", "saml.baseURL"} {
+		codes = append(codes, (&provision.ConnectionError{Field: settings}).Code())
+	}
+	for _, argument := range []string{"groups", "hostID", "src", "authentication", "twoFactor", "permissions"} {
+		codes = append(codes, (&provision.ArgumentError{Argument: argument}).Code())
+	}
+	for file, pattern := range codeSources {
+		found := codesIn(t, file, pattern)
+		if len(found) == 0 {
+			t.Errorf("%s has no codes", file)
+		}
+		codes = append(codes, found...)
+	}
+	for _, code := range codes {
 		if !explained[code] {
 			t.Errorf("docs/troubleshooting.md has no row for the code %s", code)
 		}
 	}
+}
+
+func codesIn(t *testing.T, file string, pattern *regexp.Regexp) (codes []string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range pattern.FindAllStringSubmatch(string(data), -1) {
+		codes = append(codes, m[1])
+	}
+	return codes
 }

@@ -78,11 +78,11 @@ func refusal(err error, missing string) error {
 	case errors.Is(err, provision.ErrNotFound):
 		return &statusError{status: http.StatusNotFound, text: missing}
 	case errors.As(err, &guard):
-		return &statusError{status: http.StatusConflict, text: "this is the last site admin: make somebody else site admin first"}
+		return &statusError{status: http.StatusConflict, text: "this is the last site admin: make somebody else site admin first", code: "last_site_admin"}
 	case errors.Is(err, provision.ErrReported):
-		return &statusError{status: http.StatusConflict, text: "the identity provider reports that the person is in this group: remove the person there"}
+		return &statusError{status: http.StatusConflict, text: "the identity provider reports that the person is in this group: remove the person there", code: "reported_by_provider"}
 	case errors.As(err, &expired):
-		return &statusError{status: http.StatusConflict, text: "events that waited are gone: read the account, then skip what is parked"}
+		return &statusError{status: http.StatusConflict, text: "events that waited are gone: read the account, then skip what is parked", code: "events_gone"}
 	case errors.As(err, &option):
 		return &statusError{status: http.StatusBadRequest, text: option.Option + ": " + option.Fault(), code: option.Code}
 	case errors.As(err, &connection):

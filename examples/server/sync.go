@@ -44,9 +44,11 @@ func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 	var input *scimsync.Error
 	switch {
 	case errors.Is(err, provision.ErrSyncRunning):
-		return &statusError{status: http.StatusConflict, text: "another sync of this connection is running"}
-	case errors.Is(err, provision.ErrEmptySync), errors.As(err, &input):
-		return &statusError{status: http.StatusBadRequest, text: err.Error()}
+		return &statusError{status: http.StatusConflict, text: "another sync of this connection is running", code: "sync_running"}
+	case errors.Is(err, provision.ErrEmptySync):
+		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_empty"}
+	case errors.As(err, &input):
+		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_source"}
 	case err != nil:
 		return err
 	}
