@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
@@ -34,6 +33,9 @@ func (r *Request) Apply(d *schema.Decoder, t *schema.ResourceType, doc schema.Ob
 			return nil, err
 		}
 	}
+	if err := p.sweep(); err != nil {
+		return nil, err
+	}
 	if !p.owned {
 		return doc, nil
 	}
@@ -54,6 +56,8 @@ type patcher struct {
 	doc    schema.Object
 	owned  bool // the fields of doc, though not what is in them, are ours
 	looked int  // elements looked at
+
+	touched []*schema.Attribute // see touch
 
 	op       string // of the current operation
 	pathless bool   // the current operation has no path
@@ -222,10 +226,4 @@ func (p *patcher) look(n int) error {
 		return &schema.Error{Type: "tooMany", Detail: fmt.Sprintf("the operations look at more than %d elements", limit)}
 	}
 	return nil
-}
-
-// sameText reports whether two texts are the same under the case rule of an
-// attribute.
-func sameText(a *schema.Attribute, v, w schema.Value) bool {
-	return v.Kind == w.Kind && (v.Text == w.Text || !a.CaseExact && strings.EqualFold(v.Text, w.Text))
 }

@@ -22,8 +22,9 @@
 //     name stay as they are, both with a path and without (section 3.5.2.3).
 //     This holds for the container of an extension too.
 //   - Replacing the elements that a value filter selects replaces them whole
-//     (section 3.5.2.3: "all matching record values SHALL be replaced"). Adding
-//     to them merges.
+//     (section 3.5.2.3: "all matching record values SHALL be replaced"), but for
+//     what the filter names and the value does not: a work address that is
+//     replaced stays the work address. Adding to them merges.
 //   - A path such as emails.value, without a value filter, means every element.
 //   - An add whose value filter finds nothing creates the element from the
 //     equalities that the filter joins by "and"; a replace does so with
@@ -31,11 +32,16 @@
 //     own filter would not find is not created: that is "noTarget" as well.
 //   - A remove whose value filter finds nothing is "noTarget" (section 3.12),
 //     and with [schema.UnknownIgnored] no change.
-//   - Adding an element that is there already, equal in all sub-attributes, is
-//     no change. Adding accepts one element without an array around it
+//   - Adding an element that is there already merges into it: the same type and
+//     value is there once, see [schema.Elements]. Where it says nothing new, it
+//     is no change. Adding accepts one element without an array around it
 //     (section 3.5.2.1: "a new value is added").
+//   - An element that has nothing left but its type and primary after the last
+//     operation is gone.
 //   - Setting an element primary sets "primary" of the others to false, where
-//     it was true (section 3.5.2). Two in one value are "invalidValue".
+//     it was true (section 3.5.2). Of several that one operation sets, it is the
+//     one that was primary before. Without one, two are "invalidValue", and with
+//     [schema.OnePrimary] the first is.
 //   - Null in a replace unassigns what it names (RFC 7643 section 2.5); null in
 //     an add adds nothing. With [schema.EmptyAsAbsent] so do blank texts, {},
 //     and a complex value whose "value" is empty; but {} leaves an extension

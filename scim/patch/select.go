@@ -24,7 +24,7 @@ func (p *patcher) elements(t target, old schema.Value, raw []byte) (schema.Value
 		return old, err
 	}
 	values := slices.Clone(old.Array)
-	found := false
+	var found []int
 	for i, v := range values {
 		ok, err := p.matches(selection, v)
 		if err != nil {
@@ -33,18 +33,44 @@ func (p *patcher) elements(t target, old schema.Value, raw []byte) (schema.Value
 		if !ok {
 			continue
 		}
-		found = true
+		found = append(found, i)
 		if values[i], err = p.edited(t, v, given); err != nil {
 			return old, err
 		}
 	}
-	if !found {
+	if len(found) == 0 {
 		return p.missing(t, selection, old, given)
 	}
-	if err := p.onePrimary(t.attribute, old.Array, values); err != nil {
+	if err := p.onePrimary(t.attribute, old.Array, values, found); err != nil {
 		return old, err
 	}
-	return arrayValue(slices.DeleteFunc(values, func(v schema.Value) bool { return v.Kind == schema.Unassigned })), nil
+	values = slices.DeleteFunc(values, func(v schema.Value) bool { return v.Kind == schema.Unassigned })
+	p.touch(t.attribute)
+	return arrayValue(t.attribute.Merge(values)), nil
+}
+
+// touch remembers an attribute of which an operation has changed single elements.
+func (p *patcher) touch(a *schema.Attribute) {
+	if !slices.Contains(p.touched, a) {
+		p.touched = append(p.touched, a)
+	}
+}
+
+// sweep removes the elements that the operations together have left without a
+// value. One operation alone may leave such an element to the next.
+func (p *patcher) sweep() error {
+	for _, a := range p.touched {
+		old := p.get(a)
+		kept := slices.DeleteFunc(slices.Clone(old.Array), a.Hollow)
+		if len(kept) == len(old.Array) {
+			continue
+		}
+		p.op = remove
+		if err := p.set(a, old, arrayValue(kept)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // given decodes the value of the current operation, once for all elements.
@@ -66,14 +92,16 @@ func (p *patcher) element(a *schema.Attribute, raw []byte) (schema.Value, error)
 	if kind(raw) != '[' {
 		return p.decoder.Value(a, raw, true)
 	}
-	v, err := p.decoder.Value(a, raw, false)
-	switch {
-	case err != nil:
-		return v, err
-	case len(v.Array) == 1 && p.decoder.Use(schema.SingleAsArray):
-		return v.Array[0], nil
+	var only []byte
+	n := 0
+	for element := range store.Raw(raw).Elements() {
+		only = element
+		n++
 	}
-	return v, refusal("invalidValue", a, "needs one value here, not an array")
+	if n == 1 && kind(only) != '[' && p.decoder.Use(schema.SingleAsArray) {
+		return p.decoder.Value(a, only, true)
+	}
+	return schema.Value{}, refusal("invalidValue", a, "needs one value here, not an array")
 }
 
 // edited applies the current operation to one element.
@@ -84,7 +112,7 @@ func (p *patcher) edited(t target, v, given schema.Value) (schema.Value, error) 
 	case t.sub == nil && p.op == add && given.Kind == schema.ObjectValue:
 		return p.overlaid(v, given)
 	case t.sub == nil:
-		return given, nil
+		return p.replaced(t, v, given)
 	}
 	old := v.Object.Get(t.sub)
 	if p.op == add && t.sub.MultiValued {
@@ -99,7 +127,25 @@ func (p *patcher) edited(t target, v, given schema.Value) (schema.Value, error) 
 	if err := p.allowed(t.sub, old, given); err != nil {
 		return v, err
 	}
+	if display := t.attribute.Lookup("display"); display != nil && t.sub.Name == "value" && given.Kind == schema.Unassigned {
+		v = with(v, display, schema.Value{}) // it showed the value
+	}
 	return with(v, t.sub, given), nil
+}
+
+// replaced returns what a replace puts in the place of an element. It keeps what
+// selected it and the value does not name, so that the same path finds it again.
+func (p *patcher) replaced(t target, v, given schema.Value) (schema.Value, error) {
+	if t.filter == nil || given.Kind != schema.ObjectValue {
+		return given, nil
+	}
+	var kept schema.Object
+	terms(t.filter, func(term *ast.AttributeExpression) {
+		if sub := subAttribute(t.attribute, term); sub != nil {
+			kept.Set(sub, v.Object.Get(sub))
+		}
+	})
+	return p.overlaid(complexValue(kept), given)
 }
 
 // missing decides what happens where a target selects nothing: creating the
@@ -123,6 +169,7 @@ func (p *patcher) missing(t target, s selection, old, given schema.Value) (schem
 	if ok, err := p.matches(s, v); err != nil || !ok {
 		return old, cmp.Or(err, noTarget(t))
 	}
+	p.touch(t.attribute)
 	return p.appended(t.attribute, old, []schema.Value{v})
 }
 

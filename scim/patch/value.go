@@ -103,25 +103,32 @@ func (p *patcher) list(a *schema.Attribute, raw []byte, strict bool) ([]schema.V
 	return v.Array, nil
 }
 
-// appended returns the values of an attribute with those added that are not
-// there yet.
+// appended returns the values of an attribute with others added: merged into
+// those that are the same (see [schema.Elements]), or behind them.
 func (p *patcher) appended(a *schema.Attribute, old schema.Value, added []schema.Value) (schema.Value, error) {
-	values := slices.Clip(old.Array)
-	for _, v := range added {
-		if err := p.look(len(values)); err != nil {
-			return old, err
-		}
-		if !slices.ContainsFunc(values, v.Equal) {
-			values = append(values, v)
-		}
-	}
-	if len(values) == len(old.Array) {
-		return old, nil
-	}
-	if err := p.onePrimary(a, old.Array, values); err != nil {
+	if err := p.look(len(old.Array) + len(added)); err != nil {
 		return old, err
 	}
-	return arrayValue(values), nil
+	elements := a.Elements(slices.Clone(old.Array))
+	var touched []int
+	for _, v := range added {
+		i := elements.Find(v)
+		if i < 0 {
+			i = len(elements.List)
+			elements.Append(v)
+		} else if v.Kind == schema.ObjectValue {
+			merged, err := p.overlaid(elements.List[i], v)
+			if err != nil {
+				return old, err
+			}
+			elements.List[i] = merged
+		}
+		touched = append(touched, i)
+	}
+	if err := p.onePrimary(a, old.Array, elements.List, touched); err != nil {
+		return old, err
+	}
+	return arrayValue(elements.List), nil
 }
 
 // removed returns what is left of an attribute. The RFC gives a value no
@@ -134,12 +141,16 @@ func (p *patcher) removed(a *schema.Attribute, old schema.Value, raw []byte) (sc
 	if err != nil {
 		return old, err
 	}
-	if err := p.look(len(list) * len(old.Array)); err != nil {
+	if err := p.look(len(list) + len(old.Array)); err != nil {
 		return old, err
+	}
+	gone := make(map[string]bool, len(list))
+	for _, v := range list {
+		gone[a.Named(v)] = true
 	}
 	var kept []schema.Value
 	for _, v := range old.Array {
-		if !slices.ContainsFunc(list, func(w schema.Value) bool { return names(a, w, v) }) {
+		if !slices.ContainsFunc(a.Names(v), func(name string) bool { return gone[name] }) {
 			kept = append(kept, v)
 		}
 	}
@@ -152,40 +163,42 @@ func (p *patcher) listed(raw []byte) bool {
 	return raw != nil && kind(raw) != 'n' && p.decoder.Use(schema.RemoveListed)
 }
 
-// names reports whether a listed value means an element: it has the same
-// "value", or is equal where it has none.
-func names(a *schema.Attribute, listed, element schema.Value) bool {
-	if sub := a.Lookup("value"); sub != nil {
-		if v := listed.Object.Get(sub); v.Kind != schema.Unassigned {
-			return sameText(sub, v, element.Object.Get(sub))
-		}
-	}
-	return listed.Equal(element)
-}
-
-// onePrimary clears "primary" of the other values where the step from old to
-// values made one primary (RFC 7644 section 3.5.2). Values have the indexes
-// that they have in old, and the new ones follow. They are changed in place.
-func (p *patcher) onePrimary(a *schema.Attribute, old, values []schema.Value) error {
+// onePrimary leaves one primary value where the current operation made one
+// (RFC 7644 section 3.5.2), of those that it touched: the first that was primary
+// before, so that the same request again changes nothing, else the first. Values
+// have the indexes that they have in old, and the new ones follow. They are
+// changed in place.
+func (p *patcher) onePrimary(a *schema.Attribute, old, values []schema.Value, touched []int) error {
 	primary := a.Lookup("primary")
 	if primary == nil || primary.Type != schema.Boolean {
 		return nil
 	}
 	isPrimary := func(v schema.Value) bool { return v.Object.Get(primary).Text == "true" }
-	chosen := -1
-	for i, v := range values {
+	chosen, kept, several := -1, false, false
+	for _, i := range touched {
+		was := i < len(old) && isPrimary(old[i])
 		switch {
-		case !isPrimary(v) || i < len(old) && isPrimary(old[i]):
+		case !isPrimary(values[i]) || i == chosen:
 		case chosen < 0:
-			chosen = i
-		case !p.decoder.Use(schema.OnePrimary):
-			return refusal("invalidValue", a, "has more than one primary value")
+			chosen, kept = i, was
+		case was && !kept:
+			chosen, kept, several = i, true, true
+		default:
+			several = true
 		}
 	}
+	if several && !kept && !p.decoder.Use(schema.OnePrimary) {
+		return refusal("invalidValue", a, "has more than one primary value")
+	}
 	for i, v := range values {
-		if chosen >= 0 && i != chosen && isPrimary(v) {
-			values[i] = with(v, primary, schema.Value{Kind: schema.Literal, Text: "false"})
+		if chosen < 0 || i == chosen || !isPrimary(v) {
+			continue
 		}
+		other := schema.Value{Kind: schema.Literal, Text: "false"}
+		if kept && i < len(old) && !isPrimary(old[i]) {
+			other = old[i].Object.Get(primary) // as it was
+		}
+		values[i] = with(v, primary, other)
 	}
 	return nil
 }

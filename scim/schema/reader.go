@@ -153,6 +153,9 @@ func (r *reader) value(a *Attribute) (Value, error) {
 		if !r.decoder.Use(SingleAsArray) {
 			return Value{}, expected(a, "an array", c)
 		}
+		if a.Kept != InMembers && a.Hollow(v) {
+			return Value{}, err
+		}
 		return Value{Kind: ArrayValue, Array: []Value{v}}, err
 	default:
 		return r.one(a)
@@ -161,6 +164,8 @@ func (r *reader) value(a *Attribute) (Value, error) {
 
 // array reads the elements of a multi-valued attribute.
 func (r *reader) array(a *Attribute) (Value, error) {
+	// A member is known by its id, which whoever keeps the members sees to.
+	identified := r.decoder != nil && a.Kept != InMembers
 	base := len(r.values.stack)
 	more, err := r.enter(']')
 	for more && err == nil {
@@ -168,7 +173,7 @@ func (r *reader) array(a *Attribute) (Value, error) {
 		if v, err = r.single(a); err != nil {
 			return Value{}, err
 		}
-		if v.Kind != Unassigned {
+		if v.Kind != Unassigned && !(identified && a.Hollow(v)) {
 			r.values.stack = append(r.values.stack, v)
 		}
 		more, err = r.more(']')
@@ -177,6 +182,9 @@ func (r *reader) array(a *Attribute) (Value, error) {
 		return Value{}, err
 	}
 	elements := r.values.take(base)
+	if identified {
+		elements = a.Merge(elements)
+	}
 	if a.primary != nil && r.decoder != nil {
 		r.onePrimary(a, elements)
 	}
@@ -250,17 +258,6 @@ func (r *reader) complex(a *Attribute) (Value, error) {
 // tolerates is [Decoder.Use], false for a stored document.
 func (r *reader) tolerates(t Tolerance) bool {
 	return r.decoder != nil && r.decoder.Use(t)
-}
-
-// hollow reports whether an object without a value says no more than what kind
-// of value it would have been.
-func hollow(o Object) bool {
-	for i := range o {
-		if name := o[i].Attribute.Name; name != "type" && name != "primary" {
-			return false
-		}
-	}
-	return true
 }
 
 // bare reads a simple value in the place of a complex one.
