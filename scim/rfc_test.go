@@ -36,8 +36,10 @@ func playScripts(t *testing.T, pattern string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for name, st := range openStores(t) {
-				t.Run(name, func(t *testing.T) { newPlayer(t, st, script.Dialect).Play(t, script) })
+			for _, dialect := range script.Dialects {
+				for name, st := range openStores(t) {
+					t.Run(strings.Trim(dialect+"/"+name, "/"), func(t *testing.T) { newPlayer(t, st, dialect).Play(t, script) })
+				}
 			}
 		})
 	}

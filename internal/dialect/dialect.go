@@ -48,6 +48,7 @@ const Auto = "auto"
 var identityProvider = []string{
 	"textBooleans", "singleAsArray", "bareComplex", "emptyAsAbsent", "numberText", "unknownIgnored", "readOnlyIgnored",
 	"anyCaseOp", "pathKeys", "replaceCreates", "removeListed", "looseSchemas", "onePrimary",
+	"jsonText", "wrappedValue", "armoredBinary", "bareText",
 }
 
 // table has the row of Auto first. It never changes.

@@ -37,8 +37,10 @@ type Script struct {
 	// About says what the script shows, with the section of the RFC.
 	About string `json:"about"`
 
-	// Dialect is that of the connection; empty means auto.
-	Dialect string `json:"dialect"`
+	// Dialect is that of the connection; empty means auto. Dialects is several in
+	// its place, for each of which the script is taken from its beginning.
+	Dialect  string   `json:"dialect"`
+	Dialects []string `json:"dialects"`
 
 	Steps []Step `json:"steps"`
 }
@@ -110,6 +112,12 @@ func Read(file string) (*Script, error) {
 	}
 	if s.About == "" || len(s.Steps) == 0 {
 		return nil, fmt.Errorf("%s: about or steps are missing", file)
+	}
+	switch {
+	case s.Dialects == nil:
+		s.Dialects = []string{s.Dialect}
+	case s.Dialect != "" || len(s.Dialects) == 0:
+		return nil, fmt.Errorf("%s: both dialect and dialects, or none of several", file)
 	}
 	for i := range s.Steps {
 		if err := s.Steps[i].complete(); err != nil {

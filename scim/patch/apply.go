@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
@@ -79,6 +80,7 @@ func (p *patcher) operation(o *Operation) error {
 
 // change applies the current operation to a target.
 func (p *patcher) change(t target, raw []byte) error {
+	raw = p.plain(t, raw)
 	if t.attribute == p.resource.Root {
 		if p.op == remove {
 			return &schema.Error{Type: "noTarget", Detail: "a remove needs the path of an attribute"}
@@ -106,6 +108,21 @@ func (p *patcher) change(t target, raw []byte) error {
 		return err
 	}
 	return p.set(t.attribute, old, v)
+}
+
+// plain returns the JSON that a text holds where an object or a list is expected.
+func (p *patcher) plain(t target, raw []byte) []byte {
+	if kind(raw) != '"' || !t.leaf().Structured() {
+		return raw
+	}
+	text := store.Raw(raw).Text()
+	if simple := t.leaf().Type != schema.Complex; simple && strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return raw // an element that is a text
+	}
+	if text, ok := p.decoder.Embedded(text); ok {
+		return []byte(text)
+	}
+	return raw
 }
 
 // object adds or replaces the attributes that an object names.

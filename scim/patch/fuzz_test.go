@@ -106,7 +106,10 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n := len(request.Operations); n < 1 || n > 10 {
+		switch n := len(request.Operations); {
+		case n == 0:
+			return // the RFC has no such message to write
+		case n > 10:
 			t.Fatalf("%d operations", n)
 		}
 		written := make([]string, len(request.Operations))

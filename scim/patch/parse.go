@@ -18,6 +18,8 @@ const defaultOperations = 1000
 // Parse decodes a PATCH body. Keys match in any case (RFC 7643 section 2.1);
 // keys that the message does not define are ignored. The request shares the
 // memory of body, which must not change while the request is used.
+// Without operations it is an error, or changes nothing where
+// [schema.EmptyAsAbsent] is allowed.
 //
 // The error is a [*schema.Error]: "invalidSyntax" for whatever is not a PATCH
 // message, "invalidPath" for an empty path, and "invalidValue" for an add or
@@ -27,7 +29,7 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 	if err := valid(d, body); err != nil {
 		return nil, err
 	}
-	body = bytes.TrimSpace(body)
+	body = plain(d, bytes.TrimSpace(body))
 	if kind(body) != '{' {
 		return nil, invalidSyntax("the body must be an object")
 	}
@@ -51,10 +53,21 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 	switch {
 	case !p.identified && !d.Use(schema.LooseSchemas):
 		return nil, invalidSyntax("schemas must list %q", messageSchema)
-	case len(p.request.Operations) == 0:
+	case len(p.request.Operations) == 0 && !(p.listed && d.Use(schema.EmptyAsAbsent)):
 		return nil, invalidSyntax("Operations must be an array of at least one operation")
 	}
 	return p.request, nil
+}
+
+// plain returns the JSON that a text holds, where that is tolerated, or raw.
+func plain(d *schema.Decoder, raw []byte) []byte {
+	if kind(raw) != '"' {
+		return raw
+	}
+	if text, ok := d.Embedded(store.Raw(raw).Text()); ok {
+		return []byte(text)
+	}
+	return raw
 }
 
 // named reports whether a key is a name, in any case.
@@ -75,6 +88,7 @@ type parser struct {
 	decoder    *schema.Decoder
 	request    *Request
 	identified bool // the schema of the message is listed
+	listed     bool // there is a list of operations
 }
 
 // schemas looks for the schema of the message. What is not an array lists none.
@@ -90,9 +104,10 @@ func (p *parser) schemas(raw store.Raw) {
 }
 
 func (p *parser) operations(raw store.Raw) error {
-	if kind(raw) != '[' {
+	if raw = plain(p.decoder, raw); kind(raw) != '[' {
 		return invalidSyntax("Operations must be an array")
 	}
+	p.listed = true
 	limit := cmp.Or(p.request.limits.Operations, defaultOperations)
 	for element := range raw.Elements() {
 		if len(p.request.Operations) >= limit {
@@ -109,7 +124,7 @@ func (p *parser) operations(raw store.Raw) error {
 }
 
 func (p *parser) operation(raw store.Raw) (o Operation, err error) {
-	if kind(raw) != '{' {
+	if raw = plain(p.decoder, raw); kind(raw) != '{' {
 		return o, invalidSyntax("an operation must be an object")
 	}
 	var hasOp, hasPath, hasValue bool

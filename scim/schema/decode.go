@@ -61,9 +61,20 @@ func (d *Decoder) Resource(t *ResourceType, data []byte) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.release()
+	defer func() { r.release() }()
+	r.space()
+	if r.peek() == '"' {
+		inner, err := r.embedded(t.Root)
+		if err != nil {
+			return nil, err
+		}
+		if inner != nil {
+			r.release()
+			r = inner
+		}
+	}
 	r.resource = t
-	if r.space(); r.peek() != '{' {
+	if r.peek() != '{' {
 		return nil, &Error{Type: "invalidSyntax", Detail: "the body is not a JSON object but " + article(r.peek())}
 	}
 	o, err := r.object(t.Root)

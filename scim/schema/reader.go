@@ -140,6 +140,11 @@ func (r *reader) field(a *Attribute) error {
 // value reads the whole value of an attribute.
 func (r *reader) value(a *Attribute) (Value, error) {
 	c := r.peek()
+	if c == '"' && a.MultiValued {
+		if inner, err := r.embedded(a); inner != nil || err != nil {
+			return read(inner, err, func() (Value, error) { return inner.value(a) })
+		}
+	}
 	switch {
 	case a.MultiValued && c == '[':
 		return r.array(a)
@@ -160,6 +165,15 @@ func (r *reader) value(a *Attribute) (Value, error) {
 	default:
 		return r.one(a)
 	}
+}
+
+// read reads by a reader of its own.
+func read(inner *reader, err error, value func() (Value, error)) (Value, error) {
+	if err != nil {
+		return Value{}, err
+	}
+	defer inner.release()
+	return value()
 }
 
 // array reads the elements of a multi-valued attribute.
@@ -265,6 +279,11 @@ func (r *reader) bare(a *Attribute) (Value, error) {
 	c := r.peek()
 	if c == '[' {
 		return Value{}, expected(a, a.expects(), c)
+	}
+	if c == '"' {
+		if inner, err := r.embedded(a); inner != nil || err != nil {
+			return read(inner, err, func() (Value, error) { return inner.one(a) })
+		}
 	}
 	if a.value == nil {
 		if c == '"' && r.blank() && r.decoder.Use(EmptyAsAbsent) {

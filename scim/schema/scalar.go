@@ -8,7 +8,9 @@ import (
 // scalar reads a value that is neither an object nor an array.
 func (r *reader) scalar(a *Attribute) (Kind, string, error) {
 	switch c := r.peek(); c {
-	case '{', '[':
+	case '{':
+		return r.wrapped(a)
+	case '[':
 		return Unassigned, "", expected(a, a.expects(), c)
 	case '"':
 		text, err := r.text()
@@ -45,6 +47,9 @@ func (r *reader) fromText(a *Attribute, text string) (Kind, string, error) {
 		return Unassigned, "", invalidValue(a, "expected a dateTime such as 2011-08-01T21:32:44Z")
 	case Binary:
 		if isBase64(text) {
+			return Text, text, nil
+		}
+		if text = unarmored(text); text != "" && isBase64(text) && r.decoder.Use(ArmoredBinary) {
 			return Text, text, nil
 		}
 		return Unassigned, "", invalidValue(a, "expected base64 text")

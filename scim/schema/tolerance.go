@@ -24,7 +24,8 @@ const (
 	BareComplex
 
 	// EmptyAsAbsent takes "", blank text, {} and {"value":""} as unassigned,
-	// and so an element of which nothing but its type and primary is left.
+	// and so an element of which nothing but its type and primary is left. A
+	// PATCH may have no operations.
 	EmptyAsAbsent
 
 	// NumberText accepts numbers given as text, and text given as a number or
@@ -62,12 +63,28 @@ const (
 	// OnePrimary keeps the first primary value of a multi-valued attribute that
 	// has several; the others stay, not primary.
 	OnePrimary
+
+	// JSONText accepts JSON as text where an object or a list is expected:
+	// "{\"displayName\":\"EPD\"}".
+	JSONText
+
+	// WrappedValue accepts {"value": x} where a simple value is expected.
+	WrappedValue
+
+	// ArmoredBinary accepts base64 with white space and with the armor of PEM
+	// (RFC 7468), which are taken out.
+	ArmoredBinary
+
+	// BareText accepts text in the value filter of a PATCH path without quotes,
+	// or in single ones.
+	BareText
 )
 
 // toleranceNames are in the order of the bits.
 var toleranceNames = []string{
 	"textBooleans", "singleAsArray", "bareComplex", "emptyAsAbsent", "numberText", "unknownIgnored", "readOnlyIgnored",
-	"anyCaseOp", "pathKeys", "replaceCreates", "removeListed", "looseSchemas", "onePrimary",
+	"anyCaseOp", "pathKeys", "replaceCreates", "removeListed", "looseSchemas", "onePrimary", "jsonText", "wrappedValue",
+	"armoredBinary", "bareText",
 }
 
 // Names returns the names of the tolerances in the set, in order of their bits,
