@@ -237,7 +237,7 @@ func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision
 
 // settleActive says whether a user is active where the request does not, or says
 // it in one of the disguises of nothing: as it was, which lets nobody in again,
-// and else yes.
+// and else yes. A PATCH that removes it has left it as it was.
 func (x *exchange) settleActive(t *schema.ResourceType, before schema.Object, after *schema.Object) {
 	active := t.Root.Lookup("active")
 	if t.Name != provision.TypeUser || active == nil {

@@ -104,7 +104,7 @@ func (p *patcher) change(t target, raw []byte) error {
 	default:
 		v, err = p.merged(t.attribute, old, raw)
 	}
-	if err != nil || v.Equal(old) {
+	if err != nil || v.Equal(old) || v.Kind == schema.Unassigned && t.attribute.Lasting {
 		return err
 	}
 	return p.set(t.attribute, old, v)

@@ -49,6 +49,8 @@
 //   - Removing a required attribute is "mutability" (section 3.5.2.2), and
 //     replacing it by nothing is "invalidValue". An immutable attribute can be
 //     set once (section 3.5.2).
+//   - Removing an attribute that is [schema.Attribute.Lasting] changes nothing:
+//     "active" of a user.
 //   - Attributes that are never kept, such as a password, are accepted and
 //     change nothing.
 //   - Member values are ids. What else a member value says, such as "display",

@@ -36,6 +36,9 @@ type Attribute struct {
 	// bytes.
 	Indexed bool
 
+	// Lasting says that a PATCH which removes the value leaves it as it is.
+	Lasting bool
+
 	// Kept says where the value lives.
 	Kept Kept
 

@@ -8,7 +8,7 @@ const (
 )
 
 // correction makes one characteristic of an attribute what RFC 7643 says,
-// whatever its definition said.
+// whatever its definition said, or adds one that the RFC does not have.
 type correction struct {
 	schema string
 	name   string // the attribute below its schema, such as "groups.value"
@@ -22,6 +22,7 @@ var corrections = []correction{
 	{UserURN, "userName", "4.1.1: required", required},
 	{UserURN, "userName", "4.1.1: unique", unique},
 	{UserURN, "userName", "4.1.1: case insensitive", folded},
+	{UserURN, "active", "none: whoever takes the statement back lets nobody in", lasting},
 	{UserURN, "emails.value", "8.7.1: caseExact false", folded},
 	{UserURN, "password", "4.1.1 and 8.7.1: writeOnly", writeOnly},
 	{UserURN, "groups", "4.1.2: changes go through the Group", readOnly},
@@ -44,6 +45,7 @@ func exact(a *Attribute)     { a.CaseExact = true }
 func readOnly(a *Attribute)  { a.Mutability = ReadOnly }
 func writeOnly(a *Attribute) { a.Mutability = WriteOnly }
 func immutable(a *Attribute) { a.Mutability = Immutable }
+func lasting(a *Attribute)   { a.Lasting = true }
 func inServer(a *Attribute)  { a.Kept = InServer }
 func inMembers(a *Attribute) { a.Kept = InMembers }
 
