@@ -36,6 +36,9 @@ type Attribute struct {
 	// bytes.
 	Indexed bool
 
+	// Characters says which characters a text may have.
+	Characters Characters
+
 	// Lasting says that a PATCH which removes the value leaves it as it is.
 	Lasting bool
 

@@ -63,6 +63,9 @@ func (c *compiler) resourceType(def *Definition) {
 		RequiredExtensions: make(map[string]bool),
 	}
 	t.schemas = t.Root.Sub[0]
+	for _, a := range t.Root.Sub {
+		a.fix(t.Schema, a.Name)
+	}
 	c.urn(t.Schema)
 	core := c.attributes(def.Schema.ID, def.Schema.Attributes)
 	t.Root.Sub = append(t.Root.Sub, core...)

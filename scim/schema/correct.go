@@ -34,6 +34,10 @@ var corrections = []correction{
 	{GroupURN, "members.value", "8.7.1: immutable", immutable},
 	{GroupURN, "members.$ref", "8.7.1: immutable", immutable},
 	{GroupURN, "members.type", "8.7.1: immutable", immutable},
+	{UserURN, "userName", "none: see Visible", visible},
+	{UserURN, "externalId", "none: see Visible", visible},
+	{UserURN, "emails.value", "none: see Visible", visible},
+	{GroupURN, "displayName", "none: see Joined", joined},
 	{EnterpriseURN, "manager.value", "4.3: an id, which is exact by 3.1", exact},
 	{EnterpriseURN, "manager.displayName", "4.3: read-only", readOnly},
 }
@@ -45,6 +49,8 @@ func exact(a *Attribute)     { a.CaseExact = true }
 func readOnly(a *Attribute)  { a.Mutability = ReadOnly }
 func writeOnly(a *Attribute) { a.Mutability = WriteOnly }
 func immutable(a *Attribute) { a.Mutability = Immutable }
+func visible(a *Attribute)   { a.Characters = Visible }
+func joined(a *Attribute)    { a.Characters = Joined }
 func lasting(a *Attribute)   { a.Lasting = true }
 func inServer(a *Attribute)  { a.Kept = InServer }
 func inMembers(a *Attribute) { a.Kept = InMembers }
@@ -61,11 +67,7 @@ func (a *Attribute) correct(name string) {
 	default:
 		a.CaseExact = false
 	}
-	for _, c := range corrections {
-		if c.schema == a.Schema && sameName(c.name, name) {
-			c.fix(a)
-		}
-	}
+	a.fix(a.Schema, name)
 	// Section 7: what is writeOnly is never returned, so there is no use in
 	// keeping it.
 	if a.Mutability == WriteOnly {
@@ -76,6 +78,16 @@ func (a *Attribute) correct(name string) {
 	}
 	for _, sub := range a.Sub {
 		sub.correct(name + "." + sub.Name)
+	}
+}
+
+// fix applies the corrections of one attribute. The common attributes have rows
+// below the schema of each resource type.
+func (a *Attribute) fix(schema, name string) {
+	for _, c := range corrections {
+		if c.schema == schema && sameName(c.name, name) {
+			c.fix(a)
+		}
 	}
 }
 

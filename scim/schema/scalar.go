@@ -93,6 +93,9 @@ func (r *reader) fromLiteral(a *Attribute, literal string) (Kind, string, error)
 
 // text makes a value of a string or reference attribute.
 func (a *Attribute) text(text string) (Kind, string, error) {
+	if r, before, bad := a.Characters.refused(text); bad {
+		return Unassigned, "", invisible(a, text, r, before)
+	}
 	if a.Indexed && len(text) > MaxIndexed {
 		return Unassigned, "", invalidValue(a, "longer than 1024 bytes")
 	}
