@@ -23,12 +23,20 @@ type discovered[T any] struct {
 	Resources    []T      `json:"Resources"`
 }
 
-// discoveryList answers with all resources of a discovery endpoint. They cannot
-// be filtered (RFC 7644 section 4).
-func discoveryList[T any](x *exchange, list []T) (*response, error) {
-	if x.values.Has("filter") {
-		return nil, &Error{Status: http.StatusForbidden, Detail: "this endpoint does not support filter"}
+// discovery returns the answer of a discovery endpoint, which cannot be filtered
+// (RFC 7644 section 4). Each row of the table of endpoints that discovers goes
+// through it.
+func discovery(serve func(*exchange, []string) (*response, error)) func(*exchange, []string) (*response, error) {
+	return func(x *exchange, segments []string) (*response, error) {
+		if x.values.Has("filter") {
+			return nil, &Error{Status: http.StatusForbidden, Detail: "this endpoint does not support filter"}
+		}
+		return serve(x, segments)
 	}
+}
+
+// discoveryList answers with all resources of a discovery endpoint.
+func discoveryList[T any](x *exchange, list []T) (*response, error) {
 	n := len(list)
 	return jsonResponse(http.StatusOK, discovered[T]{[]string{listSchema}, n, 1, n, list})
 }

@@ -87,20 +87,32 @@ func (x *exchange) prepare() error {
 	return x.readQuery()
 }
 
+// parameters are the query parameters that mean something (RFC 7644 section
+// 3.4.2, RFC 9865), by their names in lower case: clients write them in any case.
+var parameters = map[string]string{
+	"filter": "filter", "sortby": "sortBy", "sortorder": "sortOrder", "startindex": "startIndex", "count": "count",
+	"attributes": "attributes", "excludedattributes": "excludedAttributes", "cursor": "cursor",
+}
+
 // readQuery parses the query parameters. What cannot be parsed is refused: a
 // filter that is lost would match everybody.
 func (x *exchange) readQuery() error {
 	if x.request.URL.RawQuery == "" {
 		return nil
 	}
-	values, err := url.ParseQuery(x.request.URL.RawQuery)
+	sent, err := url.ParseQuery(x.request.URL.RawQuery)
 	if err != nil {
 		return badRequest("invalidValue", "the query is malformed: is every %%, ; and & in a value encoded?")
 	}
-	if len(values["filter"]) > 1 {
+	x.values = make(url.Values, len(sent))
+	for name, values := range sent {
+		if known := parameters[strings.ToLower(name)]; known != "" {
+			x.values[known] = append(x.values[known], values...)
+		}
+	}
+	if len(x.values["filter"]) > 1 {
 		return badRequest("invalidFilter", "there is more than one filter")
 	}
-	x.values = values
 	return nil
 }
 

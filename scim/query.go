@@ -104,10 +104,14 @@ func (x *exchange) filter(types []*schema.ResourceType) ([]string, store.Filter,
 	for i, t := range types {
 		names[i] = t.Name
 	}
-	if !x.values.Has("filter") {
+	if x.values.Get("filter") == "" {
 		return names, nil, nil
 	}
-	expr, err := filter.Parse(x.values.Get("filter"), x.handler.Limits.Filter)
+	parse := filter.Parse
+	if x.dialect.LooseFilters {
+		parse = filter.ParseLoose
+	}
+	expr, err := parse(x.values.Get("filter"), x.handler.Limits.Filter)
 	if err != nil {
 		return nil, nil, err
 	}

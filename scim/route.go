@@ -19,11 +19,11 @@ type route struct {
 
 func routes() []route {
 	return []route{
-		{http.MethodGet, "ServiceProviderConfig", (*exchange).serviceProviderConfig},
-		{http.MethodGet, "ResourceTypes", (*exchange).resourceTypes},
-		{http.MethodGet, "ResourceTypes/*", (*exchange).resourceType},
-		{http.MethodGet, "Schemas", (*exchange).schemas},
-		{http.MethodGet, "Schemas/*", (*exchange).schema},
+		{http.MethodGet, "ServiceProviderConfig", discovery((*exchange).serviceProviderConfig)},
+		{http.MethodGet, "ResourceTypes", discovery((*exchange).resourceTypes)},
+		{http.MethodGet, "ResourceTypes/*", discovery((*exchange).resourceType)},
+		{http.MethodGet, "Schemas", discovery((*exchange).schemas)},
+		{http.MethodGet, "Schemas/*", discovery((*exchange).schema)},
 		{http.MethodGet, "Me", (*exchange).me},
 		{http.MethodPut, "Me", (*exchange).me},
 		{http.MethodPatch, "Me", (*exchange).me},

@@ -73,7 +73,19 @@ func (e *Error) Error() string { return e.Detail }
 // "or"; operators of one kind associate to the left. Operators and keywords may
 // be in any case. The error is an [*Error].
 func Parse(text string, limits Limits) (ast.Expression, error) {
-	p := parser{scanner: scanner{text: text, limits: limits.withDefaults()}}
+	return parse(text, limits, false)
+}
+
+// ParseLoose parses a filter as identity providers write it: beyond [Parse], a
+// word without quotes that is no number, true, false or null is text, and so is
+// what stands between single quotes. The words "and", "or" and "not" need quotes.
+// The error is an [*Error].
+func ParseLoose(text string, limits Limits) (ast.Expression, error) {
+	return parse(text, limits, true)
+}
+
+func parse(text string, limits Limits, loose bool) (ast.Expression, error) {
+	p := parser{scanner: scanner{text: text, limits: limits.withDefaults()}, loose: loose}
 	e, err := p.filter()
 	if err != nil {
 		return nil, err
@@ -89,7 +101,16 @@ func Parse(text string, limits Limits) (ast.Expression, error) {
 // the path "urn:example:2.0:User" has the attribute name "User". [Resolve]
 // finds either.
 func ParsePath(text string, limits Limits) (ast.Path, error) {
-	p := parser{scanner: scanner{text: text, limits: limits.withDefaults()}}
+	return parsePath(text, limits, false)
+}
+
+// ParsePathLoose is to [ParsePath] what [ParseLoose] is to [Parse].
+func ParsePathLoose(text string, limits Limits) (ast.Path, error) {
+	return parsePath(text, limits, true)
+}
+
+func parsePath(text string, limits Limits, loose bool) (ast.Path, error) {
+	p := parser{scanner: scanner{text: text, limits: limits.withDefaults()}, loose: loose}
 	path, err := p.path()
 	if err != nil {
 		return ast.Path{}, err

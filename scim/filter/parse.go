@@ -2,6 +2,7 @@ package filter
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	ast "github.com/scim2/filter-parser/v2"
 )
@@ -11,6 +12,7 @@ import (
 type parser struct {
 	scanner
 	element bool // within the brackets of a value path, which do not nest
+	loose   bool // text may stand without its quotes
 }
 
 // filter parses a whole text.
@@ -194,6 +196,37 @@ func (p *parser) operator() (ast.CompareOperator, *Error) {
 }
 
 func (p *parser) value() (any, *Error) {
+	if !p.loose || p.peek() == '"' {
+		return p.literal()
+	}
+	if p.peek() == '\'' {
+		return p.singleQuoted()
+	}
+	start, end := p.pos, p.run(p.pos, bare)
+	v, err := p.literal()
+	if err == nil && p.pos == end {
+		return v, nil
+	}
+	word := p.text[start:end]
+	if p.pos = start; !isBare(word) {
+		return p.literal()
+	}
+	p.pos = end
+	return word, nil
+}
+
+// isBare reports whether a word may stand for text without quotes. The words of
+// the grammar may not: a filter that lost its value would compare with them.
+func isBare(word string) bool {
+	switch strings.ToLower(word) {
+	case "", "and", "or", "not":
+		return false
+	}
+	return utf8.ValidString(word)
+}
+
+// literal parses a value of RFC 7644.
+func (p *parser) literal() (any, *Error) {
 	switch c := p.peek(); {
 	case c == '"':
 		return p.quoted()

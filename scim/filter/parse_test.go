@@ -47,6 +47,37 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseLoose parses what identity providers write. A row without a tree is
+// refused; each row is refused by Parse, or gives the same tree there.
+func TestParseLoose(t *testing.T) {
+	type vector struct {
+		Name   string
+		Filter string
+		Tree   string
+	}
+	for _, v := range vectors[vector](t, "loose.json") {
+		t.Run(v.Name, func(t *testing.T) {
+			e, err := filter.ParseLoose(v.Filter, filter.Limits{})
+			if v.Tree == "" {
+				if err == nil {
+					t.Errorf("ParseLoose(%s) is %s, want an error", v.Filter, tree(e))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("ParseLoose(%s): %v", v.Filter, err)
+			}
+			if diff := cmp.Diff(v.Tree, tree(e)); diff != "" {
+				t.Errorf("tree of %s (-want +got):\n%s", v.Filter, diff)
+			}
+			strict, err := filter.Parse(v.Filter, filter.Limits{})
+			if err == nil && tree(strict) != v.Tree {
+				t.Errorf("Parse(%s) is %s", v.Filter, tree(strict))
+			}
+		})
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	type vector struct {
 		Name   string

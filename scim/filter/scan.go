@@ -20,6 +20,7 @@ const (
 	naming                    // further in an attribute name
 	word                      // in an attribute path with its URN
 	plain                     // in a string, standing for itself
+	bare                      // in a text without quotes
 )
 
 // classes has the roles of each byte. A URN may hold what RFC 8141 section 2
@@ -37,6 +38,12 @@ var classes = func() (t [256]class) {
 		if c != '"' && c != '\\' {
 			t[c] |= plain
 		}
+		if strings.IndexByte(" ()[]\"\\", c) < 0 {
+			t[c] |= bare
+		}
+	}
+	for c := 0x80; c <= 0xff; c++ {
+		t[c] = bare
 	}
 	t[0x7f] = plain
 	for _, c := range []byte(" \t\r\n") {
@@ -225,6 +232,35 @@ func (s *scanner) number() (json.Number, *Error) {
 	}
 	s.pos = end
 	return json.Number(s.text[start:end]), nil
+}
+
+// singleQuoted scans a text in single quotes. It ends with a quote that something
+// else follows, so that a name with an apostrophe is one text; a backslash takes a
+// quote or itself.
+func (s *scanner) singleQuoted() (string, *Error) {
+	var text []byte
+	for s.pos++; s.pos < len(s.text); s.pos++ {
+		c := s.text[s.pos]
+		next := byte(' ')
+		if s.pos+1 < len(s.text) {
+			next = s.text[s.pos+1]
+		}
+		switch {
+		case c == '\\' && (next == '\'' || next == '\\'):
+			s.pos++
+			c = next
+		case c < ' ':
+			return "", s.expected(s.pos, "an escaped control character")
+		case c == '\'' && (classes[next]&blank != 0 || next == ')' || next == ']'):
+			s.pos++
+			if !utf8.Valid(text) {
+				return "", s.expected(s.pos, "valid UTF-8")
+			}
+			return string(text), nil
+		}
+		text = append(text, c)
+	}
+	return "", s.expected(s.pos, "the end of the string: \"'\"")
 }
 
 // quoted scans a JSON string.

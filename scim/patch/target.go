@@ -68,6 +68,12 @@ func (p *patcher) resolve(path string) (target, error) {
 		return target{attribute: p.resource.Root}, nil
 	}
 	parsed, err := filter.ParsePath(path, p.limits.Filter)
+	if err != nil && p.decoder.Allow&schema.BareText != 0 {
+		if loose, lax := filter.ParsePathLoose(path, p.limits.Filter); lax == nil {
+			p.decoder.Use(schema.BareText)
+			parsed, err = loose, nil
+		}
+	}
 	if err != nil {
 		return target{}, &schema.Error{Type: "invalidPath", Detail: "path: " + err.Error()}
 	}
