@@ -2,7 +2,6 @@ package scim
 
 import (
 	"errors"
-	"net/http"
 )
 
 // Operation is a write that a client asks for: what [Handler.Before] is asked
@@ -66,5 +65,5 @@ func (x *exchange) before(segments []string) error {
 	}
 	x.handler.logger().Warn("scim operation refused", "connection", op.Connection, "credential", op.Credential,
 		"method", op.Method, "type", op.Type, "resource", op.ID, "error", err)
-	return &Error{Status: http.StatusForbidden, Detail: "this service does not allow the operation", Err: err}
+	return refuse(codeForbidden, "this service does not allow the operation").because(err)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/internal/mount"
+	"github.com/scimjit/provision/scim/schema"
 )
 
 var bulkMessage = messageKind{"bulk request", "urn:ietf:params:scim:api:messages:2.0:BulkRequest"}
@@ -52,7 +53,7 @@ func (x *exchange) bulk([]string) (*response, error) {
 	b := &bulkRun{exchange: x, request: req, byID: map[string]*bulkOperation{}}
 	for i, op := range req.Operations {
 		if err := b.register(op); err != nil {
-			return nil, badRequest("invalidSyntax", "operation %d: %s", i+1, err)
+			return nil, refuse(schema.CodeBadOperation, "Operations[%d]: %s", i, err)
 		}
 	}
 	b.run()
@@ -66,10 +67,10 @@ func (x *exchange) readBulk() (*bulkRequest, error) {
 		return nil, err
 	}
 	if len(req.Operations) == 0 {
-		return nil, badRequest("invalidSyntax", "the request has no Operations")
+		return nil, refuse(schema.CodeBadOperation, "Operations: there are none")
 	}
 	if most := limits.bulkOperations(); len(req.Operations) > most {
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Detail: "more than " + strconv.Itoa(most) + " operations in one bulk request"}
+		return nil, refuse(schema.CodeTooManyOperations, "Operations: more than %d in one bulk request", most)
 	}
 	return &req, nil
 }

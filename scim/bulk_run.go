@@ -77,7 +77,7 @@ func (b *bulkRun) unknown(id string) bool { return b.byID[id] == nil || b.byID[i
 func (b *bulkRun) perform(op *bulkOperation) {
 	if id, bad := b.missing(op); bad {
 		b.undo(op)
-		b.finish(op, nil, badRequest("invalidValue", "bulkId %q names no operation that succeeded", id))
+		b.finish(op, nil, refuse(codeUnknownBulkID, "bulkId %q names no operation that succeeded", id))
 		return
 	}
 	if op.id != "" { // the second half of a circle
@@ -101,7 +101,7 @@ func (b *bulkRun) breakCircle() {
 		}
 	}
 	b.undo(circle[0])
-	b.finish(circle[0], nil, &Error{Status: http.StatusConflict, Detail: "its references and those of other operations cannot be resolved in any order"})
+	b.finish(circle[0], nil, refuse(codeBulkCircle, "its references and those of other operations cannot be resolved in any order"))
 }
 
 // circle returns operations of which each waits for the next, and the last for

@@ -91,8 +91,8 @@ func errorFaults(resp *conversationAnswer, object map[string]any) []string {
 	if got := object["status"]; got != strconv.Itoa(resp.status) {
 		faults = append(faults, fmt.Sprintf("status in the body is %v", got))
 	}
-	if detail, _ := object["detail"].(string); detail == "" {
-		faults = append(faults, "no detail")
+	if detail, _ := object["detail"].(string); !endsInCode.MatchString(detail) {
+		faults = append(faults, fmt.Sprintf("the detail %q does not end in a code", detail))
 	}
 	return faults
 }

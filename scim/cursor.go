@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"strings"
 	"time"
 
@@ -23,8 +22,8 @@ type cursor struct {
 }
 
 var (
-	errInvalidCursor = &Error{Status: http.StatusBadRequest, Type: "invalidCursor", Detail: "the cursor is not one of this query"}
-	errExpiredCursor = &Error{Status: http.StatusBadRequest, Type: "expiredCursor", Detail: "the cursor is too old, start again with an empty one"}
+	errInvalidCursor = refuse(codeInvalidCursor, "the cursor is not one of this query")
+	errExpiredCursor = refuse(codeExpiredCursor, "the cursor is too old, start again with an empty one")
 )
 
 // readCursor moves a query to the place of the cursor parameter, and reports

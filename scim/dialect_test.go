@@ -23,12 +23,17 @@ func TestReadmeShowsTheDialects(t *testing.T) {
 	if !strings.Contains(string(readme), table.String()) {
 		t.Errorf("README.md does not have this table:\n%s", &table)
 	}
+	for _, name := range scim.Dialects()[0].Tolerances.Names() {
+		if !strings.Contains(string(readme), "\n| `"+name+"` | ") {
+			t.Errorf("README.md has no row for the tolerance %s", name)
+		}
+	}
 }
 
 // The tolerances of the table have the meaning of package schema: "auto" has all
 // of them, "rfc" none.
 func TestTolerancesOfTheDialects(t *testing.T) {
-	for name, want := range map[string]schema.Tolerance{"auto": schema.OnePrimary<<1 - 1, "okta": schema.OnePrimary<<1 - 1, "rfc": 0} {
+	for name, want := range map[string]schema.Tolerance{"auto": schema.BareText<<1 - 1, "okta": schema.BareText<<1 - 1, "rfc": 0} {
 		if d, _ := scim.LookupDialect(name); d.Tolerances != want {
 			t.Errorf("dialect %s tolerates %v, want %v", name, d.Tolerances.Names(), want.Names())
 		}

@@ -29,7 +29,7 @@ type discovered[T any] struct {
 func discovery(serve func(*exchange, []string) (*response, error)) func(*exchange, []string) (*response, error) {
 	return func(x *exchange, segments []string) (*response, error) {
 		if x.values.Has("filter") {
-			return nil, &Error{Status: http.StatusForbidden, Detail: "this endpoint does not support filter"}
+			return nil, refuse(codeFilterNotSupported, "this endpoint does not support filter")
 		}
 		return serve(x, segments)
 	}
@@ -146,7 +146,7 @@ func (x *exchange) resourceTypes([]string) (*response, error) {
 func (x *exchange) resourceType(segments []string) (*response, error) {
 	t := x.set.Type(segments[1])
 	if t == nil {
-		return nil, &Error{Status: http.StatusNotFound, Detail: "there is no such resource type"}
+		return nil, refuse(codeUnknownResource, "there is no resource type %q", segments[1])
 	}
 	return jsonResponse(http.StatusOK, x.resourceTypeResource(t))
 }
@@ -188,7 +188,7 @@ func (x *exchange) schema(segments []string) (*response, error) {
 			return jsonResponse(http.StatusOK, x.schemaResource(s))
 		}
 	}
-	return nil, &Error{Status: http.StatusNotFound, Detail: "there is no such schema"}
+	return nil, refuse(codeUnknownResource, "there is no schema %q", segments[1])
 }
 
 func (x *exchange) schemaResource(s schema.Published) schemaResource {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/scimjit/provision"
@@ -21,10 +22,11 @@ import (
 // Error is a SCIM error response (RFC 7644 section 3.12). Detail goes to the
 // client; Err is only logged.
 type Error struct {
-	Status int    // HTTP status
-	Type   string // scimType, such as "uniqueness"; often empty
-	Detail string // for the client
-	Err    error  // private cause, or nil
+	Status int         // HTTP status
+	Type   string      // scimType, such as "uniqueness"; often empty
+	Code   schema.Code // what ends the detail in brackets: see [Refusals]; empty takes one by the status
+	Detail string      // for the client
+	Err    error       // private cause, or nil
 
 	// Challenge is the WWW-Authenticate header of a 401 (RFC 9110 section
 	// 11.6.1); empty means that a bearer token or a Basic password is asked for.
@@ -32,6 +34,8 @@ type Error struct {
 
 	retryAfter time.Duration
 	allow      string
+
+	acceptEncoding string // of a 415
 }
 
 // Error implements error. It includes the private cause.
@@ -48,14 +52,19 @@ func (e *Error) Unwrap() error { return e.Err }
 const errorSchema = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 // MarshalJSON implements [json.Marshaler]: the error as RFC 7644 section 3.12
-// writes it, with status as a string and without the private cause.
+// writes it, with status as a string and without the private cause. The code ends
+// the detail.
 func (e *Error) MarshalJSON() ([]byte, error) {
+	detail := e.Detail
+	if e.Code != "" {
+		detail = strings.TrimSpace(detail + " [" + string(e.Code) + "]")
+	}
 	return json.Marshal(struct {
 		Schemas []string `json:"schemas"`
 		Status  string   `json:"status"`
 		Type    string   `json:"scimType,omitempty"`
 		Detail  string   `json:"detail,omitempty"`
-	}{[]string{errorSchema}, strconv.Itoa(e.Status), e.Type, e.Detail})
+	}{[]string{errorSchema}, strconv.Itoa(e.Status), e.Type, detail})
 }
 
 // asError finds the answer to an error. What it does not know is a 500 whose
@@ -76,40 +85,40 @@ func asError(err error) *Error {
 	)
 	switch {
 	case errors.As(err, &scimErr):
-		return scimErr
+		return scimErr.coded()
 	case errors.Is(err, patch.ErrTooManyOperations):
-		return &Error{Status: http.StatusRequestEntityTooLarge, Detail: "the request has too many operations", Err: err}
+		return refuse(schema.CodeTooManyOperations, "%s", schemaDetail(err)).because(err)
 	case errors.As(err, &schemaErr):
-		return &Error{Status: http.StatusBadRequest, Type: schemaErr.Type, Detail: schemaErr.Detail}
+		return &Error{Status: http.StatusBadRequest, Type: schemaErr.Type, Code: schemaErr.Code, Detail: schemaErr.Detail}
 	case errors.As(err, &filterErr):
-		return &Error{Status: http.StatusBadRequest, Type: "invalidFilter", Detail: filterErr.Detail}
+		return refuse(schema.CodeBadFilter, "filter: %s", filterErr.Detail)
 	case errors.Is(err, store.ErrNotFound):
-		return &Error{Status: http.StatusNotFound, Detail: "there is no such resource"}
+		return refuse(codeUnknownResource, "there is no such resource%s", missingID(err))
 	case errors.Is(err, store.ErrVersion):
-		return &Error{Status: http.StatusPreconditionFailed, Detail: "the resource has another version"}
+		return refuse(codeOtherVersion, "the resource has another version")
 	case errors.As(err, &conflict):
-		return &Error{Status: http.StatusConflict, Type: "uniqueness", Detail: conflict.Attribute + " is already in use"}
+		return refuse(codeNotUnique, "%s is already in use", conflict.Attribute)
 	case errors.As(err, &denied):
-		return &Error{Status: http.StatusForbidden, Detail: "the user resembles an account that exists in the application and may not be linked to it", Err: err}
+		return refuse(codeNotLinked, "the user resembles an account that exists in the application and may not be linked to it").because(err)
 	case errors.As(err, &guard):
-		return &Error{Status: http.StatusConflict, Detail: "this is the last site admin: make somebody else site admin first"}
+		return refuse(codeLastSiteAdmin, "this is the last site admin: make somebody else site admin first")
 	case errors.As(err, &member):
-		return &Error{Status: http.StatusBadRequest, Type: "invalidValue", Detail: "a member is not a user or group of this directory"}
+		return refuse(codeUnknownMember, "members: %s is no user or group of this connection", schema.QuotedText(member.ID))
 	case errors.As(err, &limit):
-		return &Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("more than %d members in one request", limit.Max)}
+		return refuse(codeTooManyMembers, "members: more than %d in one request", limit.Max)
 	case errors.As(err, &scan):
-		return &Error{Status: http.StatusBadRequest, Type: "tooMany", Detail: fmt.Sprintf("the filter needs an indexed attribute: more than %d resources would be scanned", scan.Limit)}
+		return refuse(codeFilterTooWide, "filter: it needs an indexed attribute, more than %d resources would be scanned", scan.Limit)
 	case errors.As(err, &unavailable):
-		return &Error{Status: http.StatusServiceUnavailable, Detail: "the directory is busy, try again", Err: err, retryAfter: unavailable.RetryAfter}
+		return refuse(codeBusy, "the directory is busy, try again").because(err).after(unavailable.RetryAfter)
 	case errors.As(err, &tooLarge):
-		return &Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the request body is larger than %d bytes", tooLarge.Limit)}
+		return refuse(codeTooLarge, "the request body is larger than %d bytes", tooLarge.Limit)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		// The client is gone, or the server gives the request no more time.
-		return &Error{Status: http.StatusServiceUnavailable, Detail: "the request was canceled", retryAfter: time.Second}
+		return refuse(codeCanceled, "the request was canceled").after(time.Second)
 	case errors.Is(err, provision.ErrUnauthenticated):
-		return &Error{Status: http.StatusUnauthorized, Detail: "the credential is missing or not valid"}
+		return refuse(codeUnauthenticated, "the credential is missing or not valid")
 	}
-	return &Error{Status: http.StatusInternalServerError, Err: err}
+	return refuse(codeInternal, "").because(err)
 }
 
 // report finds the answer to an error, and logs what the client is not told.
@@ -121,7 +130,7 @@ func (h *Handler) report(r *http.Request, err error) *Error {
 	id := rand.Text()
 	h.logger().Error("scim request failed", "id", id, "method", r.Method, "path", r.URL.Path, "status", e.Status, "error", e.Err)
 	if e.Detail == "" {
-		e = &Error{Status: e.Status, Detail: "internal error " + id, retryAfter: e.retryAfter}
+		e = &Error{Status: e.Status, Code: codeInternal, Detail: "internal error " + id, retryAfter: e.retryAfter}
 	}
 	return e
 }
@@ -148,9 +157,63 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if e.allow != "" {
 		header.Set("Allow", e.allow)
 	}
+	if e.acceptEncoding != "" {
+		header.Set("Accept-Encoding", e.acceptEncoding)
+	}
 	resp.write(w, h.contentType())
 }
 
-func badRequest(scimType, format string, args ...any) *Error {
-	return &Error{Status: http.StatusBadRequest, Type: scimType, Detail: fmt.Sprintf(format, args...)}
+// coded returns an error with a code: an error of the host may have none.
+func (e *Error) coded() *Error {
+	if e.Code != "" {
+		return e
+	}
+	coded := *e
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		coded.Code = codeUnauthenticated
+	case e.Status == http.StatusTooManyRequests:
+		coded.Code = codeTooManyRequests
+	case e.Status == http.StatusServiceUnavailable:
+		coded.Code = codeBusy
+	case e.Status >= http.StatusInternalServerError:
+		coded.Code = codeInternal
+	default:
+		coded.Code = codeForbidden
+	}
+	return &coded
+}
+
+// because gives an error its private cause.
+func (e *Error) because(err error) *Error {
+	e.Err = err
+	return e
+}
+
+// after says when the client may try again.
+func (e *Error) after(d time.Duration) *Error {
+	e.retryAfter = d
+	return e
+}
+
+// typed gives an error another scimType than that of its row.
+func (e *Error) typed(scimType string) *Error {
+	e.Type = scimType
+	return e
+}
+
+// missingID returns the id of what is not there, quoted for the end of a text.
+func missingID(err error) string {
+	if missing := (*store.NotFoundError)(nil); errors.As(err, &missing) && missing.ID != "" {
+		return ": " + schema.QuotedText(missing.ID)
+	}
+	return ""
+}
+
+// schemaDetail returns the text of the [schema.Error] that an error wraps.
+func schemaDetail(err error) string {
+	if e := (*schema.Error)(nil); errors.As(err, &e) {
+		return e.Detail
+	}
+	return "the request has too many operations"
 }

@@ -1,8 +1,6 @@
 package scim
 
 import (
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,8 +32,9 @@ type exchange struct {
 	ifNoneMatch []string
 	values      url.Values // the query parameters, or what stands for them
 	routes      []splitRoute
-	data        []byte // the body of a bulk operation; nil reads the request
-	allowed     bool   // Handler.Before has allowed it, as a part of what it saw
+	data        []byte        // the body of a bulk operation; nil reads the request
+	written     schema.Object // the document of a write, for the text of an error
+	allowed     bool          // Handler.Before has allowed it, as a part of what it saw
 }
 
 // serve authenticates and answers the request.
@@ -102,7 +101,7 @@ func (x *exchange) readQuery() error {
 	}
 	sent, err := url.ParseQuery(x.request.URL.RawQuery)
 	if err != nil {
-		return badRequest("invalidValue", "the query is malformed: is every %%, ; and & in a value encoded?")
+		return refuse(codeBadParameter, "the query is malformed: is every %%, ; and & in a value encoded?")
 	}
 	x.values = make(url.Values, len(sent))
 	for name, values := range sent {
@@ -111,7 +110,7 @@ func (x *exchange) readQuery() error {
 		}
 	}
 	if len(x.values["filter"]) > 1 {
-		return badRequest("invalidFilter", "there is more than one filter")
+		return refuse(schema.CodeBadFilter, "filter: there is more than one filter")
 	}
 	return nil
 }
@@ -137,36 +136,4 @@ func (x *exchange) operation(method string, data []byte, version string) *exchan
 		op.ifMatch = []string{version}
 	}
 	return &op
-}
-
-// body reads the request body within the limit of its type.
-func (x *exchange) body(limit int64) ([]byte, error) {
-	if x.data != nil {
-		return x.data, nil
-	}
-	if ct := x.request.Header.Get("Content-Type"); ct != "" && !isJSON(ct) {
-		return nil, &Error{Status: http.StatusUnsupportedMediaType, Detail: "the request body must be application/scim+json or application/json"}
-	}
-	n := x.request.ContentLength
-	if n > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	reader := http.MaxBytesReader(x.writer, x.request.Body, limit)
-	if n <= 0 {
-		data, err := io.ReadAll(reader)
-		return data, bodyError(err)
-	}
-	data := make([]byte, n)
-	_, err := io.ReadFull(reader, data)
-	return data, bodyError(err)
-}
-
-// isJSON reports whether a media type is one that RFC 7644 section 3.8 or
-// clients use for SCIM.
-func isJSON(contentType string) bool {
-	if contentType == "application/scim+json" || contentType == "application/json" {
-		return true
-	}
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == "application/scim+json" || media == "application/json")
 }

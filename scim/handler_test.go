@@ -152,6 +152,7 @@ func TestRequests(t *testing.T) {
 		ContentType   string            `json:"contentType"`
 		IfMatch       string            `json:"ifMatch"`
 		IfNoneMatch   string            `json:"ifNoneMatch"`
+		Encoding      string            `json:"encoding"`
 		Body          string            `json:"body"`
 		BodyHex       string            `json:"body_hex"`
 		Status        int               `json:"status"`
@@ -187,7 +188,7 @@ func TestRequests(t *testing.T) {
 						body = string(raw)
 					}
 					headers := []string{}
-					for name, value := range map[string]string{"Authorization": expand(row.Authorization), "Content-Type": row.ContentType, "If-Match": row.IfMatch, "If-None-Match": row.IfNoneMatch} {
+					for name, value := range map[string]string{"Authorization": expand(row.Authorization), "Content-Type": row.ContentType, "If-Match": row.IfMatch, "If-None-Match": row.IfNoneMatch, "Content-Encoding": row.Encoding} {
 						if value != "" {
 							headers = append(headers, name, value)
 						}
@@ -262,6 +263,9 @@ func (s *service) checkPage(a reply, total, items *int) {
 }
 
 // checkError checks the shape of RFC 7644 section 3.12.
+// endsInCode matches the detail of every refusal; see [scim.Refusals].
+var endsInCode = regexp.MustCompile(` \[[a-z_0-9]+\]$`)
+
 func checkError(t *testing.T, a reply, scimType, detail string) {
 	t.Helper()
 	if got := a.header.Get("Content-Type"); got != "application/scim+json" {
@@ -287,8 +291,8 @@ func checkError(t *testing.T, a reply, scimType, detail string) {
 	if scimType != "" && e.ScimType != scimType {
 		t.Errorf("scimType %q, want %q; detail %q", e.ScimType, scimType, e.Detail)
 	}
-	if e.Detail == "" || !strings.Contains(e.Detail, detail) {
-		t.Errorf("detail %q, want one with %q", e.Detail, detail)
+	if !endsInCode.MatchString(e.Detail) || !strings.Contains(e.Detail, detail) {
+		t.Errorf("detail %q, want one with %q and a code", e.Detail, detail)
 	}
 	if found := implementationText.FindString(a.body); found != "" {
 		t.Errorf("the client sees %q: %s", found, a.body)

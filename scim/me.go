@@ -2,7 +2,6 @@ package scim
 
 import (
 	"errors"
-	"net/http"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/mount"
@@ -12,11 +11,11 @@ import (
 // those for the user that the host says it is.
 func (x *exchange) me([]string) (*response, error) {
 	if x.handler.Me == nil {
-		return nil, &Error{Status: http.StatusNotImplemented, Detail: "this service provider does not know who you are"}
+		return nil, refuse(codeNoMe, "this service provider does not know who you are")
 	}
 	id, err := x.handler.Me(x.request, x.principal)
 	if errors.Is(err, provision.ErrNotFound) || (err == nil && id == "") {
-		return nil, &Error{Status: http.StatusNotFound, Detail: "you are not a user of this directory"}
+		return nil, refuse(codeNotAUser, "you are not a user of this directory")
 	}
 	if err != nil {
 		return nil, err

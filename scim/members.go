@@ -19,10 +19,10 @@ func takeMembers(t *schema.ResourceType, doc *schema.Object) ([]string, error) {
 	doc.Set(t.Members, schema.Value{})
 	value := t.Members.Lookup("value")
 	ids := make([]string, 0, len(members))
-	for _, m := range members {
+	for i, m := range members {
 		id := m.Object.Get(value).Text
 		if id == "" {
-			return nil, badRequest("invalidValue", "a member has no value")
+			return nil, refuse(schema.CodeEmptyMember, "members[%d]: has no value", i)
 		}
 		ids = append(ids, id)
 	}

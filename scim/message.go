@@ -45,12 +45,20 @@ func (x *exchange) readMessage(kind messageKind, limit int64, m interface{ lists
 		return err
 	}
 	if err := json.Unmarshal(data, m); err != nil {
-		return badRequest("invalidSyntax", "the %s has a value of the wrong type", kind.name)
+		return refuse(schema.CodeWrongType, "%s", wrongType(kind, err)).typed("invalidSyntax")
 	}
 	if !m.lists(kind.schema) && !x.dialect.LooseFilters {
-		return badRequest("invalidSyntax", "schemas must list %s", kind.schema)
+		return refuse(schema.CodeMissingSchema, "schemas: must list %s", kind.schema)
 	}
 	return nil
+}
+
+// wrongType says which value of a message has another type than the message has it.
+func wrongType(kind messageKind, err error) string {
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Field != "" {
+		return wrong.Field + ": a " + wrong.Value + " is of the wrong type"
+	}
+	return "the " + kind.name + " has a value of the wrong type"
 }
 
 // checkMessage checks that a message is one JSON object within the limits, and
@@ -62,13 +70,13 @@ func (x *exchange) checkMessage(data []byte) error {
 		longest: orDefault(x.handler.Limits.String, schema.DefaultMaxString),
 	}
 	if c.dec.PeekKind() != '{' {
-		return badRequest("invalidSyntax", "the request body is not a JSON object")
+		return refuse(schema.CodeNotAnObject, "the request body is not a JSON object")
 	}
 	if err := c.value(); err != nil {
 		return err
 	}
 	if _, err := c.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return badRequest("invalidSyntax", "the request body goes on after its object")
+		return refuse(schema.CodeBadJSON, "the request body goes on after its object")
 	}
 	return nil
 }
@@ -104,7 +112,7 @@ func (c *messageCheck) object() error {
 			return err
 		}
 		if key = policy.Fold(key); keys[key] {
-			return badRequest("invalidSyntax", "the request body has keys that differ only in case")
+			return refuse(schema.CodeDuplicateKey, "the request body has keys that differ only in case")
 		}
 		keys[key] = true
 		if err := c.value(); err != nil {
@@ -130,16 +138,16 @@ func (c *messageCheck) array() error {
 func (c *messageCheck) token() (kind jsontext.Kind, text string, err error) {
 	token, err := c.dec.ReadToken()
 	if err != nil {
-		return 0, "", badRequest("invalidSyntax", "the request body is not valid JSON at byte %d", c.dec.InputOffset())
+		return 0, "", refuse(schema.CodeBadJSON, "the request body is not valid JSON at byte %d", c.dec.InputOffset())
 	}
 	if kind = token.Kind(); kind == '"' {
 		text = token.String()
 	}
 	if len(text) > c.longest {
-		return 0, "", badRequest("invalidSyntax", "the request body has a string of more than %d bytes", c.longest)
+		return 0, "", refuse(schema.CodeLongString, "the request body has a string of more than %d bytes", c.longest)
 	}
 	if c.dec.StackDepth() > c.depth {
-		return 0, "", badRequest("invalidSyntax", "the request body is nested deeper than %d", c.depth)
+		return 0, "", refuse(schema.CodeTooDeep, "the request body is nested deeper than %d", c.depth)
 	}
 	return kind, text, nil
 }

@@ -99,5 +99,5 @@ func mountBody(method string) string {
 	if method == http.MethodGet {
 		return ""
 	}
-	return `{"Operations":[]}`
+	return `{"Operations":[{}]}`
 }

@@ -42,7 +42,7 @@ func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
 	}
 	p.asked = p.included != nil || p.excluded != nil
 	if p.included != nil && p.excluded != nil {
-		return p, badRequest("invalidValue", "attributes and excludedAttributes exclude each other")
+		return p, refuse(codeBadParameter, "attributes and excludedAttributes exclude each other")
 	}
 	p.whole = p.included == nil
 	if t.Members != nil && p.returns(t.Members) {

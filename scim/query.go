@@ -2,7 +2,6 @@ package scim
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -130,7 +129,7 @@ func (x *exchange) filter(types []*schema.ResourceType) ([]string, store.Filter,
 		}
 		for attribute := range here {
 			if missing[attribute]++; missing[attribute] == len(types) {
-				return nil, nil, badRequest("invalidFilter", "unknown attribute %q", attribute)
+				return nil, nil, refuse(schema.CodeBadFilter, "filter: unknown attribute %q", attribute)
 			}
 		}
 	}
@@ -150,7 +149,7 @@ func (x *exchange) sort(types []*schema.ResourceType) (*store.Sort, error) {
 	}
 	a := x.sortAttribute(types, by)
 	if a == nil {
-		return nil, badRequest("invalidValue", "cannot sort by %q", by)
+		return nil, refuse(codeBadParameter, "sortBy %s: cannot sort by it", schema.QuotedText(by))
 	}
 	s := &store.Sort{Path: a.Path()}
 	switch order := x.values.Get("sortOrder"); {
@@ -158,7 +157,7 @@ func (x *exchange) sort(types []*schema.ResourceType) (*store.Sort, error) {
 	case strings.EqualFold(order, "descending"):
 		s.Descending = true
 	default:
-		return nil, badRequest("invalidValue", "sortOrder must be ascending or descending")
+		return nil, refuse(codeBadParameter, "sortOrder %s: must be ascending or descending", schema.QuotedText(order))
 	}
 	return s, nil
 }
@@ -216,7 +215,7 @@ func intParam(params url.Values, name string, def int) (int, error) {
 		return min(max(n, -1<<31), 1<<31-1), nil
 	}
 	if err != nil {
-		return 0, badRequest("invalidValue", "%s must be a whole number", name)
+		return 0, refuse(codeBadParameter, "%s %s: must be a whole number", name, schema.QuotedText(text))
 	}
 	return min(max(n, -1<<31), 1<<31-1), nil
 }
@@ -236,13 +235,4 @@ func matchesETag(headers []string, version int64) bool {
 		}
 	}
 	return false
-}
-
-// bodyError is the answer to a request body that could not be read.
-func bodyError(err error) error {
-	var tooLarge *http.MaxBytesError
-	if err == nil || errors.As(err, &tooLarge) {
-		return err
-	}
-	return badRequest("invalidSyntax", "the request body ended early")
 }

@@ -2,7 +2,6 @@ package scim
 
 import (
 	"hash/maphash"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -36,7 +35,7 @@ func (l *limiters) allow(p Principal, perSecond float64, now time.Time) error {
 		return nil
 	}
 	r.CancelAt(now)
-	return &Error{Status: http.StatusTooManyRequests, Detail: "too many requests, try again later", retryAfter: delay}
+	return refuse(codeTooManyRequests, "too many requests, try again later").after(delay)
 }
 
 func (l *limiters) bucket(c client, perSecond float64, now time.Time) *rate.Limiter {
@@ -99,7 +98,7 @@ func (f *failures) add(address string, now time.Time) error {
 	if wait <= 0 {
 		return nil
 	}
-	return &Error{Status: http.StatusTooManyRequests, Detail: "too many failed authentications, try again later", retryAfter: wait}
+	return refuse(codeTooManyFailures, "too many failed authentications, try again later").after(wait)
 }
 
 // add notes a failure and returns how long the oldest one in the ring still

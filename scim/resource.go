@@ -60,7 +60,7 @@ func (x *exchange) create(segments []string) (*response, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
 	}
 	resp, err := x.resourceResponse(http.StatusCreated, t, r, p)
 	if err != nil {
@@ -99,7 +99,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		return x.writeDocument(d, t, after)
 	})
 	if err != nil {
-		return nil, err
+		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
 }
@@ -134,7 +134,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		return x.writeDocument(d, t, after)
 	})
 	if err != nil {
-		return nil, err
+		return nil, x.placed(t, err, req.Place)
 	}
 	if silent {
 		return &response{status: http.StatusNoContent, etag: etag(r.Version)}, nil
@@ -223,6 +223,7 @@ func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision
 	if err := t.Validate(doc); err != nil {
 		return provision.Content{}, err
 	}
+	x.written = doc
 	keys := t.Keys(doc)
 	if t.Name == provision.TypeGroup && !x.dialect.UniqueGroupNames {
 		for i := range keys {
@@ -268,7 +269,7 @@ func (x *exchange) keepImmutable(before schema.Object, after *schema.Object) err
 		}
 		now := after.Get(f.Attribute)
 		if now.Kind != schema.Unassigned && !now.Equal(f.Value) && !x.decoder.Use(schema.ReadOnlyIgnored) {
-			return badRequest("mutability", "%s cannot be changed", f.Attribute)
+			return refuse(schema.CodeImmutable, "%s: cannot be changed", f.Attribute)
 		}
 		after.Set(f.Attribute, f.Value)
 	}

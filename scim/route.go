@@ -109,11 +109,13 @@ func (x *exchange) dispatch(segments []string) (*response, error) {
 	if len(allow) == 0 {
 		return nil, errNoEndpoint
 	}
-	return nil, &Error{Status: http.StatusMethodNotAllowed, Detail: "this endpoint does not support " + method, allow: strings.Join(allow, ", ")}
+	refusal := refuse(codeBadMethod, "this endpoint does not support %s", method)
+	refusal.allow = strings.Join(allow, ", ")
+	return nil, refusal
 }
 
 // errNoEndpoint answers a path that is not in the table.
-var errNoEndpoint = &Error{Status: http.StatusNotFound, Detail: "there is no such endpoint"}
+var errNoEndpoint = refuse(codeUnknownEndpoint, "there is no such endpoint")
 
 // resourceTypeOf returns the type at the endpoint that the path names.
 func (x *exchange) resourceTypeOf(segments []string) (*schema.ResourceType, error) {

@@ -74,7 +74,7 @@ func withSCIM(next http.Handler, service *scim.Handler, base string) http.Handle
 		if len(rest) == 0 || rest[0] != "v2" {
 			w.Header().Set("Content-Type", "application/scim+json")
 			w.WriteHeader(http.StatusNotFound)
-			_ = json.NewEncoder(w).Encode(&scim.Error{Status: http.StatusNotFound, Detail: "SCIM is at /scim/v2 and /scim/{connection}/v2"})
+			_ = json.NewEncoder(w).Encode(&scim.Error{Status: http.StatusNotFound, Code: "unknown_endpoint", Detail: "SCIM is at /scim/v2 and /scim/{connection}/v2"})
 			return
 		}
 		u := *r.URL

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ func (a *answer) faults() []string {
 	return faults
 }
 
+// endsInCode matches the detail of a refusal, which ends in its code.
+var endsInCode = regexp.MustCompile(` \[[a-z_0-9]+\]$`)
+
 // errorFaults compares an error with what a step says (RFC 7644 section 3.12).
 func (a *answer) errorFaults(s *Step) []string {
 	if a.status < http.StatusBadRequest {
@@ -62,8 +66,8 @@ func (a *answer) errorFaults(s *Step) []string {
 	if got := object["status"]; got != strconv.Itoa(a.status) {
 		faults = append(faults, fmt.Sprintf("status in the body is %v", got))
 	}
-	if detail, _ := object["detail"].(string); detail == "" || !strings.Contains(detail, s.Detail) {
-		faults = append(faults, fmt.Sprintf("detail %q, want one with %q", detail, s.Detail))
+	if detail, _ := object["detail"].(string); !endsInCode.MatchString(detail) || !strings.Contains(detail, s.Detail) {
+		faults = append(faults, fmt.Sprintf("detail %q, want one with %q and a code at its end", detail, s.Detail))
 	}
 	if got, _ := object["scimType"].(string); s.ScimType != "" && got != s.ScimType {
 		faults = append(faults, fmt.Sprintf("scimType %q, want %q", got, s.ScimType))

@@ -18,7 +18,7 @@ func TestPlay(t *testing.T) {
 	const (
 		user  = `{"schemas":["urn:x"],"id":"1","n":9007199254740993,"list":[{"a":"b"}],"meta":{"version":"W/\"1\"","created":"2011-05-13T04:42:34Z"}}`
 		list  = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":2,"itemsPerPage":2,"Resources":[{"id":"1"},{"id":"2"}]}`
-		fault = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"taken"}`
+		fault = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"taken [not_unique]"}`
 	)
 	tests := []struct {
 		name, step string
@@ -52,7 +52,7 @@ func TestPlay(t *testing.T) {
 		{"error", `"status": 409, "scimType": "uniqueness", "detail": "tak"`, 409, fault, ""},
 		{"scimType", `"status": 409, "scimType": "invalidValue"`, 409, fault, "scimType"},
 		{"detail", `"status": 409, "detail": "free"`, 409, fault, "detail"},
-		{"status in the body", `"status": 400, "detail": "taken"`, 400, fault, "status in the body"},
+		{"status in the body", `"status": 400, "detail": "taken [not_unique]"`, 400, fault, "status in the body"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

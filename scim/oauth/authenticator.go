@@ -107,6 +107,7 @@ func unauthorized(token bool, cause error) error {
 	}
 	return &scim.Error{
 		Status:    http.StatusUnauthorized,
+		Code:      "unauthenticated",
 		Detail:    "the credential is missing or not valid",
 		Challenge: challenge,
 		Err:       fmt.Errorf("%w: %w", provision.ErrUnauthenticated, cause),

@@ -31,7 +31,7 @@ func (r *Request) Apply(d *schema.Decoder, t *schema.ResourceType, doc schema.Ob
 	p := patcher{decoder: d, resource: t, members: members, limits: r.limits, doc: doc}
 	for i := range r.Operations {
 		if err := p.operation(&r.Operations[i]); err != nil {
-			return nil, err
+			return nil, r.placed(i, err)
 		}
 	}
 	if err := p.sweep(); err != nil {
@@ -44,6 +44,14 @@ func (r *Request) Apply(d *schema.Decoder, t *schema.ResourceType, doc schema.Ob
 		return nil, err
 	}
 	return p.doc, nil
+}
+
+// placed says in which operation an error is, where there are several.
+func (r *Request) placed(i int, err error) error {
+	if len(r.Operations) == 1 {
+		return err
+	}
+	return inOperation(i, err)
 }
 
 // patcher is one run of Apply. Values are never changed in place: a change
@@ -61,13 +69,14 @@ type patcher struct {
 	touched []*schema.Attribute // see touch
 
 	op       string // of the current operation
+	path     string // of it
 	pathless bool   // the current operation has no path
 
 	buffer []byte // JSON of one element
 }
 
 func (p *patcher) operation(o *Operation) error {
-	p.op, p.pathless = o.Op, o.Path == ""
+	p.op, p.path, p.pathless = o.Op, o.Path, o.Path == ""
 	if p.pathless {
 		return p.change(target{attribute: p.resource.Root}, o.Value)
 	}
@@ -83,7 +92,7 @@ func (p *patcher) change(t target, raw []byte) error {
 	raw = p.plain(t, raw)
 	if t.attribute == p.resource.Root {
 		if p.op == remove {
-			return &schema.Error{Type: "noTarget", Detail: "a remove needs the path of an attribute"}
+			return &schema.Error{Type: "noTarget", Code: schema.CodeNoTarget, Detail: "a remove needs the path of an attribute"}
 		}
 		return p.object(raw)
 	}
@@ -128,20 +137,23 @@ func (p *patcher) plain(t target, raw []byte) []byte {
 // object adds or replaces the attributes that an object names.
 func (p *patcher) object(raw []byte) error {
 	if kind(raw) != '{' {
-		return &schema.Error{Type: "invalidValue", Detail: "a value without a path must be an object of attributes"}
+		return &schema.Error{
+			Type: "invalidValue", Code: schema.CodeWrongType,
+			Detail: "value " + schema.Quoted(string(raw)) + ": without a path it must be an object of attributes",
+		}
 	}
 	var seen []*schema.Attribute
 	for key, v := range store.Document(raw).Fields() {
 		t := p.key(string(key))
 		if t.attribute == nil {
-			if err := p.unknown("invalidValue", "the value names an unknown attribute"); err != nil {
+			if err := p.unknown("invalidValue", "value: the key "+schema.QuotedText(string(key))+" names no attribute of "+p.resource.Name); err != nil {
 				return err
 			}
 			continue
 		}
 		if !t.selects() {
 			if slices.Contains(seen, t.attribute) {
-				return refusal("invalidSyntax", t.attribute, "is given twice")
+				return refusal("invalidSyntax", schema.CodeDuplicateKey, t.attribute, "is given twice")
 			}
 			seen = append(seen, t.attribute)
 		}
@@ -157,7 +169,7 @@ func (p *patcher) unknown(scimType, detail string) error {
 	if p.decoder.Use(schema.UnknownIgnored) {
 		return nil
 	}
-	return &schema.Error{Type: scimType, Detail: detail}
+	return &schema.Error{Type: scimType, Code: schema.CodeUnknownAttribute, Detail: detail}
 }
 
 // writable reports whether an attribute may change. Read-only ones and those
@@ -168,7 +180,7 @@ func (p *patcher) writable(a *schema.Attribute) (bool, error) {
 		if p.decoder.Use(schema.ReadOnlyIgnored) {
 			return false, nil
 		}
-		return false, refusal("mutability", a, "is read-only")
+		return false, refusal("mutability", schema.CodeReadOnly, a, "is read-only")
 	case a.Kept == schema.InServer || a.Kept == schema.Nowhere:
 		return false, nil
 	}
@@ -180,13 +192,13 @@ func (p *patcher) writable(a *schema.Attribute) (bool, error) {
 func (p *patcher) allowed(a *schema.Attribute, old, v schema.Value) error {
 	switch {
 	case a.Mutability == schema.Immutable && old.Kind != schema.Unassigned:
-		return refusal("mutability", a, "is immutable and has a value")
+		return refusal("mutability", schema.CodeImmutable, a, "is immutable and has a value")
 	case !a.Required || !v.IsEmpty():
 		return nil
 	case p.op == remove:
-		return refusal("mutability", a, "is required")
+		return refusal("mutability", schema.CodeRequired, a, "is required")
 	}
-	return refusal("invalidValue", a, "is required")
+	return refusal("invalidValue", schema.CodeRequired, a, "is required")
 }
 
 // get returns the value of an attribute that is in no multi-valued one.
@@ -240,7 +252,7 @@ func arrayValue(values []schema.Value) schema.Value {
 func (p *patcher) look(n int) error {
 	limit := cmp.Or(p.limits.Elements, defaultElements)
 	if p.looked += n; p.looked > limit {
-		return &schema.Error{Type: "tooMany", Detail: fmt.Sprintf("the operations look at more than %d elements", limit)}
+		return &schema.Error{Type: "tooMany", Code: schema.CodeTooManyElements, Detail: fmt.Sprintf("the operations look at more than %d elements", limit)}
 	}
 	return nil
 }

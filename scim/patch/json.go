@@ -26,13 +26,13 @@ func valid(d *schema.Decoder, body []byte) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case err == nil:
-		return invalidSyntax("data after the JSON value")
+		return invalidSyntax(schema.CodeBadJSON, "data after the JSON value")
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		return invalidSyntax("the same key twice in one object")
+		return invalidSyntax(schema.CodeDuplicateKey, "the same key twice in one object")
 	case errors.As(err, &syntax):
-		return invalidSyntax("not valid JSON at byte %d", syntax.ByteOffset)
+		return invalidSyntax(schema.CodeBadJSON, "not valid JSON at byte %d", syntax.ByteOffset)
 	}
-	return invalidSyntax("not valid JSON: it ends too early")
+	return invalidSyntax(schema.CodeBadJSON, "not valid JSON: it ends too early")
 }
 
 // bounded checks nesting and string lengths. It comes first, and need not care
@@ -45,7 +45,7 @@ func bounded(d *schema.Decoder, body []byte) error {
 		switch body[i] {
 		case '{', '[':
 			if depth++; depth > maxDepth {
-				return invalidSyntax("nested deeper than %d", maxDepth)
+				return invalidSyntax(schema.CodeTooDeep, "nested deeper than %d", maxDepth)
 			}
 		case '}', ']':
 			depth--
@@ -57,7 +57,7 @@ func bounded(d *schema.Decoder, body []byte) error {
 				}
 			}
 			if i-start > maxString && unquoted(body[start-1:min(i+1, len(body))]) > maxString {
-				return invalidSyntax("a string is longer than %d bytes", maxString)
+				return invalidSyntax(schema.CodeLongString, "a string is longer than %d bytes", maxString)
 			}
 		}
 	}
@@ -82,11 +82,11 @@ func kind(raw []byte) byte {
 	return raw[0]
 }
 
-func invalidSyntax(format string, arguments ...any) error {
-	return &schema.Error{Type: "invalidSyntax", Detail: fmt.Sprintf(format, arguments...)}
+func invalidSyntax(code schema.Code, format string, arguments ...any) error {
+	return &schema.Error{Type: "invalidSyntax", Code: code, Detail: fmt.Sprintf(format, arguments...)}
 }
 
 // refusal is an error about an attribute.
-func refusal(scimType string, a *schema.Attribute, detail string) error {
-	return &schema.Error{Type: scimType, Attribute: a.String(), Detail: a.String() + " " + detail}
+func refusal(scimType string, code schema.Code, a *schema.Attribute, detail string) error {
+	return &schema.Error{Type: scimType, Code: code, Attribute: a.String(), Detail: a.String() + ": " + detail}
 }

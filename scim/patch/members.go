@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -42,7 +43,7 @@ func (p *patcher) memberDetail(sub *schema.Attribute) error {
 	if sub.Name != "value" && p.decoder.Use(schema.ReadOnlyIgnored) {
 		return nil
 	}
-	return refusal("mutability", sub, "cannot be changed: add and remove members instead")
+	return refusal("mutability", schema.CodeImmutable, sub, "cannot be changed: add and remove members instead")
 }
 
 // memberIDs decodes a list of members to their ids, each once, in order.
@@ -53,10 +54,13 @@ func (p *patcher) memberIDs(a *schema.Attribute, raw []byte, strict bool) ([]str
 	}
 	ids := make([]string, 0, len(list))
 	seen := make(map[string]bool, len(list))
-	for _, v := range list {
+	for i, v := range list {
 		id := memberID(a, v)
 		if id == "" {
-			return nil, refusal("invalidValue", a, "has a member without a value")
+			return nil, &schema.Error{
+				Type: "invalidValue", Code: schema.CodeEmptyMember, Attribute: a.String(),
+				Detail: fmt.Sprintf("%s[%d]: has no value", a, i),
+			}
 		}
 		if !seen[id] {
 			seen[id] = true
@@ -128,7 +132,7 @@ func (p *patcher) missingMember(t target, ids []string, id string) error {
 	case p.op == replace && len(ids) == 1 && (id == "" || id == ids[0]) && p.decoder.Use(schema.ReplaceCreates):
 		return p.members.Add(ids[0])
 	}
-	return noTarget(t)
+	return p.noTarget(t)
 }
 
 // replaceMembers puts one member in the place of others.

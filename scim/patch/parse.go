@@ -3,6 +3,7 @@ package patch
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,7 +32,7 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 	}
 	body = plain(d, bytes.TrimSpace(body))
 	if kind(body) != '{' {
-		return nil, invalidSyntax("the body must be an object")
+		return nil, invalidSyntax(schema.CodeNotAnObject, "the body must be an object")
 	}
 	p := parser{decoder: d, request: &Request{limits: limits}}
 	var hasSchemas, hasOperations bool
@@ -52,9 +53,9 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 	}
 	switch {
 	case !p.identified && !d.Use(schema.LooseSchemas):
-		return nil, invalidSyntax("schemas must list %q", messageSchema)
+		return nil, invalidSyntax(schema.CodeMissingSchema, "schemas: must list %s", messageSchema)
 	case len(p.request.Operations) == 0 && !(p.listed && d.Use(schema.EmptyAsAbsent)):
-		return nil, invalidSyntax("Operations must be an array of at least one operation")
+		return nil, invalidSyntax(schema.CodeBadOperation, "Operations: must be an array of at least one operation")
 	}
 	return p.request, nil
 }
@@ -78,7 +79,7 @@ func named(key []byte, name string) bool {
 // once refuses a key that differs from an earlier one only by case.
 func once(seen *bool, name string) error {
 	if *seen {
-		return invalidSyntax("the key %q twice, in different case", name)
+		return invalidSyntax(schema.CodeDuplicateKey, "the key %q twice, in different case", name)
 	}
 	*seen = true
 	return nil
@@ -105,18 +106,18 @@ func (p *parser) schemas(raw store.Raw) {
 
 func (p *parser) operations(raw store.Raw) error {
 	if raw = plain(p.decoder, raw); kind(raw) != '[' {
-		return invalidSyntax("Operations must be an array")
+		return invalidSyntax(schema.CodeBadOperation, "Operations: must be an array")
 	}
 	p.listed = true
 	limit := cmp.Or(p.request.limits.Operations, defaultOperations)
 	for element := range raw.Elements() {
 		if len(p.request.Operations) >= limit {
 			return fmt.Errorf("%w: %w", ErrTooManyOperations,
-				&schema.Error{Type: "tooMany", Detail: fmt.Sprintf("more than %d operations", limit)})
+				&schema.Error{Type: "tooMany", Code: schema.CodeTooManyOperations, Detail: fmt.Sprintf("Operations: more than %d", limit)})
 		}
 		o, err := p.operation(element)
 		if err != nil {
-			return err
+			return inOperation(len(p.request.Operations), err)
 		}
 		p.request.Operations = append(p.request.Operations, o)
 	}
@@ -125,7 +126,7 @@ func (p *parser) operations(raw store.Raw) error {
 
 func (p *parser) operation(raw store.Raw) (o Operation, err error) {
 	if raw = plain(p.decoder, raw); kind(raw) != '{' {
-		return o, invalidSyntax("an operation must be an object")
+		return o, invalidSyntax(schema.CodeBadOperation, "an operation must be an object")
 	}
 	var hasOp, hasPath, hasValue bool
 	for key, raw := range raw.Document().Fields() {
@@ -147,11 +148,22 @@ func (p *parser) operation(raw store.Raw) (o Operation, err error) {
 	}
 	switch {
 	case o.Op == "":
-		return o, invalidSyntax("an operation has no op")
+		return o, invalidSyntax(schema.CodeBadOperation, "an operation has no op")
 	case o.Op != remove && o.Value == nil:
-		return o, &schema.Error{Type: "invalidValue", Detail: o.Op + " needs a value"}
+		return o, &schema.Error{Type: "invalidValue", Code: schema.CodeMissingValue, Detail: o.Op + " needs a value"}
 	}
 	return o, nil
+}
+
+// inOperation says in which operation an error is.
+func inOperation(i int, err error) error {
+	var e *schema.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	placed := *e
+	placed.Detail = fmt.Sprintf("Operations[%d]: %s", i, e.Detail)
+	return &placed
 }
 
 // op returns the operation in lower case.
@@ -162,7 +174,7 @@ func (p *parser) op(raw store.Raw) (string, error) {
 			return op, nil
 		}
 	}
-	return "", invalidSyntax(`op must be "add", "replace" or "remove"`)
+	return "", invalidSyntax(schema.CodeBadOperation, `op %s: must be "add", "replace" or "remove"`, schema.Quoted(string(raw)))
 }
 
 // path returns the path, empty for none. Null is none, and so is empty text
@@ -172,9 +184,9 @@ func (p *parser) path(raw store.Raw) (string, error) {
 	switch {
 	case kind(raw) == 'n':
 	case kind(raw) != '"':
-		return "", invalidSyntax("path must be a string")
+		return "", invalidSyntax(schema.CodeBadOperation, "path %s: must be a string", schema.Quoted(string(raw)))
 	case path == "" && !p.decoder.Use(schema.EmptyAsAbsent):
-		return "", &schema.Error{Type: "invalidPath", Detail: "the path is empty"}
+		return "", &schema.Error{Type: "invalidPath", Code: schema.CodeBadPath, Detail: "the path is empty"}
 	}
 	return path, nil
 }

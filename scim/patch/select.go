@@ -101,7 +101,7 @@ func (p *patcher) element(a *schema.Attribute, raw []byte) (schema.Value, error)
 	if n == 1 && kind(only) != '[' && p.decoder.Use(schema.SingleAsArray) {
 		return p.decoder.Value(a, only, true)
 	}
-	return schema.Value{}, refusal("invalidValue", a, "needs one value here, not an array")
+	return schema.Value{}, refusal("invalidValue", schema.CodeSeveralValues, a, "needs one value here, not an array")
 }
 
 // edited applies the current operation to one element.
@@ -157,7 +157,7 @@ func (p *patcher) missing(t target, s selection, old, given schema.Value) (schem
 		// 3.5.2.3), and a remove has nothing to do.
 	case p.op == remove && !p.decoder.Use(schema.UnknownIgnored),
 		p.op == replace && !p.decoder.Use(schema.ReplaceCreates):
-		return old, noTarget(t)
+		return old, p.noTarget(t)
 	}
 	if given.Kind == schema.Unassigned {
 		return old, nil
@@ -167,7 +167,7 @@ func (p *patcher) missing(t target, s selection, old, given schema.Value) (schem
 		return old, err
 	}
 	if ok, err := p.matches(s, v); err != nil || !ok {
-		return old, cmp.Or(err, noTarget(t))
+		return old, cmp.Or(err, p.noTarget(t))
 	}
 	p.touch(t.attribute)
 	return p.appended(t.attribute, old, []schema.Value{v})
@@ -181,7 +181,7 @@ func (p *patcher) created(t target, given schema.Value) (schema.Value, error) {
 			return given, err
 		}
 		if len(o) == 0 {
-			return given, noTarget(t)
+			return given, p.noTarget(t)
 		}
 	}
 	if t.sub == nil {
@@ -190,8 +190,14 @@ func (p *patcher) created(t target, given schema.Value) (schema.Value, error) {
 	return p.edited(t, complexValue(o), given)
 }
 
-func noTarget(t target) error {
-	return refusal("noTarget", t.attribute, "has no value that the path selects")
+func (p *patcher) noTarget(t target) error {
+	if p.pathless {
+		return refusal("noTarget", schema.CodeNoTarget, t.attribute, "has no value that the key selects")
+	}
+	return &schema.Error{
+		Type: "noTarget", Code: schema.CodeNoTarget, Attribute: t.attribute.String(),
+		Detail: "path " + schema.QuotedText(p.path) + ": selects no value",
+	}
 }
 
 // equalities sets the attributes that a value filter compares by eq, as far as
@@ -254,7 +260,7 @@ func (p *patcher) compiled(t target) (s selection, err error) {
 	allowed := loose != 0 && p.decoder.Allow&loose == loose
 	s.filter, err = filter.CompileElement(t.attribute, t.filter, filter.Options{Loose: allowed})
 	if err != nil {
-		return s, &schema.Error{Type: "invalidFilter", Attribute: t.attribute.String(), Detail: "path: " + err.Error()}
+		return s, &schema.Error{Type: "invalidFilter", Code: schema.CodeBadFilter, Attribute: t.attribute.String(), Detail: "path: " + err.Error()}
 	}
 	if allowed {
 		p.decoder.Used |= loose

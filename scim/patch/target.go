@@ -32,7 +32,7 @@ func (t target) leaf() *schema.Attribute {
 func (p *patcher) target(path string) (target, error) {
 	t, err := p.resolve(path)
 	if err == nil && t.attribute == nil {
-		err = p.unknown("invalidPath", "the path names an unknown attribute")
+		err = p.unknown("invalidPath", "path "+schema.QuotedText(path)+": names no attribute of "+p.resource.Name)
 	}
 	return t, err
 }
@@ -75,7 +75,7 @@ func (p *patcher) resolve(path string) (target, error) {
 		}
 	}
 	if err != nil {
-		return target{}, &schema.Error{Type: "invalidPath", Detail: "path: " + err.Error()}
+		return target{}, &schema.Error{Type: "invalidPath", Code: schema.CodeBadPath, Detail: "path " + schema.QuotedText(path) + ": " + err.Error()}
 	}
 	a := filter.Resolve(p.resource, parsed.AttributePath, false)
 	if a == nil && p.decoder.Allow&schema.LooseSchemas != 0 {
@@ -105,7 +105,7 @@ func (p *patcher) loose(path ast.AttributePath) *schema.Attribute {
 func (p *patcher) filtered(t target, path ast.Path) (target, error) {
 	if t.sub != nil || !t.attribute.MultiValued {
 		return target{}, &schema.Error{
-			Type: "invalidPath", Attribute: t.leaf().String(),
+			Type: "invalidPath", Code: schema.CodeBadPath, Attribute: t.leaf().String(),
 			Detail: "a value filter needs a multi-valued attribute, " + t.leaf().String() + " is not",
 		}
 	}

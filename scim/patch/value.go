@@ -48,7 +48,7 @@ func (p *patcher) mergedObject(a *schema.Attribute, old schema.Value, raw []byte
 			continue
 		}
 		if slices.Contains(seen, sub) {
-			return old, refusal("invalidSyntax", sub, "is given twice")
+			return old, refusal("invalidSyntax", schema.CodeDuplicateKey, sub, "is given twice")
 		}
 		seen = append(seen, sub)
 		was := o.Get(sub)
@@ -188,7 +188,7 @@ func (p *patcher) onePrimary(a *schema.Attribute, old, values []schema.Value, to
 		}
 	}
 	if several && !kept && !p.decoder.Use(schema.OnePrimary) {
-		return refusal("invalidValue", a, "has more than one primary value")
+		return refusal("invalidValue", schema.CodeSeveralPrimary, a, "has more than one primary value")
 	}
 	for i, v := range values {
 		if chosen < 0 || i == chosen || !isPrimary(v) {

@@ -173,6 +173,8 @@ func scimType(err error) string {
 		return ""
 	case !errors.As(err, &e):
 		return "not a schema.Error"
+	case e.Code == "":
+		return e.Type + " without a code"
 	case e.Detail == "":
 		return e.Type + " without a detail"
 	}

@@ -53,7 +53,7 @@ func (r *reader) merge(o Object) (Object, error) {
 }
 
 func twice(a *Attribute) *Error {
-	return &Error{Type: "invalidSyntax", Attribute: a.notation, Detail: a.notation + ": given by two keys"}
+	return &Error{Type: "invalidSyntax", Code: CodeDuplicateKey, Attribute: a.notation, Detail: a.notation + ": given by two keys"}
 }
 
 // schemas reads the list of schema URIs of a resource.
@@ -121,7 +121,7 @@ func (r *reader) checkSchemas(o Object) error {
 	if problem == "" || r.decoder.Use(LooseSchemas) {
 		return nil
 	}
-	return &Error{Type: "invalidSyntax", Attribute: "schemas", Detail: "schemas: " + problem}
+	return &Error{Type: "invalidSyntax", Code: CodeMissingSchema, Attribute: "schemas", Detail: "schemas: " + problem}
 }
 
 func (r *reader) lists(ext *Attribute) bool {
@@ -139,7 +139,7 @@ func at(a *Attribute, err error) error {
 	if a == nil || !errors.As(err, &e) || e.Attribute != "" {
 		return err
 	}
-	return &Error{Type: e.Type, Attribute: a.notation, Detail: a.notation + ": " + e.Detail}
+	return &Error{Type: e.Type, Code: e.Code, Attribute: a.notation, Detail: a.notation + ": " + e.Detail}
 }
 
 // quote quotes a key for an error message, shortened.

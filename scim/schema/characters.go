@@ -36,6 +36,6 @@ func (c Characters) refused(text string) (r rune, before int, bad bool) {
 }
 
 // invisible is the refusal of a character.
-func invisible(a *Attribute, text string, r rune, before int) *Error {
-	return invalidValue(a, fmt.Sprintf("has the character %U, which nobody sees, after %d others", r, before))
+func invisible(a *Attribute, r rune, before int) *Error {
+	return invalidValue(a, CodeBadCharacter, fmt.Sprintf("has the character %U, which nobody sees, after %d others", r, before))
 }

@@ -75,7 +75,7 @@ func (d *Decoder) Resource(t *ResourceType, data []byte) (Object, error) {
 	}
 	r.resource = t
 	if r.peek() != '{' {
-		return nil, &Error{Type: "invalidSyntax", Detail: "the body is not a JSON object but " + article(r.peek())}
+		return nil, &Error{Type: "invalidSyntax", Code: CodeNotAnObject, Detail: "the body is not a JSON object but " + article(r.peek())}
 	}
 	o, err := r.object(t.Root)
 	if err != nil {
@@ -132,13 +132,13 @@ func syntaxError(data []byte) *Error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case err == nil:
-		return &Error{Type: "invalidSyntax", Detail: fmt.Sprintf("data after the JSON value at byte %d", decoder.InputOffset())}
+		return &Error{Type: "invalidSyntax", Code: CodeBadJSON, Detail: fmt.Sprintf("data after the JSON value at byte %d", decoder.InputOffset())}
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
-		return &Error{Type: "invalidSyntax", Detail: fmt.Sprintf("duplicate key %q", syntax.JSONPointer.LastToken())}
+		return &Error{Type: "invalidSyntax", Code: CodeDuplicateKey, Detail: fmt.Sprintf("duplicate key %q", syntax.JSONPointer.LastToken())}
 	case errors.As(err, &syntax):
-		return &Error{Type: "invalidSyntax", Detail: fmt.Sprintf("not valid JSON at byte %d", syntax.ByteOffset)}
+		return &Error{Type: "invalidSyntax", Code: CodeBadJSON, Detail: fmt.Sprintf("not valid JSON at byte %d", syntax.ByteOffset)}
 	default:
-		return &Error{Type: "invalidSyntax", Detail: "not valid JSON: it ends too early"}
+		return &Error{Type: "invalidSyntax", Code: CodeBadJSON, Detail: "not valid JSON: it ends too early"}
 	}
 }
 
@@ -163,9 +163,11 @@ func (t *ResourceType) Document(doc store.Document) (Object, error) {
 }
 
 // Error says what is wrong with an input. Type is a scimType of RFC 7644
-// section 3.12.
+// section 3.12. Detail begins with the place and the value where there is one,
+// such as `emails[2].primary "perhaps": `.
 type Error struct {
 	Type      string // "invalidSyntax", "invalidValue", "mutability", ...
+	Code      Code   // one of the codes of this package
 	Attribute string // the attribute, or empty
 	Detail    string // for the client; never quotes secrets
 }
@@ -173,6 +175,6 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return e.Detail }
 
-func invalidValue(a *Attribute, detail string) *Error {
-	return &Error{Type: "invalidValue", Attribute: a.notation, Detail: a.notation + ": " + detail}
+func invalidValue(a *Attribute, code Code, detail string) *Error {
+	return &Error{Type: "invalidValue", Code: code, Attribute: a.notation, Detail: a.notation + ": " + detail}
 }

@@ -117,18 +117,18 @@ func TestLimits(t *testing.T) {
 		want       *wantError
 	}{
 		{"depth 32", deep(32), schema.Decoder{}, nil},
-		{"depth 33", deep(33), schema.Decoder{}, &wantError{"invalidSyntax", "", "nested too deeply"}},
-		{"objects 33", deepObjects(33), schema.Decoder{}, &wantError{"invalidSyntax", "", "nested too deeply"}},
+		{"depth 33", deep(33), schema.Decoder{}, &wantError{"invalidSyntax", "", "nested deeper than 32"}},
+		{"objects 33", deepObjects(33), schema.Decoder{}, &wantError{"invalidSyntax", "", "nested deeper than 32"}},
 		{"depth 20,000", deep(20_000), schema.Decoder{}, &wantError{"invalidSyntax", "", ""}},
-		{"own depth", `{"name":{"x":1}}`, schema.Decoder{MaxDepth: 1}, &wantError{"invalidSyntax", "name", "name: nested too deeply"}},
+		{"own depth", `{"name":{"x":1}}`, schema.Decoder{MaxDepth: 1}, &wantError{"invalidSyntax", "name", "name: nested deeper than 1"}},
 		{"text of 64 KiB", text("title", 64<<10), schema.Decoder{}, nil},
-		{"longer text", text("title", 64<<10+1), schema.Decoder{}, &wantError{"invalidSyntax", "title", "title: a string is too long"}},
-		{"longer text that is ignored", text("x", 64<<10+1), schema.Decoder{}, &wantError{"invalidSyntax", "", "a string is too long"}},
-		{"longer key", `{"` + strings.Repeat("k", 64<<10+1) + `":1}`, schema.Decoder{}, &wantError{"invalidSyntax", "", "a string is too long"}},
+		{"longer text", text("title", 64<<10+1), schema.Decoder{}, &wantError{"invalidSyntax", "title", "title: a string is longer than 65536 bytes"}},
+		{"longer text that is ignored", text("x", 64<<10+1), schema.Decoder{}, &wantError{"invalidSyntax", "", "a string is longer than 65536 bytes"}},
+		{"longer key", `{"` + strings.Repeat("k", 64<<10+1) + `":1}`, schema.Decoder{}, &wantError{"invalidSyntax", "", "a string is longer than 65536 bytes"}},
 		{"escapes count as what they mean", `{"title":"` + strings.Repeat(`\u0061`, 100) + `"}`, schema.Decoder{MaxString: 100}, nil},
-		{"longer text of escapes", `{"title":"` + strings.Repeat(`\n`, 101) + `"}`, schema.Decoder{MaxString: 100}, &wantError{"invalidSyntax", "title", "too long"}},
+		{"longer text of escapes", `{"title":"` + strings.Repeat(`\n`, 101) + `"}`, schema.Decoder{MaxString: 100}, &wantError{"invalidSyntax", "title", "longer than 100 bytes"}},
 		{"indexed text of 1 KiB", text("userName", schema.MaxIndexed), schema.Decoder{}, nil},
-		{"longer indexed text", text("userName", schema.MaxIndexed+1), schema.Decoder{}, &wantError{"invalidValue", "userName", "userName: longer than 1024 bytes"}},
+		{"longer indexed text", text("userName", schema.MaxIndexed+1), schema.Decoder{}, &wantError{"invalidValue", "userName", `userName "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...: longer than 1024 bytes`}},
 		{"longer indexed element", `{"emails":[` + text("value", schema.MaxIndexed+1) + `]}`, schema.Decoder{}, &wantError{"invalidValue", "emails.value", "longer than 1024 bytes"}},
 	}
 	for _, test := range tests {

@@ -43,7 +43,7 @@ func ExampleDecoder_Resource() {
 	var d schema.Decoder
 	_, err := d.Resource(schema.Standard().Type("User"), []byte(`{"userName": "babs", "active": "True"}`))
 	fmt.Println(err)
-	// Output: active: expected a boolean, got a string
+	// Output: active "True": expected a boolean, got a string
 }
 
 // A resource type of its own, beside users and groups.

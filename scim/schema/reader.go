@@ -59,7 +59,7 @@ func (r *reader) object(a *Attribute) (Object, error) {
 		}
 		sub := a.lookup(name, next)
 		if !seen.add(sub, name) {
-			return nil, &Error{Type: "invalidSyntax", Attribute: a.notation, Detail: "two keys differ only in case: " + quote(name)}
+			return nil, &Error{Type: "invalidSyntax", Code: CodeDuplicateKey, Attribute: a.notation, Detail: "two keys differ only in case: " + quote(name)}
 		}
 		before := len(r.fields.stack)
 		if sub == nil {
@@ -139,7 +139,7 @@ func (r *reader) field(a *Attribute) error {
 
 // value reads the whole value of an attribute.
 func (r *reader) value(a *Attribute) (Value, error) {
-	c := r.peek()
+	c, start := r.peek(), r.pos
 	if c == '"' && a.MultiValued {
 		if inner, err := r.embedded(a); inner != nil || err != nil {
 			return read(inner, err, func() (Value, error) { return inner.value(a) })
@@ -156,7 +156,7 @@ func (r *reader) value(a *Attribute) (Value, error) {
 			return v, nil
 		}
 		if !r.decoder.Use(SingleAsArray) {
-			return Value{}, expected(a, "an array", c)
+			return Value{}, about(a, r.src[start:r.pos], expected(a, "an array", c))
 		}
 		if a.Kept != InMembers && a.Hollow(v) {
 			return Value{}, err
@@ -182,10 +182,10 @@ func (r *reader) array(a *Attribute) (Value, error) {
 	identified := r.decoder != nil && a.Kept != InMembers
 	base := len(r.values.stack)
 	more, err := r.enter(']')
-	for more && err == nil {
+	for i := 0; more && err == nil; i++ {
 		var v Value
 		if v, err = r.single(a); err != nil {
-			return Value{}, err
+			return Value{}, inElement(a, i, err)
 		}
 		if v.Kind != Unassigned && !(identified && a.Hollow(v)) {
 			r.values.stack = append(r.values.stack, v)
@@ -235,7 +235,7 @@ func (r *reader) one(a *Attribute) (Value, error) {
 		return Value{}, err
 	}
 	if more {
-		return Value{}, invalidValue(a, "expected one value, got several")
+		return Value{}, invalidValue(a, CodeSeveralValues, "expected one value, got several")
 	}
 	if v.Kind == Unassigned || a.Type == Boolean && r.decoder.Use(TextBooleans) || r.decoder.Use(SingleAsArray) {
 		return v, nil
@@ -285,18 +285,22 @@ func (r *reader) bare(a *Attribute) (Value, error) {
 			return read(inner, err, func() (Value, error) { return inner.one(a) })
 		}
 	}
+	start := r.pos
 	if a.value == nil {
-		if c == '"' && r.blank() && r.decoder.Use(EmptyAsAbsent) {
+		switch {
+		case c != '"':
+			_ = r.skip() // to know what it is
+		case r.blank() && r.decoder.Use(EmptyAsAbsent):
 			return Value{}, nil
 		}
-		return Value{}, expected(a, a.expects(), c)
+		return Value{}, about(a, r.src[start:r.pos], expected(a, a.expects(), c))
 	}
 	kind, text, err := r.scalar(a.value)
 	if kind == Unassigned && err == nil {
 		return Value{}, nil
 	}
 	if !r.decoder.Use(BareComplex) {
-		return Value{}, expected(a, a.expects(), c)
+		return Value{}, about(a, r.src[start:r.pos], expected(a, a.expects(), c))
 	}
 	return Value{Kind: ObjectValue, Object: Object{{a.value, Value{Kind: kind, Text: text}}}}, err
 }

@@ -99,7 +99,7 @@ func (t *ResourceType) Validate(o Object) error {
 func validate(a *Attribute, o Object) *Error {
 	for _, sub := range a.Sub {
 		if sub.Required && sub.Kept == InDocument && o.Get(sub).IsEmpty() {
-			return invalidValue(sub, "required")
+			return invalidValue(sub, CodeRequired, "required")
 		}
 	}
 	for i := range o {
@@ -121,7 +121,7 @@ func validate(a *Attribute, o Object) *Error {
 			}
 		}
 		if primaries > 1 {
-			return invalidValue(sub, "at most one value may be primary, got "+strconv.Itoa(primaries))
+			return invalidValue(sub, CodeSeveralPrimary, "at most one value may be primary, got "+strconv.Itoa(primaries))
 		}
 	}
 	return nil

@@ -7,6 +7,15 @@ import (
 
 // scalar reads a value that is neither an object nor an array.
 func (r *reader) scalar(a *Attribute) (Kind, string, error) {
+	start := r.pos
+	kind, text, err := r.scalarOf(a)
+	if err != nil {
+		err = about(a, r.src[start:min(r.pos, len(r.src))], err)
+	}
+	return kind, text, err
+}
+
+func (r *reader) scalarOf(a *Attribute) (Kind, string, error) {
 	switch c := r.peek(); c {
 	case '{':
 		return r.wrapped(a)
@@ -44,7 +53,7 @@ func (r *reader) fromText(a *Attribute, text string) (Kind, string, error) {
 		if isDateTime(text) {
 			return Text, text, nil
 		}
-		return Unassigned, "", invalidValue(a, "expected a dateTime such as 2011-08-01T21:32:44Z")
+		return Unassigned, "", invalidValue(a, CodeBadTime, "expected a dateTime such as 2011-08-01T21:32:44Z")
 	case Binary:
 		if isBase64(text) {
 			return Text, text, nil
@@ -52,7 +61,7 @@ func (r *reader) fromText(a *Attribute, text string) (Kind, string, error) {
 		if text = unarmored(text); text != "" && isBase64(text) && r.decoder.Use(ArmoredBinary) {
 			return Text, text, nil
 		}
-		return Unassigned, "", invalidValue(a, "expected base64 text")
+		return Unassigned, "", invalidValue(a, CodeBadBase64, "expected base64 text")
 	case Boolean:
 		if literal := booleanText(text); literal != "" && r.decoder.Use(TextBooleans) {
 			return Literal, literal, nil
@@ -94,10 +103,10 @@ func (r *reader) fromLiteral(a *Attribute, literal string) (Kind, string, error)
 // text makes a value of a string or reference attribute.
 func (a *Attribute) text(text string) (Kind, string, error) {
 	if r, before, bad := a.Characters.refused(text); bad {
-		return Unassigned, "", invisible(a, text, r, before)
+		return Unassigned, "", invisible(a, r, before)
 	}
 	if a.Indexed && len(text) > MaxIndexed {
-		return Unassigned, "", invalidValue(a, "longer than 1024 bytes")
+		return Unassigned, "", invalidValue(a, CodeTooLong, "longer than 1024 bytes")
 	}
 	return Text, text, nil
 }
@@ -111,13 +120,13 @@ const maxNumber = 100
 // 2.3.4); a decimal has an exponent of at most three digits.
 func (a *Attribute) number(literal string) (Kind, string, error) {
 	if len(literal) > maxNumber {
-		return Unassigned, "", invalidValue(a, "a number with too many digits")
+		return Unassigned, "", invalidValue(a, CodeBadNumber, "a number with too many digits")
 	}
 	if i := strings.IndexAny(literal, ".eE"); i >= 0 && a.Type == Integer {
-		return Unassigned, "", invalidValue(a, "expected an integer, without fraction and exponent")
+		return Unassigned, "", invalidValue(a, CodeBadNumber, "expected an integer, without fraction and exponent")
 	}
 	if i := strings.IndexAny(literal, "eE"); i >= 0 && len(strings.TrimLeft(literal[i+1:], "+-0")) > 3 {
-		return Unassigned, "", invalidValue(a, "a number with too large an exponent")
+		return Unassigned, "", invalidValue(a, CodeBadNumber, "a number with too large an exponent")
 	}
 	if a.Type == Integer && literal == "-0" {
 		literal = "0"
@@ -243,5 +252,5 @@ func (a *Attribute) expects() string {
 }
 
 func expected(a *Attribute, want string, got byte) *Error {
-	return invalidValue(a, "expected "+want+", got "+article(got))
+	return invalidValue(a, CodeWrongType, "expected "+want+", got "+article(got))
 }

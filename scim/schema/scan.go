@@ -2,12 +2,13 @@ package schema
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-var errTruncated = &Error{Type: "invalidSyntax", Detail: "not valid JSON"}
+var errTruncated = &Error{Type: "invalidSyntax", Code: CodeBadJSON, Detail: "not valid JSON"}
 
 // scanner reads JSON text whose syntax was checked before. It does not check
 // again, but ends with an error, never a panic, on text that was not.
@@ -44,7 +45,7 @@ func (s *scanner) enter(closing byte) (bool, error) {
 	s.pos++
 	s.depth++
 	if s.depth > s.maxDepth {
-		return false, &Error{Type: "invalidSyntax", Detail: "nested too deeply"}
+		return false, &Error{Type: "invalidSyntax", Code: CodeTooDeep, Detail: "nested deeper than " + strconv.Itoa(s.maxDepth)}
 	}
 	s.space()
 	if s.peek() == closing {
@@ -104,7 +105,7 @@ func (s *scanner) text() (string, error) {
 	}
 	s.pos = start + end + 1
 	if len(text) > s.maxString {
-		return "", &Error{Type: "invalidSyntax", Detail: "a string is too long"}
+		return "", s.tooLong()
 	}
 	return text, nil
 }
@@ -130,11 +131,15 @@ func (s *scanner) unquote(quoted string) (string, error) {
 	case err != nil:
 		return "", errTruncated
 	case len(text) > s.maxString:
-		return "", &Error{Type: "invalidSyntax", Detail: "a string is too long"}
+		return "", s.tooLong()
 	case bytes.IndexByte(text, 0) >= 0:
-		return "", &Error{Type: "invalidValue", Detail: "a string has the character U+0000"}
+		return "", &Error{Type: "invalidValue", Code: CodeBadCharacter, Detail: "a string has the character U+0000"}
 	}
 	return string(text), nil
+}
+
+func (s *scanner) tooLong() *Error {
+	return &Error{Type: "invalidSyntax", Code: CodeLongString, Detail: "a string is longer than " + strconv.Itoa(s.maxString) + " bytes"}
 }
 
 // literal reads a number, true, false or null.

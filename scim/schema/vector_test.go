@@ -64,6 +64,9 @@ func (want *wantError) check(t *testing.T, err error) bool {
 	if got.Type != want.Type || !strings.Contains(got.Detail, want.Detail) {
 		t.Errorf("error is %s %q, want %s %q", got.Type, got.Detail, want.Type, want.Detail)
 	}
+	if got.Code == "" {
+		t.Error("the error has no code")
+	}
 	if got.Attribute != want.Attribute {
 		t.Errorf("attribute of the error is %q, want %q", got.Attribute, want.Attribute)
 	}

@@ -72,5 +72,5 @@ func Example() {
 	// okta ada@example.com disabled
 	// entra mira@example.com staged
 	// entra mira@example.com active
-	// scimtest: GET /Users?startIndex=1&count=2: 401 the credential is missing or not valid
+	// scimtest: GET /Users?startIndex=1&count=2: 401 the credential is missing or not valid [unauthenticated]
 }
