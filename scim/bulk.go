@@ -164,7 +164,7 @@ func (b *bulkRun) result(op *bulkOperation) bulkResult {
 		r.Status = strconv.Itoa(r.Response.Status)
 		return r
 	}
-	r.Version, r.Status = op.response.etag, strconv.Itoa(op.response.status)
+	r.Version, r.Status = op.response.version, strconv.Itoa(op.response.status)
 	return r
 }
 

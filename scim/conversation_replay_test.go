@@ -77,8 +77,12 @@ func (r *replay) rename(data []byte) []byte {
 	for _, value := range slices.Sorted(maps.Keys(r.names)) {
 		pairs = append(pairs, value, r.names[value])
 	}
+	data = tagDigest.ReplaceAll(data, []byte("$1-{groups}"))
 	return []byte(strings.NewReplacer(pairs...).Replace(string(data)))
 }
+
+// tagDigest matches an entity tag with the digest of ids.
+var tagDigest = regexp.MustCompile(`(W/\\"\d+)-[0-9a-z]+`)
 
 var placeholder = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9]*\}`)
 

@@ -219,20 +219,3 @@ func intParam(params url.Values, name string, def int) (int, error) {
 	}
 	return min(max(n, -1<<31), 1<<31-1), nil
 }
-
-// etag returns the entity tag of a version (RFC 7644 section 3.14).
-func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
-
-// matchesETag reports whether a list of entity tags names a version; they are
-// compared weakly, and "*" names every one (RFC 9110 section 13.1).
-func matchesETag(headers []string, version int64) bool {
-	for _, header := range headers {
-		for tag := range strings.SplitSeq(header, ",") {
-			tag = strings.TrimSpace(tag)
-			if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag(version), "W/") {
-				return true
-			}
-		}
-	}
-	return false
-}

@@ -25,9 +25,8 @@ func (x *exchange) get(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The groups of a user change without the user's version.
-	if p.parts&store.WithGroups == 0 && matchesETag(x.ifNoneMatch, r.Version) {
-		return &response{status: http.StatusNotModified, etag: etag(r.Version)}, nil
+	if tag := p.entityTag(r); matchesTag(x.ifNoneMatch, tag) {
+		return &response{status: http.StatusNotModified, etag: tag}, nil
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
 }
@@ -137,7 +136,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		return nil, x.placed(t, err, req.Place)
 	}
 	if silent {
-		return &response{status: http.StatusNoContent, etag: etag(r.Version)}, nil
+		return &response{status: http.StatusNoContent, etag: etag(r.Version), version: etag(r.Version)}, nil
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
 }
@@ -279,7 +278,7 @@ func (x *exchange) keepImmutable(before schema.Object, after *schema.Object) err
 // checkVersion refuses a write whose If-Match names another version, or whose
 // If-None-Match names this one (RFC 7644 section 3.14, RFC 9110 section 13.1).
 func (x *exchange) checkVersion(version int64) error {
-	if len(x.ifMatch) > 0 && !matchesETag(x.ifMatch, version) || matchesETag(x.ifNoneMatch, version) {
+	if len(x.ifMatch) > 0 && !matchesVersion(x.ifMatch, version) || matchesVersion(x.ifNoneMatch, version) {
 		return store.ErrVersion
 	}
 	return nil

@@ -24,6 +24,7 @@ type response struct {
 	status   int
 	body     []byte
 	etag     string
+	version  string // the entity tag of the resource alone, for a bulk response
 	location string
 
 	buffer *[]byte // where body was built, to be used again; nil for others
@@ -164,7 +165,7 @@ func (x *exchange) resourceResponse(status int, t *schema.ResourceType, r *store
 		return nil, err
 	}
 	resp := built(status, buffer, b)
-	resp.etag = etag(r.Version)
+	resp.etag, resp.version = p.entityTag(r), etag(r.Version)
 	return resp, nil
 }
 
@@ -198,7 +199,7 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 	}
 	if p.returns(t.Root.Lookup("meta")) {
 		b = append(b, `,"meta":`...)
-		b = x.appendMeta(b, t, r)
+		b = x.appendMeta(b, t, r, p)
 	}
 	b, err := p.trim(t, b, made)
 	return append(b, '}'), err
@@ -222,7 +223,7 @@ func appendSchemas(b []byte, t *schema.ResourceType, doc store.Document) []byte 
 	return append(b, ']')
 }
 
-func (x *exchange) appendMeta(b []byte, t *schema.ResourceType, r *store.Resource) []byte {
+func (x *exchange) appendMeta(b []byte, t *schema.ResourceType, r *store.Resource, p projection) []byte {
 	b = append(b, `{"resourceType":`...)
 	b = appendText(b, t.Name)
 	b = append(b, `,"created":"`...)
@@ -231,9 +232,8 @@ func (x *exchange) appendMeta(b []byte, t *schema.ResourceType, r *store.Resourc
 	b = appendTime(b, r.Modified)
 	b = append(b, `","location":`...)
 	b = appendText(b, x.location(t, r.ID))
-	b = append(b, `,"version":"W/\"`...)
-	b = strconv.AppendInt(b, r.Version, 10)
-	return append(b, `\""}`...)
+	b = append(b, `,"version":`...)
+	return append(p.appendTag(b, r), '}')
 }
 
 // appendTime writes an instant in UTC with milliseconds, as AppendFormat with

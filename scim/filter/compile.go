@@ -284,6 +284,9 @@ func (c *compiler) compare(a *schema.Attribute, o *operator, value any) (store.F
 	if err != nil {
 		return nil, err
 	}
+	if a.Kept == schema.InServer && a.Name == "version" {
+		text = versionOf(text)
+	}
 	f := store.Compare{Path: c.path(a), Op: o.compare, Value: text}
 	if o.compare == store.EQ && keyed(a, text) {
 		f.Key, f.Folded = a.String(), text
@@ -292,6 +295,15 @@ func (c *compiler) compare(a *schema.Attribute, o *operator, value any) (store.F
 		}
 	}
 	return f, nil
+}
+
+// versionOf returns the version in an entity tag, which may have a digest behind a
+// dash; stores keep the version alone.
+func versionOf(tag string) string {
+	if version, digest, found := strings.Cut(tag, "-"); found && strings.HasSuffix(digest, `"`) {
+		return version + `"`
+	}
+	return tag
 }
 
 // keyed reports whether the index holds all values of an attribute that equal a
