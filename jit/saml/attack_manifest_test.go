@@ -28,7 +28,6 @@ type attack struct {
 	Mechanism string
 
 	Expect  string   // "reject" or "accept-signed-only"
-	Library string   // "accepts" where gosaml2 alone does, although Expect is "reject"
 	Code    string   // in the log
 	Subject string   // user name of the account
 	Groups  []string // that the account carries, sorted

@@ -97,8 +97,7 @@ type claim struct {
 }
 
 // verified applies the rules of the Web Browser SSO profile (SAML profiles
-// section 4.1.4.3) that gosaml2 leaves to its caller, and stricter ones where
-// the profile leaves a choice.
+// section 4.1.4.3), and stricter ones where the profile leaves a choice.
 func (c *claim) verified() (*Verified, error) {
 	rules := [...]func(*claim) error{
 		(*claim).checkForm,
@@ -143,8 +142,8 @@ func (c *claim) checkForm() error {
 	return nil
 }
 
-// checkDestination: gosaml2 compares a Destination that is there. A signed
-// response must have one (SAML bindings section 3.5.5.2).
+// checkDestination: a signed response must have a Destination (SAML bindings
+// section 3.5.5.2). One that is there was compared before.
 func (c *claim) checkDestination() error {
 	if c.seen.responseSigned && c.seen.destination == "" {
 		return refuse(CodeDestination, "a signed response without Destination")
@@ -168,7 +167,7 @@ func (c *claim) checkConfirmations() error {
 		case data.Recipient != c.sp.ACS():
 			return refuse(CodeRecipient, "%q instead of %q", data.Recipient, c.sp.ACS())
 		case data.NotOnOrAfter == "":
-			return refuse(CodeExpired, "SubjectConfirmationData without NotOnOrAfter")
+			return refuse(CodeConfirmation, "SubjectConfirmationData without NotOnOrAfter")
 		case data.InResponseTo != "" && c.requestID == "":
 			return errNoRequest()
 		case data.InResponseTo != c.requestID:

@@ -26,19 +26,20 @@
 //
 //   - It comes by the HTTP-POST binding, not compressed, in at most
 //     [Limits.Body] bytes, as UTF-8 without a document type or processing
-//     instructions, and has exactly one assertion. It has at most 1,100 elements
-//     with 8,800 attributes, more than the signature library could traverse, and
-//     64 namespaces in one place.
+//     instructions, and has exactly one assertion. It has at most 2,500 elements
+//     with 20,000 attributes, and 64 namespaces in one place.
 //   - The response or the assertion is signed with a key from the metadata, by
-//     RSA or ECDSA with SHA-256 or better, as a whole: one signature, one
-//     reference, the elements where SAML has them. SHA-1 is an opt-in of the
-//     connection. An expired certificate does not count. With several, each is
-//     tried, so that a rollover needs no coordination.
-//   - An encrypted assertion uses RSA-OAEP, with SHA-1 or no digest method, and
-//     AES-GCM. AES-CBC is accepted only in a signed response: otherwise whoever
-//     holds the ciphertext could decrypt it by trial. The encrypted data is the
-//     child of the EncryptedAssertion and stands nowhere else. What is inside
-//     obeys the same rules.
+//     RSA (PKCS #1 or PSS) or ECDSA with SHA-256 or better, as a whole: one
+//     signature, one reference, the elements where SAML has them, in any
+//     canonical form of XML. SHA-1 is an opt-in of the connection. An expired
+//     certificate does not count. With several, each is tried, so that a
+//     rollover needs no coordination. What KeyInfo says is a hint and not read.
+//   - An encrypted assertion uses RSA-OAEP, with SHA-1 or SHA-2 as digest and in
+//     the mask, and AES-GCM. AES-CBC is accepted only in a signed response:
+//     otherwise whoever holds the ciphertext could decrypt it by trial. The
+//     encrypted data is the child of the EncryptedAssertion and stands nowhere
+//     else. One of up to eight encrypted keys is ours. What is inside obeys the
+//     same rules.
 //   - It is from the one issuer of the metadata, for the one entity id of this
 //     service provider, confirmed for this ACS address, sent to it, and valid
 //     now, give or take [provision.SAML.ClockSkewSeconds]. An end is exclusive.
@@ -50,7 +51,7 @@
 //     begins; those cannot be bound to a browser, so that somebody can be logged
 //     in as somebody else without noticing.
 //   - Neither the assertion nor the request was used before, on any replica.
-//   - It has a NameID that is text. EncryptedID is not supported.
+//   - It has a NameID that is text, or an EncryptedID with one.
 //
 // A bearer's IP address, the authentication context and proxy restrictions are
 // not looked at.
@@ -62,7 +63,7 @@
 // the NameID of eduPersonTargetedID, is malformed, so that a mapping which reads
 // the attribute refuses the login.
 //
-// The signature library refuses assertions with more than about 470 attribute
+// An identity may have 1,000 groups, and an assertion not many more attribute
 // values; see [ErrAssertionTooLarge].
 //
 // # Certificates

@@ -3,10 +3,6 @@ package saml
 import (
 	"errors"
 	"fmt"
-	"strings"
-
-	saml2 "github.com/russellhaering/gosaml2"
-	"github.com/russellhaering/goxmldsig/etreeutils"
 )
 
 // Code says which rule refused a response. It is for logs and metrics; a
@@ -46,12 +42,12 @@ const (
 	CodeInternal          Code = "internal"            // a fault of this package or of a library
 )
 
-// ErrAssertionTooLarge says that an assertion has more elements than the
-// signature library traverses: more than about 470 attribute values. It cannot
-// be raised by a setting. Let the identity provider send fewer groups (a filter
+// ErrAssertionTooLarge says that a message has more than 2,500 elements or
+// 20,000 attributes, as with more groups than an identity may have. It cannot be
+// raised by a setting. Let the identity provider send fewer groups (a filter
 // on the group attribute, or only the groups assigned to the application), or
 // provision groups by SCIM and leave them out of the assertion.
-var ErrAssertionTooLarge = errors.New("the assertion has too many attribute values (the ceiling is about 470): " +
+var ErrAssertionTooLarge = errors.New("the message has too many elements, such as attribute values: " +
 	"filter the groups that the identity provider sends, or provision groups by SCIM instead")
 
 // Error is a response that was refused. Its text is for the log: it may hold
@@ -92,58 +88,4 @@ func codeOf(err error) Code {
 		return e.Code
 	}
 	return CodeInternal
-}
-
-// fromLibrary gives an error of the libraries a code. What they find after the
-// signature has typed errors; everything else is about signature or decryption.
-func fromLibrary(err error, otherwise Code) error {
-	if tooLarge(err) {
-		return &Error{Code: CodeAssertionTooLarge, Err: ErrAssertionTooLarge}
-	}
-	code := otherwise
-	var value saml2.ErrInvalidValue
-	var missing saml2.ErrMissingElement
-	switch {
-	case errors.As(err, &value):
-		code = codeOfElement(value.Key)
-	case errors.As(err, &missing):
-		code = codeOfElement(missing.Tag)
-	case strings.HasPrefix(err.Error(), "unable to decrypt"):
-		code = CodeDecryption
-	}
-	return &Error{Code: code, Err: err}
-}
-
-// tooLarge recognizes the traversal limit, which the libraries do not wrap
-// everywhere.
-func tooLarge(err error) bool {
-	for ; err != nil; err = errors.Unwrap(err) {
-		if errors.Is(err, etreeutils.ErrTraversalLimit) || strings.HasSuffix(err.Error(), etreeutils.ErrTraversalLimit.Error()) {
-			return true
-		}
-	}
-	return false
-}
-
-var elementCodes = map[string]Code{
-	saml2.IssuerTag:                  CodeIssuer,
-	saml2.DestinationAttr:            CodeDestination,
-	saml2.RecipientAttr:              CodeRecipient,
-	saml2.StatusTag:                  CodeStatus,
-	saml2.StatusCodeTag:              CodeStatus,
-	saml2.NotOnOrAfterAttr:           CodeExpired,
-	"SAML version":                   CodeVersion,
-	saml2.AssertionTag:               CodeAssertions,
-	saml2.SubjectTag:                 CodeConfirmation,
-	saml2.SubjectConfirmationTag:     CodeConfirmation,
-	saml2.SubjectConfirmationDataTag: CodeConfirmation,
-}
-
-// codeOfElement says which rule an element or attribute belongs to, by the
-// names that gosaml2 uses in its errors.
-func codeOfElement(name string) Code {
-	if code, ok := elementCodes[name]; ok {
-		return code
-	}
-	return CodeShape
 }

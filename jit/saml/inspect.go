@@ -1,22 +1,20 @@
 package saml
 
 import (
-	"slices"
 	"strings"
 
 	saml2 "github.com/russellhaering/gosaml2"
-	"github.com/russellhaering/gosaml2/types"
 	dsig "github.com/russellhaering/goxmldsig"
+
+	"github.com/scimjit/provision"
 )
 
-// The signature library gives up after 1,000 steps of a traversal, in which each
-// element of an acceptable message is at least one; only those of the signature
-// of a response, some twenty, are taken out before. What has more is not worth
-// parsing. Per element, an acceptable message has hardly four attributes; in
-// scope, it has a dozen prefixes, and the library copies them for each element.
+// What costs more than an acceptable message is not worth parsing. The most that
+// counts is a group in an Attribute of its own, for each group that an identity
+// may have. Per element, a message has hardly four attributes; in scope, it has a
+// dozen prefixes.
 const (
-	traversalSteps   = 1000
-	maxElements      = traversalSteps + 100
+	maxElements      = 2*provision.MaxIdentityGroups + 500
 	maxAllAttributes = 8 * maxElements // with declarations of namespaces
 	maxScope         = 64              // prefixes that are declared for one element
 )
@@ -25,7 +23,7 @@ const (
 // seen. Nothing of it is verified: it may refuse a message, never accept one.
 type inspection struct {
 	algorithms algorithms
-	plaintext  bool // an assertion that was decrypted
+	plaintext  string // the name of what was decrypted; empty for a Response
 
 	elements, attributes int
 
@@ -39,70 +37,20 @@ type inspection struct {
 	ids                       map[string]bool
 }
 
-// algorithms are those that a response may use.
-type algorithms struct{ signature, digest []string }
-
-// allowedAlgorithms are the algorithms of signatures. SHA-1 is weak there, since
-// whoever can make the identity provider sign chosen values may find collisions.
-func allowedAlgorithms(sha1 bool) algorithms {
-	a := algorithms{
-		signature: []string{
-			dsig.RSASHA256SignatureMethod, dsig.RSASHA384SignatureMethod, dsig.RSASHA512SignatureMethod,
-			dsig.ECDSASHA256SignatureMethod, dsig.ECDSASHA384SignatureMethod, dsig.ECDSASHA512SignatureMethod,
-		},
-		digest: []string{
-			"http://www.w3.org/2001/04/xmlenc#sha256",
-			"http://www.w3.org/2001/04/xmldsig-more#sha384",
-			"http://www.w3.org/2001/04/xmlenc#sha512",
-		},
-	}
-	if sha1 {
-		a.signature = append(a.signature, dsig.RSASHA1SignatureMethod, dsig.ECDSASHA1SignatureMethod)
-		a.digest = append(a.digest, types.MethodSHA1)
-	}
-	return a
-}
-
-// isKeyTransport leaves out PKCS #1 v1.5, whose errors are an oracle.
-func isKeyTransport(algorithm string) bool {
-	return algorithm == types.MethodRSAOAEP || algorithm == types.MethodRSAOAEP2
-}
-
-// isOAEPDigest knows SHA-1, which is no signature there and is not weak. gosaml2
-// has others, but not by the names that they have.
-func isOAEPDigest(algorithm string) bool { return algorithm == types.MethodSHA1 }
-
 // isTransform knows the transforms that leave an assertion as it is (SAML core
 // section 5.4.4, and canonicalizations that some identity providers use). One
 // that selects parts would sign something else than what is read.
 func isTransform(algorithm string) bool {
-	switch dsig.AlgorithmID(algorithm) {
-	case dsig.EnvelopedSignatureAltorithmId,
-		dsig.CanonicalXML10ExclusiveAlgorithmId, dsig.CanonicalXML10ExclusiveWithCommentsAlgorithmId,
-		dsig.CanonicalXML10RecAlgorithmId, dsig.CanonicalXML10WithCommentsAlgorithmId,
-		dsig.CanonicalXML11AlgorithmId, dsig.CanonicalXML11WithCommentsAlgorithmId:
-		return true
-	}
-	return false
+	id := dsig.AlgorithmID(algorithm)
+	_, ok := canonicalizations[id]
+	return ok || id == dsig.EnvelopedSignatureAltorithmId
 }
 
-// isCipher knows the ciphers for data. Those that are not authenticated need a
-// signature around them.
-func isCipher(algorithm string) (ok, authenticated bool) {
-	switch algorithm {
-	case types.MethodAES128GCM, types.MethodAES192GCM, types.MethodAES256GCM:
-		return true, true
-	case types.MethodAES128CBC, types.MethodAES256CBC:
-		return true, false
-	}
-	return false, false
-}
-
-// inspect scans a Response. plaintext instead scans an Assertion that was
-// decrypted.
-func inspect(data []byte, allowed algorithms, plaintext bool) (*inspection, error) {
+// inspect scans a Response. With around, the namespaces in scope, it scans what
+// was decrypted there instead, an Assertion or NameID.
+func inspect(data []byte, allowed algorithms, plaintext string, around namespaces) (*inspection, error) {
 	in := &inspection{algorithms: allowed, plaintext: plaintext, ids: map[string]bool{}}
-	if err := scan(data, in.visit); err != nil {
+	if err := scanWithin(data, around, in.visit); err != nil {
 		return nil, err
 	}
 	return in, nil
@@ -128,7 +76,9 @@ func (in *inspection) visit(e *element) error {
 	case saml2.SubjectConfirmationDataTag:
 		in.answers = in.answers || e.attr("InResponseTo") != ""
 	case "EncryptedID":
-		return refuse(CodeNameID, "%s is not supported: let the whole assertion be encrypted", e.name.Local)
+		if !e.parentIs(saml2.SubjectTag) || !e.parent.parentIs(saml2.AssertionTag) || e.parent.children["EncryptedID"] > 1 {
+			return refuse(CodeNameID, "EncryptedID in an unexpected place")
+		}
 	case "EncryptedAttribute":
 		return refuse(CodeShape, "%s is not supported: let the whole assertion be encrypted", e.name.Local)
 	case saml2.StatusTag, saml2.StatusCodeTag:
@@ -143,7 +93,7 @@ func (in *inspection) visit(e *element) error {
 	return nil
 }
 
-// measure refuses what costs more than the library could accept.
+// measure refuses what costs more than an acceptable message.
 func (in *inspection) measure(e *element) error {
 	in.elements++
 	in.attributes += len(e.attrs) + len(e.prefixes)
@@ -170,9 +120,9 @@ func (in *inspection) identify(e *element) error {
 }
 
 func (in *inspection) root(e *element) error {
-	if in.plaintext {
-		if e.name.Local != saml2.AssertionTag || e.name.Space != saml2.SAMLAssertionNamespace {
-			return refuse(CodeAssertions, "the plaintext is %q", e.name.Local)
+	if in.plaintext != "" {
+		if e.name.Local != in.plaintext || e.name.Space != saml2.SAMLAssertionNamespace {
+			return refuse(CodeAssertions, "the plaintext is %q instead of %s", e.name.Local, in.plaintext)
 		}
 		return nil
 	}
@@ -185,7 +135,7 @@ func (in *inspection) root(e *element) error {
 }
 
 func (in *inspection) assertion(e *element) error {
-	if in.plaintext || e.depth != 2 || e.name.Space != saml2.SAMLAssertionNamespace {
+	if in.plaintext != "" || e.depth != 2 || e.name.Space != saml2.SAMLAssertionNamespace {
 		return refuse(CodeShape, "%s in an unexpected place", e.name.Local)
 	}
 	if e.name.Local == saml2.AssertionTag {
@@ -211,38 +161,43 @@ func (in *inspection) statusOf(e *element) error {
 }
 
 // encryption judges an EncryptedData, an EncryptedKey or the method of one. Each
-// is accepted only where gosaml2 reads it, once: what is judged elsewhere could
-// hide what is used.
+// is accepted only where it is read: what is judged elsewhere could hide what is
+// used. Which key is used, and how it is encrypted, is judged when it is.
 func (in *inspection) encryption(e *element) error {
 	local, parent := e.name.Local, e.parent
-	if parent.children[local] > 1 {
+	if local != "EncryptedKey" && parent.children[local] > 1 {
 		return refuse(CodeShape, "%s is there twice", local)
 	}
-	algorithm := e.attr("Algorithm")
 	switch {
-	case local == "EncryptedData" && e.parentIs(saml2.EncryptedAssertionTag),
-		local == "EncryptedKey" && e.parentIs(saml2.EncryptedAssertionTag),
-		local == "EncryptedKey" && e.parentIs("KeyInfo") && parent.parentIs("EncryptedData"):
-	case local == "EncryptionMethod" && e.parentIs("EncryptedKey"):
-		if !isKeyTransport(algorithm) {
-			return refuse(CodeAlgorithm, "key transport %q: only RSA-OAEP is accepted", algorithm)
-		}
+	case e.name.Space != xencNamespace:
+	case local == "EncryptedData" && e.inEncrypted(),
+		local == "EncryptedKey" && e.inEncrypted(),
+		local == "EncryptedKey" && e.parentIs("KeyInfo") && parent.parentIs("EncryptedData"),
+		local == "EncryptionMethod" && e.parentIs("EncryptedKey"):
+		return nil
 	case local == "EncryptionMethod" && e.parentIs("EncryptedData"):
-		if ok, _ := isCipher(algorithm); !ok {
+		algorithm := e.attr("Algorithm")
+		if _, ok := ciphers[algorithm]; !ok {
 			return refuse(CodeAlgorithm, "cipher %q", algorithm)
 		}
-		in.dataEncryption = algorithm
-	default:
-		return refuse(CodeShape, "%s in an unexpected place", local)
+		if parent.parentIs(saml2.EncryptedAssertionTag) {
+			in.dataEncryption = algorithm
+		}
+		return nil
 	}
-	return nil
+	return refuse(CodeShape, "%s in an unexpected place", local)
+}
+
+// inEncrypted reports whether e is a child of what SAML encrypts.
+func (e *element) inEncrypted() bool {
+	return e.parentIs(saml2.EncryptedAssertionTag) || e.parentIs("EncryptedID")
 }
 
 // signature accepts one Signature per Response and Assertion, as their child.
 func (in *inspection) signature(e *element) error {
 	switch {
 	case e.name.Space != dsig.Namespace, e.parent.children["Signature"] > 1:
-	case e.depth == 2 && !in.plaintext:
+	case e.depth == 2 && in.plaintext == "":
 		in.responseSigned = true
 		return nil
 	case e.parentIs(saml2.AssertionTag):
@@ -271,27 +226,24 @@ func (in *inspection) signatureChild(e *element) error {
 			return refuse(CodeShape, "a signature must have one reference, to its parent")
 		}
 	case "SignatureMethod":
-		if !slices.Contains(in.algorithms.signature, algorithm) {
-			return refuse(CodeAlgorithm, "signature method %q", algorithm)
-		}
+		_, err := in.algorithms.signatureMethod(algorithm)
+		return err
 	case "Transform":
 		if !isTransform(algorithm) {
 			return refuse(CodeAlgorithm, "transform %q", algorithm)
 		}
 	case "DigestMethod":
-		ok := slices.Contains(in.algorithms.digest, algorithm)
 		if e.parentIs("EncryptionMethod") {
-			ok = isOAEPDigest(algorithm)
+			return nil // judged with the key
 		}
-		if !ok {
-			return refuse(CodeAlgorithm, "digest method %q", algorithm)
-		}
+		_, err := in.algorithms.digestMethod(algorithm)
+		return err
 	}
 	return nil
 }
 
 // check judges the message as a whole.
-func (in *inspection) check(canDecrypt bool) error {
+func (in *inspection) check(sp *ServiceProvider) error {
 	if len(in.status) == 0 || in.status[0] != saml2.StatusCodeSuccess {
 		return refuse(CodeStatus, "%q", in.status)
 	}
@@ -303,12 +255,12 @@ func (in *inspection) check(canDecrypt bool) error {
 			return refuse(CodeSignature, "neither the response nor the assertion is signed")
 		}
 		return nil
-	case !canDecrypt:
+	case len(sp.keys) == 0:
 		return refuse(CodeDecryption, "the assertion is encrypted, and this service provider has no key")
 	case in.dataEncryption == "":
 		return refuse(CodeDecryption, "no EncryptionMethod")
 	}
-	if _, authenticated := isCipher(in.dataEncryption); !authenticated && !in.responseSigned {
+	if !ciphers[in.dataEncryption].authenticated && !in.responseSigned {
 		// Whoever can change the ciphertext learns the plaintext from the time
 		// that the refusals take.
 		return refuse(CodeAlgorithm, "cipher %q without a signed response: let the identity provider sign the response too, or encrypt with AES-GCM", in.dataEncryption)

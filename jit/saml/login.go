@@ -82,7 +82,7 @@ type outgoing struct {
 // authnRequest makes a request for authentication (SAML core section 3.4.1), by
 // the HTTP-Redirect binding where the identity provider has it.
 func (sp *ServiceProvider) authnRequest(id, relayState string, now time.Time) (outgoing, error) {
-	lib := sp.library(nil, now)
+	lib := sp.library(now)
 	lib.IdentityProviderSSOURL = sp.idp.Redirect
 	if sp.idp.Redirect == "" {
 		lib.IdentityProviderSSOURL = sp.idp.POST

@@ -57,6 +57,7 @@ type ServiceProvider struct {
 	sign        bool
 	key         *rsa.PrivateKey
 	certificate *x509.Certificate
+	keys        []*rsa.PrivateKey // that decrypt
 }
 
 // NewServiceProvider checks the settings of a connection and makes its service
@@ -80,7 +81,7 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 		base:        strings.TrimSuffix(base.String(), "/"),
 		path:        strings.TrimSuffix(base.EscapedPath(), "/") + "/",
 		secure:      base.Scheme == "https",
-		algorithms:  allowedAlgorithms(o.Settings.AllowSHA1),
+		algorithms:  algorithms{sha1: o.Settings.AllowSHA1},
 		skew:        defaultSkew,
 		unsolicited: o.Settings.AllowIDPInitiated,
 		key:         o.Key,
@@ -101,6 +102,9 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	}
 	if err := checkKey(o.Key, o.Certificate); err != nil {
 		return nil, "saml.key", err
+	}
+	if o.Key != nil {
+		sp.keys = append(sp.keys, o.Key)
 	}
 	if sp.idp, err = parseMetadata([]byte(o.Settings.Metadata)); err != nil {
 		return nil, "saml.metadata", err
@@ -174,32 +178,19 @@ func (sp *ServiceProvider) pressing(now time.Time) []string {
 	return out
 }
 
-// library returns what gosaml2 needs for one validation with one certificate.
-// One certificate at a time: with several it refuses signatures without KeyInfo,
-// which would make each rollover an outage.
-func (sp *ServiceProvider) library(cert *x509.Certificate, now time.Time) *saml2.SAMLServiceProvider {
+// library returns what gosaml2 needs to make a request.
+func (sp *ServiceProvider) library(now time.Time) *saml2.SAMLServiceProvider {
 	lib := &saml2.SAMLServiceProvider{
 		IdentityProviderIssuer:         sp.idp.EntityID,
 		AssertionConsumerServiceURL:    sp.ACS(),
 		ServiceProviderIssuer:          sp.entityID,
-		AudienceURI:                    sp.entityID,
 		SignAuthnRequests:              sp.sign,
 		SignAuthnRequestsAlgorithm:     dsig.RSASHA256SignatureMethod,
 		SignAuthnRequestsCanonicalizer: dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(""),
 		Clock:                          dsig.NewFakeClockAt(now),
-		IDPCertificateStore:            &dsig.MemoryX509CertificateStore{},
-		MaximumDecompressedBodySize:    maxBody,
-	}
-	if cert != nil {
-		lib.IDPCertificateStore = &dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}}
 	}
 	if sp.key != nil {
-		// SetSPKeyStore, which replaces this field, breaks decryption in v0.12.0.
-		lib.SPKeyStore = dsig.TLSCertKeyStore(sp.keyPair())
+		lib.SPKeyStore = dsig.TLSCertKeyStore(tls.Certificate{Certificate: [][]byte{sp.certificate.Raw}, PrivateKey: sp.key})
 	}
 	return lib
-}
-
-func (sp *ServiceProvider) keyPair() tls.Certificate {
-	return tls.Certificate{Certificate: [][]byte{sp.certificate.Raw}, PrivateKey: sp.key}
 }

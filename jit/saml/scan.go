@@ -59,6 +59,19 @@ func (e *element) lookup(prefix string) (string, bool) {
 	return "", prefix == ""
 }
 
+// surroundings returns an element that stands for those around a document that
+// is part of another, or nil.
+func surroundings(around namespaces) *element {
+	if len(around) == 0 {
+		return nil
+	}
+	e := &element{prefixes: map[string]string{}, scope: len(around), children: map[string]int{}}
+	for _, n := range around {
+		e.prefixes[n.prefix] = n.uri
+	}
+	return e
+}
+
 // scan reads a document once, before any other parser sees it, and calls visit
 // at each start of an element. It refuses what SAML has no use for and what
 // parsers are known to disagree about: document types, processing instructions,
@@ -68,11 +81,16 @@ func (e *element) lookup(prefix string) (string, bool) {
 //
 // Namespaces are resolved here and not by the decoder, which lets undeclared
 // prefixes and duplicates pass.
-func scan(data []byte, visit func(*element) error) error {
+func scan(data []byte, visit func(*element) error) error { return scanWithin(data, nil, visit) }
+
+// scanWithin scans what is part of another document, where the namespaces around
+// it are declared.
+func scanWithin(data []byte, around namespaces, visit func(*element) error) error {
 	if !utf8.Valid(data) {
 		return refuse(CodeDocument, "not UTF-8")
 	}
-	s := &scanner{decoder: xml.NewDecoder(bytes.NewReader(data)), visit: visit}
+	outside := surroundings(around)
+	s := &scanner{decoder: xml.NewDecoder(bytes.NewReader(data)), visit: visit, outside: outside, open: outside}
 	for {
 		start := s.decoder.InputOffset()
 		token, err := s.decoder.RawToken()
@@ -86,7 +104,7 @@ func scan(data []byte, visit func(*element) error) error {
 			return err
 		}
 	}
-	if s.open != nil || !s.rooted {
+	if s.open != s.outside || !s.rooted {
 		return refuse(CodeDocument, "the document ends early")
 	}
 	return nil
@@ -95,6 +113,7 @@ func scan(data []byte, visit func(*element) error) error {
 type scanner struct {
 	decoder *xml.Decoder
 	visit   func(*element) error
+	outside *element // what is around the root
 	open    *element // the innermost open element
 	rooted  bool     // the root has begun
 }
@@ -104,12 +123,12 @@ func (s *scanner) token(token xml.Token, start int64) error {
 	case xml.StartElement:
 		return s.start(t)
 	case xml.EndElement:
-		if s.open == nil || s.open.raw != t.Name {
+		if s.open == s.outside || s.open.raw != t.Name {
 			return refuse(CodeDocument, "%q ends an element that is not open", t.Name.Local)
 		}
 		s.open = s.open.parent
 	case xml.CharData:
-		if s.open == nil && strings.Trim(string(t), " \t\r\n") != "" {
+		if s.open == s.outside && strings.Trim(string(t), " \t\r\n") != "" {
 			return refuse(CodeDocument, "text outside of the root")
 		}
 	case xml.ProcInst:
@@ -124,7 +143,7 @@ func (s *scanner) token(token xml.Token, start int64) error {
 }
 
 func (s *scanner) start(t xml.StartElement) error {
-	if s.open == nil && s.rooted {
+	if s.open == s.outside && s.rooted {
 		return refuse(CodeDocument, "a second root %q", t.Name.Local)
 	}
 	s.rooted = true

@@ -1,20 +1,14 @@
 package saml
 
 import (
-	"bytes"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/beevik/etree"
 	saml2 "github.com/russellhaering/gosaml2"
-	"github.com/russellhaering/gosaml2/types"
-	dsig "github.com/russellhaering/goxmldsig"
-	"github.com/russellhaering/goxmldsig/etreeutils"
 
 	"github.com/scimjit/provision/jit"
 )
@@ -45,7 +39,8 @@ func (sp *ServiceProvider) Verify(response []byte, requestID string, now time.Ti
 	if len(response) > maxBody {
 		return nil, refuse(CodeTooLarge, "more than %d bytes", maxBody)
 	}
-	seen, err := inspect(response, sp.algorithms, false)
+	response = normalize(response)
+	seen, err := inspect(response, sp.algorithms, "", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -54,23 +49,16 @@ func (sp *ServiceProvider) Verify(response []byte, requestID string, now time.Ti
 			return nil, err
 		}
 	}
-	if err := seen.check(sp.key != nil); err != nil {
+	if err := seen.check(sp); err != nil {
 		return nil, err
 	}
-	accepted, cert, err := sp.validate(response, now)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := sp.signedAssertion(response, seen, cert, now)
+	signed, err := sp.signedAssertion(response, seen, now)
 	if err != nil {
 		return nil, err
 	}
 	c := &claim{sp: sp, seen: seen, requestID: requestID, now: now}
 	if err := xml.Unmarshal(signed, &c.assertion); err != nil {
 		return nil, &Error{Code: CodeShape, Err: err}
-	}
-	if len(accepted.Assertions) != 1 || accepted.Assertions[0].ID != c.assertion.ID {
-		return nil, refuse(CodeAssertions, "the library accepted %d assertions, or another one", len(accepted.Assertions))
 	}
 	return c.verified()
 }
@@ -92,141 +80,154 @@ func errNoRequest() error {
 	return refuse(CodeNoRequest, "it answers a request that is not open in this browser: begun more than %v ago or elsewhere, used up, or cookies are off", pendingFor)
 }
 
-// validate asks gosaml2, with one certificate after the other.
-func (sp *ServiceProvider) validate(response []byte, now time.Time) (*types.Response, *x509.Certificate, error) {
-	encoded := base64.StdEncoding.EncodeToString(response)
-	var failures []error
-	for _, cert := range sp.idp.Certificates {
-		if now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-			continue
-		}
-		accepted, err := sp.library(cert, sp.tolerant(cert, now)).ValidateEncodedResponse(encoded)
-		if err == nil {
-			return accepted, cert, nil
-		}
-		if refused := fromLibrary(err, CodeSignature); codeOf(refused) != CodeSignature {
-			return nil, nil, refused // the signature was valid, or never will be
-		}
-		failures = append(failures, err)
-	}
-	if len(failures) == 0 {
-		return nil, nil, refuse(CodeCertificate, "no certificate of the identity provider is valid now")
-	}
-	return nil, nil, &Error{Code: CodeSignature, Err: errors.Join(failures...)}
-}
-
-// tolerant returns the time for gosaml2, which knows no clock skew: it refuses
-// what has expired, so its clock is late by ours. It also judges the
-// certificate, which may be younger than that.
-func (sp *ServiceProvider) tolerant(cert *x509.Certificate, now time.Time) time.Time {
-	late := now.Add(-sp.skew)
-	if late.Before(cert.NotBefore) {
-		return cert.NotBefore
-	}
-	return late
-}
-
-// signedAssertion returns the bytes of the one assertion that cert has signed,
-// by itself or with the response, in canonical form. It repeats what gosaml2
-// does, since gosaml2 keeps them to itself, and without them nobody can tell a
-// text from one with other elements inside.
-func (sp *ServiceProvider) signedAssertion(response []byte, seen *inspection, cert *x509.Certificate, now time.Time) ([]byte, error) {
+// signedAssertion returns the one assertion of a response as it was signed, by
+// itself or with the response.
+func (sp *ServiceProvider) signedAssertion(response []byte, seen *inspection, now time.Time) ([]byte, error) {
 	root, err := parse(response)
 	if err != nil {
 		return nil, err
 	}
-	signer := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}})
-	signer.Clock = dsig.NewFakeClockAt(now)
+	signer, err := sp.verifier(now)
+	if err != nil {
+		return nil, err
+	}
+	envelope := root // or what is signed of it
 	if seen.responseSigned {
-		if root, err = signer.Validate(root); err != nil {
-			return nil, fromLibrary(err, CodeSignature)
+		signed, err := signer.verify(root)
+		if err != nil {
+			return nil, err
+		}
+		if envelope, err = parse(signed); err != nil {
+			return nil, err
 		}
 	}
+	out, err := sp.assertionIn(root, envelope, seen, signer)
+	if err != nil {
+		return nil, err
+	}
+	if err := sp.checkEnvelope(envelope); err != nil {
+		return nil, err
+	}
+	return sp.withNameID(out)
+}
+
+// assertionIn returns the assertion in canonical form. A signature of its own is
+// checked in the document, as it may depend on what is around it; otherwise only
+// the envelope is signed.
+func (sp *ServiceProvider) assertionIn(root, envelope *etree.Element, seen *inspection, signer *verifier) ([]byte, error) {
 	el, err := onlyAssertion(root)
 	if err != nil {
 		return nil, err
 	}
 	own := seen.assertionSigned
 	if seen.encrypted > 0 {
-		if el, own, err = sp.decrypt(el); err != nil {
+		// Whatever of the document is signed has been compared by now, but for
+		// the declarations of namespaces that only the plaintext uses.
+		inside, err := sp.decryptInPlace(el, saml2.AssertionTag)
+		if err != nil {
 			return nil, err
 		}
+		el, own = inside.el, inside.assertionSigned
 	}
 	switch {
 	case own:
-		if el, err = signer.Validate(el); err != nil {
-			return nil, fromLibrary(err, CodeSignature)
-		}
+		return signer.verify(el)
 	case !seen.responseSigned:
 		return nil, refuse(CodeSignature, "the assertion is not signed")
+	case seen.encrypted == 0:
+		if el, err = onlyAssertion(envelope); err != nil {
+			return nil, err
+		}
 	}
-	return serialize(el)
+	return standalone(el)
 }
 
-// decrypt returns the assertion inside of an EncryptedAssertion and whether it
-// has a signature of its own. The plaintext must obey the same rules as the
-// response, which could not be seen before.
-func (sp *ServiceProvider) decrypt(el *etree.Element) (plain *etree.Element, signed bool, err error) {
-	data, err := serialize(el)
-	if err != nil {
-		return nil, false, err
-	}
-	var encrypted types.EncryptedAssertion
-	if err := xml.Unmarshal(data, &encrypted); err != nil {
-		return nil, false, &Error{Code: CodeDecryption, Err: err}
-	}
-	pair := sp.keyPair()
-	text, err := encrypted.DecryptBytes(&pair)
-	if err != nil {
-		return nil, false, &Error{Code: CodeDecryption, Err: err}
-	}
-	inside, err := inspect(text, sp.algorithms, true)
-	if err != nil {
-		return nil, false, err
-	}
-	plain, err = parse(text)
-	return plain, inside.assertionSigned, err
+// decrypted is an element that has taken the place of an EncryptedData.
+type decrypted struct {
+	*inspection
+	el *etree.Element
 }
 
-// onlyAssertion returns the assertion of a response, encrypted or not, as an
-// element of its own.
+// decryptInPlace puts what is encrypted in the place of its EncryptedData, whose
+// surroundings it is part of (XML Encryption section 4.4), where namespaces may
+// be declared. It must obey the same rules as the response, which could not be
+// seen before.
+func (sp *ServiceProvider) decryptInPlace(el *etree.Element, name string) (decrypted, error) {
+	text, data, err := sp.decrypt(el)
+	if err != nil {
+		return decrypted{}, err
+	}
+	text = normalize(text)
+	inside, err := inspect(text, sp.algorithms, name, scopeOf(el))
+	if err != nil {
+		return decrypted{}, err
+	}
+	plain, err := parse(text)
+	if err != nil {
+		return decrypted{}, err
+	}
+	el.InsertChildAt(data.Index(), plain)
+	el.RemoveChild(data)
+	return decrypted{inspection: inside, el: plain}, nil
+}
+
+// withNameID returns a signed assertion with the NameID in the place of an
+// EncryptedID.
+func (sp *ServiceProvider) withNameID(assertion []byte) ([]byte, error) {
+	root, err := parse(assertion)
+	if err != nil {
+		return nil, err
+	}
+	for _, subject := range children(root, saml2.SAMLAssertionNamespace, saml2.SubjectTag) {
+		for _, el := range children(subject, saml2.SAMLAssertionNamespace, "EncryptedID") {
+			if len(sp.keys) == 0 {
+				return nil, refuse(CodeDecryption, "the NameID is encrypted, and this service provider has no key")
+			}
+			inside, err := sp.decryptInPlace(el, saml2.NameIdTag)
+			if err != nil {
+				return nil, err
+			}
+			subject.InsertChildAt(el.Index(), inside.el)
+			subject.RemoveChild(el)
+			if assertion, err = standalone(root); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return assertion, nil
+}
+
+// checkEnvelope judges the response around an assertion. Where only the
+// assertion is signed this proves nothing, but what contradicts is wrong.
+func (sp *ServiceProvider) checkEnvelope(root *etree.Element) error {
+	if version := attribute(root, "Version"); version != "2.0" {
+		return refuse(CodeVersion, "the response is of version %q", version)
+	}
+	if to := attribute(root, saml2.DestinationAttr); to != "" && to != sp.ACS() {
+		return refuse(CodeDestination, "%q instead of %q", to, sp.ACS())
+	}
+	issuers := children(root, saml2.SAMLAssertionNamespace, saml2.IssuerTag)
+	if len(issuers) != 1 {
+		return refuse(CodeIssuer, "the response has %d issuers", len(issuers))
+	}
+	issuer, err := content(issuers[0])
+	if err == nil && strings.Trim(issuer, " \t\r\n") != sp.idp.EntityID {
+		err = refuse(CodeIssuer, "the response is of %q instead of %q", issuer, sp.idp.EntityID)
+	}
+	return err
+}
+
+// onlyAssertion returns the assertion of a response, encrypted or not.
 func onlyAssertion(root *etree.Element) (*etree.Element, error) {
-	context, err := etreeutils.NewDefaultNSContext().SubContext(root)
-	if err != nil {
-		return nil, &Error{Code: CodeDocument, Err: err}
+	found := children(root, saml2.SAMLAssertionNamespace, saml2.AssertionTag)
+	found = append(found, children(root, saml2.SAMLAssertionNamespace, saml2.EncryptedAssertionTag)...)
+	if len(found) != 1 {
+		return nil, refuse(CodeAssertions, "%d in the response", len(found))
 	}
-	var found *etree.Element
-	for _, el := range root.ChildElements() {
-		if el.Tag != saml2.AssertionTag && el.Tag != saml2.EncryptedAssertionTag {
-			continue
-		}
-		if found != nil {
-			return nil, refuse(CodeAssertions, "more than one")
-		}
-		if found, err = etreeutils.NSDetatch(context, el); err != nil {
-			return nil, fromLibrary(err, CodeDocument)
-		}
-	}
-	if found == nil {
-		return nil, refuse(CodeAssertions, "none")
-	}
-	return found, nil
+	return found[0], nil
 }
 
-func parse(data []byte) (*etree.Element, error) {
-	doc := etree.NewDocument()
-	if err := doc.ReadFromBytes(data); err != nil {
-		return nil, &Error{Code: CodeDocument, Err: err}
-	}
-	return doc.Root(), nil
-}
-
-func serialize(el *etree.Element) ([]byte, error) {
-	doc := etree.NewDocument()
-	doc.SetRoot(el)
-	var out bytes.Buffer
-	if _, err := doc.WriteTo(&out); err != nil {
-		return nil, &Error{Code: CodeDocument, Err: err}
-	}
-	return out.Bytes(), nil
+// standalone returns an element as a document of its own.
+func standalone(el *etree.Element) ([]byte, error) {
+	return canonicalization{exclusive: true}.canonicalize(el, nil)
 }

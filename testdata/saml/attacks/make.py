@@ -59,7 +59,7 @@ def write(row):
             made = make()
             with open(path, "wb") as f:
                 f.write(made if isinstance(made, bytes) else (made + "\n").encode())
-    order = ["name", "file", "generate", "advisory", "mechanism", "expect", "library", "code", "subject", "groups",
+    order = ["name", "file", "generate", "advisory", "mechanism", "expect", "code", "subject", "groups",
              "connection", "browser", "times", "now"]
     unknown = set(row) - set(order)
     if unknown:

@@ -1,0 +1,244 @@
+package saml
+
+import (
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"slices"
+
+	"github.com/beevik/etree"
+	"github.com/russellhaering/gosaml2/types"
+	dsig "github.com/russellhaering/goxmldsig"
+)
+
+const (
+	xencNamespace   = "http://www.w3.org/2001/04/xmlenc#"
+	xenc11Namespace = "http://www.w3.org/2009/xmlenc11#"
+
+	// Each key is tried with each of ours, which takes a millisecond or two.
+	maxEncryptedKeys = 8
+)
+
+// dataCipher is an algorithm for data.
+type dataCipher struct {
+	keySize       int
+	authenticated bool
+}
+
+var ciphers = map[string]dataCipher{
+	types.MethodAES128GCM:                         {16, true},
+	types.MethodAES192GCM:                         {24, true},
+	types.MethodAES256GCM:                         {32, true},
+	types.MethodAES128CBC:                         {16, false},
+	"http://www.w3.org/2001/04/xmlenc#aes192-cbc": {24, false},
+	types.MethodAES256CBC:                         {32, false},
+}
+
+// The digests of RSA-OAEP and its mask generation function. SHA-1 is no
+// signature there and is not weak.
+var (
+	oaepDigests = map[string]crypto.Hash{
+		"":                                       crypto.SHA1,
+		"http://www.w3.org/2000/09/xmldsig#sha1": crypto.SHA1,
+		"http://www.w3.org/2001/04/xmlenc#sha256":       crypto.SHA256,
+		"http://www.w3.org/2001/04/xmldsig-more#sha384": crypto.SHA384,
+		"http://www.w3.org/2001/04/xmlenc#sha512":       crypto.SHA512,
+	}
+	oaepMasks = map[string]crypto.Hash{
+		"":                             crypto.SHA1,
+		xenc11Namespace + "mgf1sha1":   crypto.SHA1,
+		xenc11Namespace + "mgf1sha256": crypto.SHA256,
+		xenc11Namespace + "mgf1sha384": crypto.SHA384,
+		xenc11Namespace + "mgf1sha512": crypto.SHA512,
+	}
+)
+
+// decrypt returns the plaintext of an EncryptedAssertion or EncryptedID (SAML
+// core section 2.2.4), and its EncryptedData. gosaml2 is not used: of the digests
+// of RSA-OAEP it knows SHA-1 by its name, and no mask generation function, one
+// EncryptedKey and one key of ours.
+func (sp *ServiceProvider) decrypt(el *etree.Element) (text []byte, data *etree.Element, err error) {
+	if data, err = only(el, xencNamespace, "EncryptedData"); err != nil {
+		return nil, nil, &Error{Code: CodeDecryption, Err: err}
+	}
+	algorithm, err := encryptionMethod(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	method, ok := ciphers[attribute(algorithm, dsig.AlgorithmAttr)]
+	if !ok {
+		return nil, nil, refuse(CodeAlgorithm, "cipher %q", attribute(algorithm, dsig.AlgorithmAttr))
+	}
+	value, err := cipherValue(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := sp.unwrap(sp.encryptedKeys(el, data), method.keySize)
+	if err != nil {
+		return nil, nil, err
+	}
+	if text, err = method.open(key, value); err != nil {
+		return nil, nil, &Error{Code: CodeDecryption, Err: err}
+	}
+	return text, data, nil
+}
+
+// encryptedKeys returns the keys within or beside an EncryptedData; a
+// RetrievalMethod names one of them. That which is for us by its Recipient comes
+// first.
+func (sp *ServiceProvider) encryptedKeys(el, data *etree.Element) []*etree.Element {
+	var keys []*etree.Element
+	for _, info := range children(data, dsig.Namespace, dsig.KeyInfoTag) {
+		keys = append(keys, children(info, xencNamespace, "EncryptedKey")...)
+	}
+	keys = append(keys, children(el, xencNamespace, "EncryptedKey")...)
+	slices.SortStableFunc(keys, func(a, b *etree.Element) int { return sp.foreign(a) - sp.foreign(b) })
+	return keys
+}
+
+func (sp *ServiceProvider) foreign(key *etree.Element) int {
+	if attribute(key, "Recipient") == sp.entityID {
+		return 0
+	}
+	return 1
+}
+
+// unwrap returns the first key of the right size that one of ours opens. What it
+// cannot do counts only where nothing else is left.
+func (sp *ServiceProvider) unwrap(encrypted []*etree.Element, size int) ([]byte, error) {
+	if len(encrypted) > maxEncryptedKeys {
+		return nil, refuse(CodeShape, "%d EncryptedKey", len(encrypted))
+	}
+	var unsupported error
+	failure := error(&Error{Code: CodeDecryption, Reason: "no EncryptedKey"})
+	for _, el := range encrypted {
+		options, err := oaepOptions(el)
+		if err != nil {
+			unsupported = err
+			continue
+		}
+		value, err := cipherValue(el)
+		if err != nil {
+			failure = err
+			continue
+		}
+		for _, own := range sp.keys {
+			key, err := own.Decrypt(rand.Reader, value, options)
+			if err == nil && len(key) == size {
+				return key, nil
+			}
+			failure = &Error{Code: CodeDecryption, Reason: "no key of ours opens it", Err: err}
+		}
+	}
+	if unsupported != nil {
+		return nil, unsupported
+	}
+	return nil, failure
+}
+
+// oaepOptions reads the EncryptionMethod of an EncryptedKey (XML Encryption 1.1
+// section 5.5.2). PKCS #1 v1.5 is left out, whose errors are an oracle.
+func oaepOptions(key *etree.Element) (*rsa.OAEPOptions, error) {
+	method, err := encryptionMethod(key)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := algorithmOf(method, dsig.Namespace, dsig.DigestMethodTag)
+	if err != nil {
+		return nil, err
+	}
+	options := &rsa.OAEPOptions{MGFHash: crypto.SHA1}
+	var ok bool
+	if options.Hash, ok = oaepDigests[digest]; !ok {
+		return nil, refuse(CodeAlgorithm, "RSA-OAEP with the digest method %q", digest)
+	}
+	switch algorithm := attribute(method, dsig.AlgorithmAttr); algorithm {
+	case types.MethodRSAOAEP: // MGF1 with SHA-1
+	case types.MethodRSAOAEP2:
+		mask, err := algorithmOf(method, xenc11Namespace, "MGF")
+		if err != nil {
+			return nil, err
+		}
+		if options.MGFHash, ok = oaepMasks[mask]; !ok {
+			return nil, refuse(CodeAlgorithm, "RSA-OAEP with the mask generation function %q", mask)
+		}
+	default:
+		return nil, refuse(CodeAlgorithm, "key transport %q: only RSA-OAEP is accepted", algorithm)
+	}
+	for _, params := range children(method, xencNamespace, "OAEPparams") {
+		if options.Label, err = binary(params); err != nil {
+			return nil, &Error{Code: CodeDecryption, Reason: "OAEPparams", Err: err}
+		}
+	}
+	return options, nil
+}
+
+// algorithmOf returns the algorithm of a child, or nothing if there is none.
+func algorithmOf(el *etree.Element, space, local string) (string, error) {
+	switch found := children(el, space, local); len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return attribute(found[0], dsig.AlgorithmAttr), nil
+	}
+	return "", refuse(CodeShape, "more than one %s", local)
+}
+
+func encryptionMethod(el *etree.Element) (*etree.Element, error) {
+	method, err := only(el, xencNamespace, "EncryptionMethod")
+	if err != nil {
+		return nil, &Error{Code: CodeDecryption, Err: err}
+	}
+	return method, nil
+}
+
+func cipherValue(el *etree.Element) ([]byte, error) {
+	data, err := only(el, xencNamespace, "CipherData")
+	if err == nil {
+		data, err = only(data, xencNamespace, "CipherValue")
+	}
+	var value []byte
+	if err == nil {
+		value, err = binary(data)
+	}
+	if err != nil {
+		return nil, &Error{Code: CodeDecryption, Err: err}
+	}
+	return value, nil
+}
+
+var errCiphertext = errors.New("the ciphertext is not of this key")
+
+// open decrypts data (XML Encryption 1.1 sections 5.2.2 and 5.2.4).
+func (c dataCipher) open(key, data []byte) ([]byte, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	if !c.authenticated {
+		return openCBC(block, data)
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil || len(data) < gcm.NonceSize() {
+		return nil, errCiphertext
+	}
+	return gcm.Open(nil, data[:gcm.NonceSize()], data[gcm.NonceSize():], nil)
+}
+
+// openCBC: the last byte says how long the padding is, whose other bytes may be
+// anything.
+func openCBC(block cipher.Block, data []byte) ([]byte, error) {
+	if len(data) < 2*aes.BlockSize || len(data)%aes.BlockSize != 0 {
+		return nil, errCiphertext
+	}
+	text := make([]byte, len(data)-aes.BlockSize)
+	cipher.NewCBCDecrypter(block, data[:aes.BlockSize]).CryptBlocks(text, data[aes.BlockSize:])
+	padding := int(text[len(text)-1])
+	if padding < 1 || padding > aes.BlockSize {
+		return nil, errCiphertext
+	}
+	return text[:len(text)-padding], nil
+}
