@@ -82,6 +82,18 @@ type SAML struct {
 	// ClockSkewSeconds is how far the clocks may differ, at most 300. The default
 	// is 60.
 	ClockSkewSeconds int `json:"clockSkewSeconds,omitempty"`
+
+	// Encryption is "off" to leave the key for encryption out of the metadata of
+	// this service provider, so that an identity provider which reads it sends
+	// assertions as they are. What is encrypted all the same is decrypted, as
+	// long as there is a key. Empty means "on".
+	Encryption string `json:"encryption,omitempty"`
+
+	// InsecureAllowCBC accepts AES-CBC around an assertion that is signed in a
+	// response that is not. It is off by default: whoever gets hold of such a
+	// response can find out what is in it, by changing it and looking how long
+	// the refusals take.
+	InsecureAllowCBC bool `json:"insecureAllowCBC,omitempty"`
 }
 
 // Clone returns a copy of c that shares no memory with it.

@@ -108,6 +108,9 @@ func (s *SAML) check(wrong func(field, value, reason string) error, canonical fu
 	if s.ClockSkewSeconds < 0 || s.ClockSkewSeconds > maxClockSkew {
 		return wrong("saml.clockSkewSeconds", fmt.Sprint(s.ClockSkewSeconds), fmt.Sprintf("it must be 0 to %d", maxClockSkew))
 	}
+	if s.Encryption != "" && s.Encryption != "on" && s.Encryption != "off" {
+		return wrong("saml.encryption", shorten(s.Encryption), "it must be on or off")
+	}
 	if len(s.Mapping) > maxMapping {
 		return wrong("saml.mapping", "", fmt.Sprintf("there are %d fields, and at most %d are allowed", len(s.Mapping), maxMapping))
 	}

@@ -170,6 +170,7 @@ func TestWrongSettings(t *testing.T) {
 		{"preset misspelled", saml(provision.SAML{Preset: "entar"}), "saml.preset", "entar", `did you mean "entra"?`},
 		{"skew", saml(provision.SAML{ClockSkewSeconds: 1000}), "saml.clockSkewSeconds", "1000", "it must be 0 to 300"},
 		{"skew below zero", saml(provision.SAML{ClockSkewSeconds: -1}), "saml.clockSkewSeconds", "-1", "it must be 0 to 300"},
+		{"encryption", saml(provision.SAML{Encryption: "aes"}), "saml.encryption", "aes", "it must be on or off"},
 		{"metadata", saml(provision.SAML{Metadata: "junk"}), "saml.metadata", "junk", "not an XML document"},
 		{"metadata page", saml(provision.SAML{Metadata: "<!DOCTYPE html><html><p>Log in"}), "saml.metadata", "<!DOCTYPE html><html><p>Log in", "an HTML page, not metadata"},
 		{"metadata cut", saml(provision.SAML{Metadata: metadata[:50]}), "saml.metadata", metadata[:50], "not XML"},

@@ -52,6 +52,7 @@ type options struct {
 	testResource  bool
 	baseURL       string
 	samlKey       string
+	samlSpareKey  string
 	demoLogin     bool
 }
 
@@ -74,6 +75,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.testResource, "test-resource", false, "serve a resource type with an attribute of every kind at /TestResources")
 	fs.StringVar(&o.baseURL, "base-url", "", "public address of the server where a proxy is in front of it, such as https://app.example.com")
 	fs.StringVar(&o.samlKey, "saml-key", "", "PEM file with the RSA key and the certificate of the SAML service providers; made beside the -db file when empty")
+	fs.StringVar(&o.samlSpareKey, "saml-spare-key", "", "PEM file of a second key and certificate, while one is replaced: identity providers may encrypt for both")
 	fs.BoolVar(&o.demoLogin, "demo-idp", false, "run a SAML identity provider with three people, to log in to the demo connection; not with -config")
 	if err := fs.Parse(args); err != nil {
 		return o, nearestFlag(fs, err)

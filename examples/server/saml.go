@@ -27,6 +27,8 @@ type samlConfig struct {
 	AllowSHA1        bool              `json:"allowSHA1"`
 	SignRequests     bool              `json:"signRequests"`
 	ClockSkewSeconds int               `json:"clockSkewSeconds"`
+	Encryption       string            `json:"encryption"`
+	InsecureAllowCBC bool              `json:"insecureAllowCBC"`
 
 	metadata string // the content of MetadataFile
 }
@@ -77,6 +79,7 @@ func (c *samlConfig) settings() *provision.SAML {
 		Metadata: c.metadata, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
 		AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
 		SignRequests: c.SignRequests, ClockSkewSeconds: c.ClockSkewSeconds,
+		Encryption: c.Encryption, InsecureAllowCBC: c.InsecureAllowCBC,
 	}
 }
 
@@ -113,13 +116,19 @@ func (s *site) prepareSAML(ctx context.Context, o options, config *config, engin
 			return nil, err
 		}
 	}
-	var pair *keyPair
+	var pair, spare *keyPair
 	if config.hasSAML() {
 		if pair, err = loadSAMLKey(o, engine.Logger); err != nil {
 			return nil, err
 		}
+		if spare, err = loadSpareKey(o, engine.Logger); err != nil {
+			return nil, err
+		}
 	}
 	logins := newSAML(engine, s.base, pair, pages)
+	if spare != nil {
+		logins.SpareKey, logins.SpareCertificate = spare.key, spare.certificate
+	}
 	if err := checkSAML(logins, config.connections()); err != nil {
 		return nil, err
 	}
@@ -178,6 +187,7 @@ func checkSAML(h *saml.Handler, connections []provision.Connection) error {
 func serviceMetadata(h *saml.Handler, c provision.Connection) ([]byte, error) {
 	sp, err := saml.NewServiceProvider(saml.Options{
 		Connection: c.ID, Settings: *c.SAML, BaseURL: h.BaseURL(c.ID), Key: h.Key, Certificate: h.Certificate,
+		SpareKey: h.SpareKey, SpareCertificate: h.SpareCertificate,
 	})
 	if err != nil {
 		return nil, err

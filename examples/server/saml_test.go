@@ -215,6 +215,7 @@ func TestSAMLStart(t *testing.T) {
 		{"a key without a certificate", []string{"-saml-key", file("key.pem", key)}, "key.pem"},
 		{"a certificate of another key", []string{"-saml-key", file("mixed.pem", key+begin+certificate)}, "mixed.pem"},
 		{"a key that is not RSA", []string{"-saml-key", file("ec.pem", ecPair(t))}, "not an RSA key"},
+		{"no spare key file", []string{"-saml-spare-key", filepath.Join(dir, "none.pem")}, "none.pem"},
 		{"base URL without TLS", []string{"-base-url", "http://app.example.com"}, `flag -base-url: "http://app.example.com" must begin with https://`},
 		{"base URL of another scheme", []string{"-base-url", "ftp://app.example.com"}, `flag -base-url: "ftp://app.example.com" must begin with https://`},
 		{"base URL without a host", []string{"-base-url", "https:///x"}, "not an absolute URL"},

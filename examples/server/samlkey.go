@@ -102,10 +102,23 @@ func loadSAMLKey(o options, logger *slog.Logger) (*keyPair, error) {
 		}
 		return newKeyPair("provision service provider", time.Now())
 	}
-	text, err := os.ReadFile(file)
+	pair, err := readKeyPair(file, logger)
 	if errors.Is(err, fs.ErrNotExist) && o.samlKey == "" {
 		return createSAMLKey(file)
 	}
+	return pair, err
+}
+
+// loadSpareKey returns the pair of flag -saml-spare-key, or nil.
+func loadSpareKey(o options, logger *slog.Logger) (*keyPair, error) {
+	if o.samlSpareKey == "" {
+		return nil, nil
+	}
+	return readKeyPair(o.samlSpareKey, logger)
+}
+
+func readKeyPair(file string, logger *slog.Logger) (*keyPair, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("key of the service provider: %w", err)
 	}

@@ -29,32 +29,25 @@ type dataCipher struct {
 }
 
 var ciphers = map[string]dataCipher{
-	types.MethodAES128GCM:                         {16, true},
-	types.MethodAES192GCM:                         {24, true},
-	types.MethodAES256GCM:                         {32, true},
-	types.MethodAES128CBC:                         {16, false},
-	"http://www.w3.org/2001/04/xmlenc#aes192-cbc": {24, false},
-	types.MethodAES256CBC:                         {32, false},
+	types.MethodAES128GCM: {16, true},
+	types.MethodAES192GCM: {24, true},
+	types.MethodAES256GCM: {32, true},
+	types.MethodAES128CBC: {16, false},
+	methodAES192CBC:       {24, false},
+	types.MethodAES256CBC: {32, false},
 }
 
-// The digests of RSA-OAEP and its mask generation function. SHA-1 is no
-// signature there and is not weak.
-var (
-	oaepDigests = map[string]crypto.Hash{
-		"":                                       crypto.SHA1,
-		"http://www.w3.org/2000/09/xmldsig#sha1": crypto.SHA1,
-		"http://www.w3.org/2001/04/xmlenc#sha256":       crypto.SHA256,
-		"http://www.w3.org/2001/04/xmldsig-more#sha384": crypto.SHA384,
-		"http://www.w3.org/2001/04/xmlenc#sha512":       crypto.SHA512,
-	}
-	oaepMasks = map[string]crypto.Hash{
-		"":                             crypto.SHA1,
-		xenc11Namespace + "mgf1sha1":   crypto.SHA1,
-		xenc11Namespace + "mgf1sha256": crypto.SHA256,
-		xenc11Namespace + "mgf1sha384": crypto.SHA384,
-		xenc11Namespace + "mgf1sha512": crypto.SHA512,
-	}
-)
+const methodAES192CBC = "http://www.w3.org/2001/04/xmlenc#aes192-cbc"
+
+// oaepMasks are the digests of the mask generation function of RSA-OAEP, by its
+// algorithm; the digests of its label are the digestMethods. SHA-1 is no
+// signature there and is not weak: it is what counts where none is named.
+var oaepMasks = map[string]crypto.Hash{
+	xenc11Namespace + "mgf1sha1":   crypto.SHA1,
+	xenc11Namespace + "mgf1sha256": crypto.SHA256,
+	xenc11Namespace + "mgf1sha384": crypto.SHA384,
+	xenc11Namespace + "mgf1sha512": crypto.SHA512,
+}
 
 // decrypt returns the plaintext of an EncryptedAssertion or EncryptedID (SAML
 // core section 2.2.4), and its EncryptedData. gosaml2 is not used: of the digests
@@ -150,9 +143,12 @@ func oaepOptions(key *etree.Element) (*rsa.OAEPOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := &rsa.OAEPOptions{MGFHash: crypto.SHA1}
-	var ok bool
-	if options.Hash, ok = oaepDigests[digest]; !ok {
+	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
+	ok := true
+	if digest != "" {
+		options.Hash, ok = digestMethods[digest]
+	}
+	if !ok {
 		return nil, refuse(CodeAlgorithm, "RSA-OAEP with the digest method %q", digest)
 	}
 	switch algorithm := attribute(method, dsig.AlgorithmAttr); algorithm {
@@ -162,7 +158,10 @@ func oaepOptions(key *etree.Element) (*rsa.OAEPOptions, error) {
 		if err != nil {
 			return nil, err
 		}
-		if options.MGFHash, ok = oaepMasks[mask]; !ok {
+		if mask != "" {
+			options.MGFHash, ok = oaepMasks[mask]
+		}
+		if !ok {
 			return nil, refuse(CodeAlgorithm, "RSA-OAEP with the mask generation function %q", mask)
 		}
 	default:

@@ -36,7 +36,8 @@
 //     rollover needs no coordination. What KeyInfo says is a hint and not read.
 //   - An encrypted assertion uses RSA-OAEP, with SHA-1 or SHA-2 as digest and in
 //     the mask, and AES-GCM. AES-CBC is accepted only in a signed response:
-//     otherwise whoever holds the ciphertext could decrypt it by trial. The
+//     otherwise whoever holds the ciphertext could decrypt it by trial, which a
+//     connection may put up with ([provision.SAML.InsecureAllowCBC]). The
 //     encrypted data is the child of the EncryptedAssertion and stands nowhere
 //     else. One of up to eight encrypted keys is ours. What is inside obeys the
 //     same rules.

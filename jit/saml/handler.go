@@ -50,6 +50,12 @@ type Handler struct {
 	Key         *rsa.PrivateKey
 	Certificate *x509.Certificate
 
+	// SpareKey and SpareCertificate are listed in the metadata beside them and
+	// decrypt, too: the pair that comes next, or the one that was before; see
+	// [Options].
+	SpareKey         *rsa.PrivateKey
+	SpareCertificate *x509.Certificate
+
 	// Limits bounds what is read.
 	Limits Limits
 
@@ -199,6 +205,9 @@ func (h *Handler) compile(c provision.Connection) (*ServiceProvider, error) {
 		BaseURL:     h.BaseURL(c.ID),
 		Key:         h.Key,
 		Certificate: h.Certificate,
+
+		SpareKey:         h.SpareKey,
+		SpareCertificate: h.SpareCertificate,
 	})
 }
 

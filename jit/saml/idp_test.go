@@ -173,8 +173,9 @@ type shape struct {
 	signResponse bool
 	method       string // of signatures; empty means SHA-256
 	noKeyInfo    bool
-	encrypt      string // the cipher, "" for none
-	keyTransport string // empty means OAEP
+	encrypt      string   // the cipher, "" for none
+	to           *keyPair // whom it is encrypted for; nil means spPair
+	keyTransport string   // empty means OAEP
 }
 
 const (
@@ -253,7 +254,7 @@ func (s shape) sign(t testing.TB, text string) string {
 	return out
 }
 
-// encrypted wraps an assertion for spPair.
+// encrypted wraps an assertion.
 func (s shape) encrypted(t testing.TB, text string) string {
 	t.Helper()
 	transport := s.keyTransport
@@ -261,7 +262,11 @@ func (s shape) encrypted(t testing.TB, text string) string {
 		transport = rsaOAEP
 	}
 	key := make([]byte, 16)
-	public := spPair().cert.PublicKey.(*rsa.PublicKey)
+	to := s.to
+	if to == nil {
+		to = spPair()
+	}
+	public := to.cert.PublicKey.(*rsa.PublicKey)
 	var wrapped []byte
 	var err error
 	if transport == rsaOAEP {

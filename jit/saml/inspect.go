@@ -260,10 +260,11 @@ func (in *inspection) check(sp *ServiceProvider) error {
 	case in.dataEncryption == "":
 		return refuse(CodeDecryption, "no EncryptionMethod")
 	}
-	if !ciphers[in.dataEncryption].authenticated && !in.responseSigned {
+	if !ciphers[in.dataEncryption].authenticated && !in.responseSigned && !sp.allowCBC {
 		// Whoever can change the ciphertext learns the plaintext from the time
 		// that the refusals take.
-		return refuse(CodeAlgorithm, "cipher %q without a signed response: let the identity provider sign the response too, or encrypt with AES-GCM", in.dataEncryption)
+		return refuse(CodeAlgorithm, "cipher %q without a signed response: let the identity provider sign the response too, or encrypt with AES-GCM; "+
+			"insecureAllowCBC accepts it as it is", in.dataEncryption)
 	}
 	return nil
 }

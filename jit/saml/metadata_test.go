@@ -243,6 +243,10 @@ func TestSettings(t *testing.T) {
 		{name: "signing without a key", edit: func(o *saml.Options) { withoutKey(o); o.Settings.SignRequests = true }, field: "saml.signRequests"},
 		{name: "key without certificate", edit: func(o *saml.Options) { o.Certificate = nil }, field: "saml.key"},
 		{name: "certificate of another key", edit: func(o *saml.Options) { o.Certificate = idpPair().cert }, field: "saml.key"},
+		{name: "spare key", edit: spare(strangerKey())},
+		{name: "spare key without certificate", edit: func(o *saml.Options) { o.SpareKey = o.Key }, field: "saml.spareKey"},
+		{name: "spare key alone", edit: func(o *saml.Options) { spare(strangerKey())(o); withoutKey(o) }, field: "saml.spareKey"},
+		{name: "encryption", edit: func(o *saml.Options) { o.Settings.Encryption = "On" }, field: "saml.encryption"},
 		{name: "short key", edit: func(o *saml.Options) {
 			o.Key, o.Certificate = small, newPair(small, 9, noon, noon.AddDate(1, 0, 0)).cert
 		}, field: "saml.key"},

@@ -38,6 +38,13 @@ type Options struct {
 	// are set.
 	Key         *rsa.PrivateKey
 	Certificate *x509.Certificate
+
+	// SpareKey and SpareCertificate are the pair that comes next, or the one that
+	// was before. The metadata lists it, after the other, for all uses, and what
+	// is encrypted for it is decrypted; it signs nothing. Both or none are set,
+	// and only beside Key.
+	SpareKey         *rsa.PrivateKey
+	SpareCertificate *x509.Certificate
 }
 
 // ServiceProvider is the service provider of one connection. It does not change
@@ -55,9 +62,12 @@ type ServiceProvider struct {
 	skew        time.Duration
 	unsolicited bool // logins that nobody asked for are accepted
 	sign        bool
-	key         *rsa.PrivateKey
-	certificate *x509.Certificate
-	keys        []*rsa.PrivateKey // that decrypt
+	allowCBC    bool // although only the assertion is signed
+	offerKey    bool // for encryption
+
+	// All pairs, the one that signs first.
+	keys         []*rsa.PrivateKey
+	certificates []*x509.Certificate
 }
 
 // NewServiceProvider checks the settings of a connection and makes its service
@@ -84,8 +94,8 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 		algorithms:  algorithms{sha1: o.Settings.AllowSHA1},
 		skew:        defaultSkew,
 		unsolicited: o.Settings.AllowIDPInitiated,
-		key:         o.Key,
-		certificate: o.Certificate,
+		allowCBC:    o.Settings.InsecureAllowCBC,
+		offerKey:    o.Settings.Encryption != "off",
 	}
 	sp.entityID = o.Settings.EntityID
 	if sp.entityID == "" {
@@ -100,11 +110,11 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if sp.skew < 0 || sp.skew > maxSkew {
 		return nil, "saml.clockSkewSeconds", fmt.Errorf("must be 0 to %d", maxSkew/time.Second)
 	}
-	if err := checkKey(o.Key, o.Certificate); err != nil {
-		return nil, "saml.key", err
+	if e := o.Settings.Encryption; e != "" && e != "on" && e != "off" {
+		return nil, "saml.encryption", fmt.Errorf("%q: must be on or off", e)
 	}
-	if o.Key != nil {
-		sp.keys = append(sp.keys, o.Key)
+	if field, err := sp.setKeys(o); err != nil {
+		return nil, field, err
 	}
 	if sp.idp, err = parseMetadata([]byte(o.Settings.Metadata)); err != nil {
 		return nil, "saml.metadata", err
@@ -119,6 +129,27 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 		return nil, "saml." + wrong.Setting, fmt.Errorf("%q: %s", wrong.Value, wrong.Reason)
 	}
 	return sp, "saml", err
+}
+
+// setKeys checks and takes the pairs of keys.
+func (sp *ServiceProvider) setKeys(o Options) (field string, err error) {
+	if err := checkKey(o.Key, o.Certificate); err != nil {
+		return "saml.key", err
+	}
+	if err := checkKey(o.SpareKey, o.SpareCertificate); err != nil {
+		return "saml.spareKey", err
+	}
+	switch {
+	case o.Key == nil && o.SpareKey != nil:
+		return "saml.spareKey", errors.New("is set without a key beside which it is the spare one")
+	case o.Key == nil:
+		return "", nil
+	}
+	sp.keys, sp.certificates = append(sp.keys, o.Key), append(sp.certificates, o.Certificate)
+	if o.SpareKey != nil {
+		sp.keys, sp.certificates = append(sp.keys, o.SpareKey), append(sp.certificates, o.SpareCertificate)
+	}
+	return "", nil
 }
 
 func parseBaseURL(raw string) (*url.URL, error) {
@@ -169,8 +200,13 @@ func (sp *ServiceProvider) Warnings(now time.Time) []string {
 // pressing are the warnings that are more than what to know about a preset.
 func (sp *ServiceProvider) pressing(now time.Time) []string {
 	out := sp.idp.Warnings(now)
-	if sp.certificate != nil {
-		out = append(out, expiryWarning("the certificate of the service provider", sp.certificate, now)...)
+	for i, cert := range sp.certificates {
+		name := [...]string{"the certificate of the service provider", "the spare certificate of the service provider"}[i]
+		out = append(out, expiryWarning(name, cert, now)...)
+	}
+	if sp.allowCBC {
+		out = append(out, "insecureAllowCBC is on: whoever gets hold of a response that is encrypted by AES-CBC can find out what is in it; "+
+			"turn it off when the identity provider signs the response, too, or encrypts by AES-GCM")
 	}
 	if sp.idp.WantAuthnRequestsSigned && !sp.sign {
 		out = append(out, "the identity provider wants signed requests, and this service provider has no key")
@@ -189,8 +225,8 @@ func (sp *ServiceProvider) library(now time.Time) *saml2.SAMLServiceProvider {
 		SignAuthnRequestsCanonicalizer: dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(""),
 		Clock:                          dsig.NewFakeClockAt(now),
 	}
-	if sp.key != nil {
-		lib.SPKeyStore = dsig.TLSCertKeyStore(tls.Certificate{Certificate: [][]byte{sp.certificate.Raw}, PrivateKey: sp.key})
+	if len(sp.keys) > 0 {
+		lib.SPKeyStore = dsig.TLSCertKeyStore(tls.Certificate{Certificate: [][]byte{sp.certificates[0].Raw}, PrivateKey: sp.keys[0]})
 	}
 	return lib
 }

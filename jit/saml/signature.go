@@ -252,11 +252,18 @@ var signatureMethods = map[string]signatureMethod{
 
 // digestMethods are those of references, with the signature methods above.
 var digestMethods = map[string]crypto.Hash{
-	"http://www.w3.org/2000/09/xmldsig#sha1":        crypto.SHA1,
-	"http://www.w3.org/2001/04/xmlenc#sha256":       crypto.SHA256,
-	"http://www.w3.org/2001/04/xmldsig-more#sha384": crypto.SHA384,
-	"http://www.w3.org/2001/04/xmlenc#sha512":       crypto.SHA512,
+	digestSHA1:   crypto.SHA1,
+	digestSHA256: crypto.SHA256,
+	digestSHA384: crypto.SHA384,
+	digestSHA512: crypto.SHA512,
 }
+
+const (
+	digestSHA1   = "http://www.w3.org/2000/09/xmldsig#sha1"
+	digestSHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
+	digestSHA384 = "http://www.w3.org/2001/04/xmldsig-more#sha384"
+	digestSHA512 = "http://www.w3.org/2001/04/xmlenc#sha512"
+)
 
 // algorithms are those that signatures may use. SHA-1 is weak there, since
 // whoever can make the identity provider sign chosen values may find collisions.

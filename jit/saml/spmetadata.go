@@ -38,8 +38,14 @@ type (
 	}
 
 	spMethod struct {
-		XMLName   xml.Name `xml:"urn:oasis:names:tc:SAML:2.0:metadata EncryptionMethod"`
-		Algorithm string   `xml:"Algorithm,attr"`
+		XMLName   xml.Name     `xml:"urn:oasis:names:tc:SAML:2.0:metadata EncryptionMethod"`
+		Algorithm string       `xml:"Algorithm,attr"`
+		Digest    *spAlgorithm `xml:"http://www.w3.org/2000/09/xmldsig# DigestMethod"`
+		Mask      *spAlgorithm `xml:"http://www.w3.org/2009/xmlenc11# MGF"`
+	}
+
+	spAlgorithm struct {
+		Algorithm string `xml:"Algorithm,attr"`
 	}
 
 	spTarget struct {
@@ -62,13 +68,11 @@ func (sp *ServiceProvider) Metadata() ([]byte, error) {
 			Consumers:      []spTarget{{Binding: saml2.BindingHttpPost, Location: sp.ACS(), Index: 1, Default: true}},
 		},
 	}
-	if sp.certificate != nil {
-		info := spKeyInfo{Certificate: base64.StdEncoding.EncodeToString(sp.certificate.Raw)}
-		doc.Role.Keys = []spKey{
-			{Use: "signing", Info: info},
-			{Use: "encryption", Info: info, Methods: []spMethod{
-				{Algorithm: types.MethodAES256GCM}, {Algorithm: types.MethodAES128GCM}, {Algorithm: types.MethodRSAOAEP},
-			}},
+	for _, cert := range sp.certificates {
+		info := spKeyInfo{Certificate: base64.StdEncoding.EncodeToString(cert.Raw)}
+		doc.Role.Keys = append(doc.Role.Keys, spKey{Use: "signing", Info: info})
+		if sp.offerKey {
+			doc.Role.Keys = append(doc.Role.Keys, spKey{Use: "encryption", Info: info, Methods: sp.encryptionMethods()})
 		}
 	}
 	out, err := xml.MarshalIndent(doc, "", "  ")
@@ -76,4 +80,19 @@ func (sp *ServiceProvider) Metadata() ([]byte, error) {
 		return nil, fmt.Errorf("saml: metadata: %w", err)
 	}
 	return append([]byte(xml.Header), append(out, '\n')...), nil
+}
+
+// encryptionMethods are those that [ServiceProvider.Verify] can decrypt, the best
+// first.
+func (sp *ServiceProvider) encryptionMethods() []spMethod {
+	methods := []spMethod{{Algorithm: types.MethodAES256GCM}, {Algorithm: types.MethodAES192GCM}, {Algorithm: types.MethodAES128GCM}}
+	if sp.allowCBC {
+		methods = append(methods, spMethod{Algorithm: types.MethodAES256CBC}, spMethod{Algorithm: methodAES192CBC}, spMethod{Algorithm: types.MethodAES128CBC})
+	}
+	for _, pair := range [][2]string{{digestSHA256, "mgf1sha256"}, {digestSHA384, "mgf1sha384"}, {digestSHA512, "mgf1sha512"}} {
+		methods = append(methods, spMethod{
+			Algorithm: types.MethodRSAOAEP2, Digest: &spAlgorithm{pair[0]}, Mask: &spAlgorithm{xenc11Namespace + pair[1]},
+		})
+	}
+	return append(methods, spMethod{Algorithm: types.MethodRSAOAEP})
 }

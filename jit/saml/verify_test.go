@@ -26,6 +26,7 @@ func codeOf(err error) saml.Code {
 
 func allowUnsolicited(o *saml.Options) { o.Settings.AllowIDPInitiated = true }
 func allowSHA1(o *saml.Options)        { o.Settings.AllowSHA1 = true }
+func allowCBC(o *saml.Options)         { o.Settings.InsecureAllowCBC = true }
 func withoutKey(o *saml.Options)       { o.Key, o.Certificate = nil, nil }
 
 func trust(pairs ...*keyPair) func(*saml.Options) {
@@ -204,6 +205,9 @@ func TestRules(t *testing.T) {
 		{name: "CBC that anybody can change", shape: shape{encrypt: aesCBC}, want: saml.CodeAlgorithm},
 		{name: "CBC that anybody can change, after a decoy", shape: shape{encrypt: aesCBC, response: sub("</samlp:Status>", "<samlp:StatusDetail>"+decoy+"</samlp:StatusDetail></samlp:Status>")}, want: saml.CodeShape},
 		{name: "CBC that anybody can change, before a decoy", shape: shape{encrypt: aesCBC, after: sub("</samlp:Response>", "<samlp:Extensions>"+decoy+"</samlp:Extensions></samlp:Response>")}, want: saml.CodeShape},
+		{name: "CBC that anybody can change, allowed", shape: shape{encrypt: aesCBC}, options: allowCBC},
+		{name: "CBC that anybody can change and nothing signed, allowed", shape: shape{encrypt: aesCBC, unsigned: true}, options: allowCBC, want: saml.CodeSignature},
+		{name: "encrypted where the key is not offered", shape: shape{encrypt: aesGCM}, options: func(o *saml.Options) { o.Settings.Encryption = "off" }},
 		{name: "another digest of OAEP", shape: shape{encrypt: aesGCM, after: sub(`<ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"`, `<ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha256"`)}, want: saml.CodeAlgorithm},
 		{name: "PKCS #1 v1.5", shape: shape{encrypt: aesGCM, keyTransport: rsaPKCS15}, want: saml.CodeAlgorithm},
 		{name: "encrypted without a key", shape: shape{encrypt: aesGCM}, options: withoutKey, want: saml.CodeDecryption},
