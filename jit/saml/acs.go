@@ -1,7 +1,6 @@
 package saml
 
 import (
-	"encoding/base64"
 	"errors"
 	"mime"
 	"net/http"
@@ -60,7 +59,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (response []b
 	if len(states) == 1 {
 		relayState = states[0]
 	}
-	response, err = base64.StdEncoding.DecodeString(responses[0])
+	response, err = decodeBase64(responses[0])
 	if err != nil {
 		return nil, "", &Error{Code: CodeRequest, Reason: "SAMLResponse", Err: err}
 	}

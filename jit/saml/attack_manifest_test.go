@@ -32,7 +32,7 @@ type attack struct {
 	Subject string   // user name of the account
 	Groups  []string // that the account carries, sorted
 
-	Connection string // "", "sha1" or "idp-initiated"
+	Connection string // "", "sha1", "cbc" or "idp-initiated"
 	Browser    string // that posts it: "" is the one that asked, "other" asked another time, "none" never did
 	Times      int    // how often it is posted; the last time counts
 }

@@ -25,6 +25,7 @@ import (
 var attackConnections = map[string]func(*provision.SAML){
 	"":              func(*provision.SAML) {},
 	"sha1":          func(s *provision.SAML) { s.AllowSHA1 = true },
+	"cbc":           func(s *provision.SAML) { s.InsecureAllowCBC = true },
 	"idp-initiated": func(s *provision.SAML) { s.AllowIDPInitiated = true },
 }
 

@@ -80,12 +80,3 @@ func (e *Error) Unwrap() error { return e.Err }
 func refuse(code Code, format string, args ...any) error {
 	return &Error{Code: code, Reason: fmt.Sprintf(format, args...)}
 }
-
-// codeOf returns the code of a refusal; an error of unknown origin is internal.
-func codeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return CodeInternal
-}

@@ -404,6 +404,18 @@ func TestContentType(t *testing.T) {
 	}
 }
 
+// White space may stand anywhere in base64 (XML Schema part 2 section 3.2.16).
+func TestSpacedBase64(t *testing.T) {
+	plain := base64.StdEncoding.EncodeToString([]byte(shape{assertion: unanswered, response: unanswered}.make(t)))
+	for _, space := range []string{" ", "\t", "\r\n", "\n  \t"} {
+		s := newSite(t, memory.New(), unsolicited)
+		form := url.Values{"SAMLResponse": {space + plain[:63] + space + plain[63:] + space}}
+		if got := s.postForm(form.Encode()).StatusCode; got != http.StatusNoContent {
+			t.Errorf("%q: status %d\n%s", space, got, s.log.String())
+		}
+	}
+}
+
 // away is a store that can be away.
 type away struct {
 	store.Store

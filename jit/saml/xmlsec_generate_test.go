@@ -13,7 +13,6 @@ type xmlGenerator struct {
 	saml, protocol string // prefixes with a colon, or empty
 	target         string // the ID of the element that is signed
 	encrypt        bool
-	method         string // of the signature
 	digest         string
 	info, content  string // canonicalizations, "" for no transform
 	lists          [2]string

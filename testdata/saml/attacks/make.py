@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 
 import rows_content  # noqa: E402
 import rows_document  # noqa: E402
+import rows_encryption  # noqa: E402
 import rows_signature  # noqa: E402
 from message import DS, HERE, IDP, PROTOCOL, certificate  # noqa: E402
 
@@ -37,7 +38,7 @@ def main():
         f.write(METADATA)
     listed = []
     names = set()
-    for row in rows_content.ROWS + rows_signature.ROWS + rows_document.ROWS:
+    for row in rows_content.ROWS + rows_signature.ROWS + rows_encryption.ROWS + rows_document.ROWS:
         if row["name"] in names:
             raise SystemExit(f"two rows {row['name']!r}")
         names.add(row["name"])

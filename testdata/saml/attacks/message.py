@@ -184,10 +184,10 @@ def digest(data):
     return base64.b64encode(hashlib.sha256(data).digest()).decode()
 
 
-def signature_by_hand(references, method=RSA_SHA256, key="idp", key_info=None):
+def signature_by_hand(references, method=RSA_SHA256, key="idp", key_info=None, options=()):
     """Signs a SignedInfo as it is, whatever its references say."""
     canonical = signed_info(references, method, f' xmlns:ds="{DS}"')
-    value = run("openssl", "dgst", "-sha256", "-sign", key_file(key + ".key"), stdin=canonical.encode())
+    value = run("openssl", "dgst", "-sha256", *options, "-sign", key_file(key + ".key"), stdin=canonical.encode())
     if key_info is None:
         key_info = f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate(key)}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
     return (f'<ds:Signature xmlns:ds="{DS}">{signed_info(references, method)}<ds:SignatureValue>'

@@ -68,6 +68,15 @@ def by_hand(references, **fields):
     return response(assertion(signature=signature_by_hand(references), **fields))
 
 
+def pss(method, salt="digest"):
+    """An assertion that is signed by RSA-PSS, which xmlsec1 learnt in 1.3."""
+    options = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", f"rsa_pss_saltlen:{salt}")
+    return response(assertion(signature=signature_by_hand(reference("#_assertion1", value=right_digest()), method, options=options)))
+
+
+PSS = "http://www.w3.org/2007/05/xmldsig-more#"
+
+
 def right_digest(**fields):
     """The digest that the signature of an assertion has to name."""
     return signed_assertion(**fields).split("<ds:DigestValue>")[1].split("<")[0]
@@ -261,6 +270,14 @@ ROWS = [
                            **EVIL | {"id": "_assertion1"})),
 
     # Keys and algorithms.
+    accept("valid-rsa-pss", "RSA-PSS", lambda: pss(PSS + "sha256-rsa-MGF1"), random=True),
+    reject("rsa-pss-short-salt", "RSA-PSS with a salt of another length than its name says", "signature",
+           lambda: pss(PSS + "sha256-rsa-MGF1", "20"), random=True),
+    reject("rsa-pss-as-pkcs1", "RSA-PSS that says it is PKCS #1", "signature", lambda: pss(RSA_SHA256), random=True),
+    reject("rsa-pss-parameters", "RSA-PSS with parameters of its own", "algorithm", lambda: pss(PSS + "rsa-pss"), random=True),
+    reject("rsa-pss-sha1", "RSA-PSS with SHA-1", "algorithm", lambda: pss(PSS + "sha1-rsa-MGF1"), random=True),
+    accept("valid-signature-lines", "white space of all kinds inside SignatureValue",
+           lambda: response(sub(signed_assertion(), "<ds:SignatureValue>", "<ds:SignatureValue>\n\t &#13;"))),
     reject("attacker-key", "signed by another key, whose certificate is in KeyInfo", "signature",
            lambda: response(signed_assertion(key="attacker", **EVIL))),
     reject("attacker-key-response", "a response signed by another key, whose certificate is in KeyInfo", "signature",
