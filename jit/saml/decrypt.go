@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
-	"slices"
 
 	"github.com/beevik/etree"
 	"github.com/russellhaering/gosaml2/types"
@@ -69,7 +68,7 @@ func (sp *ServiceProvider) decrypt(el *etree.Element) (text []byte, data *etree.
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := sp.unwrap(sp.encryptedKeys(el, data), method.keySize)
+	key, err := sp.unwrap(encryptedKeys(el, data), method.keySize)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,27 +79,18 @@ func (sp *ServiceProvider) decrypt(el *etree.Element) (text []byte, data *etree.
 }
 
 // encryptedKeys returns the keys within or beside an EncryptedData; a
-// RetrievalMethod names one of them. That which is for us by its Recipient comes
-// first.
-func (sp *ServiceProvider) encryptedKeys(el, data *etree.Element) []*etree.Element {
+// RetrievalMethod names one of them.
+func encryptedKeys(el, data *etree.Element) []*etree.Element {
 	var keys []*etree.Element
 	for _, info := range children(data, dsig.Namespace, dsig.KeyInfoTag) {
 		keys = append(keys, children(info, xencNamespace, "EncryptedKey")...)
 	}
-	keys = append(keys, children(el, xencNamespace, "EncryptedKey")...)
-	slices.SortStableFunc(keys, func(a, b *etree.Element) int { return sp.foreign(a) - sp.foreign(b) })
-	return keys
+	return append(keys, children(el, xencNamespace, "EncryptedKey")...)
 }
 
-func (sp *ServiceProvider) foreign(key *etree.Element) int {
-	if attribute(key, "Recipient") == sp.entityID {
-		return 0
-	}
-	return 1
-}
-
-// unwrap returns the first key of the right size that one of ours opens. What it
-// cannot do counts only where nothing else is left.
+// unwrap returns the first key of the right size that one of ours opens. A
+// Recipient is a hint that nobody needs. An algorithm that we do not have counts
+// only where no key is ours.
 func (sp *ServiceProvider) unwrap(encrypted []*etree.Element, size int) ([]byte, error) {
 	if len(encrypted) > maxEncryptedKeys {
 		return nil, refuse(CodeShape, "%d EncryptedKey", len(encrypted))
