@@ -30,6 +30,11 @@ var canonicalizations = map[dsig.AlgorithmID]canonicalization{
 	dsig.CanonicalXML11WithCommentsAlgorithmId:          {eleven: true, comments: true},
 }
 
+// maxCanonical is the most bytes of a canonical form. A namespace is declared
+// again for each of many elements, so that a message could become a thousand
+// times as long before anybody knows who signed it.
+const maxCanonical = 4 * maxBody
+
 // canonicalize returns the canonical form of an element where it stands, without
 // the element omit. It writes no processing instructions: the scan has refused
 // them.
@@ -80,6 +85,9 @@ type canonicalWriter struct {
 // element writes an element. scope is what is declared around it, rendered what
 // the elements around it were written with.
 func (w *canonicalWriter) element(el *etree.Element, scope, rendered namespaces, inherited []etree.Attr) error {
+	if w.out.Len() > maxCanonical {
+		return refuse(CodeTooLarge, "more than %d bytes in canonical form", maxCanonical)
+	}
 	scope = scope.with(el)
 	var declare namespaces
 	for _, prefix := range w.wanted(el, scope) {

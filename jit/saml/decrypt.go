@@ -48,11 +48,14 @@ var oaepMasks = map[string]crypto.Hash{
 	xenc11Namespace + "mgf1sha512": crypto.SHA512,
 }
 
-// decrypt returns the plaintext of an EncryptedAssertion or EncryptedID (SAML
-// core section 2.2.4), and its EncryptedData. gosaml2 is not used: of the digests
+// decrypt returns the plaintext of an EncryptedAssertion or the like (SAML core
+// section 2.2.4), and its EncryptedData. gosaml2 is not used: of the digests
 // of RSA-OAEP it knows SHA-1 by its name, and no mask generation function, one
 // EncryptedKey and one key of ours.
 func (sp *ServiceProvider) decrypt(el *etree.Element) (text []byte, data *etree.Element, err error) {
+	if len(sp.keys) == 0 {
+		return nil, nil, refuse(CodeDecryption, "%s, and this service provider has no key", el.Tag)
+	}
 	if data, err = only(el, xencNamespace, "EncryptedData"); err != nil {
 		return nil, nil, &Error{Code: CodeDecryption, Err: err}
 	}

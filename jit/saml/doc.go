@@ -52,7 +52,8 @@
 //     begins; those cannot be bound to a browser, so that somebody can be logged
 //     in as somebody else without noticing.
 //   - Neither the assertion nor the request was used before, on any replica.
-//   - It has a NameID that is text, or an EncryptedID with one.
+//   - It has a NameID that is text, or an EncryptedID with one. Attributes may be
+//     encrypted, too.
 //
 // A bearer's IP address, the authentication context and proxy restrictions are
 // not looked at.

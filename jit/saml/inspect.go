@@ -46,8 +46,8 @@ func isTransform(algorithm string) bool {
 	return ok || id == dsig.EnvelopedSignatureAltorithmId
 }
 
-// inspect scans a Response. With around, the namespaces in scope, it scans what
-// was decrypted there instead, an Assertion or NameID.
+// inspect scans a Response. With a name it scans what was decrypted instead: an
+// element of that name, where the namespaces around are in scope.
 func inspect(data []byte, allowed algorithms, plaintext string, around namespaces) (*inspection, error) {
 	in := &inspection{algorithms: allowed, plaintext: plaintext, ids: map[string]bool{}}
 	if err := scanWithin(data, around, in.visit); err != nil {
@@ -80,7 +80,9 @@ func (in *inspection) visit(e *element) error {
 			return refuse(CodeNameID, "EncryptedID in an unexpected place")
 		}
 	case "EncryptedAttribute":
-		return refuse(CodeShape, "%s is not supported: let the whole assertion be encrypted", e.name.Local)
+		if !e.parentIs(saml2.AttributeStatementTag) || !e.parent.parentIs(saml2.AssertionTag) {
+			return refuse(CodeShape, "EncryptedAttribute in an unexpected place")
+		}
 	case saml2.StatusTag, saml2.StatusCodeTag:
 		return in.statusOf(e)
 	case "EncryptedData", "EncryptedKey", "EncryptionMethod":
@@ -190,7 +192,7 @@ func (in *inspection) encryption(e *element) error {
 
 // inEncrypted reports whether e is a child of what SAML encrypts.
 func (e *element) inEncrypted() bool {
-	return e.parentIs(saml2.EncryptedAssertionTag) || e.parentIs("EncryptedID")
+	return e.parentIs(saml2.EncryptedAssertionTag) || e.parentIs("EncryptedID") || e.parentIs("EncryptedAttribute")
 }
 
 // signature accepts one Signature per Response and Assertion, as their child.

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,6 +198,10 @@ func canonicalizationOf(el *etree.Element) (canonicalization, error) {
 			}
 			method.prefixes = append(method.prefixes, prefix)
 		}
+	}
+	slices.Sort(method.prefixes)
+	if method.prefixes = slices.Compact(method.prefixes); len(method.prefixes) > maxScope {
+		return method, refuse(CodeShape, "%d prefixes in a list", len(method.prefixes))
 	}
 	return method, nil
 }

@@ -23,7 +23,9 @@ func parse(data []byte) (*etree.Element, error) {
 // normalize does what XML wants and the decoder leaves undone: a line ends in
 // one newline (XML 1.0 section 2.11), and white space that is written as such in
 // an attribute is a space (section 3.3.3). Between attributes it may be one, too.
+// A byte order mark is not part of a document.
 func normalize(data []byte) []byte {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !bytes.ContainsAny(data, "\t\r\n") {
 		return data
 	}

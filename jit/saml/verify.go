@@ -108,7 +108,7 @@ func (sp *ServiceProvider) signedAssertion(response []byte, seen *inspection, no
 	if err := sp.checkEnvelope(envelope); err != nil {
 		return nil, err
 	}
-	return sp.withNameID(out)
+	return sp.unseal(out)
 }
 
 // assertionIn returns the assertion in canonical form. A signature of its own is
@@ -171,30 +171,38 @@ func (sp *ServiceProvider) decryptInPlace(el *etree.Element, name string) (decry
 	return decrypted{inspection: inside, el: plain}, nil
 }
 
-// withNameID returns a signed assertion with the NameID in the place of an
-// EncryptedID.
-func (sp *ServiceProvider) withNameID(assertion []byte) ([]byte, error) {
+// sealed are the parts of an assertion that may be encrypted by themselves (SAML
+// core sections 2.4.1 and 2.7.3), with what is in them.
+var sealed = []struct{ parent, local, plain string }{
+	{saml2.SubjectTag, "EncryptedID", saml2.NameIdTag},
+	{saml2.AttributeStatementTag, "EncryptedAttribute", "Attribute"},
+}
+
+// unseal returns a signed assertion with what its parts hold in their place.
+// Whoever signed the assertion has signed their ciphertext.
+func (sp *ServiceProvider) unseal(assertion []byte) ([]byte, error) {
 	root, err := parse(assertion)
 	if err != nil {
 		return nil, err
 	}
-	for _, subject := range children(root, saml2.SAMLAssertionNamespace, saml2.SubjectTag) {
-		for _, el := range children(subject, saml2.SAMLAssertionNamespace, "EncryptedID") {
-			if len(sp.keys) == 0 {
-				return nil, refuse(CodeDecryption, "the NameID is encrypted, and this service provider has no key")
-			}
-			inside, err := sp.decryptInPlace(el, saml2.NameIdTag)
-			if err != nil {
-				return nil, err
-			}
-			subject.InsertChildAt(el.Index(), inside.el)
-			subject.RemoveChild(el)
-			if assertion, err = standalone(root); err != nil {
-				return nil, err
+	found := false
+	for _, part := range sealed {
+		for _, parent := range children(root, saml2.SAMLAssertionNamespace, part.parent) {
+			for _, el := range children(parent, saml2.SAMLAssertionNamespace, part.local) {
+				found = true
+				inside, err := sp.decryptInPlace(el, part.plain)
+				if err != nil {
+					return nil, err
+				}
+				parent.InsertChildAt(el.Index(), inside.el)
+				parent.RemoveChild(el)
 			}
 		}
 	}
-	return assertion, nil
+	if !found {
+		return assertion, nil
+	}
+	return standalone(root)
 }
 
 // checkEnvelope judges the response around an assertion. Where only the

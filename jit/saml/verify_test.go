@@ -160,6 +160,12 @@ func TestRules(t *testing.T) {
 		{name: "text after the root", shape: shape{after: func(s string) string { return s + "a" }}, want: saml.CodeDocument},
 		{name: "processing instruction", shape: shape{after: func(s string) string { return "<?a b?>" + s }}, want: saml.CodeDocument},
 		{name: "declaration", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + s }}},
+		{name: "byte order mark", shape: shape{after: func(s string) string { return "\ufeff" + `<?xml version="1.0" encoding="UTF-8"?>` + s }}},
+		{name: "byte order mark inside of the ciphertext", shape: shape{encrypt: aesGCM, signed: func(s string) string { return "\ufeff" + s }}},
+		{name: "declaration inside of the ciphertext", shape: shape{encrypt: aesGCM, signed: func(s string) string { return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + s }}},
+		{name: "prefixes in a list", shape: shape{after: prefixList(64)}, want: saml.CodeSignature},
+		{name: "too many prefixes in a list", shape: shape{after: prefixList(65)}, want: saml.CodeShape},
+		{name: "a namespace that is declared again and again", shape: shape{after: longNamespace}, want: saml.CodeTooLarge},
 		{name: "other encoding", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="utf-16"?>` + s }}, want: saml.CodeDocument},
 		{name: "too deep", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+nested(63)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeDocument},
 		{name: "many elements", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+strings.Repeat("<samlp:a></samlp:a>", 2500)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeAssertionTooLarge},
@@ -191,7 +197,9 @@ func TestRules(t *testing.T) {
 		{name: "EncryptedData in EncryptedData", shape: shape{encrypt: aesGCM, after: sub("</xenc:EncryptedData>", decoy+"</xenc:EncryptedData>")}, want: saml.CodeShape},
 		{name: "EncryptedKey elsewhere", shape: shape{encrypt: aesGCM, after: sub("<xenc:CipherData><xenc:CipherValue>", "<xenc:EncryptedKey></xenc:EncryptedKey><xenc:CipherData><xenc:CipherValue>")}, want: saml.CodeShape},
 		{name: "EncryptedKey beside EncryptedData", shape: shape{encrypt: aesGCM, after: keyBeside}},
-		{name: "EncryptedAttribute", shape: shape{assertion: sub("<saml:Attribute ", "<saml:EncryptedAttribute></saml:EncryptedAttribute><saml:Attribute ")}, want: saml.CodeShape},
+		{name: "EncryptedAttribute", shape: shape{assertion: sub("<saml:Attribute ", "<saml:EncryptedAttribute></saml:EncryptedAttribute><saml:Attribute ")}, want: saml.CodeDecryption},
+		{name: "EncryptedAttribute elsewhere", shape: shape{assertion: sub("<saml:Subject>", "<saml:EncryptedAttribute></saml:EncryptedAttribute><saml:Subject>")}, want: saml.CodeShape},
+		{name: "EncryptedID without a key", shape: shape{assertion: sub(nameID, "<saml:EncryptedID></saml:EncryptedID>")}, options: withoutKey, want: saml.CodeDecryption},
 		{name: "unknown cipher", shape: shape{encrypt: aesGCM, after: sub(aesGCM, "http://www.w3.org/2001/04/xmlenc#tripledes-cbc")}, want: saml.CodeAlgorithm},
 		{name: "no cipher", shape: shape{encrypt: aesGCM, after: sub(`<xenc:EncryptionMethod Algorithm="`+aesGCM+`"></xenc:EncryptionMethod>`, "")}, want: saml.CodeDecryption},
 		{name: "something else inside of the ciphertext", shape: shape{encrypt: aesGCM, signResponse: true, signed: func(string) string { return "<a/>" }}, want: saml.CodeAssertions},
@@ -256,6 +264,22 @@ func manyNamespaces(n int) string {
 	}
 	return b.String()
 }
+
+// prefixList adds a list to the CanonicalizationMethod, which was not signed.
+func prefixList(n int) edit {
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintf(&list, "p%d ", i)
+	}
+	return sub(`<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>`,
+		`<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"><ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="`+list.String()+`"/></ds:CanonicalizationMethod>`)
+}
+
+// longNamespace would make SignedInfo 200 MB long, in a message of 120 kB.
+var longNamespace = all(
+	sub("<samlp:Response ", `<samlp:Response xmlns:x="urn:`+strings.Repeat("x", 100_000)+`" `),
+	sub(`rsa-sha256"/>`, `rsa-sha256">`+strings.Repeat("<x:a/>", 2000)+"</ds:SignatureMethod>"),
+)
 
 const emptySignature = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"></ds:Signature>`
 

@@ -92,7 +92,7 @@ func (g *xmlGenerator) declaration(prefix, uri string) string {
 // decoration returns attributes that mean nothing to SAML.
 func (g *xmlGenerator) decoration() string {
 	var out []string
-	for _, a := range []string{`xmlns:x="urn:x"`, `xmlns:y='urn:y'`, `xml:lang="de"`, `xml:space="preserve"`, `xmlns:unused="urn:u"`} {
+	for _, a := range []string{`xmlns:x="urn:x"`, `xmlns:y='urn:y'`, `xml:lang="de"`, `xml:space="preserve"`, `xmlns:unused="urn:u"`, `xmlns:xml="http://www.w3.org/XML/1998/namespace"`} {
 		if g.IntN(4) == 0 {
 			out = append(out, a)
 		}

@@ -135,6 +135,12 @@ ROWS = [
     reject("encrypted-id-in-confirmation", "an EncryptedID of who confirms, which nobody reads", "name_id",
            lambda: response(signed_assertion(confirmations=confirmation().replace("<saml:SubjectConfirmationData", encrypted_name() + "<saml:SubjectConfirmationData"))), random=True),
     reject("encrypted-id-blank", "an EncryptedID with a blank NameID", "name_id", lambda: in_assertion(encrypted_name(name_id(" "))), random=True),
+    accept("valid-encrypted-attribute", "an EncryptedAttribute with the groups, between others",
+           lambda: response(signed_assertion(attributes=person_attributes(PERSON, ["x"]).replace(
+               attribute("groups", "x"), encrypted_with(attribute("groups", "Everyone", "Engineering"), wrapped(), tag="EncryptedAttribute")
+               + attribute("other", "y")))), random=True),
+    reject("encrypted-attribute-of-an-assertion", "an EncryptedAttribute that holds another element", "assertions",
+           lambda: response(signed_assertion(attributes=encrypted_with(assertion(), wrapped(), tag="EncryptedAttribute"))), random=True),
     accept("valid-encrypted-id-comment", "a comment inside an encrypted NameID: the whole text counts",
            lambda: response(signed_assertion(name=encrypted_name(name_id("admin@example.com<!-- -->.evil.com")), email="admin@example.com.evil.com")),
            subject="admin@example.com.evil.com", random=True),
