@@ -59,6 +59,10 @@ type SAML struct {
 	// Metadata is the XML metadata document of the identity provider.
 	Metadata string `json:"metadata,omitempty"`
 
+	// IDPEntityID is the entity id of the identity provider that is meant, where
+	// the document has several. It may be set where it has one, too.
+	IDPEntityID string `json:"idpEntityID,omitempty"`
+
 	// EntityID names this service provider; empty means the URL of its
 	// metadata.
 	EntityID string `json:"entityID,omitempty"`

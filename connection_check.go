@@ -1,15 +1,14 @@
 package provision
 
 import (
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/dialect"
+	"github.com/scimjit/provision/internal/metadata"
 	"github.com/scimjit/provision/internal/preset"
 	"github.com/scimjit/provision/policy"
 )
@@ -18,8 +17,7 @@ import (
 const (
 	maxConnectionName = 200 // bytes
 	maxAttributes     = 100
-	maxClockSkew      = 300     // seconds
-	maxMetadata       = 2 << 20 // bytes
+	maxClockSkew      = 300 // seconds
 	maxMapping        = 50
 )
 
@@ -65,7 +63,7 @@ func (c *Connection) check() error {
 	}
 	saml := *c.SAML // the caller's stays as it is
 	c.SAML = &saml
-	return saml.check(wrong, func(preset string) { saml.Preset = preset })
+	return saml.check(wrong)
 }
 
 // isConnectionID reports whether a text can be the id of a connection.
@@ -96,14 +94,14 @@ func wrongAttribute(name string) string {
 	return "it is no attribute of a user (RFC 7643 sections 4.1 and 4.3), and no schema is named before it"
 }
 
-// check checks the settings of SAML. A preset becomes canonical.
-func (s *SAML) check(wrong func(field, value, reason string) error, canonical func(preset string)) error {
+// check checks the settings of SAML. What has one form of its own becomes that.
+func (s *SAML) check(wrong func(field, value, reason string) error) error {
 	name, known := preset.Canonical(s.Preset)
 	if !known {
 		return wrong("saml.preset", shorten(s.Preset), preset.Hint(s.Preset))
 	}
 	if s.Preset != "" {
-		canonical(name)
+		s.Preset = name
 	}
 	if s.ClockSkewSeconds < 0 || s.ClockSkewSeconds > maxClockSkew {
 		return wrong("saml.clockSkewSeconds", fmt.Sprint(s.ClockSkewSeconds), fmt.Sprintf("it must be 0 to %d", maxClockSkew))
@@ -114,43 +112,24 @@ func (s *SAML) check(wrong func(field, value, reason string) error, canonical fu
 	if len(s.Mapping) > maxMapping {
 		return wrong("saml.mapping", "", fmt.Sprintf("there are %d fields, and at most %d are allowed", len(s.Mapping), maxMapping))
 	}
-	if reason := wrongMetadata(s.Metadata); reason != "" {
-		return wrong("saml.metadata", shorten(strings.TrimSpace(s.Metadata)), reason)
-	}
-	return nil
+	return s.checkMetadata(wrong)
 }
 
-// wrongMetadata says what is wrong with the form of a metadata document, or "".
-// Package jit/saml reads what is in it.
-func wrongMetadata(text string) string {
-	if text == "" {
-		return ""
+// checkMetadata checks the form of a metadata document; package jit/saml reads what
+// is in it. It becomes UTF-8, so that it is stored as it was read.
+func (s *SAML) checkMetadata(wrong func(field, value, reason string) error) error {
+	if len(s.IDPEntityID) > metadata.MaxEntityID {
+		return wrong("saml.idpEntityID", shorten(s.IDPEntityID), fmt.Sprintf("it has more than %d bytes", metadata.MaxEntityID))
 	}
-	if len(text) > maxMetadata {
-		return fmt.Sprintf("it has %d bytes, and at most %d are allowed", len(text), maxMetadata)
+	if s.Metadata == "" {
+		return nil
 	}
-	decoder := xml.NewDecoder(strings.NewReader(strings.TrimSpace(text)))
-	root := ""
-	for {
-		token, err := decoder.RawToken()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if start, ok := token.(xml.StartElement); ok && root == "" {
-			root = start.Name.Local
-		}
-		if strings.EqualFold(root, "html") {
-			return "this is an HTML page, not metadata: open the address of the metadata itself"
-		}
-		if err != nil {
-			return "it is not XML: " + err.Error()
-		}
+	text := metadata.Text([]byte(s.Metadata))
+	if err := metadata.CheckForm([]byte(s.Metadata)); err != nil {
+		return wrong("saml.metadata", shorten(text), err.Error())
 	}
-	switch root {
-	case "EntityDescriptor", "EntitiesDescriptor":
-		return ""
-	case "":
-		return "it is not an XML document"
+	if !utf8.ValidString(s.Metadata) {
+		s.Metadata = text
 	}
-	return fmt.Sprintf("its root element is %q; metadata has an EntityDescriptor", root)
+	return nil
 }

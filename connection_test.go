@@ -227,6 +227,12 @@ func TestRightSettings(t *testing.T) {
 		if conn.SAML.Preset != "Entra" {
 			t.Error("the caller's settings were changed")
 		}
+		conn := conn.Clone()
+		conn.SAML.Metadata = "\xff\xfe<\x00E\x00n\x00t\x00i\x00t\x00y\x00D\x00e\x00s\x00c\x00r\x00i\x00p\x00t\x00o\x00r\x00/\x00>\x00"
+		conn.Version = saved.Version
+		if saved, err = engine.Directory("acme").SaveConnection(t.Context(), conn); err != nil || saved.SAML.Metadata != "<EntityDescriptor/>" {
+			t.Errorf("of a file in UTF-16: %+v, %v", saved.SAML, err)
+		}
 	})
 }
 

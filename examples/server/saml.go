@@ -20,6 +20,7 @@ import (
 type samlConfig struct {
 	// MetadataFile is relative to the configuration file.
 	MetadataFile     string            `json:"idpMetadataFile"`
+	IDPEntityID      string            `json:"idpEntityID"`
 	EntityID         string            `json:"entityID"`
 	Preset           string            `json:"preset"`
 	Mapping          map[string]string `json:"mapping"`
@@ -47,10 +48,7 @@ func (c *samlConfig) load(dir string) error {
 	if err != nil {
 		return fmt.Errorf("idpMetadataFile: %w [config_file]", err)
 	}
-	if _, err := saml.ParseMetadata(data); err != nil {
-		return fmt.Errorf("idpMetadataFile: %s: %w [setting_saml_metadata]", file, err)
-	}
-	c.metadata = string(data)
+	c.MetadataFile, c.metadata = file, string(data)
 	return c.check()
 }
 
@@ -64,10 +62,13 @@ func (c *samlConfig) check() error {
 	settings.SignRequests = false // there will be a key
 	_, err := saml.NewServiceProvider(saml.Options{Settings: settings, BaseURL: "https://localhost"})
 	var wrong *provision.ConnectionError
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("%s: %s [%s]", strings.TrimPrefix(wrong.Field, "saml."), wrong.Fault(), wrong.Code())
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case wrong.Field == "saml.metadata":
+		return fmt.Errorf("idpMetadataFile: %s: saml: metadata: %s [%s]", c.MetadataFile, wrong.Reason, wrong.Code())
 	}
-	return err
+	return fmt.Errorf("%s: %s [%s]", strings.TrimPrefix(wrong.Field, "saml."), wrong.Fault(), wrong.Code())
 }
 
 // settings returns the settings for the engine, nil for none.
@@ -76,7 +77,7 @@ func (c *samlConfig) settings() *provision.SAML {
 		return nil
 	}
 	return &provision.SAML{
-		Metadata: c.metadata, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
+		Metadata: c.metadata, IDPEntityID: c.IDPEntityID, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
 		AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
 		SignRequests: c.SignRequests, ClockSkewSeconds: c.ClockSkewSeconds,
 		Encryption: c.Encryption, InsecureAllowCBC: c.InsecureAllowCBC,

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scimjit/provision/jit/saml"
 )
 
@@ -28,7 +30,6 @@ func TestHostileMetadata(t *testing.T) {
 		{"script in capitals", location, `Location="JaVaScRiPt:alert(1)"`},
 		{"script with a host", location, `Location="javascript://idp.example.com/%0aalert(1)"`},
 		{"data", location, `Location="data:text/html,x"`},
-		{"script for posts", binding, `bindings:HTTP-POST" Location="javascript:alert(1)"/><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect`},
 		{"http", location, `Location="http://idp.example.com/sso"`},
 		{"http of a name that looks local", location, `Location="http://localhost.example.com/sso"`},
 		{"no scheme", location, `Location="//idp.example.com/sso"`},
@@ -57,7 +58,8 @@ func TestHostileMetadata(t *testing.T) {
 		{"too large", "<IDPSSODescriptor", strings.Repeat(" ", 1<<20) + "<IDPSSODescriptor"},
 		{"too deep", "<KeyDescriptor", strings.Repeat("<x>", 100) + strings.Repeat("</x>", 100) + "<KeyDescriptor"},
 	}
-	if _, err := saml.ParseMetadata([]byte(good)); err != nil {
+	plain, err := saml.ParseMetadata([]byte(good))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range tests {
@@ -68,6 +70,30 @@ func TestHostileMetadata(t *testing.T) {
 			}
 			if idp, err := saml.ParseMetadata([]byte(bad)); err == nil {
 				t.Errorf("accepted: %+v", idp)
+			}
+		})
+	}
+
+	// Beside what can be used, what is hostile is left out and told of.
+	beside := []struct{ name, old, new string }{
+		{"script for posts", binding, `bindings:HTTP-POST" Location="javascript:alert(1)"/><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect`},
+		{"script before the address", binding, `bindings:HTTP-Redirect" Location="javascript:alert(1)"/><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect`},
+		{"script for logouts", "<SingleSignOnService", `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="data:text/html,x"/><SingleSignOnService`},
+		{"DSA certificate", "<KeyDescriptor", strings.Replace(key, cert, dsa, 1) + "<KeyDescriptor"},
+		{"not a certificate", "<KeyDescriptor", strings.Replace(key, cert, "Z2FyYmFnZQ==", 1) + "<KeyDescriptor"},
+	}
+	for _, test := range beside {
+		t.Run("beside/"+test.name, func(t *testing.T) {
+			idp, err := saml.ParseMetadata([]byte(strings.Replace(good, test.old, test.new, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(idp.Problems) != 1 {
+				t.Errorf("problems %q", idp.Problems)
+			}
+			idp.Problems = nil
+			if diff := cmp.Diff(plain, idp); diff != "" {
+				t.Errorf("taken (-good +hostile):\n%s", diff)
 			}
 		})
 	}

@@ -72,7 +72,7 @@ func FuzzParseMetadata(f *testing.F) {
 		if idp.EntityID == "" || len(idp.Certificates) == 0 || idp.Redirect+idp.POST == "" {
 			t.Errorf("accepted %+v", idp)
 		}
-		for _, location := range []string{idp.Redirect, idp.POST} {
+		for _, location := range []string{idp.Redirect, idp.POST, idp.LogoutRedirect, idp.LogoutPOST, idp.LogoutRedirectResponse, idp.LogoutPOSTResponse} {
 			u, err := url.Parse(location)
 			if err != nil || (location != "" && (u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"))) {
 				t.Errorf("location %q", location)

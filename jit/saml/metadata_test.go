@@ -4,9 +4,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +18,8 @@ import (
 	"github.com/scimjit/provision/store/memory"
 )
 
+// How a document is read is tested where it is read; here is that it is.
 func TestParseMetadata(t *testing.T) {
-	role := func(s string) edit { return sub("</md:IDPSSODescriptor>", s+"</md:IDPSSODescriptor>") }
-	const ssoRedirect = `Location="https://idp.example.com/sso?tenant=1"`
-	const ssoPOST = `Location="https://idp.example.com/post"`
 	tests := []struct {
 		name string
 		edit edit
@@ -29,59 +27,11 @@ func TestParseMetadata(t *testing.T) {
 	}{
 		{name: "good", edit: all()},
 		{name: "declaration and byte order mark", edit: func(s string) string { return "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?>" + s }},
-		{name: "unused key", edit: role(`<md:KeyDescriptor use="encryption"></md:KeyDescriptor>`)},
-		{name: "other role", edit: sub("<md:IDPSSODescriptor ", `<md:SPSSODescriptor></md:SPSSODescriptor><md:IDPSSODescriptor `)},
-		{name: "http on this machine", edit: sub(ssoRedirect, `Location="http://127.0.0.1:8081/sso"`)},
-		{name: "http on localhost", edit: sub(ssoRedirect, `Location="http://localhost/sso"`)},
-		{name: "only POST", edit: sub("bindings:HTTP-Redirect", "bindings:SOAP")},
-
-		{name: "empty", edit: func(string) string { return "" }, want: "ends early"},
-		{name: "other root", edit: func(string) string { return "<a/>" }, want: "not an EntityDescriptor"},
-		{name: "several entities", edit: func(s string) string {
+		{name: "list of one", edit: func(s string) string {
 			return `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">` + s + `</md:EntitiesDescriptor>`
-		}, want: "not an EntityDescriptor"},
-		{name: "document type", edit: func(s string) string { return "<!DOCTYPE a>" + s }, want: "document type"},
-		{name: "no entityID", edit: sub(` entityID="`+idpEntity+`"`, ""), want: "entityID"},
-		{name: "blank entityID", edit: sub(idpEntity, " "), want: "entityID"},
-		{name: "not for SAML 2.0", edit: sub("SAML:2.0:protocol", "SAML:1.1:protocol"), want: "no IDPSSODescriptor"},
+		}},
+		{name: "page", edit: func(string) string { return "<!DOCTYPE html><html>" }, want: "saml: metadata: this is an HTML page"},
 		{name: "no certificate", edit: sub(`use="signing"`, `use="encryption"`), want: "no certificate"},
-		{name: "broken certificate", edit: sub("<ds:X509Certificate>MII", "<ds:X509Certificate>AAA"), want: "a certificate"},
-		{name: "certificate that is not base64", edit: sub("<ds:X509Certificate>", "<ds:X509Certificate>!"), want: "not base64"},
-		{name: "no location", edit: all(sub("bindings:HTTP-Redirect", "bindings:SOAP"), sub("bindings:HTTP-POST", "bindings:SOAP")), want: "no SingleSignOnService"},
-		{name: "javascript", edit: sub(ssoPOST, `Location="javascript:alert(1)"`), want: "SingleSignOnService"},
-		{name: "data", edit: sub(ssoPOST, `Location="data:text/html,x"`), want: "SingleSignOnService"},
-		{name: "http", edit: sub(ssoPOST, `Location="http://idp.example.com/post"`), want: "https"},
-		{name: "http on a host with a misleading name", edit: sub(ssoPOST, `Location="http://127.0.0.1.example.com/"`), want: "https"},
-		{name: "relative", edit: sub(ssoPOST, `Location="/post"`), want: "absolute"},
-		{name: "user", edit: sub(ssoPOST, `Location="https://a@idp.example.com/"`), want: "absolute"},
-		{name: "time", edit: sub("entityID=", `validUntil="soon" entityID=`), want: "validUntil"},
-		{name: "eleven certificates", edit: manyKeys, want: "more than 10 certificates"},
-
-		{name: "second root", edit: func(s string) string { return s + "<a/>" }, want: "second root"},
-		{name: "text before the root", edit: func(s string) string { return "a" + s }, want: "text outside"},
-		{name: "late declaration", edit: func(s string) string { return " <?xml version=\"1.0\"?>" + s }, want: "processing instruction"},
-		{name: "not UTF-8", edit: func(s string) string { return s + "<!-- \xff -->" }, want: "not UTF-8"},
-		{name: "unclosed", edit: sub("</md:EntityDescriptor>", ""), want: "ends early"},
-		{name: "closed by another prefix", edit: all(sub("<md:IDPSSODescriptor ", `<md:IDPSSODescriptor xmlns:n="urn:oasis:names:tc:SAML:2.0:metadata" `), sub("</md:IDPSSODescriptor>", "</n:IDPSSODescriptor>")), want: "is not open"},
-		{name: "undeclared prefix", edit: role("<x:a></x:a>"), want: "odd name"},
-		{name: "undeclared prefix of an attribute", edit: role(`<a x:b=""></a>`), want: "odd name"},
-		{name: "two colons", edit: role(`<a x::b=""></a>`), want: "syntax"},
-		{name: "leading colon", edit: role(`<a :b=""></a>`), want: "odd name"},
-		{name: "attribute twice", edit: role(`<a b="" b=""></a>`), want: "twice"},
-		{name: "attribute twice by two prefixes", edit: role(`<a xmlns:x="urn:x" x:b="" b=""></a>`), want: "twice"},
-		{name: "ID of another namespace", edit: role(`<a xmlns:x="urn:x" x:Id=""></a>`), want: "another namespace"},
-		{name: "prefix twice", edit: role(`<a xmlns:x="urn:x" xmlns:x="urn:y"></a>`), want: "declared twice"},
-		{name: "prefix xml", edit: role(`<a xmlns:xml="urn:x"></a>`), want: "reserved"},
-		{name: "prefix xmlns", edit: role(`<a xmlns:xmlns="urn:x"></a>`), want: "reserved"},
-		{name: "namespace of xml", edit: role(`<a xmlns:x="http://www.w3.org/XML/1998/namespace"></a>`), want: "reserved"},
-		{name: "namespace of xmlns", edit: role(`<a xmlns="http://www.w3.org/2000/xmlns/"></a>`), want: "reserved"},
-		{name: "undeclaring a prefix", edit: role(`<a xmlns:x=""></a>`), want: "not absolute"},
-		{name: "relative namespace", edit: role(`<a xmlns="x"></a>`), want: "not absolute"},
-		{name: "many attributes", edit: role("<a" + manyAttributes(129) + "></a>"), want: "attributes"},
-		{name: "most attributes", edit: role("<a" + manyAttributes(128) + "></a>")},
-		{name: "unknown entity", edit: role("&a;"), want: "entity"},
-
-		{name: "large", edit: func(s string) string { return s + strings.Repeat(" ", 1<<20) }, want: "bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,21 +49,65 @@ func TestParseMetadata(t *testing.T) {
 	}
 }
 
+// What XML can have and a response may not.
+func TestScan(t *testing.T) {
+	inside := func(s string) edit { return sub("</samlp:Response>", s+"</samlp:Response>") }
+	tests := []struct {
+		name string
+		edit edit
+		want string // part of the error; "" means accepted
+	}{
+		{name: "plain", edit: all()},
+		{name: "declaration", edit: func(s string) string { return "<?xml version=\"1.0\" encoding=\"utf-8\"?>" + s }},
+		{name: "most attributes", edit: inside("<a" + manyAttributes(128) + "></a>")},
+
+		{name: "document type", edit: func(s string) string { return "<!DOCTYPE a>" + s }, want: "document type"},
+		{name: "second root", edit: func(s string) string { return s + "<a/>" }, want: "second root"},
+		{name: "text before the root", edit: func(s string) string { return "a" + s }, want: "text outside"},
+		{name: "late declaration", edit: func(s string) string { return " <?xml version=\"1.0\"?>" + s }, want: "processing instruction"},
+		{name: "not UTF-8", edit: func(s string) string { return s + "<!-- \xff -->" }, want: "not UTF-8"},
+		{name: "unclosed", edit: sub("</samlp:Response>", ""), want: "ends early"},
+		{name: "closed by another prefix", edit: inside(`<x:a xmlns:x="urn:x" xmlns:y="urn:x"></y:a>`), want: "is not open"},
+		{name: "undeclared prefix", edit: inside("<x:a></x:a>"), want: "odd name"},
+		{name: "undeclared prefix of an attribute", edit: inside(`<a x:b=""></a>`), want: "odd name"},
+		{name: "two colons", edit: inside(`<a x::b=""></a>`), want: "syntax"},
+		{name: "leading colon", edit: inside(`<a :b=""></a>`), want: "odd name"},
+		{name: "attribute twice", edit: inside(`<a b="" b=""></a>`), want: "twice"},
+		{name: "attribute twice by two prefixes", edit: inside(`<a xmlns:x="urn:x" x:b="" b=""></a>`), want: "twice"},
+		{name: "ID of another namespace", edit: inside(`<a xmlns:x="urn:x" x:Id=""></a>`), want: "another namespace"},
+		{name: "prefix twice", edit: inside(`<a xmlns:x="urn:x" xmlns:x="urn:y"></a>`), want: "declared twice"},
+		{name: "prefix xml", edit: inside(`<a xmlns:xml="urn:x"></a>`), want: "reserved"},
+		{name: "prefix xmlns", edit: inside(`<a xmlns:xmlns="urn:x"></a>`), want: "reserved"},
+		{name: "namespace of xml", edit: inside(`<a xmlns:x="http://www.w3.org/XML/1998/namespace"></a>`), want: "reserved"},
+		{name: "namespace of xmlns", edit: inside(`<a xmlns="http://www.w3.org/2000/xmlns/"></a>`), want: "reserved"},
+		{name: "undeclaring a prefix", edit: inside(`<a xmlns:x=""></a>`), want: "not absolute"},
+		{name: "relative namespace", edit: inside(`<a xmlns="x"></a>`), want: "not absolute"},
+		{name: "many attributes", edit: inside("<a" + manyAttributes(129) + "></a>"), want: "attributes"},
+		{name: "unknown entity", edit: inside("&a;"), want: "entity"},
+	}
+	sp := provider(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := sp.Verify([]byte(shape{after: tt.edit}.make(t)), requestID, noon)
+			if tt.want == "" {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if codeOf(err) != saml.CodeDocument || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func manyAttributes(n int) string {
 	var out strings.Builder
 	for i := range n {
 		fmt.Fprintf(&out, ` a%d=""`, i)
 	}
 	return out.String()
-}
-
-// manyKeys trusts ten more certificates.
-func manyKeys(string) string {
-	certs := []*x509.Certificate{idpPair().cert}
-	for i := range int64(10) {
-		certs = append(certs, newPair(ecPair().signer, 100+i, noon, noon.AddDate(1, 0, 0)).cert)
-	}
-	return idpMetadata(certs...)
 }
 
 func TestParseMetadataValues(t *testing.T) {
@@ -137,12 +131,43 @@ func TestParseMetadataValues(t *testing.T) {
 	}
 }
 
-// Only the first certificate of a key may sign: the others are of its issuers.
+// Of the certificates of one key, that of who has issued the other one signs
+// nothing; the next one of the identity provider does.
 func TestIssuersDoNotSign(t *testing.T) {
-	chain := sub("</ds:X509Certificate>", "</ds:X509Certificate><ds:X509Certificate>"+base64.StdEncoding.EncodeToString(strangerKey().cert.Raw)+"</ds:X509Certificate>")
-	sp := provider(t, func(o *saml.Options) { o.Settings.Metadata = chain(o.Settings.Metadata) })
-	if _, err := sp.Verify([]byte(shape{key: strangerKey()}.make(t)), requestID, noon); codeOf(err) != saml.CodeSignature {
-		t.Errorf("got %v", err)
+	issuer := strangerKey()
+	template := &x509.Certificate{SerialNumber: big.NewInt(30), NotBefore: noon.AddDate(0, -2, 0), NotAfter: noon.AddDate(0, 9, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer.cert, idpPair().signer.Public(), issuer.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := func(certs ...*x509.Certificate) func(*saml.Options) {
+		between := `</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data><ds:X509Certificate>`
+		return func(o *saml.Options) {
+			o.Settings.Metadata = sub(between, "</ds:X509Certificate><ds:X509Certificate>")(idpMetadata(certs...))
+		}
+	}
+	tests := []struct {
+		name    string
+		options func(*saml.Options)
+		key     *keyPair
+		want    saml.Code
+	}{
+		{"issued", trusted(leaf, issuer.cert), &keyPair{idpPair().signer, leaf}, ""},
+		{"issuer", trusted(leaf, issuer.cert), issuer, saml.CodeSignature},
+		{"issuer that comes first", trusted(issuer.cert, leaf), issuer, saml.CodeSignature},
+		{"present one", trusted(idpPair().cert, nextPair().cert), idpPair(), ""},
+		{"next one", trusted(idpPair().cert, nextPair().cert), nextPair(), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := provider(t, tt.options).Verify([]byte(shape{key: tt.key}.make(t)), requestID, noon); codeOf(err) != tt.want {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 
@@ -159,6 +184,7 @@ func TestWarnings(t *testing.T) {
 		{name: "soon", now: end.Add(-30*day + time.Second), want: []string{"expires on"}},
 		{name: "expired", now: end.Add(time.Second), want: []string{"has expired"}},
 		{name: "not yet", now: noon.AddDate(-1, 0, 0), want: []string{"not valid before"}},
+		{name: "left out", edit: sub("https://idp.example.com/post", "/post"), now: noon, want: []string{"SingleSignOnService for HTTP-POST is left out"}},
 		{name: "metadata", edit: sub("entityID=", `validUntil="2026-03-04T12:00:00Z" entityID=`), now: noon, want: []string{"asked to be replaced"}},
 	}
 	for _, tt := range tests {

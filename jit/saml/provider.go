@@ -14,6 +14,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/metadata"
 	"github.com/scimjit/provision/jit"
 )
 
@@ -101,8 +102,8 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if sp.entityID == "" {
 		sp.entityID = sp.base + "/metadata"
 	}
-	if len(sp.entityID) > maxEntityID || strings.TrimSpace(sp.entityID) != sp.entityID {
-		return nil, "saml.entityID", fmt.Errorf("must have at most %d bytes and no white space around it", maxEntityID)
+	if len(sp.entityID) > metadata.MaxEntityID || strings.TrimSpace(sp.entityID) != sp.entityID {
+		return nil, "saml.entityID", fmt.Errorf("must have at most %d bytes and no white space around it", metadata.MaxEntityID)
 	}
 	if skew := time.Duration(o.Settings.ClockSkewSeconds) * time.Second; skew != 0 {
 		sp.skew = skew
@@ -116,7 +117,7 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if field, err := sp.setKeys(o); err != nil {
 		return nil, field, err
 	}
-	if sp.idp, err = parseMetadata([]byte(o.Settings.Metadata)); err != nil {
+	if sp.idp, err = parseMetadata([]byte(o.Settings.Metadata), o.Settings.IDPEntityID); err != nil {
 		return nil, "saml.metadata", err
 	}
 	sp.sign = o.Settings.SignRequests || (sp.idp.WantAuthnRequestsSigned && o.Key != nil)
@@ -153,7 +154,7 @@ func (sp *ServiceProvider) setKeys(o Options) (field string, err error) {
 }
 
 func parseBaseURL(raw string) (*url.URL, error) {
-	u, err := parseURL(raw)
+	u, err := metadata.Address(raw)
 	if err != nil {
 		return nil, err
 	}
