@@ -9,6 +9,7 @@ import (
 	saml2 "github.com/russellhaering/gosaml2"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/xsd"
 	"github.com/scimjit/provision/jit"
 )
 
@@ -41,13 +42,15 @@ type nameIDXML struct {
 type anyXML struct{ XMLName xml.Name }
 
 type confirmationXML struct {
-	Method string `xml:"Method,attr"`
-	Data   []struct {
-		Recipient    string `xml:"Recipient,attr"`
-		NotBefore    string `xml:"NotBefore,attr"`
-		NotOnOrAfter string `xml:"NotOnOrAfter,attr"`
-		InResponseTo string `xml:"InResponseTo,attr"`
-	} `xml:"urn:oasis:names:tc:SAML:2.0:assertion SubjectConfirmationData"`
+	Method string            `xml:"Method,attr"`
+	Data   []confirmationFor `xml:"urn:oasis:names:tc:SAML:2.0:assertion SubjectConfirmationData"`
+}
+
+type confirmationFor struct {
+	Recipient    string `xml:"Recipient,attr"`
+	NotBefore    string `xml:"NotBefore,attr"`
+	NotOnOrAfter string `xml:"NotOnOrAfter,attr"`
+	InResponseTo string `xml:"InResponseTo,attr"`
 }
 
 type conditionsXML struct {
@@ -93,7 +96,7 @@ type claim struct {
 	assertion signedXML
 
 	nameID provision.NameID
-	until  time.Time // the earliest end of its validity, without the skew
+	until  time.Time // from when on it counts no more, without the skew
 }
 
 // verified applies the rules of the Web Browser SSO profile (SAML profiles
@@ -132,7 +135,7 @@ func (c *claim) checkForm() error {
 		return refuse(CodeVersion, "%q", a.Version)
 	case a.ID == "":
 		return refuse(CodeShape, "no ID")
-	case len(a.Issuers) != 1 || a.Issuers[0] != c.sp.idp.EntityID:
+	case len(a.Issuers) != 1 || xsd.Collapse(a.Issuers[0]) != c.sp.idp.EntityID:
 		return refuse(CodeIssuer, "%q instead of %q", a.Issuers, c.sp.idp.EntityID)
 	case len(a.Subjects) != 1 || len(a.Conditions) != 1:
 		return refuse(CodeShape, "%d Subject, %d Conditions", len(a.Subjects), len(a.Conditions))
@@ -142,46 +145,82 @@ func (c *claim) checkForm() error {
 	return nil
 }
 
-// checkDestination: a signed response must have a Destination (SAML bindings
-// section 3.5.5.2). One that is there was compared before.
+// checkDestination: a signed response must have one (SAML bindings section
+// 3.5.5.2).
 func (c *claim) checkDestination() error {
-	if c.seen.responseSigned && c.seen.destination == "" {
+	to := xsd.Collapse(c.seen.destination)
+	switch {
+	case to == "" && c.seen.responseSigned:
 		return refuse(CodeDestination, "a signed response without Destination")
+	case to != "" && to != c.sp.ACS():
+		return refuse(CodeDestination, "%q instead of %q", to, c.sp.ACS())
 	}
 	return nil
 }
 
-// checkConfirmations wants every confirmation to be good. The profile is content
-// with one, but which of them gosaml2 has looked at is not known.
+// checkConfirmations wants one good bearer confirmation; others beside it do no
+// harm (SAML profiles section 4.1.4.3). Without one the fault of the first is
+// told.
 func (c *claim) checkConfirmations() error {
-	confirmations := c.assertion.Subjects[0].Confirmations
-	if len(confirmations) == 0 {
+	var refused error
+	good := false
+	for i := range c.assertion.Subjects[0].Confirmations {
+		s := &c.assertion.Subjects[0].Confirmations[i]
+		err := c.checkConfirmation(s)
+		good = good || err == nil
+		if err != nil && refused == nil {
+			refused = err
+		}
+		c.mayLast(s)
+	}
+	switch {
+	case good:
+	case refused != nil:
+		return refused
+	default:
 		return refuse(CodeConfirmation, "no SubjectConfirmation")
 	}
-	for _, s := range confirmations {
-		if s.Method != saml2.SubjMethodBearer || len(s.Data) != 1 {
-			return refuse(CodeConfirmation, "method %q with %d SubjectConfirmationData", s.Method, len(s.Data))
-		}
-		data := s.Data[0]
-		switch {
-		case data.Recipient != c.sp.ACS():
-			return refuse(CodeRecipient, "%q instead of %q", data.Recipient, c.sp.ACS())
-		case data.NotOnOrAfter == "":
-			return refuse(CodeConfirmation, "SubjectConfirmationData without NotOnOrAfter")
-		case data.InResponseTo != "" && c.requestID == "":
-			return errNoRequest()
-		case data.InResponseTo != c.requestID:
-			return refuse(CodeInResponseTo, "%q instead of %q", data.InResponseTo, c.requestID)
-		}
-		if err := c.checkTimes("SubjectConfirmationData", data.NotBefore, data.NotOnOrAfter); err != nil {
-			return err
-		}
-	}
-	// Every confirmation has an end, so that until has a value here.
+	// A good confirmation has an end, so that until has a value here.
 	if c.until.After(c.now.Add(c.sp.skew + maxLifetime)) {
 		return refuse(CodeLifetime, "SubjectConfirmationData is good until %v: more than %v", c.until, maxLifetime)
 	}
 	return nil
+}
+
+// mayLast keeps the latest end of all confirmations for this address, those too
+// that are not good now: while one of them may become good, the assertion could be
+// used a second time.
+func (c *claim) mayLast(s *confirmationXML) {
+	for _, data := range s.Data {
+		end, err := xsd.DateTime(data.NotOnOrAfter)
+		if err == nil && c.isRecipient(data) && end.After(c.until) {
+			c.until = end
+		}
+	}
+}
+
+func (c *claim) isRecipient(data confirmationFor) bool {
+	return xsd.Collapse(data.Recipient) == c.sp.ACS()
+}
+
+func (c *claim) checkConfirmation(s *confirmationXML) error {
+	if xsd.Collapse(s.Method) != saml2.SubjMethodBearer || len(s.Data) != 1 {
+		return refuse(CodeConfirmation, "method %q with %d SubjectConfirmationData", s.Method, len(s.Data))
+	}
+	data := s.Data[0]
+	answers := xsd.Collapse(data.InResponseTo)
+	switch {
+	case !c.isRecipient(data):
+		return refuse(CodeRecipient, "%q instead of %q", data.Recipient, c.sp.ACS())
+	case data.NotOnOrAfter == "":
+		return refuse(CodeConfirmation, "SubjectConfirmationData without NotOnOrAfter")
+	case answers != "" && c.requestID == "":
+		return errNoRequest()
+	case answers != c.requestID:
+		return refuse(CodeInResponseTo, "%q instead of %q", answers, c.requestID)
+	}
+	_, err := c.checkTimes("SubjectConfirmationData", data.NotBefore, data.NotOnOrAfter)
+	return err
 }
 
 // checkConditions: a condition that is not understood makes an assertion
@@ -191,7 +230,11 @@ func (c *claim) checkConditions() error {
 	if len(conditions.Others) > 0 {
 		return refuse(CodeConditions, "%q is not understood", conditions.Others[0].XMLName.Local)
 	}
-	return c.checkTimes("Conditions", conditions.NotBefore, conditions.NotOnOrAfter)
+	end, err := c.checkTimes("Conditions", conditions.NotBefore, conditions.NotOnOrAfter)
+	if err == nil && !end.IsZero() && end.Before(c.until) {
+		c.until = end
+	}
+	return err
 }
 
 // checkAudience: several restrictions must all be met (SAML core section
@@ -204,7 +247,7 @@ func (c *claim) checkAudience() error {
 	for _, r := range restrictions {
 		named := false
 		for _, audience := range r.Audiences {
-			named = named || audience == c.sp.entityID
+			named = named || xsd.Collapse(audience) == c.sp.entityID
 		}
 		if !named {
 			return refuse(CodeAudience, "%q instead of %q", r.Audiences, c.sp.entityID)
@@ -220,7 +263,7 @@ func (c *claim) checkSession() error {
 		if a.SessionNotOnOrAfter == "" {
 			continue
 		}
-		end, err := parseTime("AuthnStatement", a.SessionNotOnOrAfter)
+		end, err := parseTime("AuthnStatement SessionNotOnOrAfter", a.SessionNotOnOrAfter)
 		if err != nil {
 			return err
 		}
@@ -234,7 +277,7 @@ func (c *claim) checkSession() error {
 // checkResponseID: the InResponseTo of the response is often not signed, so that
 // it proves nothing; one that contradicts is wrong all the same.
 func (c *claim) checkResponseID() error {
-	if id := c.seen.inResponseTo; id != "" && id != c.requestID {
+	if id := xsd.Collapse(c.seen.inResponseTo); id != "" && id != c.requestID {
 		return refuse(CodeInResponseTo, "the response answers %q instead of %q", id, c.requestID)
 	}
 	return nil
@@ -247,7 +290,7 @@ func (c *claim) checkNameID() error {
 	}
 	c.nameID = provision.NameID{
 		Value:           strings.TrimSpace(ids[0].Value),
-		Format:          ids[0].Format,
+		Format:          xsd.Collapse(ids[0].Format),
 		NameQualifier:   ids[0].NameQualifier,
 		SPNameQualifier: ids[0].SPNameQualifier,
 	}
@@ -262,38 +305,34 @@ func (c *claim) checkNameID() error {
 	return nil
 }
 
-// checkTimes compares a validity with the clock, give or take the skew. Its end
-// is exclusive (SAML core section 2.5.1.2).
-func (c *claim) checkTimes(where, notBefore, notOnOrAfter string) error {
+// checkTimes compares a validity with the clock, give or take the skew, and returns
+// its end, zero where it has none. The end is exclusive (SAML core section 2.5.1.2).
+func (c *claim) checkTimes(where, notBefore, notOnOrAfter string) (end time.Time, err error) {
 	if notBefore != "" {
-		begin, err := parseTime(where, notBefore)
+		begin, err := parseTime(where+" NotBefore", notBefore)
 		if err != nil {
-			return err
+			return time.Time{}, err
 		}
 		if c.now.Add(c.sp.skew).Before(begin) {
-			return refuse(CodeNotYetValid, "%s: not before %s", where, notBefore)
+			return time.Time{}, refuse(CodeNotYetValid, "%s: not before %s", where, notBefore)
 		}
 	}
 	if notOnOrAfter == "" {
-		return nil
+		return time.Time{}, nil
 	}
-	end, err := parseTime(where, notOnOrAfter)
-	if err != nil {
-		return err
+	if end, err = parseTime(where+" NotOnOrAfter", notOnOrAfter); err != nil {
+		return time.Time{}, err
 	}
 	if !c.now.Before(end.Add(c.sp.skew)) {
-		return refuse(CodeExpired, "%s: not on or after %s", where, notOnOrAfter)
+		return time.Time{}, refuse(CodeExpired, "%s: not on or after %s", where, notOnOrAfter)
 	}
-	if c.until.IsZero() || end.Before(c.until) {
-		c.until = end
-	}
-	return nil
+	return end, nil
 }
 
 func parseTime(where, text string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := xsd.DateTime(text)
 	if err != nil {
-		return time.Time{}, refuse(CodeShape, "%s: %q is not a time", where, text)
+		return time.Time{}, &Error{Code: CodeTime, Reason: where, Err: err}
 	}
 	return t, nil
 }

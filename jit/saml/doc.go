@@ -44,8 +44,11 @@
 //   - It is from the one issuer of the metadata, for the one entity id of this
 //     service provider, confirmed for this ACS address, sent to it, and valid
 //     now, give or take [provision.SAML.ClockSkewSeconds]. An end is exclusive.
-//   - Its bearer confirmation is good for at most 24 hours, so that its use can
-//     be remembered for as long.
+//     White space around a name or a time is not part of it, and a time without
+//     a zone is UTC.
+//   - One of its confirmations is a good bearer confirmation. Of all that are for
+//     this address none lasts for more than 24 hours, so that the use of the
+//     assertion can be remembered for as long.
 //   - It answers a request that this browser was sent away with in the last ten
 //     minutes, which a signed cookie of the browser tells. Without one it is
 //     accepted only if the connection allows logins that the identity provider

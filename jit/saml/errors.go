@@ -29,6 +29,7 @@ const (
 	CodeAudience          Code = "audience"            // for another service provider
 	CodeExpired           Code = "expired"             // too late
 	CodeNotYetValid       Code = "not_yet_valid"       // too early
+	CodeTime              Code = "time"                // a time that is none
 	CodeConfirmation      Code = "confirmation"        // the subject is not confirmed as a bearer
 	CodeConditions        Code = "conditions"          // a condition that is not understood
 	CodeLifetime          Code = "lifetime"            // valid for longer than a day

@@ -4,12 +4,12 @@ import (
 	"encoding/xml"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/beevik/etree"
 	saml2 "github.com/russellhaering/gosaml2"
 
+	"github.com/scimjit/provision/internal/xsd"
 	"github.com/scimjit/provision/jit"
 )
 
@@ -211,7 +211,7 @@ func (sp *ServiceProvider) checkEnvelope(root *etree.Element) error {
 	if version := attribute(root, "Version"); version != "2.0" {
 		return refuse(CodeVersion, "the response is of version %q", version)
 	}
-	if to := attribute(root, saml2.DestinationAttr); to != "" && to != sp.ACS() {
+	if to := xsd.Collapse(attribute(root, saml2.DestinationAttr)); to != "" && to != sp.ACS() {
 		return refuse(CodeDestination, "%q instead of %q", to, sp.ACS())
 	}
 	issuers := children(root, saml2.SAMLAssertionNamespace, saml2.IssuerTag)
@@ -219,7 +219,7 @@ func (sp *ServiceProvider) checkEnvelope(root *etree.Element) error {
 		return refuse(CodeIssuer, "the response has %d issuers", len(issuers))
 	}
 	issuer, err := content(issuers[0])
-	if err == nil && strings.Trim(issuer, " \t\r\n") != sp.idp.EntityID {
+	if err == nil && xsd.Collapse(issuer) != sp.idp.EntityID {
 		err = refuse(CodeIssuer, "the response is of %q instead of %q", issuer, sp.idp.EntityID)
 	}
 	return err

@@ -39,6 +39,44 @@ func trust(pairs ...*keyPair) func(*saml.Options) {
 	}
 }
 
+// everyTime changes the times of an assertion.
+func everyTime(old, by string) edit {
+	return func(s string) string {
+		begin := strings.Index(s, "<saml:Subject>")
+		return s[:begin] + strings.ReplaceAll(s[begin:], old, by)
+	}
+}
+
+// beside puts an edited confirmation before, and one after, the good one.
+func beside(e edit) shape {
+	return shape{assertion: sub(confirmation, e(confirmation)+confirmation+e(confirmation))}
+}
+
+// An assertion that one of several confirmations makes good is remembered until
+// none of them can.
+func TestUntilOfSeveral(t *testing.T) {
+	later := sub("12:05:00Z", "12:08:00Z")
+	tests := []struct {
+		name  string
+		shape shape
+		want  time.Duration // after noon, with the skew
+	}{
+		{"one", shape{}, 6 * time.Minute},
+		{"one and a later one", beside(later), 9 * time.Minute},
+		{"one and a later one that answers another request", beside(all(later, sub(requestID, "_request-2"))), 9 * time.Minute},
+		{"one and a later one for another", beside(all(later, sub(spACS, "https://other.example.com/acs"))), 6 * time.Minute},
+		{"conditions end before", beside(sub("12:05:00Z", "12:20:00Z")), 11 * time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := provider(t).Verify([]byte(tt.shape.make(t)), requestID, noon)
+			if err != nil || !v.Until.Equal(noon.Add(tt.want)) {
+				t.Errorf("got %v, %v", v, err)
+			}
+		})
+	}
+}
+
 var unanswered = all(sub(` InResponseTo="`+requestID+`"`, ""))
 
 // The rules of this package. Each refused row differs from an accepted one in
@@ -104,7 +142,33 @@ func TestRules(t *testing.T) {
 		{name: "confirmed for a second more", shape: shape{assertion: sub("2026-03-04T12:05:00Z", "2026-03-05T12:01:01Z")}, want: saml.CodeLifetime},
 		{name: "confirmed for ever", shape: shape{assertion: sub("2026-03-04T12:05:00Z", "9999-12-31T23:59:59-14:00")}, want: saml.CodeLifetime},
 		{name: "Conditions for ever", shape: shape{assertion: sub("2026-03-04T12:10:00Z", "9999-12-31T23:59:59Z")}},
-		{name: "no time", shape: shape{assertion: sub("2026-03-04T11:59:00Z", "yesterday")}, want: saml.CodeShape},
+		{name: "no time", shape: shape{assertion: sub("2026-03-04T11:59:00Z", "yesterday")}, want: saml.CodeTime},
+		{name: "no time of the confirmation", shape: shape{assertion: sub("2026-03-04T12:05:00Z", "2026-03-04 12:05:00")}, want: saml.CodeTime},
+		{name: "no time of the session", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="soon" `)}, want: saml.CodeTime},
+		{name: "times without a zone", shape: shape{assertion: everyTime("Z\"", "\"")}},
+		{name: "times without a zone are UTC", shape: shape{assertion: everyTime("Z\"", "\"")}, after: 6 * time.Minute, want: saml.CodeExpired},
+		{name: "times with fractions", shape: shape{assertion: everyTime(":00Z\"", ":00.1234567Z\"")}},
+		{name: "times with fractions and no zone", shape: shape{assertion: everyTime(":00Z\"", ":00.000\"")}},
+		{name: "times with a zone", shape: shape{assertion: all(sub("T12:05:00Z", "T14:05:00+02:00"), sub("T11:59:00Z", "T06:29:00-05:30"))}},
+		{name: "times with a zone, expired", shape: shape{assertion: sub("T12:05:00Z", "T13:05:00+02:00")}, want: saml.CodeExpired},
+		{name: "end of the day", shape: shape{assertion: all(sub("T12:05:00Z", "T24:00:00Z"), sub("T12:10:00Z", "T24:00:00.0Z"))}, after: 12*time.Hour + time.Minute - time.Second},
+		{name: "end of the day, exclusive", shape: shape{assertion: all(sub("T12:05:00Z", "T24:00:00Z"), sub("T12:10:00Z", "T24:00:00.0Z"))}, after: 12*time.Hour + time.Minute, want: saml.CodeExpired},
+		{name: "white space around times", shape: shape{assertion: all(sub("2026-03-04T12:05:00Z", " 2026-03-04T12:05:00Z "), sub("2026-03-04T11:59:00Z", "  2026-03-04T11:59:00Z"))}},
+
+		{name: "white space around the audience", shape: shape{assertion: sub(spEntity+"<", "\n\t"+spEntity+" <")}},
+		{name: "white space around the issuer", shape: shape{assertion: sub(idpEntity+"<", "\n"+idpEntity+"\n<")}},
+		{name: "white space around the issuer of the response", shape: shape{response: sub(idpEntity+"<", "\n"+idpEntity+"\n<")}},
+		{name: "white space around the recipient", shape: shape{assertion: sub(spACS, " "+spACS+" ")}},
+		{name: "white space around the destination", shape: shape{response: sub(spACS, " "+spACS+"&#10;")}},
+		{name: "white space around the destination, signed", shape: shape{signResponse: true, response: sub(spACS, " "+spACS)}},
+		{name: "white space around what is answered", shape: shape{assertion: sub(requestID, " "+requestID+" "), response: sub(requestID, requestID+"&#10;")}},
+		{name: "white space around the method", shape: shape{assertion: sub("cm:bearer", "cm:bearer ")}},
+		{name: "white space within the audience", shape: shape{assertion: sub(spEntity+"<", spBase+" /metadata<")}, want: saml.CodeAudience},
+		{name: "a no-break space is none", shape: shape{assertion: sub(spEntity+"<", spEntity+"\u00a0<")}, want: saml.CodeAudience},
+		{name: "blank destination of a signed response", shape: shape{signResponse: true, response: sub(spACS, " ")}, want: saml.CodeDestination},
+		{name: "two issuers of the response", shape: shape{response: sub(issuer, issuer+issuer)}, want: saml.CodeIssuer},
+		{name: "no issuer of the response", shape: shape{response: sub(issuer, "")}, want: saml.CodeIssuer},
+		{name: "another version of the response", shape: shape{response: sub(`Version="2.0"`, `Version="2.1"`)}, want: saml.CodeVersion},
 		{name: "confirmation not yet valid", shape: shape{assertion: sub("<saml:SubjectConfirmationData ", `<saml:SubjectConfirmationData NotBefore="2026-03-04T12:01:01Z" `)}, want: saml.CodeNotYetValid},
 		{name: "session has ended", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T11:59:00Z" `)}, want: saml.CodeExpired},
 		{name: "session goes on", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T20:00:00Z" `)}},
@@ -128,7 +192,17 @@ func TestRules(t *testing.T) {
 
 		{name: "signed response without Destination", shape: shape{signResponse: true, response: sub(` Destination="`+spACS+`"`, "")}, want: saml.CodeDestination},
 		{name: "unsigned response without Destination", shape: shape{response: sub(` Destination="`+spACS+`"`, "")}},
-		{name: "second confirmation for another", shape: shape{assertion: sub(confirmation, sub(spACS, "https://other.example.com/acs")(confirmation)+confirmation)}, want: saml.CodeRecipient},
+		{name: "one confirmation for another, one for us", shape: beside(sub(spACS, "https://other.example.com/acs"))},
+		{name: "one confirmation of another method", shape: beside(sub("cm:bearer", "cm:holder-of-key"))},
+		{name: "one confirmation without data", shape: shape{assertion: sub(confirmation, `<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"></saml:SubjectConfirmation>`+confirmation)}},
+		{name: "one confirmation has expired", shape: beside(sub("12:05:00Z", "11:05:00Z"))},
+		{name: "one confirmation has no end", shape: beside(sub(`NotOnOrAfter="2026-03-04T12:05:00Z" `, ""))},
+		{name: "one confirmation has no time", shape: beside(sub("2026-03-04T12:05:00Z", "soon"))},
+		{name: "one confirmation answers another request", shape: beside(sub(requestID, "_request-2"))},
+		{name: "one confirmation is for ever, for another", shape: beside(all(sub("2026-03-04", "9999-03-04"), sub(spACS, "https://other.example.com/acs")))},
+		{name: "one confirmation is for ever, for us", shape: beside(sub("2026-03-04", "9999-03-04")), want: saml.CodeLifetime},
+		{name: "one confirmation will be good for ever", shape: beside(sub(`NotOnOrAfter="2026-03-04T12:05:00Z"`, `NotBefore="2030-01-01T00:00:00Z" NotOnOrAfter="2031-01-01T00:00:00Z"`)), want: saml.CodeLifetime},
+		{name: "two confirmations for others", shape: shape{assertion: sub(confirmation, all(sub(spACS, "https://other.example.com/acs"))(confirmation)+sub("cm:bearer", "cm:holder-of-key")(confirmation))}, want: saml.CodeRecipient},
 		{name: "second issuer", shape: shape{assertion: sub(issuer, issuer+issuer)}, want: saml.CodeIssuer},
 		{name: "no ID", shape: shape{unsigned: true, signResponse: true, assertion: sub(` ID="_a1"`, "")}, want: saml.CodeShape},
 		{name: "other version", shape: shape{assertion: sub(`Version="2.0"`, `Version="1.1"`)}, want: saml.CodeVersion},
