@@ -72,6 +72,12 @@ type SAML struct {
 	Preset  string            `json:"preset,omitempty"`
 	Mapping map[string]string `json:"mapping,omitempty"`
 
+	// Groups are attributes whose groups count together, in the place of those of
+	// the preset. GroupSeparator is what stands between several groups in one
+	// value, such as ",", or "comma" or "semicolon".
+	Groups         []string `json:"groups,omitempty"`
+	GroupSeparator string   `json:"groupSeparator,omitempty"`
+
 	// AllowIDPInitiated accepts a login that nobody asked for. It is off by
 	// default, since such a login cannot be bound to a browser.
 	AllowIDPInitiated bool `json:"allowIdPInitiated,omitempty"`
@@ -107,6 +113,7 @@ func (c Connection) Clone() Connection {
 	if c.SAML != nil {
 		saml := *c.SAML
 		saml.Mapping = maps.Clone(saml.Mapping)
+		saml.Groups = slices.Clone(saml.Groups)
 		c.SAML = &saml
 	}
 	return c

@@ -112,6 +112,9 @@ func (s *SAML) check(wrong func(field, value, reason string) error) error {
 	if len(s.Mapping) > maxMapping {
 		return wrong("saml.mapping", "", fmt.Sprintf("there are %d fields, and at most %d are allowed", len(s.Mapping), maxMapping))
 	}
+	if len(s.Groups) > maxMapping {
+		return wrong("saml.groups", "", fmt.Sprintf("there are %d attributes, and at most %d are allowed", len(s.Groups), maxMapping))
+	}
 	return s.checkMetadata(wrong)
 }
 

@@ -26,6 +26,10 @@ const (
 	// paragraphs, inside the text.
 	ControlCharacter Problem = "control character"
 
+	// FormatCharacter: a character that is not seen, such as a zero-width space,
+	// in what names a person.
+	FormatCharacter Problem = "invisible character"
+
 	// NotText: something else than plain text, such as XML with elements.
 	NotText Problem = "not plain text"
 
@@ -40,7 +44,8 @@ const (
 )
 
 // AttributeError says that an attribute of an assertion cannot be used. It
-// holds no value of the attribute.
+// holds no value of the attribute. Where a character is to blame, an error around
+// it names that as U+200B.
 type AttributeError struct {
 	Field     string // what it was for: "email", or "NameID"
 	Attribute string // by which name it was found, as the mapping has it

@@ -32,31 +32,33 @@ type field struct {
 	same func(a, b string) bool
 
 	// clean returns a value in the form in which it is kept.
-	clean func(string) (string, Problem)
+	clean func(string) (string, fault)
 
 	// fits, where set, passes over values that cannot be meant.
 	fits func(string) bool
 }
 
 var fields = []field{
-	{name: fieldID, text: func(id *provision.Identity) *string { return &id.ID }, clean: cleanID, same: equal},
-	{name: fieldUserName, text: func(id *provision.Identity) *string { return &id.UserName }, clean: cleanText, same: naming.Match},
-	{name: fieldEmail, text: func(id *provision.Identity) *string { return &id.Email }, clean: cleanText, same: naming.Match, fits: isAddress},
-	{name: fieldGivenName, text: func(id *provision.Identity) *string { return &id.GivenName }, clean: cleanText},
-	{name: fieldFamilyName, text: func(id *provision.Identity) *string { return &id.FamilyName }, clean: cleanText},
-	{name: fieldName, text: func(id *provision.Identity) *string { return &id.Name }, clean: cleanText},
-	{name: fieldDisplayName, text: func(id *provision.Identity) *string { return &id.DisplayName }, clean: cleanText},
-	{name: fieldCompany, text: func(id *provision.Identity) *string { return &id.Company }, clean: cleanText},
+	{name: fieldID, text: func(id *provision.Identity) *string { return &id.ID }, clean: cleanName, same: equal},
+	{name: fieldUserName, text: func(id *provision.Identity) *string { return &id.UserName }, clean: cleanName, same: naming.Match},
+	{name: fieldEmail, text: func(id *provision.Identity) *string { return &id.Email }, clean: cleanName, fits: isAddress},
+	{name: fieldGivenName, text: func(id *provision.Identity) *string { return &id.GivenName }, clean: cleanLabel},
+	{name: fieldFamilyName, text: func(id *provision.Identity) *string { return &id.FamilyName }, clean: cleanLabel},
+	{name: fieldName, text: func(id *provision.Identity) *string { return &id.Name }, clean: cleanLabel},
+	{name: fieldDisplayName, text: func(id *provision.Identity) *string { return &id.DisplayName }, clean: cleanLabel},
+	{name: fieldCompany, text: func(id *provision.Identity) *string { return &id.Company }, clean: cleanLabel},
 	{name: fieldTimeZone, text: func(id *provision.Identity) *string { return &id.TimeZone }, clean: cleanText},
 }
 
 func equal(a, b string) bool { return a == b }
 
 // isAddress reports whether a text can be an e-mail address at all. Some
-// identity providers send a user name or a person's name by the same attribute.
+// identity providers send a user name or a person's name by the same attribute,
+// and Entra the user name of a guest, which has "#EXT#" in it and reaches nobody.
 func isAddress(s string) bool {
+	s = strings.TrimSpace(s)
 	at := strings.LastIndexByte(s, '@')
-	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t")
+	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t") && !strings.Contains(strings.ToUpper(s), "#EXT#")
 }
 
 const (
@@ -70,6 +72,21 @@ var paths = []string{
 	"nickName", "title", "userType", "preferredLanguage", "locale",
 	enterpriseUser + "employeeNumber", enterpriseUser + "costCenter",
 	enterpriseUser + "division", enterpriseUser + "department",
+}
+
+// labels are the paths that are only shown, so that a long value is cut. The others
+// mean something else when they are.
+var labels = map[string]bool{
+	"nickName": true, "title": true, "userType": true,
+	enterpriseUser + "division": true, enterpriseUser + "department": true,
+}
+
+// pathField is the field of a path.
+func pathField(path string) field {
+	if labels[path] {
+		return field{name: path, clean: cleanLabel}
+	}
+	return field{name: path, clean: cleanText}
 }
 
 // fieldOfPath are SCIM attributes that have a field of their own.

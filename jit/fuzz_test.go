@@ -59,13 +59,15 @@ func FuzzIdentity(f *testing.F) {
 func checkTexts(t *testing.T, id provision.Identity) {
 	t.Helper()
 	ids := []string{id.ID, id.NameID.Value, id.NameID.Format, id.NameID.NameQualifier, id.NameID.SPNameQualifier}
-	texts := []string{id.UserName, id.Email, id.GivenName, id.FamilyName, id.Name, id.DisplayName, id.Company, id.TimeZone}
+	names := append(ids, id.UserName, id.Email)
+	texts := []string{id.GivenName, id.FamilyName, id.Name, id.DisplayName, id.Company, id.TimeZone}
 	for _, text := range id.Attributes {
 		texts = append(texts, text)
 	}
+	var trimmed []string
 	seen := map[string]bool{}
 	for _, g := range id.Groups {
-		ids, texts = append(ids, g.Value), append(texts, g.Name)
+		trimmed, texts = append(trimmed, g.Value), append(texts, g.Name)
 		key := policy.Fold(g.Value)
 		if g.Value == "" || g.Name == "" || seen[key] {
 			t.Errorf("group %q, named %q: empty or twice", g.Value, g.Name)
@@ -77,7 +79,12 @@ func checkTexts(t *testing.T, id provision.Identity) {
 			t.Errorf("%q is not NFC", text)
 		}
 	}
-	for _, text := range append(texts, ids...) {
+	for _, text := range names {
+		if !utf8.ValidString(text) || text != "" && strings.TrimSpace(text) == "" || len(text) > provision.MaxIdentityText || strings.ContainsFunc(text, unicode.IsControl) || strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Cf, r) }) {
+			t.Errorf("%q is not a valid and visible name", text)
+		}
+	}
+	for _, text := range append(texts, trimmed...) {
 		if !utf8.ValidString(text) || text != strings.TrimSpace(text) || len(text) > provision.MaxIdentityText || strings.ContainsFunc(text, unicode.IsControl) {
 			t.Errorf("%q is not valid, trimmed and bounded", text)
 		}

@@ -1,6 +1,7 @@
 package jit
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/scimjit/provision"
@@ -38,58 +39,75 @@ var groupNames = map[GroupForm]func(string) (name string, ok bool){
 	DomainName:        withoutDomain,
 }
 
-// groups returns the groups of an assertion and what they are worth. Of several
-// attributes the first that is present counts. A group that comes twice, in any
-// case, is one.
-func (l *lookup) groups(p Preset) ([]provision.IdentityGroup, policy.Evidence, error) {
-	if l.has(p.Overage) {
+// groups returns the groups of an assertion and what they are worth. Of the names
+// of a preset the first that is present counts, and of those of [Mapping.WithGroups]
+// all. A group that comes twice, in any case, is one.
+func (l *lookup) groups(m *Mapping) ([]provision.IdentityGroup, policy.Evidence, error) {
+	if l.has(m.preset.Overage) {
 		return nil, policy.EvidenceOverage, nil
 	}
-	for attribute, found := range l.all(p.Attributes[fieldGroups]) {
-		groups, problem := readGroups(found, p.GroupForms)
-		if problem != "" {
-			return nil, policy.EvidenceAbsent, &AttributeError{Field: fieldGroups, Attribute: attribute, Problem: problem}
+	lists := [][]string{m.preset.Attributes[fieldGroups]}
+	if len(m.groups) > 0 {
+		lists = lists[:0]
+		for _, name := range m.groups {
+			lists = append(lists, []string{name})
 		}
-		return groups, policy.EvidenceKnown, nil
 	}
-	return nil, policy.EvidenceAbsent, nil
+	evidence := policy.EvidenceAbsent
+	r := groupReader{forms: m.preset.GroupForms, separator: m.separator, seen: map[string]bool{}}
+	for _, names := range lists {
+		for attribute, found := range l.all(names) {
+			if wrong := r.read(found); wrong != (fault{}) {
+				return nil, policy.EvidenceAbsent, wrong.in(fieldGroups, attribute)
+			}
+			evidence = policy.EvidenceKnown
+			break
+		}
+	}
+	return r.groups, evidence, nil
 }
 
-func readGroups(asserted found, forms []GroupForm) ([]provision.IdentityGroup, Problem) {
+// groupReader collects groups.
+type groupReader struct {
+	forms     []GroupForm
+	separator string
+	groups    []provision.IdentityGroup
+	seen      map[string]bool
+}
+
+func (r *groupReader) read(asserted found) fault {
 	if asserted.malformed {
-		return nil, NotText
+		return fault{problem: NotText}
 	}
-	var out []provision.IdentityGroup
-	seen := map[string]bool{}
 	for _, value := range asserted.values {
-		for _, part := range splitGroups(value, forms) {
-			g, problem := readGroup(part, forms)
-			if problem != "" {
-				return nil, problem
+		for _, part := range r.split(value) {
+			g, wrong := readGroup(part, r.forms)
+			if wrong != (fault{}) {
+				return wrong
 			}
 			key := naming.Form(g.Value)
-			if g.Value == "" || seen[key] {
+			if g.Value == "" || r.seen[key] {
 				continue
 			}
-			if len(out) == provision.MaxIdentityGroups {
-				return nil, TooMany
+			if len(r.groups) == provision.MaxIdentityGroups {
+				return fault{problem: TooMany}
 			}
-			seen[key] = true
-			out = append(out, g)
+			r.seen[key] = true
+			r.groups = append(r.groups, g)
 		}
 	}
-	return out, ""
+	return fault{}
 }
 
 // readGroup names a group by the first form that fits, or by its value.
-func readGroup(part string, forms []GroupForm) (provision.IdentityGroup, Problem) {
-	value, problem := cleanID(part)
-	if problem != "" {
-		return provision.IdentityGroup{}, problem
+func readGroup(part string, forms []GroupForm) (provision.IdentityGroup, fault) {
+	value, wrong := cleanID(part)
+	if wrong != (fault{}) {
+		return provision.IdentityGroup{}, wrong
 	}
-	plain, problem := cleanText(value)
-	if problem != "" {
-		return provision.IdentityGroup{}, problem
+	plain, wrong := cleanText(value)
+	if wrong != (fault{}) {
+		return provision.IdentityGroup{}, wrong
 	}
 	g := provision.IdentityGroup{Value: value, Name: plain}
 	for _, form := range forms {
@@ -102,32 +120,35 @@ func readGroup(part string, forms []GroupForm) (provision.IdentityGroup, Problem
 			continue
 		}
 		// Escapes of a DN can hide what a value may not have.
-		if name, _ = cleanText(name); name != "" {
+		if name, wrong := cleanText(name); wrong == (fault{}) && name != "" {
 			g.Name = name
 			break
 		}
 	}
-	return g, ""
+	return g, fault{}
 }
 
-// splitGroups splits a value at each ";" without a backslash before it.
-func splitGroups(value string, forms []GroupForm) []string {
-	joined := false
-	for _, form := range forms {
-		joined = joined || form == Joined
+// split splits a value at each separator without a backslash before it.
+func (r *groupReader) split(value string) []string {
+	separator := r.separator
+	if separator == "" && slices.Contains(r.forms, Joined) {
+		separator = ";"
 	}
-	if !joined {
+	if separator == "" {
 		return []string{value}
 	}
 	var parts []string
 	start := 0
-	for i := 0; i < len(value); i++ {
-		switch value[i] {
-		case '\\':
-			i++
-		case ';':
+	for i := 0; i < len(value); {
+		switch {
+		case value[i] == '\\':
+			i += 2
+		case strings.HasPrefix(value[i:], separator):
 			parts = append(parts, value[start:i])
-			start = i + 1
+			i += len(separator)
+			start = i
+		default:
+			i++
 		}
 	}
 	return append(parts, value[start:])

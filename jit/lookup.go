@@ -79,9 +79,9 @@ func (l *lookup) text(f field, names []string) (string, error) {
 func oneText(f field, attribute string, values []string) (string, error) {
 	chosen := ""
 	for _, value := range values {
-		text, problem := f.clean(value)
-		if problem != "" {
-			return "", &AttributeError{Field: f.name, Attribute: attribute, Problem: problem}
+		text, wrong := f.clean(value)
+		if wrong != (fault{}) {
+			return "", wrong.in(f.name, attribute)
 		}
 		switch {
 		case text == "", f.fits != nil && !f.fits(text):

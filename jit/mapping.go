@@ -1,8 +1,10 @@
 package jit
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/preset"
@@ -15,6 +17,8 @@ type Mapping struct {
 	preset     Preset
 	overridden map[string]bool
 	paths      []pathSource
+	groups     []string // attributes that are read together, in the place of one
+	separator  string   // between the groups of one value; empty means that of the preset
 }
 
 // pathSource is a SCIM attribute and where it comes from.
@@ -62,7 +66,7 @@ func (m *Mapping) override(key, attribute string) error {
 	if m.overridden[name] {
 		return &MappingError{Setting: "mapping", Value: key, Reason: "given twice"}
 	}
-	if clean, problem := cleanText(attribute); problem != "" || clean != attribute {
+	if !isAttributeName(attribute) {
 		return &MappingError{Setting: "mapping", Value: key, Reason: "the name of the attribute has spaces around it, control characters, or is too long"}
 	}
 	m.overridden[name] = true
@@ -77,16 +81,74 @@ func (m *Mapping) override(key, attribute string) error {
 	return nil
 }
 
+// isAttributeName reports whether a text can be the name of an attribute, or empty.
+func isAttributeName(text string) bool {
+	clean, wrong := cleanText(text)
+	return wrong == (fault{}) && clean == text
+}
+
+// maxSeparator is how many bytes a separator may have.
+const maxSeparator = 8
+
+// separators are names for what is hard to see in a configuration.
+var separators = map[string]string{"comma": ",", "semicolon": ";"}
+
+// WithGroups returns a mapping that reads the groups of several attributes, and of
+// values that hold several groups with a separator between them. The groups of all
+// attributes that are there count together; one that is missing has none as long as
+// another one is there. Without attributes those of m count, and without a
+// separator only the form of the preset. "comma" and "semicolon" are separators
+// too; one with a backslash before it belongs to the group.
+//
+// A wrong setting is a [*MappingError].
+func (m *Mapping) WithGroups(attributes []string, separator string) (*Mapping, error) {
+	out := *m
+	out.separator = separator
+	if named, ok := separators[separator]; ok {
+		out.separator = named
+	}
+	if len(out.separator) > maxSeparator || strings.ContainsFunc(out.separator, isControl) || strings.Contains(out.separator, `\`) {
+		return nil, &MappingError{Setting: "groupSeparator", Value: separator, Reason: fmt.Sprintf("it must be a text of at most %d bytes without control characters and backslashes, or comma or semicolon", maxSeparator)}
+	}
+	if len(attributes) == 0 {
+		return &out, nil
+	}
+	if m.overridden[fieldGroups] {
+		return nil, &MappingError{Setting: "groups", Value: attributes[0], Reason: "the mapping names an attribute of groups already: name all of them here"}
+	}
+	for i, name := range attributes {
+		switch {
+		case name == "" || !isAttributeName(name):
+			return nil, &MappingError{Setting: "groups", Value: name, Reason: "the name of the attribute is empty, has spaces around it, control characters, or is too long"}
+		case slices.Contains(attributes[:i], name):
+			return nil, &MappingError{Setting: "groups", Value: name, Reason: "given twice"}
+		}
+	}
+	out.groups = slices.Clone(attributes)
+	out.preset = m.preset.clone()
+	out.preset.Attributes[fieldGroups] = out.groups
+	out.overridden = maps.Clone(m.overridden)
+	out.overridden[fieldGroups] = true
+	return &out, nil
+}
+
 // Identity returns what an assertion says about a person.
 //
 // Attributes are found by Name, then by FriendlyName, then by Name in another
 // case; within each of these the order of the preset decides. One without a
 // value does not count, but for groups. The values of attributes with the same
-// name count together. Texts are trimmed, and those that are no ids NFC-normalized.
+// name count together.
 //
-// Two different values of "id", "userName" or "email" are refused, since either
-// could be the person's; "email" passes over what has no "@". Of the other
-// fields the first value counts.
+// What names a person, that is the id, the NameID, the user name and the e-mail, is
+// taken as it was asserted, without line breaks and indentation around it; control
+// and invisible characters in it are refused. Other texts are trimmed and NFC-normalized, and those
+// that are only shown, such as a display name, are cut at
+// [provision.MaxIdentityText] bytes.
+//
+// Two different values of "id" or "userName" are refused, since either could be the
+// person's. Of the other fields the first value counts, as the identity provider
+// has sent them; "email" passes over what cannot be an address, such as a text
+// without "@" and the user name of a guest at Entra ("#EXT#").
 //
 // Groups are [policy.EvidenceKnown] when the attribute is there, with or without
 // values, [policy.EvidenceAbsent] when not, and [policy.EvidenceOverage] when the identity
@@ -104,7 +166,7 @@ func (m *Mapping) Identity(a Assertion) (provision.Identity, error) {
 }
 
 func (m *Mapping) identity(a Assertion) (id provision.Identity, err error) {
-	if id.NameID, err = cleanNameID(a.NameID); err != nil {
+	if id.NameID, err = CleanNameID(a.NameID); err != nil {
 		return id, err
 	}
 	found := newLookup(a.Attributes)
@@ -114,14 +176,10 @@ func (m *Mapping) identity(a Assertion) (id provision.Identity, err error) {
 		}
 	}
 	if id.UserName == "" && m.isUserName(id.NameID) {
-		name, problem := cleanText(id.NameID.Value)
-		if problem != "" {
-			return id, &AttributeError{Field: fieldUserName, Attribute: fieldNameID, Problem: problem}
-		}
-		id.UserName = name
+		id.UserName = id.NameID.Value
 	}
 	for _, p := range m.paths {
-		text, err := found.text(field{name: p.path, clean: cleanText}, []string{p.attribute})
+		text, err := found.text(pathField(p.path), []string{p.attribute})
 		if err != nil {
 			return id, err
 		}
@@ -133,7 +191,7 @@ func (m *Mapping) identity(a Assertion) (id provision.Identity, err error) {
 		}
 		id.Attributes[p.path] = text
 	}
-	id.Groups, id.Evidence, err = found.groups(m.preset)
+	id.Groups, id.Evidence, err = found.groups(m)
 	return id, err
 }
 

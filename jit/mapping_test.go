@@ -112,15 +112,52 @@ func TestIdentity(t *testing.T) {
 			want:       provision.Identity{DisplayName: "Ada", Evidence: policy.EvidenceAbsent},
 		},
 		{
-			name: "trimmed and normalized, ids only trimmed", preset: "onelogin",
-			nameID: provision.NameID{Value: " Jose\u0301 ", Format: "\n" + emailAddress},
+			name: "texts are trimmed and normalized, of names only layout goes", preset: "onelogin",
+			nameID: provision.NameID{Value: "\r\n  Jose\u0301 ", Format: "\n" + emailAddress},
 			attributes: []jit.Attribute{
-				attribute("PersonImmutableID", "\te\u0301 "), attribute("User.FirstName", "\u00a0Jose\u0301\n"), attribute("memberOf", " Cafe\u0301 ; "),
+				attribute("PersonImmutableID", "\te\u0301 "), attribute("User.email", " a@example.com\n\t"), attribute("User.FirstName", "\u00a0Jose\u0301\n"), attribute("memberOf", " Cafe\u0301 ; "),
 			},
 			want: provision.Identity{
-				ID: "e\u0301", NameID: provision.NameID{Value: "Jose\u0301", Format: emailAddress}, UserName: "Jos\u00e9", GivenName: "Jos\u00e9",
+				ID: "e\u0301 ", NameID: provision.NameID{Value: "Jose\u0301 ", Format: emailAddress}, UserName: "Jose\u0301 ", Email: " a@example.com", GivenName: "Jos\u00e9",
 				Groups: []provision.IdentityGroup{{Value: "Cafe\u0301", Name: "Caf\u00e9"}},
 			},
+		},
+		{
+			name: "the first e-mail of several", preset: "okta",
+			attributes: []jit.Attribute{attribute("email", "ada", "", "ada@example.com", "bob@example.com"), attribute("mail", "eve@example.com")},
+			want:       provision.Identity{Email: "ada@example.com", Evidence: policy.EvidenceAbsent},
+		},
+		{
+			name: "a guest of Entra without an e-mail has none", preset: "entra",
+			attributes: []jit.Attribute{attribute("name", "ada_example.org#EXT#@tenant.onmicrosoft.com")},
+			want:       provision.Identity{UserName: "ada_example.org#EXT#@tenant.onmicrosoft.com", Evidence: policy.EvidenceAbsent},
+		},
+		{
+			name: "a guest of Entra with an e-mail", preset: "entra",
+			attributes: []jit.Attribute{attribute("emailaddress", "ada@example.org"), attribute("name", "ada_example.org#ext#@tenant.onmicrosoft.com")},
+			want:       provision.Identity{UserName: "ada_example.org#ext#@tenant.onmicrosoft.com", Email: "ada@example.org", Evidence: policy.EvidenceAbsent},
+		},
+		{
+			name: "a guest of Entra whose e-mail is the user name", preset: "entra",
+			attributes: []jit.Attribute{attribute("emailaddress", "ada_example.org#EXT#@tenant.onmicrosoft.com")},
+			want:       provision.Identity{Evidence: policy.EvidenceAbsent},
+		},
+		{
+			name: "long labels are cut at a character", preset: "okta", overrides: jit.Overrides{"title": "title", "company": "company"},
+			attributes: []jit.Attribute{
+				attribute("displayName", strings.Repeat("a", 300)), attribute("firstName", strings.Repeat("a", 255)+"\u00e9e"),
+				attribute("lastName", strings.Repeat("\u6f22", 100)), attribute("title", strings.Repeat("a", 254)+"q\u0323\u0307x"),
+				attribute("company", strings.Repeat("a ", 150)),
+			},
+			want: provision.Identity{
+				DisplayName: strings.Repeat("a", 256), GivenName: strings.Repeat("a", 255), FamilyName: strings.Repeat("\u6f22", 85),
+				Company: strings.TrimSpace(strings.Repeat("a ", 128)), Attributes: map[string]string{"title": strings.Repeat("a", 254)}, Evidence: policy.EvidenceAbsent,
+			},
+		},
+		{
+			name: "a display name may have characters that are not seen", preset: "okta",
+			attributes: []jit.Attribute{attribute("displayName", "\u0645\u06cc\u200c\u062e")},
+			want:       provision.Identity{DisplayName: "\u0645\u06cc\u200c\u062e", Evidence: policy.EvidenceAbsent},
 		},
 		{
 			name: "an override replaces the names of the preset", preset: "okta",
@@ -207,13 +244,19 @@ func TestAttributeErrors(t *testing.T) {
 	}{
 		{name: "two ids", attribute: attribute("objectidentifier", "a", "A"), want: jit.AttributeError{Field: "id", Attribute: "objectidentifier", Problem: jit.Ambiguous}},
 		{name: "two user names", attribute: attribute("userName", "ada", "bob"), want: jit.AttributeError{Field: "userName", Attribute: "userName", Problem: jit.Ambiguous}},
-		{name: "two e-mails", attribute: attribute("mail", "ada@example.com", "", "bob@example.com"), want: jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.Ambiguous}},
+		{name: "user names that differ in a space", attribute: attribute("userName", "ada", "ada "), want: jit.AttributeError{Field: "userName", Attribute: "userName", Problem: jit.Ambiguous}},
+		{name: "invisible character in an e-mail", attribute: attribute("mail", "ada\u200b@example.com"), want: jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.FormatCharacter}},
+		{name: "invisible character in a user name", attribute: attribute("userName", "ad\u00ada"), want: jit.AttributeError{Field: "userName", Attribute: "userName", Problem: jit.FormatCharacter}},
+		{name: "invisible character in an id", attribute: attribute("objectidentifier", "1\u202e2"), want: jit.AttributeError{Field: "id", Attribute: "objectidentifier", Problem: jit.FormatCharacter}},
+		{name: "invisible character in a NameID", nameID: provision.NameID{Value: "\ufeffada"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.FormatCharacter}},
+		{name: "zero byte in an id", attribute: attribute("objectidentifier", "1\x002"), want: jit.AttributeError{Field: "id", Attribute: "objectidentifier", Problem: jit.ControlCharacter}},
 		{name: "control character", attribute: attribute("displayName", "Ada\x1bL"), want: jit.AttributeError{Field: "displayName", Attribute: "displayName", Problem: jit.ControlCharacter}},
 		{name: "line break", attribute: attribute("mail", "ada@example.com\r\nbob@example.com"), want: jit.AttributeError{Field: "email", Attribute: "mail", Problem: jit.ControlCharacter}},
 		{name: "line separator", attribute: attribute("company", "a\u2028b"), want: jit.AttributeError{Field: "company", Attribute: "company", Problem: jit.ControlCharacter}},
 		{name: "invalid UTF-8", attribute: attribute("timeZone", "a\xff"), want: jit.AttributeError{Field: "timeZone", Attribute: "timeZone", Problem: jit.InvalidUTF8}},
-		{name: "text too long", attribute: attribute("givenName", long+"x"), want: jit.AttributeError{Field: "givenName", Attribute: "givenName", Problem: jit.TooLong}},
-		{name: "too long when normalized", attribute: attribute("familyName", strings.Repeat("\u0958", 64)), want: jit.AttributeError{Field: "familyName", Attribute: "familyName", Problem: jit.TooLong}},
+		{name: "text too long", attribute: attribute("timeZone", long+"x"), want: jit.AttributeError{Field: "timeZone", Attribute: "timeZone", Problem: jit.TooLong}},
+		{name: "user name too long", attribute: attribute("userName", long+"x"), want: jit.AttributeError{Field: "userName", Attribute: "userName", Problem: jit.TooLong}},
+		{name: "too long when normalized", attribute: attribute("timeZone", strings.Repeat("\u0958", 64)), want: jit.AttributeError{Field: "timeZone", Attribute: "timeZone", Problem: jit.TooLong}},
 		{name: "group too long", attribute: attribute("groups", "a", long+"x"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.TooLong}},
 		{name: "group with a control character", attribute: attribute("groups", "a\x00b"), want: jit.AttributeError{Field: "groups", Attribute: "groups", Problem: jit.ControlCharacter}},
 		{name: "NameID too long", nameID: provision.NameID{Value: long + "x"}, want: jit.AttributeError{Field: "NameID", Attribute: "NameID", Problem: jit.TooLong}},
@@ -274,6 +317,104 @@ func TestWarnings(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, newMapping(t, test.preset, test.overrides).Warnings()); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The character that a name may not have is named.
+func TestCharacterIsNamed(t *testing.T) {
+	m := newMapping(t, "okta", nil)
+	for value, want := range map[string]string{
+		"a\u200b@example.com": `jit: email: attribute "mail": invisible character U+200B`,
+		"a\x00@example.com":   `jit: email: attribute "mail": control character U+0000`,
+		"a\u2028@example.com": `jit: email: attribute "mail": control character U+2028`,
+	} {
+		_, err := m.Identity(jit.Assertion{Attributes: []jit.Attribute{attribute("mail", value)}})
+		if err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", value, err, want)
+		}
+	}
+}
+
+func TestWithGroups(t *testing.T) {
+	group := func(names ...string) (out []provision.IdentityGroup) {
+		for _, n := range names {
+			out = append(out, provision.IdentityGroup{Value: n, Name: n})
+		}
+		return out
+	}
+	tests := []struct {
+		name       string
+		preset     string
+		attributes []string
+		separator  string
+		asserted   []jit.Attribute
+		want       []provision.IdentityGroup
+		evidence   policy.Evidence
+	}{
+		{name: "several attributes", attributes: []string{"teams", "roles"}, asserted: []jit.Attribute{attribute("roles", "R", "a"), attribute("teams", "A", "B"), attribute("groups", "G")}, want: group("A", "B", "R")},
+		{name: "one of them is missing", attributes: []string{"teams", "roles"}, asserted: []jit.Attribute{attribute("roles", "R")}, want: group("R")},
+		{name: "one of them has no values", attributes: []string{"teams", "roles"}, asserted: []jit.Attribute{attribute("roles")}},
+		{name: "all are missing", attributes: []string{"teams", "roles"}, asserted: []jit.Attribute{attribute("groups", "G")}, evidence: policy.EvidenceAbsent},
+		{name: "by friendly name and case", attributes: []string{"teams", "roles"}, asserted: []jit.Attribute{friendly("urn:x", "teams", "A"), attribute("ROLES", "R")}, want: group("A", "R")},
+		{name: "comma", separator: ",", asserted: []jit.Attribute{attribute("groups", "A, B ,,C")}, want: group("A", "B", "C")},
+		{name: "comma by name", separator: "comma", asserted: []jit.Attribute{attribute("groups", "A,B", "C")}, want: group("A", "B", "C")},
+		{name: "semicolon by name", separator: "semicolon", asserted: []jit.Attribute{attribute("groups", "A;B,C")}, want: group("A", "B,C")},
+		{name: "of its own", separator: " | ", asserted: []jit.Attribute{attribute("groups", "A | B|C | D")}, want: group("A", "B|C", "D")},
+		{name: "in the place of that of the preset", preset: "onelogin", separator: ",", asserted: []jit.Attribute{attribute("memberOf", "A;B,C")}, want: group("A;B", "C")},
+		{name: "that of the preset", preset: "onelogin", attributes: []string{"x", "y"}, asserted: []jit.Attribute{attribute("x", "A;B"), attribute("y", "C")}, want: group("A", "B", "C")},
+		{name: "escaped", separator: ",", asserted: []jit.Attribute{attribute("groups", `A\,B,C\`)}, want: group(`A\,B`, `C\`)},
+		{name: "overage wins", preset: "entra", attributes: []string{"teams"}, asserted: []jit.Attribute{attribute("teams", "A"), attribute("groups.link")}, evidence: policy.EvidenceOverage},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.preset == "" {
+				tt.preset = "okta"
+			}
+			m, err := newMapping(t, tt.preset, nil).WithGroups(tt.attributes, tt.separator)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := m.Identity(jit.Assertion{Attributes: tt.asserted})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got.Groups); diff != "" || got.Evidence != tt.evidence {
+				t.Errorf("evidence %v, groups (-want +got):\n%s", got.Evidence, diff)
+			}
+		})
+	}
+	m, err := newMapping(t, "okta", nil).WithGroups([]string{"teams", "roles"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Identity(jit.Assertion{Attributes: []jit.Attribute{attribute("teams", "A"), malformed("roles", 1)}})
+	checkAttributeError(t, err, jit.AttributeError{Field: "groups", Attribute: "roles", Problem: jit.NotText})
+}
+
+func TestWithGroupsErrors(t *testing.T) {
+	tests := []struct {
+		name       string
+		overrides  jit.Overrides
+		attributes []string
+		separator  string
+		setting    string
+	}{
+		{name: "long separator", separator: "123456789", setting: "groupSeparator"},
+		{name: "backslash", separator: `\`, setting: "groupSeparator"},
+		{name: "line break", separator: "\n", setting: "groupSeparator"},
+		{name: "empty attribute", attributes: []string{"a", ""}, setting: "groups"},
+		{name: "padded attribute", attributes: []string{" a"}, setting: "groups"},
+		{name: "twice", attributes: []string{"a", "b", "a"}, setting: "groups"},
+		{name: "mapped, too", overrides: jit.Overrides{"groups": "x"}, attributes: []string{"a"}, setting: "groups"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := newMapping(t, "okta", tt.overrides).WithGroups(tt.attributes, tt.separator)
+			var wrong *jit.MappingError
+			if !errors.As(err, &wrong) || wrong.Setting != tt.setting {
+				t.Errorf("got %v", err)
 			}
 		})
 	}

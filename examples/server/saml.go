@@ -26,6 +26,8 @@ type samlConfig struct {
 	Mapping          map[string]string `json:"mapping"`
 	AllowUnsolicited bool              `json:"allowIdPInitiated"`
 	AllowSHA1        bool              `json:"allowSHA1"`
+	Groups           []string          `json:"groups"`
+	GroupSeparator   string            `json:"groupSeparator"`
 	SignRequests     bool              `json:"signRequests"`
 	ClockSkewSeconds int               `json:"clockSkewSeconds"`
 	Encryption       string            `json:"encryption"`
@@ -54,10 +56,6 @@ func (c *samlConfig) load(dir string) error {
 
 // check finds what is wrong whatever the address and the key of the server are.
 func (c *samlConfig) check() error {
-	var mapping *jit.MappingError
-	if _, err := jit.NewMapping(c.Preset, c.Mapping); errors.As(err, &mapping) {
-		return fmt.Errorf("%s: %q: %s [setting_saml_%s]", mapping.Setting, mapping.Value, mapping.Reason, mapping.Setting)
-	}
 	settings := *c.settings()
 	settings.SignRequests = false // there will be a key
 	_, err := saml.NewServiceProvider(saml.Options{Settings: settings, BaseURL: "https://localhost"})
@@ -78,7 +76,7 @@ func (c *samlConfig) settings() *provision.SAML {
 	}
 	return &provision.SAML{
 		Metadata: c.metadata, IDPEntityID: c.IDPEntityID, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
-		AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
+		Groups: c.Groups, GroupSeparator: c.GroupSeparator, AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
 		SignRequests: c.SignRequests, ClockSkewSeconds: c.ClockSkewSeconds,
 		Encryption: c.Encryption, InsecureAllowCBC: c.InsecureAllowCBC,
 	}

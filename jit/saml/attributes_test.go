@@ -41,6 +41,11 @@ func TestAttributes(t *testing.T) {
 			want:       []jit.Attribute{{Name: "groups", Values: []string{"b"}, Malformed: 3}},
 		},
 		{
+			name:       "a value of XML beside others",
+			statements: `<saml:AttributeStatement><saml:Attribute Name="address">` + value(`<x:Address xmlns:x="urn:x" x:lang="en"><x:Street>Main</x:Street><Status xmlns="urn:y"></Status></x:Address>`) + `</saml:Attribute>` + groups(value("a")) + "</saml:AttributeStatement>",
+			want:       []jit.Attribute{{Name: "address", Malformed: 1}, {Name: "groups", Values: []string{"a"}}},
+		},
+		{
 			name:       "NameID as a value",
 			statements: "<saml:AttributeStatement>" + groups(value("\n "+targeted+"\n")) + "</saml:AttributeStatement>",
 			want:       []jit.Attribute{{Name: "groups", Values: []string{"opaque"}}},

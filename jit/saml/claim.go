@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"strings"
 	"time"
-	"unicode"
 
 	saml2 "github.com/russellhaering/gosaml2"
 
@@ -288,20 +287,19 @@ func (c *claim) checkNameID() error {
 	if len(ids) != 1 || len(ids[0].Inside) > 0 {
 		return refuse(CodeNameID, "%d NameID that are plain text", len(ids))
 	}
-	c.nameID = provision.NameID{
-		Value:           strings.TrimSpace(ids[0].Value),
+	nameID, err := jit.CleanNameID(provision.NameID{
+		Value:           ids[0].Value,
 		Format:          xsd.Collapse(ids[0].Format),
 		NameQualifier:   ids[0].NameQualifier,
 		SPNameQualifier: ids[0].SPNameQualifier,
-	}
-	switch value := c.nameID.Value; {
-	case value == "":
+	})
+	switch {
+	case err != nil:
+		return &Error{Code: CodeNameID, Err: err}
+	case nameID.Value == "":
 		return refuse(CodeNameID, "the NameID is empty")
-	case len(value) > provision.MaxIdentityText:
-		return refuse(CodeNameID, "the NameID has more than %d bytes", provision.MaxIdentityText)
-	case strings.ContainsFunc(value, unicode.IsControl):
-		return refuse(CodeNameID, "the NameID has a control character")
 	}
+	c.nameID = nameID
 	return nil
 }
 

@@ -124,7 +124,7 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if sp.sign && o.Key == nil {
 		return nil, "saml.signRequests", errors.New("needs a key of the service provider")
 	}
-	sp.mapping, err = jit.NewMapping(o.Settings.Preset, o.Settings.Mapping)
+	sp.mapping, err = mappingOf(o.Settings)
 	var wrong *jit.MappingError
 	if errors.As(err, &wrong) {
 		return nil, "saml." + wrong.Setting, fmt.Errorf("%q: %s", wrong.Value, wrong.Reason)
@@ -151,6 +151,14 @@ func (sp *ServiceProvider) setKeys(o Options) (field string, err error) {
 		sp.keys, sp.certificates = append(sp.keys, o.SpareKey), append(sp.certificates, o.SpareCertificate)
 	}
 	return "", nil
+}
+
+func mappingOf(s provision.SAML) (*jit.Mapping, error) {
+	m, err := jit.NewMapping(s.Preset, s.Mapping)
+	if err != nil {
+		return nil, err
+	}
+	return m.WithGroups(s.Groups, s.GroupSeparator)
 }
 
 func parseBaseURL(raw string) (*url.URL, error) {

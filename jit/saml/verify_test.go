@@ -219,6 +219,8 @@ func TestRules(t *testing.T) {
 		{name: "two assertions in a signed response", shape: shape{unsigned: true, signResponse: true, second: all()}, want: saml.CodeAssertions},
 
 		{name: "padded NameID", shape: shape{assertion: sub(">jane<", ">\n  jane\t<")}},
+		{name: "NameID with a space at its end", shape: shape{assertion: sub(">jane<", ">jane <")}},
+		{name: "NameID with a character that is not seen", shape: shape{assertion: sub(">jane<", ">ja\u200bne<")}, want: saml.CodeNameID},
 		{name: "empty NameID", shape: shape{assertion: sub(">jane<", "><")}, want: saml.CodeNameID},
 		{name: "blank NameID", shape: shape{assertion: sub(">jane<", "> \n <")}, want: saml.CodeNameID},
 		{name: "long NameID", shape: shape{assertion: sub(">jane<", ">"+longID+"<")}, want: saml.CodeNameID},
