@@ -58,8 +58,7 @@ func FuzzIdentity(f *testing.F) {
 
 func checkTexts(t *testing.T, id provision.Identity) {
 	t.Helper()
-	ids := []string{id.ID, id.NameID.Value, id.NameID.Format, id.NameID.NameQualifier, id.NameID.SPNameQualifier}
-	names := append(ids, id.UserName, id.Email)
+	names := []string{id.UserName, id.Email, id.ID, id.NameID.Value, id.NameID.Format, id.NameID.NameQualifier, id.NameID.SPNameQualifier}
 	texts := []string{id.GivenName, id.FamilyName, id.Name, id.DisplayName, id.Company, id.TimeZone}
 	for _, text := range id.Attributes {
 		texts = append(texts, text)

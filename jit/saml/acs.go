@@ -4,6 +4,8 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/scimjit/provision"
@@ -32,8 +34,8 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 	returnTo := request.ReturnTo
 	if asked {
 		sp.drop(w, cookiePrefix+request.Nonce)
-	} else if jit.LocalPath(relayState) {
-		returnTo = relayState // a deep link, of a login that the identity provider began
+	} else {
+		returnTo = sp.deepLink(relayState) // of a login that the identity provider began
 	}
 	h.Login.Login(w, r, sp.connection, identity, returnTo)
 }
@@ -64,6 +66,40 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (response []b
 		return nil, "", &Error{Code: CodeRequest, Reason: "SAMLResponse", Err: err}
 	}
 	return response, relayState, nil
+}
+
+// deepLink returns the path that a RelayState is, or that it names at the origin of
+// this service provider. Identity providers ask administrators for a whole URL. It is
+// "" for everything else.
+func (sp *ServiceProvider) deepLink(relayState string) string {
+	if jit.LocalPath(relayState) {
+		return relayState
+	}
+	own, err := url.Parse(sp.base)
+	if err != nil {
+		return ""
+	}
+	u, err := url.Parse(relayState)
+	if err != nil || strings.Contains(relayState, `\`) || u.User != nil || u.Opaque != "" || origin(u) != origin(own) {
+		return ""
+	}
+	to := "/" + strings.TrimPrefix(u.EscapedPath(), "/")
+	if u.RawQuery != "" {
+		to += "?" + u.RawQuery
+	}
+	if !jit.LocalPath(to) {
+		return ""
+	}
+	return to
+}
+
+// origin is what browsers compare (RFC 6454 section 4).
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
 func findPending(open []pending, relayState string) (p pending, ok bool) {

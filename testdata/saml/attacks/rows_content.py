@@ -152,7 +152,7 @@ ROWS = [
     reject("long-name-id", "a NameID of 257 letters", "name_id", lambda: plain(name=name_id("a" * 257))),
     reject("control-name-id", "a NameID with a control character", "name_id",
            lambda: plain(name=name_id("ann&#9;@example.com"))),
-    accept("padded-name-id", "white space around a NameID is not part of it",
+    accept("padded-name-id", "a space before a NameID makes it another name, a line break after it is layout",
            lambda: plain(name=name_id(" ann@example.com\n"))),
     reject("no-name-id", "a Subject without NameID", "name_id", lambda: plain(name="")),
     reject("encrypted-id-empty", "an EncryptedID in place of the NameID, with nothing in it", "decryption",
