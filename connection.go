@@ -89,6 +89,19 @@ type SAML struct {
 	// SignRequests signs the requests for authentication.
 	SignRequests bool `json:"signRequests,omitempty"`
 
+	// AuthnContext are the ways in which people must have authenticated, of which
+	// one counts: classes such as "PasswordProtectedTransport" or "REFEDS-MFA", or
+	// their URIs. They are asked for, and an assertion of another one is refused.
+	AuthnContext []string `json:"authnContext,omitempty"`
+
+	// ForceAuthn asks the identity provider to authenticate people again even where
+	// they have a session there, and refuses an older authentication.
+	ForceAuthn bool `json:"forceAuthn,omitempty"`
+
+	// NameIDFormat is the format of NameID that is asked for, such as "persistent"
+	// or "emailAddress", or its URN; empty leaves it to the identity provider.
+	NameIDFormat string `json:"nameIDFormat,omitempty"`
+
 	// ClockSkewSeconds is how far the clocks may differ, at most 300. The default
 	// is 60.
 	ClockSkewSeconds int `json:"clockSkewSeconds,omitempty"`
@@ -114,6 +127,7 @@ func (c Connection) Clone() Connection {
 		saml := *c.SAML
 		saml.Mapping = maps.Clone(saml.Mapping)
 		saml.Groups = slices.Clone(saml.Groups)
+		saml.AuthnContext = slices.Clone(saml.AuthnContext)
 		c.SAML = &saml
 	}
 	return c

@@ -10,6 +10,7 @@ import (
 	"github.com/scimjit/provision/internal/dialect"
 	"github.com/scimjit/provision/internal/metadata"
 	"github.com/scimjit/provision/internal/preset"
+	"github.com/scimjit/provision/internal/samlname"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -19,6 +20,7 @@ const (
 	maxAttributes     = 100
 	maxClockSkew      = 300 // seconds
 	maxMapping        = 50
+	maxAuthnContext   = 20
 )
 
 // Validate checks the settings without saving them, for a host with these
@@ -115,7 +117,38 @@ func (s *SAML) check(wrong func(field, value, reason string) error) error {
 	if len(s.Groups) > maxMapping {
 		return wrong("saml.groups", "", fmt.Sprintf("there are %d attributes, and at most %d are allowed", len(s.Groups), maxMapping))
 	}
+	if err := s.checkRequests(wrong); err != nil {
+		return err
+	}
 	return s.checkMetadata(wrong)
+}
+
+// checkRequests checks what is asked of the identity provider. Short names become
+// whole ones.
+func (s *SAML) checkRequests(wrong func(field, value, reason string) error) error {
+	if len(s.AuthnContext) > maxAuthnContext {
+		return wrong("saml.authnContext", "", fmt.Sprintf("there are %d classes, and at most %d are allowed", len(s.AuthnContext), maxAuthnContext))
+	}
+	s.AuthnContext = slices.Clone(s.AuthnContext)
+	for i, text := range s.AuthnContext {
+		full, hint := samlname.AuthnContext(text)
+		switch {
+		case hint != "":
+			return wrong("saml.authnContext", shorten(text), hint)
+		case slices.Contains(s.AuthnContext[:i], full):
+			return wrong("saml.authnContext", shorten(text), "it is there twice")
+		}
+		s.AuthnContext[i] = full
+	}
+	if s.NameIDFormat == "" {
+		return nil
+	}
+	full, hint := samlname.Format(s.NameIDFormat)
+	if hint != "" {
+		return wrong("saml.nameIDFormat", shorten(s.NameIDFormat), hint)
+	}
+	s.NameIDFormat = full
+	return nil
 }
 
 // checkMetadata checks the form of a metadata document; package jit/saml reads what

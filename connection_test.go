@@ -172,6 +172,9 @@ func TestWrongSettings(t *testing.T) {
 		{"skew below zero", saml(provision.SAML{ClockSkewSeconds: -1}), "saml.clockSkewSeconds", "-1", "it must be 0 to 300"},
 		{"encryption", saml(provision.SAML{Encryption: "aes"}), "saml.encryption", "aes", "it must be on or off"},
 		{"metadata", saml(provision.SAML{Metadata: "junk"}), "saml.metadata", "junk", "not an XML document"},
+		{"context", saml(provision.SAML{AuthnContext: []string{"Password", "Smartcart"}}), "saml.authnContext", "Smartcart", `did you mean "Smartcard"?`},
+		{"context twice", saml(provision.SAML{AuthnContext: []string{"Password", "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"}}), "saml.authnContext", "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", "twice"},
+		{"format", saml(provision.SAML{NameIDFormat: "mail"}), "saml.nameIDFormat", "mail", "it must be one of unspecified, emailAddress"},
 		{"metadata page", saml(provision.SAML{Metadata: "<!DOCTYPE html><html><p>Log in"}), "saml.metadata", "<!DOCTYPE html><html><p>Log in", "an HTML page, not metadata"},
 		{"metadata cut", saml(provision.SAML{Metadata: metadata[:50]}), "saml.metadata", metadata[:50], "not XML"},
 		{"metadata of something else", saml(provision.SAML{Metadata: "<rss/>"}), "saml.metadata", "<rss/>", `its root element is "rss"`},
@@ -213,7 +216,7 @@ func TestRightSettings(t *testing.T) {
 			"title", "NAME.givenName", "emails.value", "phoneNumbers", "urn:ietf:params:scim:schemas:core:2.0:User:nickName",
 			"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName", "urn:acme:hr:User:badge",
 		},
-		SAML: &provision.SAML{Preset: "Entra", ClockSkewSeconds: 300, Metadata: "\ufeff \n<EntitiesDescriptor/>"},
+		SAML: &provision.SAML{Preset: "Entra", ClockSkewSeconds: 300, Metadata: "\ufeff \n<EntitiesDescriptor/>", NameIDFormat: "Persistent", AuthnContext: []string{"password"}},
 	}
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		engine := &provision.Engine{Store: st}
@@ -224,7 +227,10 @@ func TestRightSettings(t *testing.T) {
 		if saved.Dialect != "okta" || saved.SAML.Preset != "entra" || saved.Version != 1 {
 			t.Errorf("saved %+v", saved)
 		}
-		if conn.SAML.Preset != "Entra" {
+		if s := saved.SAML; s.NameIDFormat != "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent" || s.AuthnContext[0] != "urn:oasis:names:tc:SAML:2.0:ac:classes:Password" {
+			t.Errorf("saved %+v", s)
+		}
+		if conn.SAML.Preset != "Entra" || conn.SAML.AuthnContext[0] != "password" {
 			t.Error("the caller's settings were changed")
 		}
 		conn := conn.Clone()

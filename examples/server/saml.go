@@ -28,6 +28,9 @@ type samlConfig struct {
 	AllowSHA1        bool              `json:"allowSHA1"`
 	Groups           []string          `json:"groups"`
 	GroupSeparator   string            `json:"groupSeparator"`
+	AuthnContext     []string          `json:"authnContext"`
+	ForceAuthn       bool              `json:"forceAuthn"`
+	NameIDFormat     string            `json:"nameIDFormat"`
 	SignRequests     bool              `json:"signRequests"`
 	ClockSkewSeconds int               `json:"clockSkewSeconds"`
 	Encryption       string            `json:"encryption"`
@@ -77,6 +80,7 @@ func (c *samlConfig) settings() *provision.SAML {
 	return &provision.SAML{
 		Metadata: c.metadata, IDPEntityID: c.IDPEntityID, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
 		Groups: c.Groups, GroupSeparator: c.GroupSeparator, AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
+		AuthnContext: c.AuthnContext, ForceAuthn: c.ForceAuthn, NameIDFormat: c.NameIDFormat,
 		SignRequests: c.SignRequests, ClockSkewSeconds: c.ClockSkewSeconds,
 		Encryption: c.Encryption, InsecureAllowCBC: c.InsecureAllowCBC,
 	}

@@ -25,7 +25,7 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 		return
 	}
 	request, asked := findPending(open, relayState)
-	identity, err := h.consume(r, sp, response, request.RequestID)
+	identity, err := h.consume(r, sp, response, request)
 	if err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
@@ -114,9 +114,12 @@ func findPending(open []pending, relayState string) (p pending, ok bool) {
 // consume verifies a response and uses it up, and the request that it answers
 // too. Nothing is written before everything else is known to be right, so that
 // nobody can use up what is not theirs.
-func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte, requestID string) (provision.Identity, error) {
-	now := h.now()
+func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte, request pending) (provision.Identity, error) {
+	now, requestID := h.now(), request.RequestID
 	verified, err := sp.Verify(response, requestID, now)
+	if err == nil {
+		err = sp.checkFresh(verified, request, now)
+	}
 	if err != nil {
 		return provision.Identity{}, err
 	}
@@ -131,6 +134,22 @@ func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte,
 		return identity, err
 	}
 	return identity, h.once(r, sp, "saml request\x00"+requestID, now.Add(pendingFor+time.Second))
+}
+
+// checkFresh makes sure that somebody who had to authenticate again did so: after
+// the request, and without one not longer ago than a request may be open.
+func (sp *ServiceProvider) checkFresh(v *Verified, request pending, now time.Time) error {
+	if !sp.forceAuthn || v.AuthnInstant.IsZero() {
+		return nil
+	}
+	begun := now.Add(-pendingFor)
+	if request.Expires != 0 {
+		begun = time.Unix(request.Expires, 0).Add(-pendingFor)
+	}
+	if v.AuthnInstant.Add(sp.skew).Before(begun) {
+		return refuse(CodeAuthn, "authenticated at %s, and it had to be done again after %s", v.AuthnInstant.Format(time.RFC3339), begun.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func (h *Handler) once(r *http.Request, sp *ServiceProvider, key string, until time.Time) error {

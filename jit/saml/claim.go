@@ -2,6 +2,7 @@ package saml
 
 import (
 	"encoding/xml"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,10 @@ type conditionsXML struct {
 }
 
 type authnXML struct {
-	SessionNotOnOrAfter string `xml:"SessionNotOnOrAfter,attr"`
+	AuthnInstant        string   `xml:"AuthnInstant,attr"`
+	SessionIndex        string   `xml:"SessionIndex,attr"`
+	SessionNotOnOrAfter string   `xml:"SessionNotOnOrAfter,attr"`
+	Classes             []string `xml:"urn:oasis:names:tc:SAML:2.0:assertion AuthnContext>AuthnContextClassRef"`
 }
 
 type attributeStatements struct {
@@ -96,6 +100,7 @@ type claim struct {
 
 	nameID provision.NameID
 	until  time.Time // from when on it counts no more, without the skew
+	authn  time.Time // when the person authenticated; zero where that is not said
 }
 
 // verified applies the rules of the Web Browser SSO profile (SAML profiles
@@ -108,6 +113,7 @@ func (c *claim) verified() (*Verified, error) {
 		(*claim).checkConditions,
 		(*claim).checkAudience,
 		(*claim).checkSession,
+		(*claim).checkAuthn,
 		(*claim).checkResponseID,
 		(*claim).checkNameID,
 	}
@@ -122,8 +128,9 @@ func (c *claim) verified() (*Verified, error) {
 			NameID:     c.nameID,
 			Attributes: c.assertion.attributes(),
 		},
-		ID:    c.assertion.ID,
-		Until: c.until.Add(c.sp.skew),
+		ID:           c.assertion.ID,
+		Until:        c.until.Add(c.sp.skew),
+		AuthnInstant: c.authn,
 	}, nil
 }
 
@@ -269,6 +276,38 @@ func (c *claim) checkSession() error {
 		if !c.now.Before(end.Add(c.sp.skew)) {
 			return refuse(CodeExpired, "the session at the identity provider has ended at %s", a.SessionNotOnOrAfter)
 		}
+	}
+	return nil
+}
+
+// checkAuthn wants a statement of one of the contexts that are asked for. Of several
+// that fit, the latest authentication counts.
+func (c *claim) checkAuthn() error {
+	var seen []string
+	fits := false
+	for _, a := range c.assertion.Authn {
+		var classes []string
+		for _, class := range a.Classes {
+			classes = append(classes, xsd.Collapse(class))
+		}
+		seen = append(seen, classes...)
+		if len(c.sp.contexts) > 0 && !slices.ContainsFunc(classes, func(class string) bool { return slices.Contains(c.sp.contexts, class) }) {
+			continue
+		}
+		fits = true
+		if a.AuthnInstant == "" {
+			continue
+		}
+		instant, err := parseTime("AuthnStatement AuthnInstant", a.AuthnInstant)
+		if err != nil {
+			return err
+		}
+		if instant.After(c.authn) {
+			c.authn = instant
+		}
+	}
+	if !fits {
+		return refuse(CodeAuthn, "authenticated by %q instead of one of %q", seen, c.sp.contexts)
 	}
 	return nil
 }

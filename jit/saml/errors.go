@@ -31,6 +31,7 @@ const (
 	CodeNotYetValid       Code = "not_yet_valid"       // too early
 	CodeTime              Code = "time"                // a time that is none
 	CodeConfirmation      Code = "confirmation"        // the subject is not confirmed as a bearer
+	CodeAuthn             Code = "authn"               // not authenticated in one of the ways that are asked for, or not again
 	CodeConditions        Code = "conditions"          // a condition that is not understood
 	CodeLifetime          Code = "lifetime"            // valid for longer than a day
 	CodeNoRequest         Code = "no_request"          // an answer, but this browser has no open request for it

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+	saml2 "github.com/russellhaering/gosaml2"
 
 	"github.com/scimjit/provision/jit"
 )
@@ -86,6 +87,10 @@ func (sp *ServiceProvider) authnRequest(id, relayState string, now time.Time) (o
 	lib.IdentityProviderSSOURL = sp.idp.Redirect
 	if sp.idp.Redirect == "" {
 		lib.IdentityProviderSSOURL = sp.idp.POST
+	}
+	lib.ForceAuthn, lib.NameIdFormat = sp.forceAuthn, sp.format
+	if len(sp.contexts) > 0 {
+		lib.RequestedAuthnContext = &saml2.RequestedAuthnContext{Comparison: saml2.AuthnPolicyMatchExact, Contexts: sp.contexts}
 	}
 	doc, err := lib.BuildAuthRequestDocumentNoSig()
 	if err != nil {

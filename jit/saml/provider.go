@@ -15,6 +15,7 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/metadata"
+	"github.com/scimjit/provision/internal/samlname"
 	"github.com/scimjit/provision/jit"
 )
 
@@ -61,7 +62,10 @@ type ServiceProvider struct {
 	mapping     *jit.Mapping
 	algorithms  algorithms
 	skew        time.Duration
-	unsolicited bool // logins that nobody asked for are accepted
+	unsolicited bool     // logins that nobody asked for are accepted
+	contexts    []string // of authentication that are accepted; none accepts all
+	forceAuthn  bool
+	format      string // of the NameID that is asked for
 	sign        bool
 	allowCBC    bool // although only the assertion is signed
 	offerKey    bool // for encryption
@@ -114,6 +118,9 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if e := o.Settings.Encryption; e != "" && e != "on" && e != "off" {
 		return nil, "saml.encryption", fmt.Errorf("%q: must be on or off", e)
 	}
+	if field, err := sp.setRequests(o.Settings); err != nil {
+		return nil, field, err
+	}
 	if field, err := sp.setKeys(o); err != nil {
 		return nil, field, err
 	}
@@ -150,6 +157,27 @@ func (sp *ServiceProvider) setKeys(o Options) (field string, err error) {
 	if o.SpareKey != nil {
 		sp.keys, sp.certificates = append(sp.keys, o.SpareKey), append(sp.certificates, o.SpareCertificate)
 	}
+	return "", nil
+}
+
+// setRequests takes what is asked of the identity provider.
+func (sp *ServiceProvider) setRequests(s provision.SAML) (field string, err error) {
+	sp.forceAuthn = s.ForceAuthn
+	for _, text := range s.AuthnContext {
+		full, hint := samlname.AuthnContext(text)
+		if hint != "" {
+			return "saml.authnContext", fmt.Errorf("%q: %s", text, hint)
+		}
+		sp.contexts = append(sp.contexts, full)
+	}
+	if s.NameIDFormat == "" {
+		return "", nil
+	}
+	full, hint := samlname.Format(s.NameIDFormat)
+	if hint != "" {
+		return "saml.nameIDFormat", fmt.Errorf("%q: %s", s.NameIDFormat, hint)
+	}
+	sp.format = full
 	return "", nil
 }
 

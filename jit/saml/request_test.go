@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/beevik/etree"
 	crewjam "github.com/crewjam/saml"
@@ -156,5 +157,78 @@ func TestPanic(t *testing.T) {
 	_, err := new(saml.ServiceProvider).Verify([]byte(shape{unsigned: true, assertion: sub(issuer, issuer+`<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"></ds:Signature>`)}.make(t)), requestID, noon)
 	if codeOf(err) != saml.CodeInternal || !strings.Contains(err.Error(), "panic") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What is asked of the identity provider is in the request.
+func TestRequestOptions(t *testing.T) {
+	s := newSite(t, memory.New(), func(s *provision.SAML) {
+		s.ForceAuthn, s.NameIDFormat, s.AuthnContext = true, "persistent", []string{"REFEDS-MFA", "X509"}
+	})
+	request := s.begin("").request
+	if got := request.SelectAttrValue("ForceAuthn", ""); got != "true" {
+		t.Errorf("ForceAuthn %q", got)
+	}
+	if got := request.FindElement("./NameIDPolicy").SelectAttrValue("Format", ""); got != "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent" {
+		t.Errorf("Format %q", got)
+	}
+	contexts := request.FindElement("./RequestedAuthnContext")
+	if got := contexts.SelectAttrValue("Comparison", ""); got != "exact" {
+		t.Errorf("Comparison %q", got)
+	}
+	var classes []string
+	for _, el := range contexts.ChildElements() {
+		classes = append(classes, el.Text())
+	}
+	if got := strings.Join(classes, " "); got != "https://refeds.org/profile/mfa urn:oasis:names:tc:SAML:2.0:ac:classes:X509" {
+		t.Errorf("classes %q", got)
+	}
+	plain := newSite(t, memory.New(), nil).begin("").request
+	if plain.SelectAttr("ForceAuthn") != nil || plain.FindElement("./RequestedAuthnContext") != nil || plain.FindElement("./NameIDPolicy").SelectAttr("Format") != nil {
+		t.Error("asks for what nobody set")
+	}
+}
+
+// Who must authenticate again must have done so after the request, give or take the
+// skew.
+func TestForceAuthn(t *testing.T) {
+	tests := []struct {
+		name, instant string
+		force         bool
+		want          string // the code, or "" for a login
+	}{
+		{name: "after the request", instant: "2026-03-04T12:00:30Z", force: true},
+		{name: "within the skew", instant: "2026-03-04T11:59:00Z", force: true},
+		{name: "before the request", instant: "2026-03-04T11:58:59Z", force: true, want: "code=authn"},
+		{name: "before the request, which matters to nobody", instant: "2026-03-04T08:00:00Z"},
+		{name: "not told", force: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, memory.New(), func(s *provision.SAML) { s.ForceAuthn = tt.force })
+			a := s.begin("")
+			s.now = s.now.Add(time.Minute)
+			response := answerTo(a.id)
+			attribute := ""
+			if tt.instant != "" {
+				attribute = `AuthnInstant="` + tt.instant + `"`
+			}
+			response.assertion = all(response.assertion, sub(`AuthnInstant="2026-03-04T11:59:30Z"`, attribute))
+			answer := s.post(response.make(t), a.relayState, a.cookie)
+			if tt.want == "" && answer.StatusCode != http.StatusNoContent || !strings.Contains(s.log.String(), tt.want) || tt.want != "" && len(s.accounts) > 0 {
+				t.Errorf("status %d\n%s", answer.StatusCode, s.log.String())
+			}
+		})
+	}
+}
+
+// A login that nobody asked for cannot be forced, so that it must be fresh.
+func TestForceAuthnUnasked(t *testing.T) {
+	for instant, ok := range map[string]bool{"2026-03-04T11:49:00Z": true, "2026-03-04T11:48:59Z": false} {
+		s := newSite(t, memory.New(), func(s *provision.SAML) { s.ForceAuthn, s.AllowIDPInitiated = true, true })
+		s.post(shape{assertion: all(unanswered, sub("2026-03-04T11:59:30Z", instant)), response: unanswered}.make(t), "")
+		if (len(s.accounts) == 1) != ok {
+			t.Errorf("%s: logins %q\n%s", instant, s.accounts, s.log.String())
+		}
 	}
 }

@@ -20,6 +20,10 @@ type Verified struct {
 	Assertion jit.Assertion
 	ID        string    // of the assertion; unique for its issuer
 	Until     time.Time // when it is refused for its age
+
+	// AuthnInstant is when the person authenticated at the identity provider; zero
+	// where the assertion does not say.
+	AuthnInstant time.Time
 }
 
 // Verify checks a response as it came by the HTTP-POST binding, after base64.

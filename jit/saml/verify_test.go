@@ -39,6 +39,10 @@ func trust(pairs ...*keyPair) func(*saml.Options) {
 	}
 }
 
+func wants(contexts ...string) func(*saml.Options) {
+	return func(o *saml.Options) { o.Settings.AuthnContext = contexts }
+}
+
 // everyTime changes the times of an assertion.
 func everyTime(old, by string) edit {
 	return func(s string) string {
@@ -172,6 +176,14 @@ func TestRules(t *testing.T) {
 		{name: "confirmation not yet valid", shape: shape{assertion: sub("<saml:SubjectConfirmationData ", `<saml:SubjectConfirmationData NotBefore="2026-03-04T12:01:01Z" `)}, want: saml.CodeNotYetValid},
 		{name: "session has ended", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T11:59:00Z" `)}, want: saml.CodeExpired},
 		{name: "session goes on", shape: shape{assertion: sub("<saml:AuthnStatement ", `<saml:AuthnStatement SessionNotOnOrAfter="2026-03-04T20:00:00Z" `)}},
+		{name: "one of the ways that are asked for", options: wants("X509", "Password")},
+		{name: "with white space around it", shape: shape{assertion: sub("classes:Password<", "classes:Password\n<")}, options: wants("Password")},
+		{name: "in the second statement", shape: shape{assertion: sub(authn, sub("classes:Password", "classes:X509")(authn)+authn)}, options: wants("Password")},
+		{name: "none of the ways that are asked for", options: wants("X509", "REFEDS-MFA"), want: saml.CodeAuthn},
+		{name: "a longer name than that which is asked for", shape: shape{assertion: sub("classes:Password", "classes:PasswordX")}, options: wants("Password"), want: saml.CodeAuthn},
+		{name: "no way is told", shape: shape{assertion: sub("<saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef>", "")}, options: wants("Password"), want: saml.CodeAuthn},
+		{name: "no way is told nor asked for", shape: shape{assertion: sub("<saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef>", "")}},
+		{name: "no time of the authentication", shape: shape{assertion: sub("2026-03-04T11:59:30Z", "just now")}, want: saml.CodeTime},
 		{name: "no AuthnStatement", shape: shape{assertion: sub(authn, "")}, want: saml.CodeShape},
 		{name: "larger skew", options: func(o *saml.Options) { o.Settings.ClockSkewSeconds = 300 }, after: 10*time.Minute - time.Second},
 		{name: "larger skew, exclusive end", options: func(o *saml.Options) { o.Settings.ClockSkewSeconds = 300 }, after: 10 * time.Minute, want: saml.CodeExpired},
