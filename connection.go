@@ -59,6 +59,12 @@ type SAML struct {
 	// Metadata is the XML metadata document of the identity provider.
 	Metadata string `json:"metadata,omitempty"`
 
+	// MetadataURL is the https address of the document. [Engine.Run] fetches it
+	// from there every few hours, by [Engine.Outbound], and puts it into Metadata;
+	// see [Directory.RefreshMetadata]. Settings that are saved without Metadata keep
+	// what was fetched from the same address.
+	MetadataURL string `json:"metadataURL,omitempty"`
+
 	// IDPEntityID is the entity id of the identity provider that is meant, where
 	// the document has several. It may be set where it has one, too.
 	IDPEntityID string `json:"idpEntityID,omitempty"`

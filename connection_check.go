@@ -21,6 +21,7 @@ const (
 	maxClockSkew      = 300 // seconds
 	maxMapping        = 50
 	maxAuthnContext   = 20
+	maxMetadataURL    = 2000 // bytes
 )
 
 // Validate checks the settings without saving them, for a host with these
@@ -157,6 +158,9 @@ func (s *SAML) checkMetadata(wrong func(field, value, reason string) error) erro
 	if len(s.IDPEntityID) > metadata.MaxEntityID {
 		return wrong("saml.idpEntityID", shorten(s.IDPEntityID), fmt.Sprintf("it has more than %d bytes", metadata.MaxEntityID))
 	}
+	if reason := wrongMetadataURL(s.MetadataURL); reason != "" {
+		return wrong(fieldMetadataURL, shorten(s.MetadataURL), reason)
+	}
 	if s.Metadata == "" {
 		return nil
 	}
@@ -168,4 +172,21 @@ func (s *SAML) checkMetadata(wrong func(field, value, reason string) error) erro
 		s.Metadata = text
 	}
 	return nil
+}
+
+// wrongMetadataURL says what is wrong with an address, or "".
+func wrongMetadataURL(text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := metadata.Address(text)
+	switch {
+	case strings.HasPrefix(text, "http://"), err == nil && u.Scheme != "https":
+		return "it must begin with https://"
+	case err != nil:
+		return "it must be an absolute https address without user and fragment"
+	case len(text) > maxMetadataURL:
+		return fmt.Sprintf("it has more than %d bytes", maxMetadataURL)
+	}
+	return ""
 }

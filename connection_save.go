@@ -142,6 +142,7 @@ func (d *Directory) edited(stored *compiled, fn func(*Connection) error) (*compi
 		return nil, &ConnectionError{Connection: d.connection, Field: "id", Value: shorten(c.ID), Reason: "it is another connection's"}
 	}
 	c.Version = version
+	c.keepFetched(&stored.Connection)
 	// A permission that the host has no longer stays where it is.
 	return compile(c, slices.Concat(d.engine.Permissions, permissionNames(stored.Policy))...)
 }

@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -146,6 +147,15 @@ func TestWrongPolicyMessages(t *testing.T) {
 	}
 }
 
+// codeOf returns the code of a setting by its words: saml.nameIDFormat is
+// saml_name_id_format.
+func codeOf(field string) string {
+	for _, words := range []string{`([a-z])([A-Z])`, `([A-Z])([A-Z][a-z])`, `(\w)[.](\w)`} {
+		field = regexp.MustCompile(words).ReplaceAllString(field, "${1}_${2}")
+	}
+	return strings.ToLower(field)
+}
+
 // A wrong setting is refused with its field, its value and the right words.
 func TestWrongSettings(t *testing.T) {
 	const metadata = `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example"/>`
@@ -172,6 +182,9 @@ func TestWrongSettings(t *testing.T) {
 		{"skew below zero", saml(provision.SAML{ClockSkewSeconds: -1}), "saml.clockSkewSeconds", "-1", "it must be 0 to 300"},
 		{"encryption", saml(provision.SAML{Encryption: "aes"}), "saml.encryption", "aes", "it must be on or off"},
 		{"metadata", saml(provision.SAML{Metadata: "junk"}), "saml.metadata", "junk", "not an XML document"},
+		{"address of metadata", saml(provision.SAML{MetadataURL: "http://idp.example.com/metadata"}), "saml.metadataURL", "http://idp.example.com/metadata", "https"},
+		{"address of metadata on this machine", saml(provision.SAML{MetadataURL: "http://localhost/metadata"}), "saml.metadataURL", "http://localhost/metadata", "https"},
+		{"address of metadata with a user", saml(provision.SAML{MetadataURL: "https://a:b@idp.example.com/"}), "saml.metadataURL", "https://a:b@idp.example.com/", "without user"},
 		{"context", saml(provision.SAML{AuthnContext: []string{"Password", "Smartcart"}}), "saml.authnContext", "Smartcart", `did you mean "Smartcard"?`},
 		{"context twice", saml(provision.SAML{AuthnContext: []string{"Password", "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"}}), "saml.authnContext", "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", "twice"},
 		{"format", saml(provision.SAML{NameIDFormat: "mail"}), "saml.nameIDFormat", "mail", "it must be one of unspecified, emailAddress"},
@@ -194,7 +207,7 @@ func TestWrongSettings(t *testing.T) {
 				if !errors.As(err, &wrong) {
 					t.Fatalf("error %v, want a ConnectionError", err)
 				}
-				if code := strings.ToLower(strings.NewReplacer(".", "_", "S", "_s", "SAML", "saml").Replace(wrong.Field)); wrong.Code() != "setting_"+code || !strings.HasSuffix(err.Error(), " [setting_"+code+"]") {
+				if code := codeOf(wrong.Field); wrong.Code() != "setting_"+code || !strings.HasSuffix(err.Error(), " [setting_"+code+"]") {
 					t.Errorf("code %s, text %q, want setting_%s", wrong.Code(), err, code)
 				}
 				if wrong.Connection != "acme" || wrong.Field != test.field || wrong.Value != test.value || !strings.Contains(wrong.Reason, test.words) {

@@ -79,6 +79,10 @@ type Engine struct {
 	// name these and no others, in any case.
 	Permissions []string
 
+	// Outbound is how addresses are reached that customers have named, such as
+	// [SAML.MetadataURL]. The zero value reaches public ones only.
+	Outbound Outbound
+
 	// Retention is how long events are kept; 0 keeps them for ever. [Engine.Run]
 	// removes older ones.
 	Retention time.Duration

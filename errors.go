@@ -77,22 +77,19 @@ func (e *ConnectionError) Error() string {
 func (e *ConnectionError) Code() string { return "setting_" + snake(e.Field) }
 
 // snake writes the name of a field as the codes of errors are written:
-// saml.clockSkewSeconds is saml_clock_skew_seconds.
+// saml.nameIDFormat is saml_name_id_format.
 func snake(field string) string {
 	var b strings.Builder
-	last := '_'
-	for _, r := range field {
-		upper := unicode.IsUpper(r)
-		if upper && !unicode.IsUpper(last) && last != '_' {
+	letters := []rune(field)
+	for i, r := range letters {
+		switch {
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			r = '_'
+		case !unicode.IsUpper(r) || i == 0:
+		case unicode.IsLower(letters[i-1]), unicode.IsUpper(letters[i-1]) && i+1 < len(letters) && unicode.IsLower(letters[i+1]):
 			b.WriteByte('_')
 		}
-		if last = unicode.ToLower(r); !unicode.IsLower(last) && !unicode.IsDigit(last) {
-			last = '_'
-		}
-		b.WriteRune(last)
-		if upper {
-			last = r
-		}
+		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Work does one batch of a connection's job.
@@ -40,3 +41,12 @@ func SettingWarningCodes() []string {
 
 // ProblemCodes lists the codes of what a sync leaves as it was.
 func ProblemCodes() []string { return slices.Collect(maps.Keys(problemTexts)) }
+
+// CheckAddress judges an address that is about to be dialed.
+func (o Outbound) CheckAddress(address string) error {
+	network := "tcp6"
+	if !strings.Contains(address, "[") {
+		network = "tcp4"
+	}
+	return o.check(network, address)
+}

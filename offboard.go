@@ -178,6 +178,7 @@ func (c *change) dropConnection() (revoked []string, err error) {
 		records.MassCount.Clear(c.tx, ""),
 		records.LastAdmin.Clear(c.tx, ""),
 		records.Warned.Clear(c.tx, ""),
+		records.MetadataRefresh.Clear(c.tx, ""),
 		records.DropConnection(c.tx),
 	)
 	c.mass.dirty = false

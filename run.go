@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/scimjit/provision/internal/outbox"
@@ -24,7 +25,7 @@ const pruneBatch = 10_000
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
-// credentials that expire and of new warnings ([Directory.Warnings]), removes events older than [Engine.Retention] and used
+// credentials that expire and of new warnings ([Directory.Warnings]), fetches metadata from [SAML.MetadataURL], removes events older than [Engine.Retention] and used
 // keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
 // logs what fails and tries again. It returns ctx.Err().
 //
@@ -34,11 +35,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	e = e.present()
 	news := e.news.Listen(store.Global)
 	defer news.Close()
-	b := &background{engine: e, last: map[string]time.Time{}, failed: func(what, scope string, err error) {
+	b := &background{engine: e, last: map[string]time.Time{}, fetching: make(chan struct{}, refreshWorkers), failed: func(what, scope string, err error) {
 		if ctx.Err() == nil {
 			e.logger().Error(what, "connection", scope, "error", err)
 		}
 	}}
+	defer b.fetchers.Wait()
 	for {
 		began := time.Now()
 		b.all(ctx)
@@ -74,6 +76,10 @@ type background struct {
 	engine *Engine
 	last   map[string]time.Time // when a task was done, by its name and scope; nil: all are due
 	failed func(what, scope string, err error)
+
+	// What waits for a network is done beside, so that nothing else waits for it.
+	fetching chan struct{} // has room for those that may run at once; nil: none is done beside
+	fetchers sync.WaitGroup
 }
 
 // all does what is due.
@@ -118,6 +124,7 @@ func (b *background) connection(ctx context.Context, id string) {
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
 		{"telling warnings", warningInterval, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
+		{fetchingMetadata, refreshLook, func() error { return b.fetch(ctx, id) }},
 		{"deleting accounts", deletionInterval, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
@@ -125,6 +132,32 @@ func (b *background) connection(ctx context.Context, id string) {
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
 	})
+}
+
+const fetchingMetadata = "fetching metadata"
+
+// fetch fetches the metadata of a connection if that is due. Where too many are being
+// fetched, it is for the next time.
+func (b *background) fetch(ctx context.Context, id string) error {
+	if b.fetching == nil {
+		return b.engine.refreshDue(ctx, id)
+	}
+	due, err := b.engine.dueForRefresh(ctx, id)
+	if err != nil || due == nil {
+		return err
+	}
+	select {
+	case b.fetching <- struct{}{}:
+	default:
+		return nil
+	}
+	b.fetchers.Go(func() {
+		defer func() { <-b.fetching }()
+		if err := b.engine.refreshDue(ctx, id); err != nil {
+			b.failed(fetchingMetadata, id, err)
+		}
+	})
+	return nil
 }
 
 // unlessDeleted returns the error of work on a connection, but for that of one

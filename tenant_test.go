@@ -230,6 +230,13 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			page, err := d.Query(c, store.Query{Limit: 100})
 			return own(page.Resources, err)
 		},
+		"RefreshMetadata": func(c ctx, d dir, _ foreign) error {
+			var wrong *provision.ConnectionError
+			if changed, err := d.RefreshMetadata(c); changed || !errors.As(err, &wrong) {
+				return errors.Join(errors.New("there is no address to fetch it from"), err)
+			}
+			return nil
+		},
 		"RegisterGroups": func(c ctx, d dir, x foreign) error {
 			return d.RegisterGroups(c, provision.HostGroup{ID: x.group, Name: "Mine"}, provision.HostGroup{ID: "17", Name: "zebra-host"})
 		},

@@ -54,6 +54,7 @@ type options struct {
 	samlKey       string
 	samlSpareKey  string
 	demoLogin     bool
+	allowPrivate  bool
 }
 
 // sqliteFile reports whether the store is a file of this machine.
@@ -77,6 +78,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.samlKey, "saml-key", "", "PEM file with the RSA key and the certificate of the SAML service providers; made beside the -db file when empty")
 	fs.StringVar(&o.samlSpareKey, "saml-spare-key", "", "PEM file of a second key and certificate, while one is replaced: identity providers may encrypt for both")
 	fs.BoolVar(&o.demoLogin, "demo-idp", false, "run a SAML identity provider with three people, to log in to the demo connection; not with -config")
+	fs.BoolVar(&o.allowPrivate, "allow-private", false, "fetch metadata from private addresses and this machine, too")
 	if err := fs.Parse(args); err != nil {
 		return o, nearestFlag(fs, err)
 	}
@@ -128,7 +130,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	// A database server is shared with other processes, a file is not.
 	exclusive := !isPostgres(o.db)
-	engine := &provision.Engine{Store: st, Logger: logger, SingleProcess: exclusive}
+	engine := &provision.Engine{
+		Store: st, Logger: logger, SingleProcess: exclusive,
+		Outbound: provision.Outbound{AllowPrivate: o.allowPrivate},
+	}
 	err = serve(ctx, o, config, engine, stdout)
 	return errors.Join(err, st.Close())
 }

@@ -20,6 +20,7 @@ import (
 type samlConfig struct {
 	// MetadataFile is relative to the configuration file.
 	MetadataFile     string            `json:"idpMetadataFile"`
+	MetadataURL      string            `json:"metadataURL"`
 	IDPEntityID      string            `json:"idpEntityID"`
 	EntityID         string            `json:"entityID"`
 	Preset           string            `json:"preset"`
@@ -42,8 +43,13 @@ type samlConfig struct {
 // load reads the metadata file and checks the settings. Errors begin with the
 // key.
 func (c *samlConfig) load(dir string) error {
-	if c.MetadataFile == "" {
-		return errors.New("idpMetadataFile: is missing [config_missing]")
+	switch {
+	case c.MetadataFile != "" && c.MetadataURL != "":
+		return errors.New("idpMetadataFile: metadataURL is there too, and one of them is enough [config_conflict]")
+	case c.MetadataURL != "":
+		return c.check()
+	case c.MetadataFile == "":
+		return errors.New("idpMetadataFile: is missing, and so is metadataURL [config_missing]")
 	}
 	file := c.MetadataFile
 	if !filepath.IsAbs(file) {
@@ -61,7 +67,12 @@ func (c *samlConfig) load(dir string) error {
 func (c *samlConfig) check() error {
 	settings := *c.settings()
 	settings.SignRequests = false // there will be a key
-	_, err := saml.NewServiceProvider(saml.Options{Settings: settings, BaseURL: "https://localhost"})
+	connection := provision.Connection{ID: "any", SAML: &settings}
+	err := connection.Validate()
+	if err == nil {
+		h := saml.Handler{BaseURL: func(string) string { return "https://localhost" }}
+		_, err = h.Check(connection)
+	}
 	var wrong *provision.ConnectionError
 	switch {
 	case !errors.As(err, &wrong):
@@ -78,7 +89,7 @@ func (c *samlConfig) settings() *provision.SAML {
 		return nil
 	}
 	return &provision.SAML{
-		Metadata: c.metadata, IDPEntityID: c.IDPEntityID, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
+		Metadata: c.metadata, MetadataURL: c.MetadataURL, IDPEntityID: c.IDPEntityID, EntityID: c.EntityID, Preset: c.Preset, Mapping: c.Mapping,
 		Groups: c.Groups, GroupSeparator: c.GroupSeparator, AllowIDPInitiated: c.AllowUnsolicited, AllowSHA1: c.AllowSHA1,
 		AuthnContext: c.AuthnContext, ForceAuthn: c.ForceAuthn, NameIDFormat: c.NameIDFormat,
 		SignRequests: c.SignRequests, ClockSkewSeconds: c.ClockSkewSeconds,

@@ -336,6 +336,44 @@ func (idp *IdentityProvider) unusable(what string) error {
 	return errors.New(what)
 }
 
+// Same reports whether two documents say the same of an identity provider, whenever
+// they end.
+func (idp *IdentityProvider) Same(other *IdentityProvider) bool {
+	return len(idp.Differences(other)) == 0
+}
+
+// Differences says what another document says that is later, for an administrator.
+func (idp *IdentityProvider) Differences(later *IdentityProvider) []string {
+	var out []string
+	for _, c := range later.Certificates {
+		if !slices.ContainsFunc(idp.Certificates, c.Equal) {
+			out = append(out, fmt.Sprintf("a certificate is new (serial %x, until %s)", c.SerialNumber, c.NotAfter.UTC().Format(time.DateOnly)))
+		}
+	}
+	for _, c := range idp.Certificates {
+		if !slices.ContainsFunc(later.Certificates, c.Equal) {
+			out = append(out, fmt.Sprintf("a certificate is gone (serial %x, until %s)", c.SerialNumber, c.NotAfter.UTC().Format(time.DateOnly)))
+		}
+	}
+	for _, text := range []struct{ what, before, after string }{
+		{"the entity id", idp.EntityID, later.EntityID},
+		{"the address for requests (HTTP-Redirect)", idp.Redirect, later.Redirect},
+		{"the address for requests (HTTP-POST)", idp.POST, later.POST},
+		{"the address for logouts (HTTP-Redirect)", idp.LogoutRedirect, later.LogoutRedirect},
+		{"the address for logouts (HTTP-POST)", idp.LogoutPOST, later.LogoutPOST},
+		{"the address for answers to logouts (HTTP-Redirect)", idp.LogoutRedirectResponse, later.LogoutRedirectResponse},
+		{"the address for answers to logouts (HTTP-POST)", idp.LogoutPOSTResponse, later.LogoutPOSTResponse},
+	} {
+		if text.before != text.after {
+			out = append(out, fmt.Sprintf("%s is %q instead of %q", text.what, shorten(text.after), shorten(text.before)))
+		}
+	}
+	if idp.WantAuthnRequestsSigned != later.WantAuthnRequestsSigned {
+		out = append(out, fmt.Sprintf("requests must be signed: %t", later.WantAuthnRequestsSigned))
+	}
+	return out
+}
+
 // Address accepts absolute https addresses, and http ones of this machine.
 func Address(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)

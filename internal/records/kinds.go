@@ -29,6 +29,9 @@ var (
 	// Once is a key that has been used.
 	Once = kind[struct{}](Row{Name: "once", Owner: "replay caches", Key: "hash of the used key", Expires: "as the user of the key says"})
 
+	// MetadataRefresh is when the metadata of a connection is fetched again.
+	MetadataRefresh = kind[Refresh](Row{Name: "metadataRefresh", Owner: "metadata"})
+
 	// Job is the derivation of all accounts of a connection.
 	Job = kind[DeriveJob](Row{Name: "job", Owner: "jobs"})
 
@@ -126,6 +129,7 @@ func Rows() []Row {
 		Secret.Row(),
 		SigningKey.Row(),
 		Once.Row(),
+		MetadataRefresh.Row(),
 		Job.Row(),
 		MassCount.Row(),
 		LastAdmin.Row(),
@@ -167,6 +171,14 @@ type StoredCredential struct {
 	LastUsed   time.Time `json:"lastUsed,omitzero"`
 	Hash       string    `json:"hash"`
 	Noticed    int       `json:"noticed,omitempty"` // the last notice of expiry, in days before
+}
+
+// Refresh is how it stands with the metadata that is fetched from an address.
+type Refresh struct {
+	URL      string    `json:"url"`
+	Next     time.Time `json:"next,omitzero"`      // it is fetched again
+	Leased   time.Time `json:"leased,omitzero"`    // until when a process fetches it
+	Failures int       `json:"failures,omitempty"` // since it was had last
 }
 
 // Group is a group of the host.

@@ -18,7 +18,7 @@ func TestNames(t *testing.T) {
 		{"EMAILADDRESS", samlname.Format, "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress", ""},
 		{"urn:oasis:names:tc:SAML:2.0:nameid-format:transient", samlname.Format, "urn:oasis:names:tc:SAML:2.0:nameid-format:transient", ""},
 		{"emailAdress", samlname.Format, "", `did you mean "emailAddress"?`},
-		{"urn:oasis:names:tc:SAML:2.0:nameid-format:persistant", samlname.Format, "", `did you mean "persistent"?`},
+		{"urn:oasis:names:tc:SAML:2.0:nameid-format:persistnt", samlname.Format, "", `did you mean "persistent"?`},
 		{"urn:oasis:names:tc:SAML:2.0:nameid-format:emailAddress", samlname.Format, "", "emailAddress"},
 		{"x", samlname.Format, "", "it must be one of unspecified, emailAddress, persistent"},
 		{"", samlname.Format, "", "it must be one of"},

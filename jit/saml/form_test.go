@@ -65,7 +65,7 @@ func TestDeepLink(t *testing.T) {
 		"https:///app.example.com/deep":                        "",
 		"//app.example.com/deep":                               "",
 		"https://app.example.com/a\r\nb":                       "",
-		" https://app.example.com/deep":                        "",
+		"\thttps://app.example.com/deep":                       "",
 		"javascript://app.example.com/%0aalert(1)":             "",
 		"app.example.com/deep":                                 "",
 		"https://app.example.com/" + strings.Repeat("a", 2048): "",

@@ -213,14 +213,18 @@ func (h *Handler) compile(c provision.Connection) (*ServiceProvider, error) {
 
 // Check checks the SAML settings of a connection before it is saved. Warnings
 // are for the administrator, such as of a certificate that expires within 30
-// days. The error is as for [NewServiceProvider]. A connection without SAML has
-// neither.
+// days. The error is as for [NewServiceProvider], but metadata that has not been
+// fetched from its address yet is a warning. A connection without SAML has neither.
 func (h *Handler) Check(c provision.Connection) (warnings []string, err error) {
 	if c.SAML == nil {
 		return nil, nil
 	}
 	sp, err := h.compile(c)
-	if err != nil {
+	var wrong *provision.ConnectionError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == fieldMetadata && wrong.Reason == errNotFetched.Error():
+		return []string{wrong.Reason}, nil
+	case err != nil:
 		return nil, err
 	}
 	return sp.Warnings(h.now()), nil

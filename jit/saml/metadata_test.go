@@ -314,6 +314,10 @@ func TestCheck(t *testing.T) {
 	if warnings, err := s.handler.Check(c); err != nil || !strings.Contains(strings.Join(warnings, "\n"), "expires on") {
 		t.Errorf("%q, %v", warnings, err)
 	}
+	c.SAML = &provision.SAML{MetadataURL: "https://idp.example.com/metadata"}
+	if warnings, err := s.handler.Check(c); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "has not been fetched") {
+		t.Errorf("%q, %v", warnings, err)
+	}
 	c.SAML = &provision.SAML{Metadata: "<EntityDescriptor/>"}
 	var wrong *provision.ConnectionError
 	if _, err := s.handler.Check(c); !errors.As(err, &wrong) || wrong.Field != "saml.metadata" || wrong.Connection != "new" {

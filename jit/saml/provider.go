@@ -124,20 +124,29 @@ func newServiceProvider(o Options) (sp *ServiceProvider, field string, err error
 	if field, err := sp.setKeys(o); err != nil {
 		return nil, field, err
 	}
-	if sp.idp, err = parseMetadata([]byte(o.Settings.Metadata), o.Settings.IDPEntityID); err != nil {
-		return nil, "saml.metadata", err
-	}
-	sp.sign = o.Settings.SignRequests || (sp.idp.WantAuthnRequestsSigned && o.Key != nil)
-	if sp.sign && o.Key == nil {
+	if o.Settings.SignRequests && o.Key == nil {
 		return nil, "saml.signRequests", errors.New("needs a key of the service provider")
 	}
 	sp.mapping, err = mappingOf(o.Settings)
 	var wrong *jit.MappingError
-	if errors.As(err, &wrong) {
+	switch {
+	case errors.As(err, &wrong):
 		return nil, "saml." + wrong.Setting, fmt.Errorf("%q: %s", wrong.Value, wrong.Reason)
+	case err != nil:
+		return nil, "saml", err
+	case o.Settings.Metadata == "" && o.Settings.MetadataURL != "":
+		return nil, fieldMetadata, errNotFetched // all else is right
 	}
-	return sp, "saml", err
+	if sp.idp, err = parseMetadata([]byte(o.Settings.Metadata), o.Settings.IDPEntityID); err != nil {
+		return nil, fieldMetadata, err
+	}
+	sp.sign = o.Settings.SignRequests || (sp.idp.WantAuthnRequestsSigned && o.Key != nil)
+	return sp, "", nil
 }
+
+const fieldMetadata = "saml.metadata"
+
+var errNotFetched = errors.New("the metadata of the identity provider has not been fetched from its address yet")
 
 // setKeys checks and takes the pairs of keys.
 func (sp *ServiceProvider) setKeys(o Options) (field string, err error) {
