@@ -1,6 +1,7 @@
 package jit
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/scimjit/provision"
@@ -123,5 +124,24 @@ func target(key string) (name string, isField bool, reason string) {
 	if instead, ok := fieldOfPath[strings.ToLower(bare)]; ok {
 		return "", false, "this is field " + instead
 	}
-	return "", false, "not a field, nor a text attribute of a SCIM user"
+	return "", false, "not a field, nor a text attribute of a SCIM user" + nearField(bare)
+}
+
+// nearField says which field or path somebody may mean, as the end of a reason.
+func nearField(key string) string {
+	words := []string{fieldGroups}
+	for _, f := range fields {
+		words = append(words, f.name)
+	}
+	words = append(words, paths...)
+	near := policy.Nearest(key, words)
+	for _, path := range paths {
+		if key != "" && strings.HasSuffix(strings.ToLower(path), ":"+strings.ToLower(key)) {
+			near = path
+		}
+	}
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", near)
 }

@@ -54,7 +54,12 @@ func (p Permissions) Named(host ...string) (Permissions, error) {
 	if p == nil {
 		return nil, nil
 	}
-	words := slices.Concat(usualPermissions, host)
+	words := slices.Clone(usualPermissions)
+	for _, name := range host {
+		if _, listed := spelling(name, words); !listed {
+			words = append(words, name)
+		}
+	}
 	wrong := func(code, name, detail string) error {
 		return &ConfigError{Code: code, Option: "permissions", Value: name, Detail: detail}
 	}

@@ -51,11 +51,15 @@ func (e *expiryError) Error() string {
 // wrong one.
 func keyHint(t reflect.Type, wrong string) string {
 	words := keysOf(t)
-	hint := "there are " + strings.Join(words, ", ")
-	if near := policy.Nearest(wrong, words); near != "" {
-		hint += fmt.Sprintf("; did you mean %q?", near)
+	return "there are " + strings.Join(words, ", ") + near(wrong, words)
+}
+
+// near says which word may be meant, as the end of a message.
+func near(wrong string, words []string) string {
+	if word := policy.Nearest(wrong, words); word != "" {
+		return fmt.Sprintf("; did you mean %q?", word)
 	}
-	return hint
+	return ""
 }
 
 // keysOf returns the JSON keys of a struct, in order.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,11 @@ func decodeBody(w http.ResponseWriter, r *http.Request, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return &statusError{status: http.StatusBadRequest, text: "the body is not what is expected: " + describeJSON(err)}
+		text := describeJSON(err)
+		if key, ok := strings.CutPrefix(text, "unknown field "); ok {
+			text += "; " + keyHint(reflect.TypeOf(into), strings.Trim(key, `"`))
+		}
+		return &statusError{status: http.StatusBadRequest, text: "the body is not what is expected: " + text}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return &statusError{status: http.StatusBadRequest, text: "the body goes on after its end"}
@@ -93,6 +98,9 @@ func refusal(err error, missing string) error {
 	return err
 }
 
+// actions are what an operator can do to an account.
+var actions = []string{"disable", "enable", "delete", "logged-in", "unbind", "edit", "remove-group"}
+
 // act answers POST /accounts/{id}/{action}: the account as it is then.
 func (o operator) act(w http.ResponseWriter, r *http.Request) error {
 	d, err := o.directory(r)
@@ -125,7 +133,7 @@ func (o operator) act(w http.ResponseWriter, r *http.Request) error {
 		missing = fmt.Sprintf("there is no account %q, or it does not carry the group %q", id, group)
 		err = d.RemoveGroup(ctx, id, group)
 	default:
-		return &statusError{status: http.StatusNotFound, text: fmt.Sprintf("there is no action %q", action)}
+		return &statusError{status: http.StatusNotFound, text: fmt.Sprintf("there is no action %q%s", action, near(action, actions))}
 	}
 	if err != nil {
 		return refusal(err, missing)
