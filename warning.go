@@ -69,6 +69,10 @@ var settingWarnings = []settingWarning{
 		func(c *Connection) bool {
 			return c.Policy.OnMissingGroups != "" && c.Policy.OnMissingGroups != policy.MissingKeep && !logsIn(c)
 		}},
+	{"missing_groups_without_use", "onMissingGroups", "accounts lose no groups, and no option gives anything by a group: it makes no difference",
+		func(c *Connection) bool {
+			return c.Policy.OnMissingGroups == policy.MissingEmpty && logsIn(c) && !losesByGroups(c)
+		}},
 	{"link_without_domains", "link", "it links nobody while emailDomains is empty",
 		func(c *Connection) bool {
 			return c.Policy.Link != "" && c.Policy.Link != policy.LinkDeny && len(c.Policy.EmailDomains) == 0
@@ -87,10 +91,12 @@ var settingWarnings = []settingWarning{
 		func(c *Connection) bool { return c.Policy.DeprovisionGroups == policy.Off && !carries(c) }},
 	{"excluded_without_groups", "excludedGroups", "it has no effect while provisionGroups is off",
 		func(c *Connection) bool { return len(c.Policy.ExcludedGroups) > 0 && !carries(c) }},
+	{"excluded_not_included", "excludedGroups", "includedGroups has none of its groups, so that accounts do not carry them in any case",
+		func(c *Connection) bool { return carries(c) && apart(c.Policy.ExcludedGroups, c.Policy.IncludedGroups) }},
 	{"included_without_groups", "includedGroups", "it has no effect while provisionGroups is off",
 		func(c *Connection) bool { return len(c.Policy.IncludedGroups) > 0 && !carries(c) }},
 	{"included_excluded", "includedGroups", "excludedGroups covers all of its patterns: accounts carry no group",
-		func(c *Connection) bool { return covered(c.Policy.IncludedGroups, c.Policy.ExcludedGroups) }},
+		func(c *Connection) bool { return carries(c) && covered(c.Policy.IncludedGroups, c.Policy.ExcludedGroups) }},
 	{"default_moment_without_groups", "defaultGroupsAt", "it has no effect while defaultGroups is empty",
 		func(c *Connection) bool {
 			return c.Policy.DefaultGroupsAt == policy.AtLogin && len(c.Policy.DefaultGroups) == 0
@@ -106,9 +112,9 @@ var settingWarnings = []settingWarning{
 	{"group_admins_without_groups", "groupAdminGroups", "accounts gain no groups to administer while provisionGroups is off",
 		func(c *Connection) bool { return len(c.Policy.GroupAdminGroups) > 0 && !carries(c) }},
 	{"group_admins_excluded", "groupAdminGroups", "excludedGroups covers all of its patterns: no account carries a group to administer",
-		func(c *Connection) bool { return covered(c.Policy.GroupAdminGroups, c.Policy.ExcludedGroups) }},
+		func(c *Connection) bool { return carries(c) && covered(c.Policy.GroupAdminGroups, c.Policy.ExcludedGroups) }},
 	{"group_admins_not_included", "groupAdminGroups", "includedGroups has none of its groups: no account carries a group to administer",
-		func(c *Connection) bool { return apart(c.Policy.GroupAdminGroups, c.Policy.IncludedGroups) }},
+		func(c *Connection) bool { return carries(c) && apart(c.Policy.GroupAdminGroups, c.Policy.IncludedGroups) }},
 	{"role_without_groups", "roles", "a role without groups is granted to nobody",
 		func(c *Connection) bool {
 			return slices.ContainsFunc(c.Policy.Roles, func(r policy.RoleGrant) bool { return len(r.Groups) == 0 })
@@ -171,6 +177,13 @@ func apart(list, others policy.Patterns) bool {
 // grantsRights reports whether an option grants what may lapse.
 func grantsRights(c policy.Config) bool {
 	return len(c.SiteAdminGroups)+len(c.ReadOnlySiteAdminGroups)+len(c.GroupAdminGroups)+len(c.Roles) > 0
+}
+
+// losesByGroups reports whether a person who is in no group has less than one who is
+// in some.
+func losesByGroups(c *Connection) bool {
+	return carries(c) && c.Policy.DeprovisionGroups == policy.On ||
+		grantsRights(c.Policy) || len(c.Policy.RequiredGroups)+len(c.Policy.PasswordGroups) > 0
 }
 
 // agesEvidence reports whether somebody has set how long evidence counts.
