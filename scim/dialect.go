@@ -28,6 +28,10 @@ type Dialect struct {
 	// providers write them; see filter.Options.
 	LooseFilters bool
 
+	// EmptyMembers answers a group without members with an empty list of them
+	// where its members are in the answer.
+	EmptyMembers bool
+
 	// ImmutableExternalID lets externalId identify a person, unless the policy
 	// option externalIdImmutable says otherwise.
 	ImmutableExternalID bool
@@ -48,6 +52,7 @@ func newDialect(row dialect.Dialect) Dialect {
 	d := Dialect{
 		Name: row.Name, Description: row.Description,
 		KeepOmitted: row.KeepOmitted, UniqueGroupNames: row.UniqueGroupNames, LooseFilters: row.LooseFilters,
+		EmptyMembers:        row.EmptyMembers,
 		ImmutableExternalID: row.ImmutableExternalID,
 	}
 	for _, name := range row.Tolerances {

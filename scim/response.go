@@ -193,7 +193,8 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 		b = append(b, `,"groups":`...)
 		b = x.appendGroups(b, groups)
 	}
-	if members := reported(r.Members); p.parts&store.WithMembers != 0 && len(members) > 0 {
+	members := reported(r.Members)
+	if p.parts&store.WithMembers != 0 && len(members) > 0 {
 		b = append(b, `,"members":`...)
 		b = x.appendMembers(b, members)
 	}
@@ -202,6 +203,9 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 		b = x.appendMeta(b, t, r, p)
 	}
 	b, err := p.trim(t, b, made)
+	if p.parts&store.WithMembers != 0 && len(members) == 0 && x.dialect.EmptyMembers {
+		b = append(b, `,"members":[]`...)
+	}
 	return append(b, '}'), err
 }
 

@@ -33,6 +33,11 @@ type Dialect struct {
 	// providers write them.
 	LooseFilters bool
 
+	// EmptyMembers answers a group without members with an empty list of them.
+	// Otherwise it has none (RFC 7643 section 2.5); clients were seen that never
+	// fill what they do not find.
+	EmptyMembers bool
+
 	// ImmutableExternalID says that externalId is the identity provider's own
 	// id of a user and never another's, so that it identifies a person. At
 	// other identity providers an administrator maps a name to it. The policy
@@ -67,7 +72,7 @@ var table = []Dialect{
 func row(name, description string) Dialect {
 	return Dialect{
 		Name: name, Description: description,
-		Tolerances: identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true,
+		Tolerances: identityProvider, KeepOmitted: true, UniqueGroupNames: true, LooseFilters: true, EmptyMembers: true,
 	}
 }
 

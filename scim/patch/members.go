@@ -43,6 +43,9 @@ func (p *patcher) memberDetail(sub *schema.Attribute) error {
 	if sub.Name != "value" && p.decoder.Use(schema.ReadOnlyIgnored) {
 		return nil
 	}
+	if sub.Mutability == schema.ReadOnly {
+		return refusal("mutability", schema.CodeReadOnly, sub, "is made by the server")
+	}
 	return refusal("mutability", schema.CodeImmutable, sub, "cannot be changed: add and remove members instead")
 }
 

@@ -117,7 +117,9 @@ func (r *reader) field(a *Attribute) error {
 		if r.resource != nil && a == r.resource.schemas {
 			return r.schemas()
 		}
-		if a.Kept == Nowhere || a.Mutability == ReadOnly { // InServer is ReadOnly
+		// InServer is ReadOnly. A member that has no more than what the server makes
+		// is still one, to be refused.
+		if a.Kept == Nowhere || a.Mutability == ReadOnly && a.Kept != InMembers {
 			return r.skip()
 		}
 	}
