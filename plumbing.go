@@ -69,7 +69,7 @@ func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 }
 
 // CountRefusal counts a request that was refused before it could change
-// anything: by connection, minute, address and cause. It returns at once;
+// anything, or of which what would have changed something was ignored: by connection, minute, address and cause. It returns at once;
 // [Engine.Run] stores the counts every ten seconds and keeps them for 30 days,
 // and [Engine.Refusals] reads them. They are not events: a host hears nothing of
 // them.

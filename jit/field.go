@@ -6,6 +6,7 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/naming"
+	"github.com/scimjit/provision/policy"
 )
 
 // The fields of an identity that a [Mapping] fills.

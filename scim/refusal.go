@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim/schema"
 )
 
 // The causes by which refusals are counted, beside the scimTypes and the status
@@ -16,6 +17,7 @@ const (
 	causeForeignConnection = "foreignConnection" // the credential of one connection at the address of another
 	causeTooManyFailures   = "tooManyFailures"   // 429, of failed authentications
 	causeTooManyRequests   = "tooManyRequests"   // 429, of a credential
+	causeIgnored           = "ignored"           // no refusal: a write named attributes that there are not
 )
 
 // countedTypes are the scimTypes by which refusals are counted (RFC 7644 section
@@ -24,6 +26,19 @@ var countedTypes = map[string]bool{
 	"invalidFilter": true, "tooMany": true, "uniqueness": true, "mutability": true, "invalidSyntax": true,
 	"invalidPath": true, "noTarget": true, "invalidValue": true, "invalidVers": true, "sensitive": true,
 	"invalidCursor": true, "expiredCursor": true, "invalidCount": true,
+}
+
+// countIgnored counts a write of which something was ignored, and logs what. Where
+// an account or group changed, the event has the tolerance; else nothing would tell
+// of a misspelled attribute.
+func (x *exchange) countIgnored(t *schema.ResourceType, id string) {
+	if len(x.decoder.Ignored) == 0 {
+		return
+	}
+	h := x.handler
+	h.Engine.Plumbing().CountRefusal(x.principal.Connection, h.address(x.request), causeIgnored)
+	h.logger().Info("scim request: unknown attributes ignored", "connection", x.principal.Connection,
+		"method", x.method, "type", t.Name, "resource", id, "ignored", x.decoder.Ignored)
 }
 
 // countRefusal counts a request that is refused with an error. A credential that is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +118,47 @@ func TestExpiredCredentialsAreCounted(t *testing.T) {
 		if diff := cmp.Diff(rows, s.refusals(connection)); diff != "" {
 			t.Errorf("of %q (-want +got):\n%s", connection, diff)
 		}
+	}
+}
+
+// What is ignored is recorded: in the events of the change, and in the request log,
+// which tells of it where nothing changed. The dialect rfc refuses it in a PATCH, and ignores it in a PUT as
+// RFC 7644 section 3.5.1 says.
+func TestIgnoredIsRecorded(t *testing.T) {
+	for name, st := range openStores(t) {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, st, "entra")
+			user := s.must("POST", "/Users", `{`+coreUser+`"userName":"ada"}`)
+			group := s.must("POST", "/Groups", `{`+coreGroup+`"displayName":"g"}`)
+			patch := func(path, operation string, status int) {
+				t.Helper()
+				if a := s.do("PATCH", path, acmeToken, `{"Operations":[`+operation+`]}`); a.status != status {
+					t.Errorf("%s: %d %s", operation, a.status, a.body)
+				}
+			}
+			patch("/Groups/"+group, `{"op":"add","path":"memebers","value":[{"value":"`+user+`"}]}`, 204)
+			patch("/Users/"+user, `{"op":"replace","value":{"titel":"T"}}`, 200)
+			patch("/Users/"+user, `{"op":"replace","path":"name","value":{"givenname_":"A"}}`, 200)
+			put := `{` + coreUser + `"userName":"ada","titel":"T"}`
+			if a := s.do("PUT", "/Users/"+user, acmeToken, put); a.status != 200 {
+				t.Errorf("PUT: %d %s", a.status, a.body)
+			}
+			if diff := cmp.Diff([]string{"192.0.2.1 ignored 4"}, s.refusals("acme")); diff != "" {
+				t.Errorf("counted (-want +got):\n%s", diff)
+			}
+			for _, name := range []string{"memebers", "titel", "name.givenname_"} {
+				if !strings.Contains(s.log.String(), name) {
+					t.Errorf("the log does not name %s:\n%s", name, s.log)
+				}
+			}
+			s.must("POST", "/Users", `{`+coreUser+`"userName":"grace","mailbox":"x"}`)
+			events, err := s.engine.Directory("acme").Events(t.Context(), 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last := events[len(events)-1]; !slices.Contains(last.Tolerances, "unknownIgnored") {
+				t.Errorf("the last event has the tolerances %v", last.Tolerances)
+			}
+		})
 	}
 }

@@ -61,6 +61,7 @@ func (x *exchange) create(segments []string) (*response, error) {
 	if err != nil {
 		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
 	}
+	x.countIgnored(t, r.ID)
 	resp, err := x.resourceResponse(http.StatusCreated, t, r, p)
 	if err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 // update changes a stored resource by edit, which PUT and PATCH are: it gets the
 // document as it is, inside the transaction, and may run again.
 func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, edit func(d *provision.Draft, before schema.Object) error) (*store.Resource, error) {
-	return x.directory.Update(x.request.Context(), t.Name, id, parts, func(d *provision.Draft) error {
+	r, err := x.directory.Update(x.request.Context(), t.Name, id, parts, func(d *provision.Draft) error {
 		if err := x.checkVersion(d.Version()); err != nil {
 			return err
 		}
@@ -158,6 +159,10 @@ func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, 
 		d.Tolerated(x.decoder.Used.Names()...)
 		return nil
 	})
+	if err == nil {
+		x.countIgnored(t, id)
+	}
+	return r, err
 }
 
 // writeDocument gives a draft its new document.

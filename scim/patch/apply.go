@@ -146,7 +146,7 @@ func (p *patcher) object(raw []byte) error {
 	for key, v := range store.Document(raw).Fields() {
 		t := p.key(string(key))
 		if t.attribute == nil {
-			if err := p.unknown("invalidValue", "value: the key "+schema.QuotedText(string(key))+" names no attribute of "+p.resource.Name); err != nil {
+			if err := p.unknown("invalidValue", "value: the key %s names no attribute of %s", string(key)); err != nil {
 				return err
 			}
 			continue
@@ -164,12 +164,16 @@ func (p *patcher) object(raw []byte) error {
 	return nil
 }
 
-// unknown ignores what names an unknown attribute, or refuses it.
-func (p *patcher) unknown(scimType, detail string) error {
-	if p.decoder.Use(schema.UnknownIgnored) {
+// unknown ignores what names an unknown attribute, or refuses it. The text has
+// places for the name and the resource type.
+func (p *patcher) unknown(scimType, detail, name string) error {
+	if p.decoder.Ignore(name) {
 		return nil
 	}
-	return &schema.Error{Type: scimType, Code: schema.CodeUnknownAttribute, Detail: detail}
+	return &schema.Error{
+		Type: scimType, Code: schema.CodeUnknownAttribute,
+		Detail: fmt.Sprintf(detail, schema.QuotedText(name), p.resource.Name),
+	}
 }
 
 // writable reports whether an attribute may change. Read-only ones and those

@@ -32,7 +32,7 @@ func (t target) leaf() *schema.Attribute {
 func (p *patcher) target(path string) (target, error) {
 	t, err := p.resolve(path)
 	if err == nil && t.attribute == nil {
-		err = p.unknown("invalidPath", "path "+schema.QuotedText(path)+": names no attribute of "+p.resource.Name)
+		err = p.unknown("invalidPath", "path %s: names no attribute of %s", path)
 	}
 	return t, err
 }

@@ -44,7 +44,11 @@ func (p *patcher) mergedObject(a *schema.Attribute, old schema.Value, raw []byte
 	for key, v := range store.Document(raw).Fields() {
 		blank = false
 		sub := a.Lookup(string(key))
-		if sub == nil || sub.Mutability == schema.ReadOnly || sub.Kept != schema.InDocument {
+		if sub == nil {
+			p.decoder.Ignore(a.String() + "." + string(key))
+			continue
+		}
+		if sub.Mutability == schema.ReadOnly || sub.Kept != schema.InDocument {
 			continue
 		}
 		if slices.Contains(seen, sub) {

@@ -7,15 +7,11 @@ import (
 
 // unknown reads the value of a key that names no attribute.
 func (r *reader) unknown(parent *Attribute, name string) error {
-	if r.resource == nil || parent != r.resource.Root || r.decoder.Allow&PathKeys == 0 {
-		return r.skip()
-	}
-	urn := r.resource.prefix(name)
-	if urn == "" {
-		return r.skip()
-	}
-	a := r.resource.Resolve(urn, name[len(urn)+1:], "", false)
+	a := r.flatKey(parent, name)
 	if a == nil {
+		if r.decoder != nil {
+			r.decoder.Ignore(strings.TrimPrefix(parent.notation+"."+name, "."))
+		}
 		return r.skip()
 	}
 	before := len(r.fields.stack)
@@ -28,6 +24,19 @@ func (r *reader) unknown(parent *Attribute, name string) error {
 		r.fields.stack = r.fields.stack[:before]
 	}
 	return nil
+}
+
+// flatKey returns the attribute that a key of a resource names by a schema URN, or
+// nil.
+func (r *reader) flatKey(parent *Attribute, name string) *Attribute {
+	if r.resource == nil || parent != r.resource.Root || r.decoder.Allow&PathKeys == 0 {
+		return nil
+	}
+	urn := r.resource.prefix(name)
+	if urn == "" {
+		return nil
+	}
+	return r.resource.Resolve(urn, name[len(urn)+1:], "", false)
 }
 
 // merge puts the values of flat keys where they belong.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -32,6 +33,10 @@ type Decoder struct {
 	Allow Tolerance // tolerances that may be used
 	Used  Tolerance // tolerances that were used, collected by decoding
 
+	// Ignored is what named an unknown attribute, where that was tolerated: up to
+	// ten paths and keys as the client wrote them, quoted and shortened.
+	Ignored []string
+
 	MaxDepth  int // nesting; 0 means 32
 	MaxString int // bytes of one string; 0 means 64 KiB
 }
@@ -45,9 +50,25 @@ func (d *Decoder) Use(t Tolerance) bool {
 	return true
 }
 
+// maxIgnored is how many names a decoder remembers.
+const maxIgnored = 10
+
+// Ignore reports whether what names an unknown attribute is ignored, and records
+// that it was.
+func (d *Decoder) Ignore(name string) bool {
+	if !d.Use(UnknownIgnored) {
+		return false
+	}
+	if name = QuotedText(name); len(d.Ignored) < maxIgnored && !slices.Contains(d.Ignored, name) {
+		d.Ignored = append(d.Ignored, name)
+	}
+	return true
+}
+
 // Resource decodes the JSON object of a resource of type t. It returns the
 // attributes that live in the document, and Members where t has them. Unknown
-// and read-only attributes, and those that the server makes, are ignored. Key
+// and read-only attributes, and those that the server makes, are ignored; unknown
+// ones are recorded where [UnknownIgnored] is allowed. Key
 // names match in any case; two keys that name the same attribute are an error.
 // Required attributes are not checked: see [ResourceType.Validate].
 //
