@@ -81,40 +81,62 @@ func (t *ResourceType) prefix(notation string) string {
 // The entries share no memory with the document. None is left out for its
 // length: see [MaxIndexed].
 func (t *ResourceType) Keys(o Object) []store.Key {
-	keys := make([]store.Key, 0, len(t.indexed)+2)
+	keys := keySet{list: make([]store.Key, 0, len(t.indexed)+2)}
 	for _, a := range t.indexed {
-		keys = appendKeys(keys, a, Value{Kind: ObjectValue, Object: o}, 0)
+		keys.add(a, Value{Kind: ObjectValue, Object: o}, 0)
 	}
-	return keys
+	return keys.list
 }
 
-// appendKeys appends the keys of attribute a, of which v is the value at the
-// given depth of its path.
-func appendKeys(keys []store.Key, a *Attribute, v Value, depth int) []store.Key {
+// keySet is keys, each once. Many are found by a map.
+type keySet struct {
+	list []store.Key
+	seen map[store.Key]bool
+}
+
+func (s *keySet) has(key store.Key) bool {
+	if len(s.list) <= fewElements {
+		return slices.Contains(s.list, key)
+	}
+	if s.seen == nil {
+		s.seen = make(map[store.Key]bool)
+		for _, k := range s.list {
+			s.seen[k] = true
+		}
+	}
+	return s.seen[key]
+}
+
+// add adds the keys of attribute a, of which v is the value at the given depth of
+// its path.
+func (s *keySet) add(a *Attribute, v Value, depth int) {
 	switch v.Kind {
 	case ArrayValue:
 		for i := range v.Array {
-			keys = appendKeys(keys, a, v.Array[i], depth)
+			s.add(a, v.Array[i], depth)
 		}
 	case ObjectValue:
 		if depth == len(a.path.Keys) {
-			return keys
+			return
 		}
 		name := a.path.Keys[depth]
 		for i := range v.Object {
 			if v.Object[i].Attribute.Name == name {
-				return appendKeys(keys, a, v.Object[i].Value, depth+1)
+				s.add(a, v.Object[i].Value, depth+1)
+				return
 			}
 		}
 	case Text, Literal:
 		key := store.Key{Attribute: a.notation, Value: a.comparable(v.Text), Unique: a.Uniqueness != None}
-		if key.Value == "" || slices.Contains(keys, key) {
-			return keys
+		if key.Value == "" || s.has(key) {
+			return
 		}
 		key.Value = strings.Clone(key.Value)
-		return append(keys, key)
+		s.list = append(s.list, key)
+		if s.seen != nil {
+			s.seen[key] = true
+		}
 	}
-	return keys
 }
 
 // comparable returns the form of a value that keys are compared in.
