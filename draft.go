@@ -22,6 +22,8 @@ type Draft struct {
 	cleared    bool            // the members start from none
 	members    map[string]bool // pending: true adds, false removes
 	order      []string        // the keys of members in the order of their first change
+	stored     []store.Membership
+	loaded     bool // stored has been read: nothing of it changes before the draft is applied
 	tolerances []string
 	misused    error
 }
@@ -89,11 +91,14 @@ func (d *Draft) Members() ([]store.Membership, error) {
 	var list []store.Membership
 	known := map[string]bool{}
 	if !d.cleared && d.before != nil {
-		stored, err := d.change.tx.Memberships(d.resource.ID, "", 0)
-		if err != nil {
-			return nil, err
+		if !d.loaded {
+			var err error
+			if d.stored, err = d.change.tx.Memberships(d.resource.ID, "", 0); err != nil {
+				return nil, err
+			}
+			d.loaded = true
 		}
-		for _, m := range stored {
+		for _, m := range d.stored {
 			if keep, changed := d.members[m.Member]; !changed || keep {
 				known[m.Member] = true
 				list = append(list, m)

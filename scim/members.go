@@ -47,35 +47,65 @@ func namesMembers(body []byte) bool {
 	return false
 }
 
-// draftMembers lets a PATCH change the members of a draft without loading them.
+// draftMembers lets a PATCH change the members of a draft without loading them,
+// unless it asks what they are: then it loads them once.
 type draftMembers struct {
 	draft     *provision.Draft
 	attribute *schema.Attribute
+
+	values []schema.Value // what Each has loaded; unassigned for a member removed since
+	index  map[string]int // their places by id; nil where nothing is loaded
 }
 
-var _ patch.Members = draftMembers{}
+var _ patch.Members = (*draftMembers)(nil)
 
-func (m draftMembers) Add(id string) error {
+func (m *draftMembers) Add(id string) error {
+	if i, known := m.index[id]; !known || m.values[i].Kind == schema.Unassigned {
+		m.values, m.index = nil, nil // what it shows is not known yet
+	}
 	m.draft.AddMember(id)
 	return nil
 }
 
-func (m draftMembers) Remove(id string) error {
+func (m *draftMembers) Remove(id string) error {
+	if i, known := m.index[id]; known {
+		m.values[i] = schema.Value{}
+	}
 	m.draft.RemoveMember(id)
 	return nil
 }
 
-func (m draftMembers) Clear() error {
+func (m *draftMembers) Clear() error {
+	m.values, m.index = nil, nil
 	m.draft.ClearMembers()
 	return nil
 }
 
-func (m draftMembers) Each(fn func(schema.Value) error) error {
+func (m *draftMembers) Each(fn func(schema.Value) error) error {
+	if m.index == nil {
+		if err := m.load(); err != nil {
+			return err
+		}
+	}
+	for _, v := range m.values {
+		if v.Kind == schema.Unassigned {
+			continue
+		}
+		if err := fn(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *draftMembers) load() error {
 	list, err := m.draft.Members()
 	if err != nil {
 		return err
 	}
-	for _, member := range reported(list) {
+	list = reported(list)
+	m.values, m.index = make([]schema.Value, len(list)), make(map[string]int, len(list))
+	for i, member := range list {
 		v := schema.Value{Kind: schema.ObjectValue}
 		set := func(name, text string) {
 			if a := m.attribute.Lookup(name); a != nil && text != "" {
@@ -85,9 +115,7 @@ func (m draftMembers) Each(fn func(schema.Value) error) error {
 		set("value", member.Member)
 		set("display", member.Display)
 		set("type", member.Kind)
-		if err := fn(v); err != nil {
-			return err
-		}
+		m.values[i], m.index[member.Member] = v, i
 	}
 	return nil
 }
