@@ -3,6 +3,7 @@ package saml
 import (
 	"bytes"
 	"cmp"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -51,28 +52,38 @@ func (c canonicalization) canonicalize(el, omit *etree.Element) ([]byte, error) 
 }
 
 // inherited returns the xml: attributes of the ancestors that count for el
-// (Canonical XML section 2.4): all of them in 1.0, lang and space in 1.1.
+// (section 2.4): all of them in 1.0; lang, space and base in 1.1, where a base
+// that is relative to another one would have to be resolved.
 func (c canonicalization) inherited(el *etree.Element) ([]etree.Attr, error) {
 	if c.exclusive {
 		return nil, nil
 	}
 	var out []etree.Attr
-	seen := map[string]bool{}
+	nearest := map[string]string{}
 	for at := el; at != nil; at = at.Parent() {
 		for _, a := range at.Attr {
 			if a.Space != "xml" {
 				continue
 			}
-			if c.eleven && a.Key == "base" && at != el {
-				return nil, refuse(CodeAlgorithm, "%q with an xml:base outside of what is signed", dsig.CanonicalXML11AlgorithmId)
+			value, seen := nearest[a.Key]
+			switch {
+			case seen && c.eleven && a.Key == "base" && !absolute(value):
+				return nil, refuse(CodeAlgorithm, "%q with an xml:base that is relative to another", dsig.CanonicalXML11AlgorithmId)
+			case seen:
+				continue
 			}
-			if at != el && !seen[a.Key] && (!c.eleven || a.Key == "lang" || a.Key == "space") {
+			nearest[a.Key] = a.Value
+			if at != el && (!c.eleven || a.Key == "lang" || a.Key == "space" || a.Key == "base") {
 				out = append(out, a)
 			}
-			seen[a.Key] = true
 		}
 	}
 	return out, nil
+}
+
+func absolute(uri string) bool {
+	u, err := url.Parse(uri)
+	return err == nil && u.IsAbs()
 }
 
 // canonicalWriter writes one element and what is in it.

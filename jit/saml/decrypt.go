@@ -71,6 +71,9 @@ func (sp *ServiceProvider) decrypt(el *etree.Element) (text []byte, data *etree.
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := agreement(data); err != nil {
+		return nil, nil, err
+	}
 	key, err := sp.unwrap(encryptedKeys(el, data), method.keySize)
 	if err != nil {
 		return nil, nil, err
@@ -89,6 +92,16 @@ func encryptedKeys(el, data *etree.Element) []*etree.Element {
 		keys = append(keys, children(info, xencNamespace, "EncryptedKey")...)
 	}
 	return append(keys, children(el, xencNamespace, "EncryptedKey")...)
+}
+
+// agreement refuses a key that both sides have to agree on, by its name.
+func agreement(data *etree.Element) error {
+	for _, info := range children(data, dsig.Namespace, dsig.KeyInfoTag) {
+		for _, method := range children(info, xencNamespace, "AgreementMethod") {
+			return refuse(CodeAlgorithm, "key agreement %q", attribute(method, dsig.AlgorithmAttr))
+		}
+	}
+	return nil
 }
 
 // unwrap returns the first key of the right size that one of ours opens. A

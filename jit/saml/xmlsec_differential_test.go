@@ -56,7 +56,7 @@ func TestXmlsecAgrees(t *testing.T) {
 }
 
 // expected are refusals that xmlsec1 would not make: Canonical XML 1.1 where an
-// xml:base would have to be resolved.
+// xml:base would have to be resolved against another.
 func expected(err error) bool {
 	return codeOf(err) == saml.CodeAlgorithm && strings.Contains(err.Error(), "xml:base")
 }

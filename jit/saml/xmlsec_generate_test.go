@@ -97,8 +97,8 @@ func (g *xmlGenerator) decoration() string {
 			out = append(out, a)
 		}
 	}
-	if g.IntN(12) == 0 {
-		out = append(out, `xml:base="http://example.com/a"`)
+	if g.IntN(6) == 0 {
+		out = append(out, pick(g, `xml:base="http://example.com/a"`, `xml:base="http://example.com/b/"`, `xml:base="c/d"`))
 	}
 	g.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return strings.Join(append([]string{""}, out...), pick(g, " ", "\n", " \t", "\r\n "))

@@ -109,6 +109,8 @@ ROWS = [
     reject("oaep-mask-unknown", "RSA-OAEP with a mask generation function that we do not have", "algorithm",
            lambda: good(wrapped(method=f'<xenc11:MGF xmlns:xenc11="{ENC11}" Algorithm="{ENC11}mgf1sha224"/>')), random=True),
     reject("key-wrap", "a key that is wrapped by AES", "algorithm", lambda: good(wrapped(method="", transport=ENC + "kw-aes256")), random=True),
+    reject("key-agreement", "a key that both sides agree on", "algorithm",
+           lambda: good(f'<xenc:AgreementMethod xmlns:xenc="{ENC}" Algorithm="{ENC11}ECDH-ES"/>'), random=True),
     reject("two-encrypted-keys-for-others", "two encrypted keys, both for others", "decryption",
            lambda: good(wrapped(key="attacker") + wrapped(key="idp")), random=True),
     reject("nine-encrypted-keys", "more encrypted keys than anybody needs, of which each costs time", "shape",
