@@ -96,7 +96,9 @@ var settingWarnings = []settingWarning{
 	{"included_without_groups", "includedGroups", "it has no effect while provisionGroups is off",
 		func(c *Connection) bool { return len(c.Policy.IncludedGroups) > 0 && !carries(c) }},
 	{"included_excluded", "includedGroups", "excludedGroups covers all of its patterns: accounts carry no group",
-		func(c *Connection) bool { return carries(c) && covered(c.Policy.IncludedGroups, c.Policy.ExcludedGroups) }},
+		func(c *Connection) bool {
+			return carries(c) && covered(c.Policy.IncludedGroups, c.Policy.ExcludedGroups)
+		}},
 	{"default_moment_without_groups", "defaultGroupsAt", "it has no effect while defaultGroups is empty",
 		func(c *Connection) bool {
 			return c.Policy.DefaultGroupsAt == policy.AtLogin && len(c.Policy.DefaultGroups) == 0
@@ -112,9 +114,13 @@ var settingWarnings = []settingWarning{
 	{"group_admins_without_groups", "groupAdminGroups", "accounts gain no groups to administer while provisionGroups is off",
 		func(c *Connection) bool { return len(c.Policy.GroupAdminGroups) > 0 && !carries(c) }},
 	{"group_admins_excluded", "groupAdminGroups", "excludedGroups covers all of its patterns: no account carries a group to administer",
-		func(c *Connection) bool { return carries(c) && covered(c.Policy.GroupAdminGroups, c.Policy.ExcludedGroups) }},
+		func(c *Connection) bool {
+			return carries(c) && covered(c.Policy.GroupAdminGroups, c.Policy.ExcludedGroups)
+		}},
 	{"group_admins_not_included", "groupAdminGroups", "includedGroups has none of its groups: no account carries a group to administer",
-		func(c *Connection) bool { return carries(c) && apart(c.Policy.GroupAdminGroups, c.Policy.IncludedGroups) }},
+		func(c *Connection) bool {
+			return carries(c) && apart(c.Policy.GroupAdminGroups, c.Policy.IncludedGroups)
+		}},
 	{"role_without_groups", "roles", "a role without groups is granted to nobody",
 		func(c *Connection) bool {
 			return slices.ContainsFunc(c.Policy.Roles, func(r policy.RoleGrant) bool { return len(r.Groups) == 0 })

@@ -36,7 +36,7 @@ func discovery(serve func(*exchange, []string) (*response, error)) func(*exchang
 }
 
 // discoveryList answers with all resources of a discovery endpoint.
-func discoveryList[T any](x *exchange, list []T) (*response, error) {
+func discoveryList[T any](list []T) (*response, error) {
 	n := len(list)
 	return jsonResponse(http.StatusOK, discovered[T]{[]string{listSchema}, n, 1, n, list})
 }
@@ -140,7 +140,7 @@ func (x *exchange) resourceTypes([]string) (*response, error) {
 	for _, t := range x.set.Types() {
 		list = append(list, x.resourceTypeResource(t))
 	}
-	return discoveryList(x, list)
+	return discoveryList(list)
 }
 
 func (x *exchange) resourceType(segments []string) (*response, error) {
@@ -179,7 +179,7 @@ func (x *exchange) schemas([]string) (*response, error) {
 	for _, s := range x.set.Published() {
 		list = append(list, x.schemaResource(s))
 	}
-	return discoveryList(x, list)
+	return discoveryList(list)
 }
 
 func (x *exchange) schema(segments []string) (*response, error) {

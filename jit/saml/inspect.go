@@ -50,7 +50,7 @@ func isTransform(algorithm string) bool {
 // element of that name, where the namespaces around are in scope.
 func inspect(data []byte, allowed algorithms, plaintext string, around namespaces) (*inspection, error) {
 	in := &inspection{algorithms: allowed, plaintext: plaintext, ids: map[string]bool{}}
-	if err := scanWithin(data, around, in.visit); err != nil {
+	if err := scan(data, around, in.visit); err != nil {
 		return nil, err
 	}
 	return in, nil

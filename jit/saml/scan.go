@@ -81,11 +81,10 @@ func surroundings(around namespaces) *element {
 //
 // Namespaces are resolved here and not by the decoder, which lets undeclared
 // prefixes and duplicates pass.
-func scan(data []byte, visit func(*element) error) error { return scanWithin(data, nil, visit) }
-
-// scanWithin scans what is part of another document, where the namespaces around
-// it are declared.
-func scanWithin(data []byte, around namespaces, visit func(*element) error) error {
+//
+// What is part of another document is scanned with the namespaces that are declared
+// around it.
+func scan(data []byte, around namespaces, visit func(*element) error) error {
 	if !utf8.Valid(data) {
 		return refuse(CodeDocument, "not UTF-8")
 	}

@@ -54,7 +54,7 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 	switch {
 	case !p.identified && !d.Use(schema.LooseSchemas):
 		return nil, invalidSyntax(schema.CodeMissingSchema, "schemas: must list %s", messageSchema)
-	case len(p.request.Operations) == 0 && !(p.listed && d.Use(schema.EmptyAsAbsent)):
+	case len(p.request.Operations) == 0 && (!p.listed || !d.Use(schema.EmptyAsAbsent)):
 		return nil, invalidSyntax(schema.CodeBadOperation, "Operations: must be an array of at least one operation")
 	}
 	return p.request, nil

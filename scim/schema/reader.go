@@ -189,7 +189,7 @@ func (r *reader) array(a *Attribute) (Value, error) {
 		if v, err = r.single(a); err != nil {
 			return Value{}, inElement(a, i, err)
 		}
-		if v.Kind != Unassigned && !(identified && a.Hollow(v)) {
+		if v.Kind != Unassigned && (!identified || !a.Hollow(v)) {
 			r.values.stack = append(r.values.stack, v)
 		}
 		more, err = r.more(']')
