@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/beevik/etree"
 	crewjam "github.com/crewjam/saml"
 	"github.com/google/go-cmp/cmp"
 
@@ -60,6 +61,38 @@ func TestMetadataKeys(t *testing.T) {
 				t.Errorf("keys (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What the metadata lists is what the fixtures of the attack suite show to work.
+func TestMetadataEncryptionMethods(t *testing.T) {
+	want := []string{
+		"http://www.w3.org/2009/xmlenc11#aes256-gcm",
+		"http://www.w3.org/2009/xmlenc11#aes192-gcm",
+		"http://www.w3.org/2009/xmlenc11#aes128-gcm",
+		"http://www.w3.org/2009/xmlenc11#rsa-oaep http://www.w3.org/2001/04/xmlenc#sha256 http://www.w3.org/2009/xmlenc11#mgf1sha256",
+		"http://www.w3.org/2009/xmlenc11#rsa-oaep http://www.w3.org/2001/04/xmldsig-more#sha384 http://www.w3.org/2009/xmlenc11#mgf1sha384",
+		"http://www.w3.org/2009/xmlenc11#rsa-oaep http://www.w3.org/2001/04/xmlenc#sha512 http://www.w3.org/2009/xmlenc11#mgf1sha512",
+		"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p",
+	}
+	data, err := provider(t).Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(data); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, method := range doc.FindElements("//EncryptionMethod") {
+		text := method.SelectAttrValue("Algorithm", "")
+		for _, child := range method.ChildElements() {
+			text += " " + child.SelectAttrValue("Algorithm", "")
+		}
+		got = append(got, text)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("methods (-want +got):\n%s", diff)
 	}
 }
 

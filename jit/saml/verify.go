@@ -34,7 +34,7 @@ type Verified struct {
 // The error is an [*Error]. One that wraps [ErrAssertionTooLarge] can be mended
 // by the administrator of the identity provider.
 func (sp *ServiceProvider) Verify(response []byte, requestID string, now time.Time) (v *Verified, err error) {
-	// The libraries have panicked on input before.
+	// Libraries have panicked on input before.
 	defer func() {
 		if p := recover(); p != nil {
 			v, err = nil, &Error{Code: CodeInternal, Reason: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
