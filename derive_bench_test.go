@@ -99,6 +99,21 @@ func BenchmarkLogin(b *testing.B) {
 				login(b, 0)
 			}
 		})
+		many := make([]string, 470)
+		for i := range many {
+			many[i] = fmt.Sprintf("Group %d", i)
+		}
+		b.Run("again with 470 groups", func(b *testing.B) {
+			id := provision.Identity{ID: "many", UserName: "many@example.com", Groups: asserted(append(many, "Staff")...)}
+			if _, err := dir.Login(b.Context(), id); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := dir.Login(b.Context(), id); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	})
 }
 

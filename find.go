@@ -31,28 +31,41 @@ const likenessLimit = 10
 // clashing returns resources of which an indexed name could be taken for this one,
 // in order of creation.
 func (f finder) clashing(typ, attribute, name string) ([]*Resource, error) {
-	return f.with(typ, attribute, store.Clashing, name, naming.Key(name))
+	return f.in(typ, attribute, store.String, naming.Key(name))
 }
 
 // matching returns resources that have a name: those that are meant by it.
 func (f finder) matching(typ, attribute, name string) ([]*Resource, error) {
-	return f.with(typ, attribute, store.String, name, naming.Key(name))
-}
-
-// withExternalID returns resources that have an externalId, byte for byte.
-func (f finder) withExternalID(typ, value string) ([]*Resource, error) {
-	return f.with(typ, "externalId", store.Exact, value, value)
-}
-
-func (f finder) with(typ, attribute string, compared store.ValueType, value, key string) ([]*Resource, error) {
+	key := naming.Key(name)
 	if key == "" {
 		return nil, nil
 	}
-	compare := store.Compare{
-		Path: store.Path{Keys: strings.Split(attribute, "."), Type: compared}, Op: store.EQ,
-		Value: value, Key: attribute, Folded: key,
+	return f.query(typ, likenessLimit, store.Compare{
+		Path: store.Path{Keys: strings.Split(attribute, "."), Type: store.String}, Op: store.EQ,
+		Value: name, Key: attribute, Folded: key,
+	})
+}
+
+// withExternalID returns resources that have one of some externalIds, byte for
+// byte.
+func (f finder) withExternalID(typ string, ids ...string) ([]*Resource, error) {
+	return f.in(typ, "externalId", store.Exact, ids...)
+}
+
+// in returns resources of which an indexed attribute has one of some keys.
+func (f finder) in(typ, attribute string, valueType store.ValueType, keys ...string) ([]*Resource, error) {
+	slices.Sort(keys)
+	keys = slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
+	if len(keys) == 0 {
+		return nil, nil
 	}
-	page, err := f.tx.Query(store.Query{Types: []string{typ}, Limit: likenessLimit, NoTotal: true, Filter: compare})
+	return f.query(typ, likenessLimit*len(keys), store.In{
+		Path: store.Path{Keys: strings.Split(attribute, "."), Type: valueType}, Key: attribute, Keys: keys,
+	})
+}
+
+func (f finder) query(typ string, limit int, filter store.Filter) ([]*Resource, error) {
+	page, err := f.tx.Query(store.Query{Types: []string{typ}, Limit: limit, NoTotal: true, Filter: filter})
 	return page.Resources, err
 }
 

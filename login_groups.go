@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -59,9 +60,13 @@ func (l *login) setGroups(p *loginPerson, facts *store.LoginFacts) error {
 	for _, m := range rows {
 		had[m.Group] = had[m.Group] || m.Source == store.SourceJIT
 	}
+	groups, err := l.assertedGroups()
+	if err != nil {
+		return err
+	}
 	facts.Groups = nil
 	for _, asserted := range l.identity.Groups {
-		g, err := l.group(asserted)
+		g, err := groups.find(asserted)
 		if err != nil {
 			return err
 		}
@@ -104,50 +109,87 @@ func (l *login) leaveGroup(m store.Membership) error {
 	return l.groupChanged(g, memberDelta{removed: []store.Membership{m}})
 }
 
-// group returns the group that is asserted: the one whose externalId is the
-// value, else the one with its name, else a new one. A name is no key to what a
-// pattern gives to an id; see [policy.Group.ByName].
+// assertedGroups finds the groups that an identity asserts. It asks the store for
+// all of them at once.
+type assertedGroups struct {
+	*login
+	byValue map[string]*Resource   // by externalId
+	byName  map[string][]*Resource // by the key of the name, oldest first
+}
+
+func (l *login) assertedGroups() (*assertedGroups, error) {
+	g := &assertedGroups{login: l, byValue: map[string]*Resource{}, byName: map[string][]*Resource{}}
+	values := make([]string, len(l.identity.Groups))
+	for i, asserted := range l.identity.Groups {
+		values[i] = asserted.Value
+	}
+	found, err := l.finder().withExternalID(TypeGroup, values...)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range found {
+		if value := account.Text(r.Document, "externalId"); g.byValue[value] == nil {
+			g.byValue[value] = r
+		}
+	}
+	var keys []string
+	for _, asserted := range l.identity.Groups {
+		if g.byValue[asserted.Value] == nil {
+			keys = append(keys, naming.Key(asserted.Name), naming.Key(asserted.Value))
+		}
+	}
+	if found, err = l.finder().in(TypeGroup, "displayName", store.String, keys...); err != nil {
+		return nil, err
+	}
+	for _, r := range found {
+		g.known(r)
+	}
+	return g, nil
+}
+
+func (g *assertedGroups) known(r *Resource) {
+	key := naming.Key(r.Display)
+	g.byName[key] = append(g.byName[key], r)
+}
+
+// find returns the group that is asserted: the one whose externalId is the value,
+// else the one with its name, else a new one. A name is no key to what a pattern
+// gives to an id; see [policy.Group.ByName].
 //
 // Two values with one name, such as CN=Admins of two directories, are two groups.
 // The first that a login asserts has the name, for good; every other one is known
 // by its whole value, so that a group that somebody makes later is not taken for
 // it. Where it matters which is meant, patterns name the value: id:VALUE. A group
 // whose name only clashes is another one, which keeps its name.
-func (l *login) group(asserted IdentityGroup) (*Resource, error) {
-	found, err := l.finder().withExternalID(TypeGroup, asserted.Value)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) > 0 {
-		return found[0], nil
+func (g *assertedGroups) find(asserted IdentityGroup) (r *Resource, err error) {
+	if r = g.byValue[asserted.Value]; r != nil {
+		return r, nil
 	}
 	for _, name := range []string{asserted.Name, asserted.Value} {
-		if found, err = l.finder().groupsNamed(name); err != nil {
-			return nil, err
+		alike := g.byName[naming.Key(name)]
+		i := slices.IndexFunc(alike, func(r *Resource) bool { return sameGroupName(r.Display, name) })
+		if i < 0 {
+			r, err = g.create(asserted.Value, name, len(alike) == 0)
+			return r, err
 		}
-		if len(found) == 0 {
-			return l.createGroup(asserted.Value, name)
-		}
-		if found[0].Source != store.SourceJIT {
-			return found[0], nil
+		if r = alike[i]; r.Source != store.SourceJIT {
+			return r, nil
 		}
 	}
-	return found[0], nil
+	return r, nil
 }
 
-// createGroup creates a group. Accounts that wait for its name get it when the
-// one that logs in is stored.
-func (l *login) createGroup(value, name string) (*Resource, error) {
-	person := l.resource
-	alike, err := l.finder().clashing(TypeGroup, "displayName", name)
+// create creates a group. Accounts that wait for its name get it when the one that
+// logs in is stored.
+func (g *assertedGroups) create(value, name string, unlike bool) (*Resource, error) {
+	person := g.resource
+	r, err := g.createResource(TypeGroup, account.GroupContent(value, name, g.conn.uniqueGroupNames() && unlike))
 	if err != nil {
 		return nil, err
 	}
-	g, err := l.createResource(TypeGroup, account.GroupContent(value, name, l.conn.uniqueGroupNames() && len(alike) == 0))
-	if err != nil {
-		return nil, err
-	}
-	err = l.append(&store.Event{Type: store.GroupCreated})
-	l.resource, l.appeared = person, append(l.appeared, g)
-	return g, err
+	err = g.append(&store.Event{Type: store.GroupCreated})
+	g.resource, g.appeared = person, append(g.appeared, r)
+	g.byValue[value] = r
+	g.known(r)
+	return r, err
 }

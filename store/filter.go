@@ -1,7 +1,7 @@
 package store
 
 // Filter is a compiled filter. The set of its implementations is closed: [And],
-// [Or], [Not], [Compare], [Present], [Any], [MemberOf] and [HasMember]. Paths,
+// [Or], [Not], [Compare], [In], [Present], [Any], [MemberOf] and [HasMember]. Paths,
 // types and case rules are resolved from the schema by whoever builds it, so
 // that a store needs no schema. [Match] defines what a filter means.
 type Filter interface{ filter() }
@@ -34,6 +34,16 @@ type Compare struct {
 	Folded string
 }
 
+// In matches when the key of any value at Path is one of Keys. The key of a value
+// is what Key.Value is: of a [String] its [NameKey], of an [Exact] text the text
+// itself; values of other types have none. So it finds names that clash, of which
+// Compare finds those that are the same.
+type In struct {
+	Path Path
+	Key  string   // the index attribute, which holds every value at Path
+	Keys []string // ascending, none of them empty
+}
+
 // Present matches when there is a value at Path that is neither null, an empty
 // string, an empty array nor an object without values.
 type Present struct{ Path Path }
@@ -60,6 +70,7 @@ func (And) filter()       {}
 func (Or) filter()        {}
 func (Not) filter()       {}
 func (Compare) filter()   {}
+func (In) filter()        {}
 func (Present) filter()   {}
 func (Any) filter()       {}
 func (MemberOf) filter()  {}
@@ -102,5 +113,4 @@ const (
 	Number                        // numbers of any size, compared exactly
 	Boolean                       // true or false; only EQ and NE
 	DateTime                      // instants, compared across offsets and precisions; without an offset in UTC
-	Clashing                      // names, of which EQ holds for those whose [NameKey] is the same; no other operator
 )

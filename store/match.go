@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,8 @@ func (s subject) match(f Filter) (bool, error) {
 		return !ok && err == nil, err
 	case Compare:
 		return s.compare(&f), nil
+	case In:
+		return s.in(&f), nil
 	case Present:
 		return s.present(f.Path.Keys), nil
 	case Any:
@@ -121,6 +124,24 @@ func (s subject) compare(c *Compare) bool {
 	return !walk(Raw(s.doc), c.Path.Keys, func(v Raw) bool { return !c.holds(v) })
 }
 
+func (s subject) in(f *In) bool {
+	return !walk(Raw(s.doc), f.Path.Keys, func(v Raw) bool {
+		if !v.isText() {
+			return true
+		}
+		key := v.Text()
+		switch f.Path.Type {
+		case String:
+			key = naming.Key(key)
+		case Exact:
+		default:
+			return true
+		}
+		_, found := slices.BinarySearch(f.Keys, key)
+		return !found
+	})
+}
+
 // own reads a field of the resource itself: a text, or an instant.
 func (s subject) own(keys []string) (text string, instant time.Time, ok bool) {
 	if s.resource == nil || len(keys) == 0 {
@@ -156,7 +177,7 @@ func (r *Resource) meta(name string) (text string, instant time.Time, ok bool) {
 // holds reports whether one value of a document compares with c.Value.
 func (c *Compare) holds(v Raw) bool {
 	switch c.Path.Type {
-	case String, Exact, Clashing:
+	case String, Exact:
 		return v.isText() && c.holdsText(string(v.text()))
 	case Number:
 		have, ok := parseNumber(string(v))
@@ -179,7 +200,7 @@ func (c *Compare) holds(v Raw) bool {
 
 func (c *Compare) holdsOwn(text string, instant time.Time) bool {
 	switch c.Path.Type {
-	case String, Exact, Clashing:
+	case String, Exact:
 		return text != "" && c.holdsText(text)
 	case DateTime:
 		return text == "" && c.holdsInstant(instant)
@@ -204,10 +225,7 @@ func parseInstant(text string) (time.Time, bool) {
 
 func (c *Compare) holdsText(have string) bool {
 	want := c.Value
-	switch c.Path.Type {
-	case Clashing:
-		return c.Op == EQ && naming.Clash(have, want)
-	case String:
+	if c.Path.Type == String {
 		if c.Op == EQ {
 			return naming.Match(have, want)
 		}

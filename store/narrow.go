@@ -32,8 +32,8 @@ const (
 // match. [Match] decides each candidate. When ok is false, nothing narrows f
 // and every resource is a candidate.
 //
-// A term comes from the EQ of an indexed attribute, from the EQ of {"id"}, and
-// from MemberOf and HasMember that name a group or member. An And takes the
+// A term comes from the EQ of an indexed attribute, from each key of an In, from
+// the EQ of {"id"}, and from MemberOf and HasMember that name a group or member. An And takes the
 // terms of one of its filters: those of the most selective kind, and of these
 // the fewest. An Or needs terms for all of its filters. An Any takes the key
 // terms of its filter, because an element that has a value means that the
@@ -68,6 +68,12 @@ func narrow(f Filter, element bool) ([]Term, bool) {
 	switch f := f.(type) {
 	case Compare:
 		return narrowCompare(&f, element)
+	case In:
+		terms := make([]Term, len(f.Keys))
+		for i, key := range f.Keys {
+			terms[i] = Term{Kind: ByKey, Attribute: f.Key, Value: key}
+		}
+		return terms, f.Key != ""
 	case MemberOf:
 		return []Term{{Kind: ByGroup, Value: f.Group}}, f.Group != "" && !element
 	case HasMember:

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -56,6 +57,20 @@ func keyed(attribute, value string) store.Compare {
 	return c
 }
 
+// in compares an indexed attribute with some keys.
+func in(attribute string, values ...string) store.In {
+	info := indexed[attribute]
+	f := store.In{Path: path(store.String, info.path...), Key: attribute}
+	if info.exact {
+		f.Path.Type = store.Exact
+	}
+	for _, value := range values {
+		f.Keys = append(f.Keys, folded(attribute, value))
+	}
+	slices.Sort(f.Keys)
+	return f
+}
+
 func byID(id string) store.Compare { return test(store.EQ, path(store.Exact, "id"), id) }
 
 // emailKeyed is the eq of an e-mail inside a value filter.
@@ -91,6 +106,15 @@ var filterTests = []struct {
 	{"key or key", store.Or{keyed("userName", "bob"), keyed("userName", "ann"), keyed("displayName", "ann a")}, []string{"u1", "u3"}},
 	{"key or no key", store.Or{keyed("userName", "bob"), test(store.CO, path(store.String, "userName"), "nn")}, []string{"u1", "u3"}},
 	{"wrong folded key finds nothing", store.Compare{Path: path(store.String, "userName"), Op: store.EQ, Value: "bob", Key: "userName", Folded: "ann"}, nil},
+
+	{"any of some keys", in("userName", "nobody", "BOB", "ann"), []string{"u1", "u3"}},
+	{"any of some keys that names clash with", in("userName", " ANN\u00a0"), []string{"u1"}},
+	{"any of some exact keys", in("externalId", "E1", "e1", "%"), []string{"u1", "u2", "g1"}},
+	{"any of some multi-valued keys", in("emails.value", "ann@home.example", "nobody"), []string{"u1", "u2"}},
+	{"none of some keys", store.Not{Filter: in("userName", "ann", "bob")}, []string{"u2", "u4", "g1", "g2"}},
+	{"any of no keys", in("userName"), nil},
+	{"any of some keys, and more", store.And{in("userName", "ann", "bob"), keyed("displayName", "ann a"), byID("u3")}, []string{"u3"}},
+	{"any of some keys, or more", store.Or{in("userName", "ann", "bob"), byID("g1"), in("externalId", "e1")}, []string{"u1", "u2", "u3", "g1"}},
 
 	{"id", byID("u2"), []string{"u2"}},
 	{"id is exact", byID("U2"), nil},

@@ -188,8 +188,9 @@ func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
 		}
 	}
 	var positions []int64
-	for _, term := range terms {
-		query, args := r.candidates(term)
+	for len(terms) > 0 {
+		query, args, n := r.candidates(terms)
+		terms = terms[n:]
 		err := r.conn.Query(query, func(row Scanner) error {
 			var (
 				position int64
@@ -242,18 +243,28 @@ func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err e
 	return true, r.match(s, chunk)
 }
 
-// candidates returns the statement that finds the candidates of a term.
-func (r *Reader) candidates(term store.Term) (string, []any) {
+// candidates returns the statement that finds the candidates of the first terms,
+// and how many terms these are: keys of one attribute are looked up together.
+func (r *Reader) candidates(terms []store.Term) (query string, args []any, n int) {
+	term := terms[0]
 	switch term.Kind {
 	case store.ByID:
-		return candidatesByID, []any{r.scope, term.Value}
+		return candidatesByID, []any{r.scope, term.Value}, 1
 	case store.ByGroup:
-		return candidatesByGroup, []any{r.scope, term.Value}
+		return candidatesByGroup, []any{r.scope, term.Value}, 1
 	case store.ByMember:
-		return candidatesByMember, []any{r.scope, term.Value}
-	default:
-		return candidatesByKey, []any{r.scope, term.Attribute, term.Value}
+		return candidatesByMember, []any{r.scope, term.Value}, 1
 	}
+	for n = 1; n < len(terms) && terms[n].Kind == store.ByKey && terms[n].Attribute == term.Attribute; n++ {
+	}
+	if n == 1 {
+		return candidatesByKey, []any{r.scope, term.Attribute, term.Value}, 1
+	}
+	values := make([]string, n)
+	for i := range values {
+		values[i] = terms[i].Value
+	}
+	return candidatesByKeys, []any{r.scope, term.Attribute, jsonTexts(values)}, n
 }
 
 // selectExact takes the page from candidates that all match, without reading

@@ -69,6 +69,9 @@ const (
 
 	candidatesByKey = `SELECT position, type FROM provision_keys WHERE scope = ? AND attribute = ? AND value = ?`
 
+	candidatesByKeys = `SELECT position, type FROM provision_keys
+		WHERE scope = ? AND attribute = ? AND value IN (SELECT value FROM json_each(?))`
+
 	candidatesByGroup = `SELECT r.position, r.type
 		FROM provision_members m JOIN provision_resources r ON r.scope = m.scope AND r.id = m.member_id
 		WHERE m.scope = ? AND m.group_id = ?`
