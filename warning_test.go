@@ -201,6 +201,15 @@ func TestWarningsOfEdits(t *testing.T) {
 		tn.expectWarnings("still useless", at, nil, link)
 		tn.setPolicy(`{"link":"email","emailDomains":"example.com"}`)
 		tn.expectWarnings("useful", at, nil, nil)
+
+		other := tn.engine.Directory("other")
+		if _, err := other.SaveConnection(t.Context(), provision.Connection{}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := other.Events(t.Context(), 0, 0)
+		if err != nil || len(list) != 1 || list[0].Type != store.ConnectionUpdated {
+			t.Errorf("a new connection, of whose warnings its maker knows: %v, %v", list, err)
+		}
 	})
 }
 
