@@ -112,7 +112,8 @@
 //   - [*LimitError]: a documented limit is reached
 //   - [*GuardError]: a guard refuses the request
 //   - [*DeniedError]: a login, or the creation of somebody, is refused
-//   - [ErrUnauthenticated]: a credential does not count
+//   - [ErrUnauthenticated]: a credential does not count; where it is known, as an
+//     [*UnauthenticatedError]
 //   - [*ParkedError], [*CursorExpiredError]: a consumer does not get its events
 //   - [*store.UnavailableError]: the store is busy or away; try again
 //

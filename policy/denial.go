@@ -35,3 +35,15 @@ const (
 	// DeniedConnection: the connection is disabled.
 	DeniedConnection Denial = "connection_disabled"
 )
+
+// EndsSessions reports whether the refusal is about the person who has the account
+// that the event login.denied names, so that a host ends their sessions: no event of
+// the account follows, since a login deprovisions nobody. Otherwise somebody else was
+// refused, who resembles that person, or the person came by the wrong door.
+func (d Denial) EndsSessions() bool {
+	switch d {
+	case DeniedNotAdmitted, DeniedDisabled:
+		return true
+	}
+	return false
+}

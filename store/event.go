@@ -26,6 +26,19 @@ type Event struct {
 	Tolerances []string        `json:"tolerances,omitempty"` // dialect rules that a request needed
 }
 
+// Denial returns why a login was refused, of an event login.denied, or "".
+func (e *Event) Denial() policy.Denial {
+	if e.Type != LoginDenied {
+		return ""
+	}
+	for _, r := range e.Reasons {
+		if r.Effect == policy.EffectLoginDenied {
+			return policy.Denial(r.Value)
+		}
+	}
+	return ""
+}
+
 // EventAccount is what a consumer needs to apply the event of an account. What
 // changed of the account is in the Changes of the event, and what it is by now is
 // read from the account itself.

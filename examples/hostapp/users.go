@@ -12,7 +12,6 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
-	"github.com/scimjit/provision/store"
 )
 
 // writeUser makes a row be what the account is. Sessions end with the account, and
@@ -26,7 +25,7 @@ func writeUser(ctx context.Context, tx *sql.Tx, d provision.Delivery) (hostID st
 	err = tx.QueryRowContext(ctx, `INSERT INTO users (account, name, email, active) VALUES (?, ?, ?, ?)
 		ON CONFLICT (account) DO UPDATE SET name = excluded.name, email = excluded.email, active = excluded.active
 		RETURNING id`, u.ID, u.UserName, u.Email, active).Scan(&id)
-	if err == nil && (!active || d.Event.Type == store.LoginDenied) {
+	if err == nil && (!active || d.Event.Denial().EndsSessions()) {
 		_, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE user = ?`, id)
 	}
 	if err == nil {
