@@ -11,8 +11,11 @@ type MappingError struct {
 
 // Error implements error.
 func (e *MappingError) Error() string {
-	return fmt.Sprintf("jit: %s %q: %s", e.Setting, e.Value, e.Reason)
+	return fmt.Sprintf("jit: %s %q: %s [%s]", e.Setting, e.Value, e.Reason, e.Code())
 }
+
+// Code is stable: that of the setting of a connection, such as "setting_saml_preset".
+func (e *MappingError) Code() string { return "setting_saml_" + e.Setting }
 
 // Problem is what is wrong with the form of an asserted text.
 type Problem string

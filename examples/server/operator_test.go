@@ -90,7 +90,7 @@ func TestAccountActions(t *testing.T) {
 	s.operate("POST", account+"/edit"+at, `{"siteAdmin":true}`, 400, "siteAdmin")
 	s.operate("POST", account+"/edit"+at, `{} {}`, 400, "after its end")
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":7}`, 400, `expected: twoFactor: a JSON number is the wrong type"`)
-	s.operate("POST", account+"/edit"+at, `{"permissionz":{}}`, 400, `there are authentication, twoFactor, permissions; did you mean \"permissions\"?`)
+	s.operate("POST", account+"/edit"+at, `{"permission":{}}`, 400, `there are authentication, twoFactor, permissions; did you mean \"permissions\"?`)
 	s.operate("POST", account+"/edit"+at, `{"permissions":{"webdavv":true}}`, 400, `\"webdavv\": it is not one of ftp, sftp, webdav; did you mean \"webdav\"?"`)
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":"allways"}`, 400, `"code":"argument_two_factor"`)
 	s.operate("POST", account+"/dissable"+at, ``, 404, `did you mean \"disable\"?`)
