@@ -11,9 +11,9 @@ import (
 // elsewhere. Each call returns a new text, always the same.
 //
 // It takes every object that [Parse] and [Config.Compile] take and refuses most
-// of the others. It does not know time zones, the escapes and quotes of
-// patterns, repeated keys, and who would be a site admin; it takes 1.0 for a
-// whole number.
+// of the others. It does not know time zones, the permissions that a host has, the
+// escapes and quotes of patterns, repeated keys, and who would be a site admin; it
+// takes 1.0 for a whole number.
 func JSONSchema() []byte {
 	root := schema{
 		Dialect:     "https://json-schema.org/draft/2020-12/schema",
