@@ -64,6 +64,7 @@ var codeSources = map[string]*regexp.Regexp{
 	"examples/server/saml.go":     regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
 	"examples/server/operator.go": regexp.MustCompile(`code: "([a-z_]+)"`),
 	"examples/server/sync.go":     regexp.MustCompile(`code: "([a-z_]+)"`),
+	"examples/server/http.go":     regexp.MustCompile(`"((?:request|operator)_[a-z_]+)"`),
 }
 
 // Each code that somebody may meet has a row in the guide for trouble, with a cause,

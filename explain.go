@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -23,7 +24,8 @@ type Explanation struct {
 	Warnings []Warning `json:"warnings,omitempty"`
 
 	// Reasons are those of the decision, the options that did not apply
-	// included, and then those of the guards that keep the account.
+	// included, then the default groups that the account waits for, and then those
+	// of the guards that keep the account.
 	Reasons []policy.Reason `json:"reasons"`
 }
 
@@ -58,6 +60,11 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 			Before: a, Next: a, Groups: groups, Policy: conn.policy, Now: d.engine.now(), Trace: true,
 		})
 		out.Status, out.Reasons = decision.Status(), decision.Reasons()
+		waits, err := waitsForGroups(r, conn, a)
+		if err != nil {
+			return err
+		}
+		out.Reasons = append(out.Reasons, waits...)
 		for _, reason := range a.Reasons {
 			if account.IsGuardReason(reason) {
 				out.Reasons = append(out.Reasons, reason)
@@ -66,4 +73,19 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 		return nil
 	})
 	return out, err
+}
+
+// waitsForGroups names the default groups that an account waits for, because no
+// group has the name.
+func waitsForGroups(r store.RecordReader, conn *compiled, a *Account) (list []policy.Reason, err error) {
+	for _, name := range conn.Policy.DefaultGroups {
+		e, err := records.DefaultGroup.Load(r, waitKey(name)+a.ID)
+		if err != nil {
+			return nil, err
+		}
+		if e.Stored() {
+			list = append(list, policy.Reason{Option: "defaultGroups", Group: name, Effect: policy.EffectNotMatched})
+		}
+	}
+	return list, nil
 }

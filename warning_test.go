@@ -226,6 +226,14 @@ func TestWarningsOfDefaultGroups(t *testing.T) {
 		tn.user(ada)
 		expectSame(t, "explained", []string{"default_group_missing", "default_group_missing"}, codes(t, tn.explain("ada@example.com").Warnings))
 
+		var waits []string
+		for _, r := range tn.explain("ada@example.com").Reasons {
+			if r.Option == "defaultGroups" {
+				waits = append(waits, r.String())
+			}
+		}
+		expectSame(t, "ada waits", []string{`defaultGroups of "Everyone": not matched`, `defaultGroups of "Mine": not matched`}, waits)
+
 		tn.register("17 mine")
 		first := tn.group("everyone")
 		tn.expectWarnings("both are there", at, missing, nil)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -96,7 +97,14 @@ type operator struct {
 type statusError struct {
 	status int
 	text   string
-	code   string // stable, where there is one
+	code   string // stable; empty for that of the status
+}
+
+// statusCodes are the codes of answers that have no code of their own.
+var statusCodes = map[int]string{
+	http.StatusBadRequest: "request_wrong", http.StatusNotFound: "request_not_found",
+	http.StatusRequestEntityTooLarge: "request_too_large",
+	http.StatusServiceUnavailable:    "unavailable", http.StatusInternalServerError: "internal",
 }
 
 func (e *statusError) Error() string { return e.text }
@@ -109,16 +117,12 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 		if subtle.ConstantTimeCompare(sum[:], o.token[:]) != 1 {
 			o.engine.Plumbing().CountRefusal("", r.RemoteAddr, "operatorToken")
 			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
-			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong"})
+			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong", "code": "operator_token"})
 			return
 		}
 		if err := next(w, r); err != nil {
 			status := o.status(w, r, err)
-			answer := map[string]string{"error": status.text}
-			if status.code != "" {
-				answer["code"] = status.code
-			}
-			writeJSON(w, status.status, answer)
+			writeJSON(w, status.status, map[string]string{"error": status.text, "code": cmp.Or(status.code, statusCodes[status.status])})
 		}
 	}
 }
