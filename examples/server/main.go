@@ -261,7 +261,7 @@ func logWarnings(ctx context.Context, engine *provision.Engine) error {
 			return err
 		}
 		for _, w := range list {
-			engine.Logger.Warn("connection: "+w.Text, "connection", c.ID, "code", w.Code, "field", w.Field, "value", w.Value)
+			engine.Logger.Warn("warning: "+w.Field+": "+w.Text, "connection", c.ID, "code", w.Code, "value", w.Value)
 		}
 	}
 	return nil
@@ -304,6 +304,9 @@ func logEvent(logger *slog.Logger) func(context.Context, provision.Delivery) err
 		args := []any{"connection", d.Event.Connection, "sequence", d.Event.Sequence}
 		if a := d.Account; a != nil {
 			args = append(args, "account", a.ID, "userName", a.UserName, "status", a.Status)
+		}
+		if d.Event.Type == store.ConnectionWarning {
+			args = append(args, "code", d.Event.Reasons[0].Value)
 		}
 		logger.Info(string(d.Event.Type), args...)
 		return nil
