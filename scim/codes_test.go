@@ -1,10 +1,13 @@
 package scim_test
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,4 +81,44 @@ func declaredCodes(t *testing.T, file string) []schema.Code {
 		t.Fatalf("%s has only %d codes", file, len(codes))
 	}
 	return codes
+}
+
+// endsInCode matches the detail of every refusal; see [scim.Refusals].
+var endsInCode = regexp.MustCompile(` \[[a-z_0-9]+\]$`)
+
+// checkError checks the shape of RFC 7644 section 3.12.
+func checkError(t *testing.T, a reply, scimType, detail string) {
+	t.Helper()
+	if got := a.header.Get("Content-Type"); got != "application/scim+json" {
+		t.Errorf("Content-Type %q", got)
+	}
+	var e struct {
+		Schemas  []string `json:"schemas"`
+		Status   string   `json:"status"`
+		ScimType string   `json:"scimType"`
+		Detail   string   `json:"detail"`
+	}
+	dec := json.NewDecoder(strings.NewReader(a.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&e); err != nil {
+		t.Fatalf("the body %s is not a SCIM error: %v", a.body, err)
+	}
+	if len(e.Schemas) != 1 || e.Schemas[0] != "urn:ietf:params:scim:api:messages:2.0:Error" {
+		t.Errorf("schemas %q", e.Schemas)
+	}
+	if want := http.StatusText(a.status); e.Status != strings.TrimSpace(e.Status) || want == "" || e.Status != itoa(a.status) {
+		t.Errorf("status %q in the body of a %d", e.Status, a.status)
+	}
+	if scimType != "" && e.ScimType != scimType {
+		t.Errorf("scimType %q, want %q; detail %q", e.ScimType, scimType, e.Detail)
+	}
+	if !endsInCode.MatchString(e.Detail) || !strings.Contains(e.Detail, detail) {
+		t.Errorf("detail %q, want one with %q and a code", e.Detail, detail)
+	}
+	if found := implementationText.FindString(a.body); found != "" {
+		t.Errorf("the client sees %q: %s", found, a.body)
+	}
+	if len(a.body) > 1024 {
+		t.Errorf("the error echoes %d bytes", len(a.body))
+	}
 }
