@@ -1,9 +1,12 @@
 package scim
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/scim/patch"
@@ -201,7 +204,20 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 		return nil, projection{}, nil, err
 	}
 	body, err := x.body(x.handler.Limits.body(t.Members != nil))
-	return t, p, body, err
+	return t, p, x.plain(body), err
+}
+
+// plain returns the object that a body holds as text, where that is tolerated, or
+// the body.
+func (x *exchange) plain(body []byte) []byte {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 || body[0] != '"' || !jsontext.Value(body).IsValid() {
+		return body
+	}
+	if object, ok := x.decoder.Embedded(store.Raw(body).Text()); ok {
+		return []byte(object)
+	}
+	return body
 }
 
 // document decodes the body of POST or PUT, with the ids of the members apart, and

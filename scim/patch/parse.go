@@ -30,7 +30,7 @@ func Parse(d *schema.Decoder, body []byte, limits Limits) (*Request, error) {
 	if err := valid(d, body); err != nil {
 		return nil, err
 	}
-	body = plain(d, bytes.TrimSpace(body))
+	body = bytes.TrimSpace(body)
 	if kind(body) != '{' {
 		return nil, invalidSyntax(schema.CodeNotAnObject, "the body must be an object")
 	}

@@ -82,20 +82,9 @@ func (d *Decoder) Resource(t *ResourceType, data []byte) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { r.release() }()
-	r.space()
-	if r.peek() == '"' {
-		inner, err := r.embedded(t.Root)
-		if err != nil {
-			return nil, err
-		}
-		if inner != nil {
-			r.release()
-			r = inner
-		}
-	}
+	defer r.release()
 	r.resource = t
-	if r.peek() != '{' {
+	if r.space(); r.peek() != '{' {
 		return nil, &Error{Type: "invalidSyntax", Code: CodeNotAnObject, Detail: "the body is not a JSON object but " + article(r.peek())}
 	}
 	o, err := r.object(t.Root)

@@ -91,10 +91,10 @@ func decode(t *schema.ResourceType, data []byte) (provision.Content, []string, e
 	}
 	var members []string
 	if t.Members != nil {
-		for _, m := range doc.Get(t.Members).Array {
+		for i, m := range doc.Get(t.Members).Array {
 			value := m.Object.Get(t.Members.Lookup("value")).Text
 			if value == "" {
-				return provision.Content{}, nil, fmt.Errorf("a member has no value")
+				return provision.Content{}, nil, fmt.Errorf("members[%d]: has no value", i)
 			}
 			members = append(members, strings.Clone(value))
 		}
