@@ -31,6 +31,10 @@ type Identity struct {
 	// key; a transient one is never compared with anything.
 	NameID NameID
 
+	// Session is the session at the identity provider, where that may end the login
+	// later ([Directory.EndLogin]); nil where it may not.
+	Session *Session
+
 	// UserName and Email are written as they are. They match those of a person
 	// as [store.SameName] says; a login by one that clashes without matching
 	// is refused.

@@ -128,6 +128,7 @@ func (b *background) connection(ctx context.Context, id string) {
 		{"deleting accounts", deletionInterval, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
+		{"pruning sessions", pruneInterval, func() error { return e.pruneSessions(ctx, id) }},
 		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},

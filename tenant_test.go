@@ -197,7 +197,17 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 		"Edit": func(c ctx, d dir, x foreign) error {
 			return gone(d.Edit(c, x.account, provision.AccountEdit{TwoFactor: policy.TwoFactorAlways}))
 		},
-		"Enable":  func(c ctx, d dir, x foreign) error { return gone(d.Enable(c, x.account)) },
+		"Enable": func(c ctx, d dir, x foreign) error { return gone(d.Enable(c, x.account)) },
+		"EndLogin": func(c ctx, d dir, _ foreign) error {
+			if _, err := d.EndLogin(c, zebra().NameID); !errors.Is(err, provision.ErrNotFound) {
+				return errors.Join(errors.New("ends the login of the other connection"), err)
+			}
+			return nil
+		},
+		"Sessions": func(c ctx, d dir, x foreign) error {
+			list, err := d.Sessions(c, x.account)
+			return own(list, err)
+		},
 		"Events":  func(c ctx, d dir, _ foreign) error { list, err := d.Events(c, 0, 0); return own(list, err) },
 		"Explain": func(c ctx, d dir, x foreign) error { _, err := d.Explain(c, x.account); return gone(err) },
 		"Get":     func(c ctx, d dir, x foreign) error { _, err := d.Get(c, "", x.user, 0); return gone(err) },

@@ -11,6 +11,10 @@ type Assertion struct {
 
 	NameID provision.NameID
 
+	// Session is the session that the login belongs to, if the identity provider
+	// can end it.
+	Session *provision.Session
+
 	// Attributes are those of all attribute statements, in their order. The
 	// same name may come several times: the values count together.
 	Attributes []Attribute

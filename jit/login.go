@@ -32,8 +32,10 @@ type LoginHandler struct {
 	// [provision.Consumer.Wait] and a ctx of some seconds. Then the consumer has
 	// seen the account in the Version that OnLogin is given, or in a later one.
 	//
-	// A session must end when the account stops being active, and on an event of
-	// type login.denied: a login that is refused changes no account.
+	// A session must end when the account stops being active, and on events of the
+	// types login.denied and login.ended, which change no account: a login that is
+	// refused, and a logout at the identity provider. [SessionOf] has what the
+	// latter names it by.
 	OnLogin func(w http.ResponseWriter, r *http.Request, account *provision.Account, returnTo string)
 
 	// OnDenied is called with a refusal; nil answers Denial.Status with a plain
@@ -68,7 +70,22 @@ func (h *LoginHandler) Login(w http.ResponseWriter, r *http.Request, connection 
 	if !LocalPath(returnTo) {
 		returnTo = ""
 	}
+	if id.Session != nil {
+		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, *id.Session))
+	}
 	h.OnLogin(w, r, account, returnTo)
+}
+
+// sessionKey is that of a session in a context.
+type sessionKey struct{}
+
+// SessionOf returns the session at the identity provider that a login belongs to, of
+// the request that OnLogin gets. ok is false where the identity provider cannot end
+// it. A host that keeps the Index with its own session can end that one alone when the
+// event login.ended names it.
+func SessionOf(r *http.Request) (s provision.Session, ok bool) {
+	s, ok = r.Context().Value(sessionKey{}).(provision.Session)
+	return s, ok
 }
 
 // login turns a panic of the Engine or its store into an error, so that it has

@@ -166,6 +166,7 @@ func (m *Mapping) Identity(a Assertion) (provision.Identity, error) {
 }
 
 func (m *Mapping) identity(a Assertion) (id provision.Identity, err error) {
+	id.Session = a.Session
 	if id.NameID, err = CleanNameID(a.NameID); err != nil {
 		return id, err
 	}

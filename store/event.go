@@ -81,6 +81,7 @@ const (
 	ConnectionDeleted            EventType = "connection.deleted"
 	ConnectionWarning            EventType = "connection.warning"
 	LoginDenied                  EventType = "login.denied"
+	LoginEnded                   EventType = "login.ended"
 	GuardBlocked                 EventType = "guard.blocked"
 	DeliveryParked               EventType = "delivery.parked"
 	JobFinished                  EventType = "job.finished"

@@ -128,7 +128,7 @@ func TestSAML(t *testing.T) {
 func (r *running) checkNotFound() {
 	r.t.Helper()
 	b := newBrowser(r.t)
-	for _, path := range []string{"/saml/unknown/login", "/saml/unknown/metadata", "/saml/none/login", "/saml/corp/logout"} {
+	for _, path := range []string{"/saml/unknown/login", "/saml/unknown/metadata", "/saml/none/login", "/saml/corp/other"} {
 		got := b.do(http.MethodGet, r.base+path, nil)
 		if got.status != http.StatusNotFound || !strings.Contains(got.body, "There is no login at this address") {
 			r.t.Errorf("%s: %d %s", path, got.status, got.body)

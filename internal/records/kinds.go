@@ -72,6 +72,13 @@ var (
 	// Identity is the account that is bound to an id which logins assert.
 	Identity = kind[string](Row{Name: "identity", Owner: "logins", Key: "kind of id / escaped id"})
 
+	// LoginName is the account that logged in as a NameID, by whatever format.
+	LoginName = kind[string](Row{Name: "loginName", Owner: "logouts", Key: "hash of the NameID", Expires: "with the last session of the name"})
+
+	// LoginSessions are the sessions at the identity provider that logins of an
+	// account belong to.
+	LoginSessions = kind[[]LoginSession](Row{Name: "loginSessions", Owner: "logouts", Key: "account", Expires: "with the last of them"})
+
 	// LoginsWrote says that a login has created a resource in the connection.
 	LoginsWrote = kind[bool](Row{Name: "loginsWrote", Owner: "logins"})
 
@@ -142,6 +149,8 @@ func Rows() []Row {
 		HostGroupName.Row(),
 		HostAccount.Row(),
 		Identity.Row(),
+		LoginName.Row(),
+		LoginSessions.Row(),
 		LoginsWrote.Row(),
 		Conflict.Row(),
 		Evidence.Row(),
@@ -171,6 +180,16 @@ type StoredCredential struct {
 	LastUsed   time.Time `json:"lastUsed,omitzero"`
 	Hash       string    `json:"hash"`
 	Noticed    int       `json:"noticed,omitempty"` // the last notice of expiry, in days before
+}
+
+// LoginSession is a session at the identity provider.
+type LoginSession struct {
+	Index           string    `json:"index,omitempty"`
+	Name            string    `json:"name"` // of the NameID
+	Format          string    `json:"format,omitempty"`
+	NameQualifier   string    `json:"nameQualifier,omitempty"`
+	SPNameQualifier string    `json:"spNameQualifier,omitempty"`
+	Until           time.Time `json:"until"`
 }
 
 // Refresh is how it stands with the metadata that is fetched from an address.

@@ -19,7 +19,7 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 		h.fail(w, r, sp.connection, err)
 		return
 	}
-	open, _, err := h.pendingOf(r, sp)
+	open, _, err := h.pendingOf(r, sp, cookiePrefix)
 	if err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
@@ -42,17 +42,8 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 
 // readForm returns the response, without its base64, and the RelayState.
 func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (response []byte, relayState string, err error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, "", refuse(CodeRequest, "content type %q", media)
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, h.Limits.body())
-	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, "", &Error{Code: CodeTooLarge, Err: err}
-		}
-		return nil, "", &Error{Code: CodeRequest, Err: err}
+	if err := h.parseForm(w, r); err != nil {
+		return nil, "", err
 	}
 	responses, states := r.PostForm["SAMLResponse"], r.PostForm["RelayState"]
 	if len(responses) != 1 || len(states) > 1 {
@@ -66,6 +57,23 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (response []b
 		return nil, "", &Error{Code: CodeRequest, Reason: "SAMLResponse", Err: err}
 	}
 	return response, relayState, nil
+}
+
+// parseForm reads a form of bounded size.
+func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return refuse(CodeRequest, "content type %q", media)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, h.Limits.body())
+	if err := r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return &Error{Code: CodeTooLarge, Err: err}
+		}
+		return &Error{Code: CodeRequest, Err: err}
+	}
+	return nil
 }
 
 // deepLink returns the path that a RelayState is, or that it names at the origin of

@@ -101,6 +101,8 @@ type claim struct {
 	nameID provision.NameID
 	until  time.Time // from when on it counts no more, without the skew
 	authn  time.Time // when the person authenticated; zero where that is not said
+
+	session provision.Session // that the login belongs to
 }
 
 // verified applies the rules of the Web Browser SSO profile (SAML profiles
@@ -127,11 +129,21 @@ func (c *claim) verified() (*Verified, error) {
 			Issuer:     c.sp.idp.EntityID,
 			NameID:     c.nameID,
 			Attributes: c.assertion.attributes(),
+			Session:    c.endable(),
 		},
 		ID:           c.assertion.ID,
 		Until:        c.until.Add(c.sp.skew),
 		AuthnInstant: c.authn,
 	}, nil
+}
+
+// endable returns the session, if the identity provider can end it.
+func (c *claim) endable() *provision.Session {
+	if !c.sp.endsLogins() {
+		return nil
+	}
+	c.session.NameID = c.nameID
+	return &c.session
 }
 
 func (c *claim) checkForm() error {
@@ -294,8 +306,10 @@ func (c *claim) checkAuthn() error {
 		if len(c.sp.contexts) > 0 && !slices.ContainsFunc(classes, func(class string) bool { return slices.Contains(c.sp.contexts, class) }) {
 			continue
 		}
-		fits = true
-		if a.AuthnInstant == "" {
+		if fits = true; a.AuthnInstant == "" {
+			if c.authn.IsZero() {
+				c.takeSession(a)
+			}
 			continue
 		}
 		instant, err := parseTime("AuthnStatement AuthnInstant", a.AuthnInstant)
@@ -304,12 +318,21 @@ func (c *claim) checkAuthn() error {
 		}
 		if instant.After(c.authn) {
 			c.authn = instant
+			c.takeSession(a)
 		}
 	}
 	if !fits {
 		return refuse(CodeAuthn, "authenticated by %q instead of one of %q", seen, c.sp.contexts)
 	}
 	return nil
+}
+
+// takeSession takes the session of a statement. Its end was read before.
+func (c *claim) takeSession(a authnXML) {
+	c.session = provision.Session{Index: strings.TrimSpace(a.SessionIndex)}
+	if end, err := xsd.DateTime(a.SessionNotOnOrAfter); err == nil {
+		c.session.Until = end
+	}
 }
 
 // checkResponseID: the InResponseTo of the response is often not signed, so that

@@ -71,6 +71,14 @@
 //
 // A bearer's IP address and proxy restrictions are not looked at.
 //
+// # Logouts
+//
+// The address ".../logout" takes requests of the identity provider to end a login
+// (the Single Logout profile, SAML profiles section 4.4), by HTTP-Redirect or
+// HTTP-POST. One counts when it is signed, from the issuer, sent to this address, not
+// older than ten minutes and not used before; it becomes the event login.ended.
+// [Handler.Logout] begins a logout here.
+//
 // # What is read
 //
 // Only signed bytes are read. Attributes of one name, and of several statements,

@@ -106,6 +106,7 @@ var endpoints = map[string]struct {
 	"metadata": {[]string{http.MethodGet, http.MethodHead}, (*Handler).metadata},
 	"login":    {[]string{http.MethodGet}, (*Handler).login},
 	"acs":      {[]string{http.MethodPost}, (*Handler).acs},
+	"logout":   {[]string{http.MethodGet, http.MethodPost}, (*Handler).logout},
 }
 
 // ServeHTTP implements http.Handler.

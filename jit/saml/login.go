@@ -23,12 +23,12 @@ const (
 // "return" is where the person wants to go afterwards; what is no
 // [jit.LocalPath] is dropped.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request, sp *ServiceProvider) {
-	p, err := h.newPending(r)
+	p, err := h.newPending(r.URL.Query().Get("return"))
 	if err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
 	}
-	open, stale, err := h.pendingOf(r, sp)
+	open, stale, err := h.pendingOf(r, sp, cookiePrefix)
 	if err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
@@ -36,7 +36,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, sp *ServiceProvi
 	for ; len(open) >= maxPending; open = open[1:] {
 		stale = append(stale, cookiePrefix+open[0].Nonce)
 	}
-	cookie, err := h.cookie(r.Context(), sp, p)
+	cookie, err := h.cookie(r.Context(), sp, cookiePrefix, p)
 	if err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
@@ -48,36 +48,43 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, sp *ServiceProvi
 	}
 	sp.drop(w, stale...)
 	http.SetCookie(w, cookie)
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer")
-	if answer.redirect != "" {
-		http.Redirect(w, r, answer.redirect, http.StatusFound)
-		return
-	}
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src '"+scriptHash()+"'")
-	_, _ = w.Write(answer.page) // the client may be gone
+	answer.write(w, r)
 }
 
-func (h *Handler) newPending(r *http.Request) (pending, error) {
+// newPending makes a request with a way back, which is dropped where it is no path
+// of this origin.
+func (h *Handler) newPending(returnTo string) (pending, error) {
 	nonce, err := h.random(nonceBytes)
 	if err != nil {
 		return pending{}, err
 	}
 	id, err := h.random(requestIDBytes)
 	p := pending{Nonce: nonce, RequestID: "_" + id, Expires: h.now().Add(pendingFor).Unix()}
-	if to := r.URL.Query().Get("return"); len(to) <= maxCookieSize/4 && jit.LocalPath(to) {
-		p.ReturnTo = to
+	if len(returnTo) <= maxCookieSize/4 && jit.LocalPath(returnTo) {
+		p.ReturnTo = returnTo
 	}
 	return p, err
 }
 
-// outgoing is an AuthnRequest on its way: a redirect or a page that posts it.
+// outgoing is a message on its way to the identity provider: a redirect or a page
+// that posts it.
 type outgoing struct {
 	redirect string
 	page     []byte
+}
+
+func (o outgoing) write(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	if o.redirect != "" {
+		http.Redirect(w, r, o.redirect, http.StatusFound)
+		return
+	}
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src '"+scriptHash()+"'")
+	_, _ = w.Write(o.page) // the client may be gone
 }
 
 // authnRequest makes a request for authentication (SAML core section 3.4.1), by
@@ -108,7 +115,7 @@ func (sp *ServiceProvider) authnRequest(id, relayState string, now time.Time) (o
 		}
 		doc.SetRoot(signed)
 	}
-	page, err := postPage(sp.idp.POST, relayState, doc)
+	page, err := postPage(sp.idp.POST, "SAMLRequest", relayState, doc)
 	return outgoing{page: page}, err
 }
 
@@ -119,9 +126,9 @@ var postTemplate = template.Must(template.New("post").Parse(`<!DOCTYPE html>
 <head><meta charset="utf-8"><title>Login</title></head>
 <body>
 <form method="post" action="{{.To}}">
-<input type="hidden" name="SAMLRequest" value="{{.Request}}">
-<input type="hidden" name="RelayState" value="{{.RelayState}}">
-<button>Continue to the login</button>
+<input type="hidden" name="{{.Parameter}}" value="{{.Message}}">
+{{with .RelayState}}<input type="hidden" name="RelayState" value="{{.}}">
+{{end}}<button>Continue</button>
 </form>
 <script>` + submitScript + `</script>
 </body>
@@ -134,17 +141,18 @@ func scriptHash() string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// postPage returns a page that posts a request by itself, or by a click where
+// postPage returns a page that posts a message by itself, or by a click where
 // scripts are off.
-func postPage(to, relayState string, doc *etree.Document) ([]byte, error) {
-	request, err := doc.WriteToBytes()
+func postPage(to, parameter, relayState string, doc *etree.Document) ([]byte, error) {
+	message, err := doc.WriteToBytes()
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
 	err = postTemplate.Execute(&out, map[string]string{
 		"To":         to,
-		"Request":    base64.StdEncoding.EncodeToString(request),
+		"Parameter":  parameter,
+		"Message":    base64.StdEncoding.EncodeToString(message),
 		"RelayState": relayState,
 	})
 	return out.Bytes(), err

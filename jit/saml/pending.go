@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	cookiePrefix  = "saml_login_"
+	cookiePrefix  = "saml_login_"  // of logins
+	logoutPrefix  = "saml_logout_" // of logouts
 	pendingFor    = 10 * time.Minute
 	maxPending    = 5
 	maxCookieSize = 4096 // of the name and the value: browsers drop larger ones
@@ -27,8 +28,11 @@ type pending struct {
 	Expires   int64  `json:"e"` // Unix time
 }
 
-// purpose keeps the cookies of one connection from counting for another.
-func (sp *ServiceProvider) purpose() string { return "jit/saml login " + sp.connection }
+// purpose keeps the cookies of one connection from counting for another, and those
+// of logouts for logins.
+func (sp *ServiceProvider) purpose(prefix string) string {
+	return "jit/saml " + prefix + " " + sp.connection
+}
 
 // cookie returns the cookie of a pending login. Each has a name of its own, so
 // that two tabs do not disturb each other.
@@ -38,21 +42,21 @@ func (sp *ServiceProvider) purpose() string { return "jit/saml login " + sp.conn
 //
 // The response comes as a POST from another site, for which SameSite must be
 // None; without TLS, on a loopback address, browsers do not keep such a cookie.
-func (h *Handler) cookie(ctx context.Context, sp *ServiceProvider, p pending) (*http.Cookie, error) {
+func (h *Handler) cookie(ctx context.Context, sp *ServiceProvider, prefix string, p pending) (*http.Cookie, error) {
 	payload, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
 	}
-	signed, err := h.Engine.Plumbing().Sign(ctx, sp.purpose(), payload)
+	signed, err := h.Engine.Plumbing().Sign(ctx, sp.purpose(prefix), payload)
 	if err != nil {
 		return nil, err
 	}
-	c := sp.bareCookie(cookiePrefix + p.Nonce)
+	c := sp.bareCookie(prefix + p.Nonce)
 	c.Value = base64.RawURLEncoding.EncodeToString(signed)
 	c.MaxAge = int(pendingFor / time.Second)
 	if len(c.Name)+len(c.Value) > maxCookieSize && p.ReturnTo != "" {
 		p.ReturnTo = ""
-		return h.cookie(ctx, sp, p)
+		return h.cookie(ctx, sp, prefix, p)
 	}
 	return c, nil
 }
@@ -67,10 +71,10 @@ func (sp *ServiceProvider) bareCookie(name string) *http.Cookie {
 
 // pendingOf returns the pending logins of a browser, the oldest first, and the
 // names of cookies that are of no use.
-func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider) (open []pending, stale []string, err error) {
+func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider, prefix string) (open []pending, stale []string, err error) {
 	now := h.now().Unix()
 	for _, c := range r.Cookies() {
-		nonce, ok := strings.CutPrefix(c.Name, cookiePrefix)
+		nonce, ok := strings.CutPrefix(c.Name, prefix)
 		if !ok {
 			continue
 		}
@@ -79,7 +83,7 @@ func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider) (open []pendin
 			stale = append(stale, c.Name)
 			continue
 		}
-		payload, ok, err := h.Engine.Plumbing().Verify(r.Context(), sp.purpose(), signed)
+		payload, ok, err := h.Engine.Plumbing().Verify(r.Context(), sp.purpose(prefix), signed)
 		var p pending
 		switch {
 		case err != nil:

@@ -24,6 +24,7 @@ type (
 		WantSigned     bool       `xml:"WantAssertionsSigned,attr"`
 		Protocols      string     `xml:"protocolSupportEnumeration,attr"`
 		Keys           []spKey    `xml:"KeyDescriptor"`
+		Logouts        []spLogout `xml:"SingleLogoutService"`
 		Consumers      []spTarget `xml:"AssertionConsumerService"`
 	}
 
@@ -48,6 +49,11 @@ type (
 		Algorithm string `xml:"Algorithm,attr"`
 	}
 
+	spLogout struct {
+		Binding  string `xml:"Binding,attr"`
+		Location string `xml:"Location,attr"`
+	}
+
 	spTarget struct {
 		Binding  string `xml:"Binding,attr"`
 		Location string `xml:"Location,attr"`
@@ -65,6 +71,7 @@ func (sp *ServiceProvider) Metadata() ([]byte, error) {
 			RequestsSigned: sp.sign,
 			WantSigned:     true,
 			Protocols:      saml2.SAMLProtocolNamespace,
+			Logouts:        []spLogout{{saml2.BindingHttpRedirect, sp.SLO()}, {saml2.BindingHttpPost, sp.SLO()}},
 			Consumers:      []spTarget{{Binding: saml2.BindingHttpPost, Location: sp.ACS(), Index: 1, Default: true}},
 		},
 	}

@@ -100,6 +100,7 @@ func (p *IDP) provider(application *crewjam.EntityDescriptor) *crewjam.IdentityP
 		SignatureMethod:         dsig.ECDSASHA256SignatureMethod,
 		MetadataURL:             *p.address.JoinPath("metadata"),
 		SSOURL:                  *p.address.JoinPath("sso"),
+		LogoutURL:               *p.address.JoinPath("slo"),
 		ServiceProviderProvider: peer{application},
 	}
 }

@@ -300,3 +300,42 @@ func (f *failing) Fatalf(format string, args ...any) {
 
 func (f *failing) Helper()                  {}
 func (f *failing) Context() context.Context { return f.ctx }
+
+// A logout ends the login of the person, and of nobody else.
+func TestLogout(t *testing.T) {
+	idp := samltest.New(t)
+	a := newApp(t, provision.SAML{Metadata: idp.Metadata()}, httptest.NewServer)
+	ada, bob := samltest.User{Email: "ada@example.com"}, samltest.User{Email: "bob@example.com", NameID: "b1", NameIDFormat: "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"}
+	for _, u := range []samltest.User{ada, bob} {
+		if got := idp.Login(t, a.URL+"/saml/okta/login", u); got.Status != http.StatusSeeOther {
+			t.Fatalf("status %d", got.Status)
+		}
+	}
+	for _, u := range []samltest.User{bob, ada, {Email: "eve@example.com"}} {
+		got := idp.Logout(t, a.URL+"/saml/okta/logout", u, time.Time{})
+		if got.Status != http.StatusFound || !strings.Contains(got.Header.Get("Location"), ".idp.example/slo?SAMLResponse=") {
+			t.Errorf("status %d, to %s", got.Status, got.Header.Get("Location"))
+		}
+	}
+	list, err := a.engine.Directory("okta").Events(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended []string
+	for _, ev := range list {
+		if ev.Type != store.LoginEnded {
+			continue
+		}
+		account, err := a.engine.Directory("okta").Account(t.Context(), ev.AccountID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended = append(ended, account.UserName)
+	}
+	if diff := cmp.Diff([]string{"bob@example.com", "ada@example.com"}, ended); diff != "" {
+		t.Errorf("ended (-want +got):\n%s", diff)
+	}
+	if got := samltest.New(t).Logout(t, a.URL+"/saml/okta/logout", ada, time.Time{}); got.Status != http.StatusBadRequest {
+		t.Errorf("of another identity provider: status %d", got.Status)
+	}
+}
