@@ -60,6 +60,35 @@ func (d *Directory) login(ctx context.Context, id Identity) (*Account, error) {
 	return entered, err
 }
 
+// errTried ends the transaction of a login that is only tried.
+var errTried = errors.New("provision: tried")
+
+// TryLogin says what [Directory.Login] would do with an identity now, and does
+// nothing of it: nothing is stored, no event is appended, and nobody is logged in.
+// The account is as it would be after the login; its id is made up where it would be
+// a new one. The error is as for Login. Guard and Linker of the host are asked.
+func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error) {
+	id, wrong := id.normalized()
+	if wrong != nil {
+		return nil, wrong
+	}
+	d = d.via(store.SourceJIT)
+	var tried *Account
+	err := d.update(ctx, d.why(), func(c *change) error {
+		l := &login{change: c, identity: &id}
+		a, err := l.run()
+		if err != nil {
+			return err
+		}
+		tried = a
+		return errTried
+	})
+	if errors.Is(err, errTried) {
+		return tried, nil
+	}
+	return nil, err
+}
+
 // login is one login inside a transaction. When it fails, nothing is stored.
 type login struct {
 	*change

@@ -152,3 +152,40 @@ func TestSessionsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A login that is tried says what would come of it, and nothing comes of it.
+func TestTryLogin(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"requiredGroups":"Staff"}`)
+		dir := tn.engine.Directory("acme")
+		id := visitor("p1", jit.NameIDPersistent, "s1", time.Time{})
+		id.Groups = []provision.IdentityGroup{{Value: "Staff"}}
+		at := tn.lastSequence()
+		tried, err := dir.TryLogin(t.Context(), id)
+		if err != nil || tried.UserName != "ann@example.com" || tried.Status != "active" {
+			t.Errorf("somebody new: %+v, %v", tried, err)
+		}
+		var refused *provision.DeniedError
+		if _, err := dir.TryLogin(t.Context(), visitor("p2", jit.NameIDPersistent, "", time.Time{})); !errors.As(err, &refused) || refused.Code != "not_admitted" {
+			t.Errorf("somebody who is not admitted: %v", err)
+		}
+		if _, err := tn.engine.Directory("nobody").TryLogin(t.Context(), id); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("at an unknown connection: %v", err)
+		}
+		if got := tn.told(at); got != "" || len(tn.accounts("ann@example.com")) != 0 || len(tn.indexes(tried.ID)) != 0 {
+			t.Errorf("stored: events %q", got)
+		}
+		a := tn.login(id)
+		if a.ID == tried.ID {
+			t.Error("the made-up id was kept")
+		}
+		at = tn.lastSequence()
+		id.DisplayName = "Ann"
+		if tried, err = dir.TryLogin(t.Context(), id); err != nil || tried.ID != a.ID || tried.DisplayName != "Ann" {
+			t.Errorf("somebody known: %+v, %v", tried, err)
+		}
+		if got, err := dir.Account(t.Context(), a.ID); err != nil || got.DisplayName != "" || tn.told(at) != "" {
+			t.Errorf("changed: %+v, %v, events %q", got, err, tn.told(at))
+		}
+	})
+}

@@ -263,6 +263,13 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			}
 			return err
 		},
+		"TryLogin": func(c ctx, d dir, x foreign) error {
+			a, err := d.TryLogin(c, zebra())
+			if err == nil && (a.ID == x.account || a.Connection != d.ID()) {
+				err = fmt.Errorf("found account %s of %s", a.ID, a.Connection)
+			}
+			return err
+		},
 		"Unbind": func(c ctx, d dir, x foreign) error { return gone(d.Unbind(c, x.account)) },
 		"Warnings": func(c ctx, d dir, x foreign) error {
 			list, err := d.Warnings(c)

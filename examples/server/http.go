@@ -47,6 +47,7 @@ func (o operator) routes() map[string]func(http.ResponseWriter, *http.Request) e
 		"GET /refusals":                o.refusals,
 		"GET /host-groups":             o.hostGroups,
 		"POST /host-groups":            o.hostGroups,
+		"POST /test-login":             o.testLogin,
 	}
 }
 

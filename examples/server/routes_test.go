@@ -177,6 +177,7 @@ func foreignRows() []foreignRow {
 		{"POST", "/redrive", "&skip=true&account=<account>", "", 404, ""},
 		{"POST", "/redrive", "", "", 200, `{"accounts":0}`},
 		{"GET", "/refusals", "", "", 200, "[]"},
+		{"POST", "/test-login", "", "", 409, "no SAML"},
 		{"GET", "/host-groups", "", "", 200, "[]"},
 		{"POST", "/host-groups", "", `[{"id":"<group>","name":"Mine"}]`, 200, "Mine"},
 		{"POST", "/sync", "&force=true", `{"userName":"new@example.com"}` + "\n" + `{"displayName":"new","members":[{"value":"<account>"}]}`, 200, ""},

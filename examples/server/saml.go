@@ -220,12 +220,34 @@ func withSAML(next http.Handler, service *saml.Handler, base, host string) http.
 	}
 	// The cookie of a login that begins at localhost would not come back to
 	// 127.0.0.1.
-	mux.HandleFunc("GET /saml/{connection}/login", func(w http.ResponseWriter, r *http.Request) {
+	begin := func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != host {
 			http.Redirect(w, r, base+r.URL.RequestURI(), http.StatusFound)
 			return
 		}
 		service.ServeHTTP(w, r)
-	})
+	}
+	mux.HandleFunc("GET /saml/{connection}/login", begin)
+	mux.HandleFunc("GET /saml/{connection}/test", begin)
 	return mux
+}
+
+// testLogin answers with a link that lets whoever has it try one login, within ten
+// minutes.
+func (o operator) testLogin(w http.ResponseWriter, r *http.Request) error {
+	d, err := o.directory(r)
+	if err != nil {
+		return err
+	}
+	h := &saml.Handler{Engine: o.engine, BaseURL: func(connection string) string { return "/saml/" + connection }}
+	link, err := h.TestLink(r.Context(), d.ID())
+	var refused *saml.Error
+	if errors.As(err, &refused) {
+		return &statusError{status: http.StatusConflict, text: refused.Reason, code: string(refused.Code)}
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"path": link})
+	return nil
 }

@@ -25,7 +25,12 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 		return
 	}
 	request, asked := findPending(open, relayState)
-	identity, err := h.consume(r, sp, response, request)
+	verified, identity, err := h.consume(r, sp, response, request)
+	if request.Test {
+		sp.drop(w, cookiePrefix+request.Nonce)
+		h.tested(w, r, sp, verified, identity, err)
+		return
+	}
 	if err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
@@ -122,26 +127,25 @@ func findPending(open []pending, relayState string) (p pending, ok bool) {
 // consume verifies a response and uses it up, and the request that it answers
 // too. Nothing is written before everything else is known to be right, so that
 // nobody can use up what is not theirs.
-func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte, request pending) (provision.Identity, error) {
+func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte, request pending) (verified *Verified, identity provision.Identity, err error) {
 	now, requestID := h.now(), request.RequestID
-	verified, err := sp.Verify(response, requestID, now)
+	verified, err = sp.Verify(response, requestID, now)
 	if err == nil {
 		err = sp.checkFresh(verified, request, now)
 	}
-	if err != nil {
-		return provision.Identity{}, err
+	if err == nil {
+		identity, err = sp.mapping.Identity(verified.Assertion)
 	}
-	identity, err := sp.mapping.Identity(verified.Assertion)
 	if err != nil {
-		return provision.Identity{}, err
+		return verified, provision.Identity{}, err
 	}
 	// The assertion is refused for its age from Until on; the second keeps the
 	// key a little longer than that, whatever is rounded.
 	err = h.once(r, sp, "saml assertion\x00"+verified.Assertion.Issuer+"\x00"+verified.ID, verified.Until.Add(time.Second))
 	if err != nil || requestID == "" {
-		return identity, err
+		return verified, identity, err
 	}
-	return identity, h.once(r, sp, "saml request\x00"+requestID, now.Add(pendingFor+time.Second))
+	return verified, identity, h.once(r, sp, "saml request\x00"+requestID, now.Add(pendingFor+time.Second))
 }
 
 // checkFresh makes sure that somebody who had to authenticate again did so: after

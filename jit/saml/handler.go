@@ -56,6 +56,11 @@ type Handler struct {
 	SpareKey         *rsa.PrivateKey
 	SpareCertificate *x509.Certificate
 
+	// OnTestLogin shows the result of a login that an administrator tried
+	// ([Handler.TestLogin]); nil answers with a plain page. It holds what the
+	// identity provider asserts of a person.
+	OnTestLogin func(w http.ResponseWriter, r *http.Request, result *TestLogin)
+
 	// Limits bounds what is read.
 	Limits Limits
 
@@ -106,6 +111,7 @@ var endpoints = map[string]struct {
 	"metadata": {[]string{http.MethodGet, http.MethodHead}, (*Handler).metadata},
 	"login":    {[]string{http.MethodGet}, (*Handler).login},
 	"acs":      {[]string{http.MethodPost}, (*Handler).acs},
+	"test":     {[]string{http.MethodGet}, (*Handler).test},
 	"logout":   {[]string{http.MethodGet, http.MethodPost}, (*Handler).logout},
 }
 

@@ -28,6 +28,11 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, sp *ServiceProvi
 		h.fail(w, r, sp.connection, err)
 		return
 	}
+	h.sendAway(w, r, sp, p)
+}
+
+// sendAway sends the browser to the identity provider with a request.
+func (h *Handler) sendAway(w http.ResponseWriter, r *http.Request, sp *ServiceProvider, p pending) {
 	open, stale, err := h.pendingOf(r, sp, cookiePrefix)
 	if err != nil {
 		h.fail(w, r, sp.connection, err)

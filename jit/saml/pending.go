@@ -25,7 +25,8 @@ type pending struct {
 	Nonce     string `json:"n"` // names the cookie; also the RelayState
 	RequestID string `json:"i"` // of the AuthnRequest
 	ReturnTo  string `json:"r,omitempty"`
-	Expires   int64  `json:"e"` // Unix time
+	Expires   int64  `json:"e"`           // Unix time
+	Test      bool   `json:"t,omitempty"` // of a login that is only tried
 }
 
 // purpose keeps the cookies of one connection from counting for another, and those
