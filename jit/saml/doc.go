@@ -28,14 +28,12 @@
 //     [Limits.Body] bytes, as UTF-8 without a document type or processing
 //     instructions, and has exactly one assertion. It has at most 2,500 elements
 //     with 20,000 attributes, and 64 namespaces in one place.
-//
 //   - The response or the assertion is signed with a key from the metadata, by
 //     RSA (PKCS #1 or PSS) or ECDSA with SHA-256 or better, as a whole: one
 //     signature, one reference, the elements where SAML has them, in any
 //     canonical form of XML. SHA-1 is an opt-in of the connection. An expired
 //     certificate does not count. With several, each is tried, so that a
 //     rollover needs no coordination. What KeyInfo says is a hint and not read.
-//
 //   - An encrypted assertion uses RSA-OAEP, with SHA-1 or SHA-2 as digest and in
 //     the mask, and AES-GCM. AES-CBC is accepted only in a signed response:
 //     otherwise whoever holds the ciphertext could decrypt it by trial, which a
@@ -43,28 +41,22 @@
 //     encrypted data is the child of the EncryptedAssertion and stands nowhere
 //     else. One of up to eight encrypted keys is ours. What is inside obeys the
 //     same rules.
-//
 //   - It is from the one issuer of the metadata, for the one entity id of this
 //     service provider, confirmed for this ACS address, sent to it, and valid
 //     now, give or take [provision.SAML.ClockSkewSeconds]. An end is exclusive.
-//     White space around a name or a time is not part of it, and a time without
+//     White space around an address or a time is no part of it; a time without
 //     a zone is UTC.
-//
 //   - One of its confirmations is a good bearer confirmation. Of all that are for
 //     this address none lasts for more than 24 hours, so that the use of the
 //     assertion can be remembered for as long.
-//
 //   - It answers a request that this browser was sent away with in the last ten
 //     minutes, which a signed cookie of the browser tells. Without one it is
 //     accepted only if the connection allows logins that the identity provider
 //     begins; those cannot be bound to a browser, so that somebody can be logged
 //     in as somebody else without noticing.
-//
 //   - Neither the assertion nor the request was used before, on any replica.
-//
 //   - It has a NameID that is text, or an EncryptedID with one. Attributes may be
 //     encrypted, too.
-//
 //   - It says that the person authenticated in one of the ways that
 //     [provision.SAML.AuthnContext] lists, if it lists any, and again, where
 //     [provision.SAML.ForceAuthn] wants that and the time is told.
