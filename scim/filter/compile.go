@@ -289,10 +289,7 @@ func (c *compiler) compare(a *schema.Attribute, o *operator, value any) (store.F
 	}
 	f := store.Compare{Path: c.path(a), Op: o.compare, Value: text}
 	if o.compare == store.EQ && keyed(a, text) {
-		f.Key, f.Folded = a.String(), text
-		if f.Path.Type == store.String {
-			f.Folded = store.NameKey(text)
-		}
+		f.Key, f.Folded = a.String(), a.Key(text)
 	}
 	return f, nil
 }

@@ -117,6 +117,10 @@ func (a *Attribute) Path() store.Path { return a.path }
 // as "name.givenName", or with its URN where it belongs to an extension.
 func (a *Attribute) String() string { return a.notation }
 
+// Key returns the form of a value in which index keys hold it, and are asked for
+// it: see [ResourceType.Keys].
+func (a *Attribute) Key(text string) string { return a.comparable(text) }
+
 // IsExtension reports whether the attribute is the container of an extension.
 func (a *Attribute) IsExtension() bool { return a.extension }
 

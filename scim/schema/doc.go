@@ -16,8 +16,10 @@
 // schema. [Object.AppendJSON] writes the one canonical JSON form of it, which
 // is what stores keep and compare. Texts and decimals come back as they were
 // written, since identity providers compare what they read with what they sent,
-// and send again what differs. Only names by which resources are found are
-// changed: to Unicode normalization form C.
+// and send again what differs. It is the index keys that are normalized.
+//
+// An element of a multi-valued attribute is known by its type and value, and
+// there once: see [Elements].
 //
 // # Reading
 //
