@@ -42,7 +42,7 @@ func TestAttributes(t *testing.T) {
 		},
 		{
 			name:       "a value of XML beside others",
-			statements: `<saml:AttributeStatement><saml:Attribute Name="address">` + value(`<x:Address xmlns:x="urn:x" x:lang="en"><x:Street>Main</x:Street><Status xmlns="urn:y"></Status></x:Address>`) + `</saml:Attribute>` + groups(value("a")) + "</saml:AttributeStatement>",
+			statements: `<saml:AttributeStatement><saml:Attribute Name="address">` + value(`<x:Address xmlns:x="urn:x" x:lang="en"><x:Street>Main</x:Street><x:Status></x:Status></x:Address>`) + `</saml:Attribute>` + groups(value("a")) + "</saml:AttributeStatement>",
 			want:       []jit.Attribute{{Name: "address", Malformed: 1}, {Name: "groups", Values: []string{"a"}}},
 		},
 		{
