@@ -83,8 +83,8 @@ func (c *client) awaitEnd(browser *http.Client, name string) {
 	}
 }
 
-// A person comes by SCIM or by a login, has a session, and loses it with the
-// account, and with the right to log in.
+// A person comes by SCIM or by a login, has a session, and loses it with a logout at
+// the identity provider, with the account, and with the right to log in.
 func TestSessions(t *testing.T) {
 	c := start(t)
 	idp := samltest.New(t)
@@ -96,6 +96,13 @@ func TestSessions(t *testing.T) {
 	got := idp.Login(t, c.base+"/saml/demo/login", ada)
 	if got.Status != http.StatusSeeOther || !c.greets(got.Browser, "ada@example.com") {
 		t.Fatalf("ada's login: %d %s", got.Status, got.Body)
+	}
+	if out := idp.Logout(t, c.base+"/saml/demo/logout", ada, time.Time{}); out.Status != http.StatusFound {
+		t.Fatalf("ada's logout: %d %s", out.Status, out.Body)
+	}
+	c.awaitEnd(got.Browser, "ada@example.com")
+	if got = idp.Login(t, c.base+"/saml/demo/login", ada); !c.greets(got.Browser, "ada@example.com") {
+		t.Fatalf("ada's second login: %d %s", got.Status, got.Body)
 	}
 	deactivate := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`
 	if _, err := c.scim(http.MethodPatch, "/Users/"+id, deactivate); err != nil {

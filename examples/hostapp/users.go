@@ -12,10 +12,11 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
+	"github.com/scimjit/provision/store"
 )
 
-// writeUser makes a row be what the account is. Sessions end with the account, and
-// when the identity provider no longer lets the person in.
+// writeUser makes a row be what the account is. Sessions end with the account, when
+// the identity provider no longer lets the person in, and with a logout there.
 func writeUser(ctx context.Context, tx *sql.Tx, d provision.Delivery) (hostID string, err error) {
 	u := d.Account
 	if u == nil {
@@ -25,7 +26,7 @@ func writeUser(ctx context.Context, tx *sql.Tx, d provision.Delivery) (hostID st
 	err = tx.QueryRowContext(ctx, `INSERT INTO users (account, name, email, active) VALUES (?, ?, ?, ?)
 		ON CONFLICT (account) DO UPDATE SET name = excluded.name, email = excluded.email, active = excluded.active
 		RETURNING id`, u.ID, u.UserName, u.Email, active).Scan(&id)
-	if err == nil && (!active || d.Event.Denial().EndsSessions()) {
+	if err == nil && (!active || d.Event.Denial().EndsSessions() || d.Event.Type == store.LoginEnded) {
 		_, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE user = ?`, id)
 	}
 	if err == nil {
