@@ -13,7 +13,6 @@ import (
 
 	"github.com/scimjit/provision/internal/metadata"
 	"github.com/scimjit/provision/internal/records"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -291,15 +290,9 @@ func (e *Engine) missMetadata(ctx context.Context, conn *compiled, cause error) 
 	})
 }
 
-// warnOfMetadata appends the event of a warning: its code is in the reasons, and
-// all of it in the changes.
+// warnOfMetadata appends the event of a warning about fetching.
 func (c *change) warnOfMetadata(code, text string) error {
-	w := Warning{Code: code, Field: fieldMetadataURL, Text: text}
-	return c.append(&store.Event{
-		Type:    store.ConnectionWarning,
-		Reasons: []policy.Reason{{Option: w.Field, Effect: policy.EffectWarning, Value: w.Code}},
-		Changes: []store.Change{{Attribute: "warning", After: mustJSON(w)}},
-	})
+	return c.warn(Warning{Code: code, Field: fieldMetadataURL, Text: text})
 }
 
 // keepFetched gives settings that come without it the document that was fetched for

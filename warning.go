@@ -35,6 +35,9 @@ const (
 	warnDefaultMissing     = "default_group_missing"
 	warnDefaultLost        = "default_group_lost"
 	warnSharedEmail        = "email_shared"
+	warnMetadataPartial    = "saml_metadata_partial"
+	warnMetadataUnusable   = "saml_metadata_unusable"
+	warnMetadataOutdated   = "saml_metadata_outdated"
 	warnCertificateExpired = "saml_certificate_expired"
 	warnCertificateEnding  = "saml_certificate_expiring"
 )
@@ -230,7 +233,9 @@ func (c Connection) Warnings() []Warning {
 func warningCodes() []string {
 	codes := []string{
 		warnCredentialExpired, warnCredentialExpiring, warnCredentialForever,
-		warnDefaultMissing, warnDefaultLost, warnSharedEmail, warnCertificateExpired, warnCertificateEnding,
+		warnDefaultMissing, warnDefaultLost, warnSharedEmail,
+		warnMetadataPartial, warnMetadataUnusable, warnMetadataOutdated,
+		warningMetadataChanged, warningMetadataUnavailable, warnCertificateExpired, warnCertificateEnding,
 	}
 	for _, w := range settingWarnings {
 		codes = append(codes, w.code)

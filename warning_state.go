@@ -5,9 +5,10 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/scimjit/provision/internal/idpcert"
+	"github.com/scimjit/provision/internal/metadata"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -56,7 +57,7 @@ func (e *Engine) stateWarnings(conn *compiled, r store.Reader) ([]Warning, error
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(credentials, certificateWarnings(conn, now), groups), nil
+	return slices.Concat(credentials, metadataWarnings(conn, now), groups), nil
 }
 
 // warnBefore is how long before its end a credential or a certificate is warned of.
@@ -99,19 +100,29 @@ func nounOf(method string) string {
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// certificateWarnings are those of the certificates by which the identity provider
-// signs. While one is good beyond the notice, an older one is no trouble.
-func certificateWarnings(conn *compiled, now time.Time) []Warning {
-	if conn.SAML == nil {
+// metadataWarnings are those of the metadata of the identity provider: parts that
+// could not be read, and the certificates by which it signs. While one is good
+// beyond the notice, an older one is no trouble.
+func metadataWarnings(conn *compiled, now time.Time) []Warning {
+	if conn.SAML == nil || conn.SAML.Metadata == "" {
 		return nil
 	}
-	certificates := idpcert.Signing(conn.SAML.Metadata)
-	if slices.ContainsFunc(certificates, func(c *x509.Certificate) bool { return c.NotAfter.Sub(now) > warnBefore }) {
-		return nil
+	idp, err := metadata.Parse([]byte(conn.SAML.Metadata), conn.SAML.IDPEntityID)
+	if err != nil {
+		return []Warning{{Code: warnMetadataUnusable, Field: fieldMetadata, Text: "nobody can log in by it: " + err.Error()}}
 	}
 	var list []Warning
-	for _, c := range certificates {
-		w := Warning{Field: "saml.metadata", Value: fmt.Sprintf("%x", c.SerialNumber)}
+	if len(idp.Problems) > 0 {
+		list = append(list, Warning{Code: warnMetadataPartial, Field: fieldMetadata, Text: "left out of it: " + strings.Join(idp.Problems, "; ")})
+	}
+	if !idp.ValidUntil.IsZero() && !now.Before(idp.ValidUntil) {
+		list = append(list, Warning{Code: warnMetadataOutdated, Field: fieldMetadata, Text: "it asked to be replaced before " + day(idp.ValidUntil)})
+	}
+	if slices.ContainsFunc(idp.Certificates, func(c *x509.Certificate) bool { return c.NotAfter.Sub(now) > warnBefore }) {
+		return list
+	}
+	for _, c := range idp.Certificates {
+		w := Warning{Field: fieldMetadata, Value: fmt.Sprintf("%x", c.SerialNumber)}
 		if now.After(c.NotAfter) {
 			w.Code, w.Text = warnCertificateExpired, "the certificate of the identity provider has expired on "+day(c.NotAfter)
 		} else {
@@ -121,6 +132,8 @@ func certificateWarnings(conn *compiled, now time.Time) []Warning {
 	}
 	return list
 }
+
+const fieldMetadata = "saml.metadata"
 
 // defaultGroupWarnings are those of the names of option defaultGroups.
 func defaultGroupWarnings(f finder, now time.Time) ([]Warning, error) {

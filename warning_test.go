@@ -280,6 +280,15 @@ func TestWarningsOfCertificates(t *testing.T) {
 		save(-1, 100)
 		at = tn.lastEvent()
 		tn.expectWarnings("rolled over", at, nil, nil)
+		broken := strings.Replace(metadataOf(t, tn.clock.Now(), 100, 100), "MII", "!!!", 1)
+		tn.save(provision.Connection{ID: "acme", SAML: &provision.SAML{Preset: "entra", Metadata: broken}})
+		at = tn.lastEvent()
+		partial := []string{"saml_metadata_partial"}
+		tn.expectWarnings("one of two cannot be read", at, partial, partial)
+		tn.save(provision.Connection{ID: "acme", SAML: &provision.SAML{Preset: "entra", Metadata: metadataOf(t, tn.clock.Now())}})
+		at = tn.lastEvent()
+		unusable := []string{"saml_metadata_unusable"}
+		tn.expectWarnings("there is no certificate", at, unusable, unusable)
 	})
 }
 
@@ -304,11 +313,13 @@ func metadataOf(t *testing.T, now time.Time, days ...int) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&keys, `<KeyDescriptor use="signing"><KeyInfo><X509Data><X509Certificate>
+		fmt.Fprintf(&keys, `<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>
 			%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>`, base64.StdEncoding.EncodeToString(der))
 	}
-	return `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"><IDPSSODescriptor>` + keys.String() +
-		`<KeyDescriptor use="encryption"><KeyInfo><X509Data><X509Certificate>none</X509Certificate></X509Data></KeyInfo></KeyDescriptor>` +
+	return `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example.com">` +
+		`<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` + keys.String() +
+		`<KeyDescriptor use="encryption"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>none</X509Certificate></X509Data></KeyInfo></KeyDescriptor>` +
+		`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example.com/sso"/>` +
 		`</IDPSSODescriptor></EntityDescriptor>`
 }
 
