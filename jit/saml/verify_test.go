@@ -67,6 +67,7 @@ func TestUntilOfSeveral(t *testing.T) {
 	}{
 		{"one", shape{}, 6 * time.Minute},
 		{"one and a later one", beside(later), 9 * time.Minute},
+		{"one after a later one", shape{assertion: sub(confirmation, later(confirmation)+confirmation)}, 9 * time.Minute},
 		{"one and a later one that answers another request", beside(all(later, sub(requestID, "_request-2"))), 9 * time.Minute},
 		{"one and a later one for another", beside(all(later, sub(spACS, "https://other.example.com/acs"))), 6 * time.Minute},
 		{"conditions end before", beside(sub("12:05:00Z", "12:20:00Z")), 11 * time.Minute},
