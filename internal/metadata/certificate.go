@@ -47,17 +47,25 @@ func (idp *IdentityProvider) takeCertificates(role *node) error {
 	return nil
 }
 
-// certificates returns those of an X509Data.
+// maxPerKey bounds how many certificates are compared with each other.
+const maxPerKey = 20
+
+// certificates returns those of an X509Data, of which there are few.
 func (idp *IdentityProvider) certificates(data *node) []*x509.Certificate {
 	var out []*x509.Certificate
-	for _, n := range data.find("X509Certificate") {
+	found := data.find("X509Certificate")
+	if len(found) > maxPerKey {
+		idp.problem("of %d certificates of one key the first %d are read", len(found), maxPerKey)
+		found = found[:maxPerKey]
+	}
+	for _, n := range found {
 		list, err := parseCertificates(n.text.String())
 		if err != nil {
 			idp.problem("a certificate is left out: %v", err)
 		}
 		out = append(out, list...)
 	}
-	return out
+	return out[:min(len(out), maxPerKey)]
 }
 
 func (idp *IdentityProvider) add(cert *x509.Certificate) {

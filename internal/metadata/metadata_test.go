@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,8 @@ func TestParts(t *testing.T) {
 		{name: "bad certificate in a key of its own", text: document([]string{"MIIgarbage"}, []string{idp.base64()}), problems: []string{"a certificate is left out: it cannot be read"}},
 		{name: "bad certificate in the same key", text: document([]string{"!", idp.base64()}), problems: []string{"a certificate is left out: it is not base64"}},
 		{name: "empty certificate", text: document([]string{" "}, []string{idp.base64()}), problems: []string{"it is empty"}},
+		{name: "many of one key", text: document(slices.Repeat([]string{idp.base64()}, 21)), problems: []string{"of 21 certificates of one key the first 20 are read"}},
+		{name: "many in one text", text: document([]string{strings.Repeat(idp.pem(), 50)})},
 		{name: "key of another kind", text: document([]string{odd.base64()}, []string{idp.base64()}), problems: []string{"neither RSA nor ECDSA"}},
 		{name: "key without a certificate", text: sub("<md:KeyDescriptor", aKeyName+"<md:KeyDescriptor")(one), problems: []string{"it has no certificate"}},
 		{name: "key with another use", text: sub("<md:KeyDescriptor", sub("signing", "sign")(aKeyName)+"<md:KeyDescriptor")(one), problems: []string{`its use "sign"`}},
