@@ -99,8 +99,8 @@ type Principal struct {
 
 // Limits bounds requests and answers. A zero field means its default.
 type Limits struct {
-	Body       int64 // bytes of a request body; default 1 MiB
-	GroupBody  int64 // bytes of a request body at /Groups; default 16 MiB
+	Body       int64 // bytes of a request body, also of what gzip makes of it; default 1 MiB
+	GroupBody  int64 // the same at /Groups; default 16 MiB
 	Depth      int   // nesting of a request body; default 32
 	String     int   // bytes of one string in a request body; default 64 KiB
 	Count      int   // resources in a page; default 1000

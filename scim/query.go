@@ -89,10 +89,19 @@ func (x *exchange) query(types []*schema.ResourceType) (store.Query, int, error)
 	q.Offset = start - 1
 	q.Limit = min(max(count, 0), limits.count())
 	if q.Types, q.Filter, err = x.filter(types); err != nil {
-		return q, 0, err
+		return q, 0, x.inFilter(err)
 	}
 	q.Sort, err = x.sort(types)
 	return q, start, err
+}
+
+// inFilter names the filter in an error about it.
+func (x *exchange) inFilter(err error) error {
+	var wrong *filter.Error
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	return refuse(schema.CodeBadFilter, "filter %s: %s", schema.QuotedText(x.values.Get("filter")), wrong.Detail)
 }
 
 // filter compiles the filter for each type. Across types, an attribute that a
