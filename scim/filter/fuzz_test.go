@@ -182,3 +182,24 @@ func compareOracle[E any](t *testing.T, text string, got E, err error, want E, p
 		t.Errorf("%q (-library +got):\n%s", format(want), diff)
 	}
 }
+
+// FuzzParseLoose checks that ParseLoose reads what Parse reads, and as the same, and
+// that what it reads beyond can be written for Parse.
+func FuzzParseLoose(f *testing.F) {
+	for _, v := range vectors[struct{ Name, Filter, Tree string }](f, "loose.json") {
+		f.Add(v.Filter)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		loose, looseErr := filter.ParseLoose(text, filter.Limits{})
+		strict, err := filter.Parse(text, filter.Limits{})
+		if err == nil && (looseErr != nil || tree(loose) != tree(strict)) {
+			t.Fatalf("Parse(%q) is %s, ParseLoose %v, %v", text, tree(strict), loose, looseErr)
+		}
+		if looseErr != nil {
+			return
+		}
+		if _, err := filter.Parse(filter.Format(loose), filter.Limits{}); err != nil {
+			t.Fatalf("ParseLoose(%q) is written as %q: %v", text, filter.Format(loose), err)
+		}
+	})
+}
