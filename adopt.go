@@ -61,8 +61,11 @@ func (f finder) adoptable(r *Resource) (*Resource, error) {
 // taken over: one whom only logins have written, or one who is not active. An
 // active one keeps the id, and the new resource conflicts with it.
 func (f finder) returning(user *Resource) (*Resource, error) {
+	if !f.conn.externalIDImmutable() {
+		return nil, nil
+	}
 	id := account.Text(user.Document, "externalId")
-	if id == "" || !f.conn.externalIDImmutable() {
+	if id == "" {
 		return nil, nil
 	}
 	holders, err := f.holders(id)

@@ -48,8 +48,11 @@ func (d *Draft) checkUnique() error {
 
 // checkExternalID refuses an immutable externalId that another user has.
 func (d *Draft) checkExternalID() error {
+	if !d.change.conn.externalIDImmutable() {
+		return nil
+	}
 	id := account.Text(d.resource.Document, "externalId")
-	if id == "" || !d.change.conn.externalIDImmutable() || d.before != nil && account.Text(d.before.Document, "externalId") == id {
+	if id == "" || d.before != nil && account.Text(d.before.Document, "externalId") == id {
 		return nil
 	}
 	holders, err := d.change.finder().holders(id)

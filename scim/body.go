@@ -65,10 +65,13 @@ func gunzip(reader io.Reader, limit int64) ([]byte, error) {
 
 // bodyError is the answer to a request body that could not be read.
 func bodyError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var tooLarge *http.MaxBytesError
 	var answer *Error
 	switch {
-	case err == nil || errors.As(err, &tooLarge) || errors.As(err, &answer):
+	case errors.As(err, &tooLarge) || errors.As(err, &answer):
 		return err
 	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum):
 		return refuse(codeCutShort, "the request body is not what gzip writes")

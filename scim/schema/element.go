@@ -2,9 +2,8 @@ package schema
 
 import (
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/scimjit/provision/internal/naming"
 )
 
 // Elements is the elements of one multi-valued attribute, found by what they
@@ -197,24 +196,12 @@ func (a *Attribute) identity(v Value) string {
 // sameText reports whether two texts are the same value of a simple attribute, by its
 // case rule.
 func (a *Attribute) sameText(v, w string) bool {
-	return v == w || a.Type == String && !a.CaseExact && lower(v) == lower(w)
+	return v == w || a.Type == String && !a.CaseExact && naming.Match(v, w)
 }
 
 func (a *Attribute) foldedText(text string) string {
 	if a.Type == String && !a.CaseExact {
-		return lower(text)
+		return naming.Form(text)
 	}
 	return text
-}
-
-// lower returns a text in lower case. A letter outside ASCII never becomes one
-// inside: the Kelvin sign is no k, and U+0130 no i. Two people's addresses are
-// not to become one.
-func lower(text string) string {
-	return strings.Map(func(r rune) rune {
-		if l := unicode.ToLower(r); r < utf8.RuneSelf || l >= utf8.RuneSelf {
-			return l
-		}
-		return r
-	}, text)
 }

@@ -7,12 +7,32 @@ import (
 
 // scalar reads a value that is neither an object nor an array.
 func (r *reader) scalar(a *Attribute) (Kind, string, error) {
+	if r.decoder == nil { // a stored document, which was checked before
+		return r.stored(a)
+	}
 	start := r.pos
 	kind, text, err := r.scalarOf(a)
 	if err != nil {
 		err = about(a, r.src[start:min(r.pos, len(r.src))], err)
 	}
 	return kind, text, err
+}
+
+// stored reads a scalar of a stored document.
+func (r *reader) stored(a *Attribute) (Kind, string, error) {
+	switch c := r.peek(); c {
+	case '{', '[':
+		return Unassigned, "", expected(a, a.expects(), c)
+	case '"':
+		text, err := r.text()
+		return Text, text, err
+	default:
+		literal, err := r.literal()
+		if err != nil || literal == "null" {
+			return Unassigned, "", err
+		}
+		return Literal, literal, nil
+	}
 }
 
 func (r *reader) scalarOf(a *Attribute) (Kind, string, error) {
@@ -23,17 +43,14 @@ func (r *reader) scalarOf(a *Attribute) (Kind, string, error) {
 		return Unassigned, "", expected(a, a.expects(), c)
 	case '"':
 		text, err := r.text()
-		if err != nil || r.decoder == nil {
+		if err != nil {
 			return Text, text, err
 		}
 		return r.fromText(a, text)
 	default:
 		literal, err := r.literal()
-		switch {
-		case err != nil || literal == "null":
+		if err != nil || literal == "null" {
 			return Unassigned, "", err
-		case r.decoder == nil:
-			return Literal, literal, nil
 		}
 		return r.fromLiteral(a, literal)
 	}
