@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/scimjit/provision/scim/schema"
@@ -37,7 +38,7 @@ type projection struct {
 // ignored (RFC 7644 section 3.9 asks for no error).
 func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
 	p := projection{
-		included: x.named(t, x.values["attributes"]),
+		included: x.named(t, x.unselected(x.values["attributes"])),
 		excluded: x.named(t, x.values["excludedAttributes"]),
 	}
 	p.asked = p.included != nil || p.excluded != nil
@@ -63,6 +64,27 @@ func (x *exchange) projection(t *schema.ResourceType) (projection, error) {
 	}
 	p.whole = p.whole && !t.RequestOnly
 	return p, nil
+}
+
+// selection is a value filter in an attribute path.
+var selection = regexp.MustCompile(`\[[^\]]*\]`)
+
+// unselected takes the value filters out of attribute paths, so that
+// emails[type eq "work"] asks for all emails. RFC 7644 section 3.9 has no value
+// filters there; Microsoft's reference server takes them. A client that sends
+// one and finds no attribute would take it for unassigned.
+func (x *exchange) unselected(lists []string) []string {
+	if !x.dialect.LooseFilters {
+		return lists
+	}
+	whole := make([]string, len(lists))
+	for i, list := range lists {
+		whole[i] = list
+		if strings.Contains(list, "[") {
+			whole[i] = selection.ReplaceAllString(list, "")
+		}
+	}
+	return whole
 }
 
 // named resolves comma-separated attribute paths; nil when there are none.
