@@ -7,7 +7,7 @@ import "github.com/scimjit/provision/internal/naming"
 // keys are the same bytes. It is the form of Key.Value for attributes that ignore
 // case, and a store finds accounts by it.
 //
-// A name is normalized (NFC), trimmed and folded by [policy.Fold]. Names that
+// A name is trimmed, decomposed (NFD) and folded by [policy.Fold]. Names that
 // clash need not be the same name: whoever looks somebody up by a key compares
 // with [SameName] who that is.
 func NameKey(s string) string { return naming.Key(s) }

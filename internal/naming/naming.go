@@ -21,20 +21,27 @@ import (
 )
 
 // Key returns the form by which names clash: two names clash exactly if their
-// keys are the same bytes. It is the name in Unicode normalization form C,
-// without white space at its ends, folded by [policy.Fold].
+// keys are the same bytes. It is the name without white space at its ends,
+// decomposed (Unicode normalization form D) and folded by [policy.Fold]: letters
+// with marks may be composed in one case only.
 func Key(s string) string {
-	if !ascii(s) {
-		s = norm.NFC.String(s)
+	s = strings.TrimSpace(s)
+	if ascii(s) {
+		return policy.Fold(s)
 	}
-	return policy.Fold(strings.TrimSpace(s))
+	return norm.NFD.String(policy.Fold(norm.NFD.String(s)))
 }
 
 // Form returns the form by which names match: two names match exactly if their
 // forms are the same bytes. It is the name in Unicode normalization form C, in
 // lower case by [policy.Lower], where no character outside ASCII becomes one
 // inside. White space at its ends is part of it.
-func Form(s string) string { return policy.Lower(compose(s)) }
+func Form(s string) string {
+	if ascii(s) {
+		return policy.Lower(s)
+	}
+	return compose(policy.Lower(compose(s))) // some marks compose with a small letter only
+}
 
 // Normal returns a name as policies see it: in Unicode normalization form C, where
 // no character becomes one of ASCII, and without white space at its ends.
@@ -45,7 +52,10 @@ func Clash(a, b string) bool { return a == b || Key(a) == Key(b) }
 
 // Match reports whether two names are the same name.
 func Match(a, b string) bool {
-	return policy.EqualLower(a, b) || !ascii(a) && !ascii(b) && Form(a) == Form(b)
+	if ascii(a) || ascii(b) {
+		return policy.EqualLower(a, b)
+	}
+	return a == b || Form(a) == Form(b)
 }
 
 // becomeASCII are the characters outside ASCII that normalization makes ASCII

@@ -36,6 +36,12 @@ func TestNames(t *testing.T) {
 		{"dotless i", "\u0131ris", "iris", apart},
 		{"capital I and dot above", "I\u0307ris", "iris", apart},
 		{"capital I and dot above, and composed", "I\u0307ris", "\u0130ris", match},
+		{"small i and dot above", "i\u0307ris", "\u0130ris", clash},
+		{"small i and capital I and dot above", "i\u0307ris", "I\u0307ris", clash},
+		{"a mark that composes with the small letter only", "J\u030can", "\u01f0an", match},
+		{"the same, decomposed", "J\u030can", "j\u030can", match},
+		{"Greek capital and small with perispomeni", "\u0391\u0342", "\u1fb6", match},
+		{"two marks that compose otherwise in small letters", "\u0124\u0331", "\u0125\u0331", match},
 		{"sharp s", "stra\u00dfe", "STRA\u1e9eE", match},
 		{"sharp s and ss", "stra\u00dfe", "strasse", apart},
 		{"white space behind", "ceo ", "ceo", clash},
@@ -125,10 +131,30 @@ func TestKeysOfRunes(t *testing.T) {
 	}
 }
 
+// TestMarks checks letters with marks, which compose in one case and not in the
+// other: their forms in all cases and normal forms match, and so they clash.
+func TestMarks(t *testing.T) {
+	for r := rune(0xc0); r <= 0x1fff; r++ {
+		lower, upper := unicode.ToLower(r), unicode.ToUpper(r)
+		if !unicode.IsLetter(r) || lower == upper || lower < 0x80 || upper < 0x80 || unicode.ToLower(upper) != unicode.ToLower(lower) {
+			continue
+		}
+		for mark := rune(0x300); mark <= 0x345; mark++ {
+			s := string(lower) + string(mark)
+			for _, other := range []string{string(upper) + string(mark), norm.NFC.String(s), norm.NFD.String(s), norm.NFD.String(string(upper) + string(mark))} {
+				if !naming.Match(s, other) || !naming.Clash(s, other) || naming.Form(naming.Form(s)) != naming.Form(s) {
+					t.Fatalf("%+q and %+q: match is %v, clash is %v", s, other, naming.Match(s, other), naming.Clash(s, other))
+				}
+			}
+		}
+	}
+}
+
 func FuzzNames(f *testing.F) {
 	f.Add("Zoe\u0308", "ZO\u00cb")
 	f.Add("\u017fam ", "sam")
 	f.Add("\u0345a", "\u03b9")
+	f.Add("I\u0307", "i\u0307")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		match, clash := naming.Match(a, b), naming.Clash(a, b)
 		switch {
