@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,6 +130,66 @@ func TestLinker(t *testing.T) {
 		}})
 		if report.ProblemCount != 1 || report.Users.Created != 2 || len(tn.accounts("x")) != 0 || len(tn.accounts("new2")) != 1 {
 			t.Errorf("the sync reports %+v", report)
+		}
+	})
+}
+
+// TestSyncTakesGroupsOver has a sync bring a group of logins: its members are those
+// of the source, a login adds nobody, and it goes when the source has it no longer.
+func TestSyncTakesGroupsOver(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"siteAdminGroups":"Boss","requiredGroups":"Boss,Staff"}`)
+		all := []string{"ann", "zed", "kim", "jit"}
+		for _, name := range all {
+			mustLogin(t, tn, provision.Identity{UserName: name, Groups: asserted("Boss", "Staff")})
+		}
+		admins := func(want ...string) {
+			t.Helper()
+			for _, name := range all {
+				if a := tn.account(name); a.SiteAdmin != slices.Contains(want, name) {
+					t.Errorf("%s is a site admin: %v", name, a.SiteAdmin)
+				}
+			}
+		}
+		src := listed{t: t, users: named("ann", "zed", "kim"), groups: map[string][]string{"boss": {"zed", "kim"}, "staff": {"ann"}}}
+		report := syncAll(tn, src)
+		if report.MembersAdded != 3 || report.MembersRemoved != 5 || report.Groups.Updated != 2 {
+			t.Errorf("the sync reports %+v", report)
+		}
+		admins("zed", "kim")
+		tn.expectStatus("jit", policy.StatusDisabled)
+		for _, g := range tn.account("zed").Groups {
+			if g.Source != store.SourceSync {
+				t.Errorf("zed has %+v", g)
+			}
+		}
+		mustLogin(t, tn, provision.Identity{UserName: "ann", Groups: asserted("Boss")})
+		mustLogin(t, tn, provision.Identity{UserName: "zed", Groups: asserted()})
+		admins("zed", "kim")
+
+		src.groups = map[string][]string{"staff": {"ann", "kim"}, "root": {"zed"}}
+		tn.setPolicy(`{"siteAdminGroups":"Boss,root"}`)
+		syncAll(tn, src)
+		admins("zed")
+		expectSame(t, "groups of kim", []string{"staff"}, groupNames(tn.account("kim")))
+	})
+}
+
+// The mass guard sees who would lose access because a sync takes groups over.
+func TestSyncTakesOverTooMuch(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"requiredGroups":"Staff"}`)
+		names := many(20)
+		for _, name := range names {
+			mustLogin(t, tn, provision.Identity{UserName: name, Groups: asserted("Staff")})
+		}
+		report := syncAll(tn, listed{t: t, users: named(names...), groups: map[string][]string{"Staff": names[:5]}})
+		if !report.Held || len(tn.withStatus(policy.StatusActive)) != 20 {
+			t.Errorf("%d are active after %+v", len(tn.withStatus(policy.StatusActive)), report)
+		}
+		report = syncAll(tn, listed{t: t, users: named(names...), groups: map[string][]string{"Staff": names}})
+		if report.MembersAdded != 15 || len(tn.withStatus(policy.StatusActive)) != 20 {
+			t.Errorf("%d are active after %+v", len(tn.withStatus(policy.StatusActive)), report)
 		}
 	})
 }

@@ -17,7 +17,7 @@ type Draft struct {
 	resource Resource
 	before   *Resource // nil when creating
 	wrote    bool
-	own      bool // removes only members that the actor's own source reported
+	ends     []store.Source // of which it removes members; nil: all that its cause may end
 
 	cleared    bool            // the members start from none
 	members    map[string]bool // pending: true adds, false removes
@@ -231,9 +231,9 @@ func (d *Draft) removeMember(id string, delta *memberDelta) error {
 	if d.before == nil {
 		return nil
 	}
-	sources := d.change.endable()
-	if d.own {
-		sources = []store.Source{d.change.source}
+	sources := d.ends
+	if sources == nil {
+		sources = d.change.endable()
 	}
 	any := false
 	for _, source := range sources {

@@ -17,6 +17,7 @@ type groupWrite struct {
 	key     string
 	id      string
 	content bool // it differs
+	adopts  bool // it is one of logins
 	entry   *syncEntry
 	created bool
 	failed  bool
@@ -94,7 +95,7 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 				continue
 			}
 			old.seen = true
-			w.content, w.entry.mark = old.sum != w.entry.sum, old.mark
+			w.content, w.adopts, w.entry.mark = old.sum != w.entry.sum, old.logins, old.mark
 			x.keys[w.key] = id
 		}
 		w.id, w.entry.seen = id, true
@@ -113,12 +114,12 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 		}
 		id := cmp.Or(w.id, "new "+w.key) // of a dry run
 		err := s.update(ctx, func(c syncChange) error {
-			r, err := c.syncContent(TypeGroup, w.id, &w.source.Content)
+			d, err := c.syncContent(TypeGroup, w.id, &w.source.Content)
 			if err != nil {
 				return err
 			}
-			id = r.ID
-			if w.id == "" {
+			id, w.adopts = d.ID(), d.claims()
+			if w.id == "" || w.adopts {
 				return records.Synced.Put(c.tx, id, records.SyncHas)
 			}
 			return nil
@@ -134,7 +135,10 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 			return err
 		}
 		if w.id == "" {
-			w.id, w.created, w.entry.mark = id, true, records.SyncHas
+			w.id, w.created = id, true
+		}
+		if w.created || w.adopts {
+			w.entry.mark = records.SyncHas
 		}
 		s.groups.put(id, w.entry)
 		s.groups.keys[w.key] = id
@@ -158,19 +162,30 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 		return err
 	}
 	for _, m := range have {
-		if m.Source != store.SourceSync {
+		if !slices.Contains(w.ends(), m.Source) {
 			continue
 		}
 		if !want[m.Member] {
 			w.removed = append(w.removed, m.Member)
 		}
-		delete(want, m.Member)
+		if m.Source == store.SourceSync {
+			delete(want, m.Member)
+		}
 	}
 	for id := range want {
 		w.added = append(w.added, id)
 	}
 	slices.Sort(w.added) // a map has no order
 	return nil
+}
+
+// ends lists the sources whose members of the group the sync may remove: its own,
+// and of a group that it has taken over those whom logins put there.
+func (w *groupWrite) ends() []store.Source {
+	if w.adopts {
+		return []store.Source{store.SourceSync, store.SourceJIT}
+	}
+	return []store.Source{store.SourceSync}
 }
 
 // addMembers adds the new members of a group, some in each transaction.
@@ -185,6 +200,11 @@ func (s *syncing) addMembers(ctx context.Context, w *groupWrite) error {
 				}
 				if err != nil {
 					return err
+				}
+				if w.adopts { // what logins said of them counts no more
+					if _, err := c.tx.DeleteMembership(w.id, id, store.SourceJIT); err != nil {
+						return err
+					}
 				}
 				d.AddMember(id)
 			}
@@ -213,14 +233,15 @@ func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
 	})
 }
 
-// changeMembers is a transaction on the members of source sync of a group.
+// changeMembers is a transaction on the members of a group, of those that the sync
+// may remove.
 func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(syncChange, *Draft) error) error {
 	err := s.update(ctx, func(c syncChange) error {
 		r, err := c.tx.Resource(TypeGroup, w.id, 0)
 		if err != nil {
 			return err
 		}
-		d := &Draft{change: c.change, resource: *r, before: r, own: true}
+		d := &Draft{change: c.change, resource: *r, before: r, ends: w.ends()}
 		if err := fn(c, d); err != nil {
 			return err
 		}

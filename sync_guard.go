@@ -117,7 +117,7 @@ type future struct {
 	groups  map[string]*groupWrite        // those that are new or differ, by id
 	deleted map[string]bool               // groups
 	added   map[string][]store.Membership // by member
-	removed map[store.Membership]bool     // with group and member only
+	removed map[store.Membership]bool     // with group, member and source only
 	fresh   map[string]string             // made-up ids of new groups, by their names
 }
 
@@ -186,13 +186,14 @@ func (s *syncing) foreseeGroup(ctx context.Context, f *future, w *groupWrite, le
 	}
 	for _, m := range have {
 		_, stays := want[m.Member]
-		if m.Source == store.SourceSync && !stays {
-			f.removed[store.Membership{Group: id, Member: m.Member}] = true
+		goes := !stays && slices.Contains(w.ends(), m.Source)
+		if goes {
+			f.removed[store.Membership{Group: id, Member: m.Member, Source: m.Source}] = true
 		}
 		if m.Source == store.SourceSync {
 			delete(want, m.Member)
 		}
-		if w.content || m.Source == store.SourceSync && !stays {
+		if w.content || goes {
 			if err := s.below(ctx, m.Member, m.Kind, leave, seen); err != nil {
 				return err
 			}
@@ -254,7 +255,7 @@ func (f foreseen) MembershipsOf(members ...string) ([]store.Membership, error) {
 	}
 	out := make([]store.Membership, 0, len(list))
 	for _, m := range list {
-		if f.deleted[m.Group] || m.Source == store.SourceSync && f.removed[store.Membership{Group: m.Group, Member: m.Member}] {
+		if f.deleted[m.Group] || f.removed[store.Membership{Group: m.Group, Member: m.Member, Source: m.Source}] {
 			continue
 		}
 		if w := f.groups[m.Group]; w != nil {

@@ -28,6 +28,7 @@ type syncEntry struct {
 	active         bool
 	mark           records.SyncMark // or ""
 	seen           bool             // in the source
+	logins         bool             // only logins have written it
 }
 
 func newSyncIndex(typ string) *syncIndex {
@@ -114,7 +115,7 @@ func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
 		for _, r := range page.Resources {
 			e := x.read(r.Document)
 			if r.Source == store.SourceJIT {
-				e.sum = [sha256.Size]byte{} // written also where it says the same: the sync adopts it
+				e.logins, e.sum = true, [sha256.Size]byte{} // written also where it says the same: the sync adopts it
 			}
 			x.put(r.ID, e)
 			q.After = r.Position

@@ -147,20 +147,21 @@ func (c syncChange) syncUser(w *userWrite) (string, error) {
 			return "", err
 		}
 	}
-	r, err := c.syncContent(TypeUser, w.id, w.content)
+	d, err := c.syncContent(TypeUser, w.id, w.content)
 	if err != nil {
 		return "", err
 	}
 	if w.returns {
-		if err := c.syncReturn(r); err != nil {
+		if err := c.syncReturn(&d.resource); err != nil {
 			return "", err
 		}
 	}
-	return r.ID, records.Synced.Put(c.tx, r.ID, records.SyncHas)
+	return d.ID(), records.Synced.Put(c.tx, d.ID(), records.SyncHas)
 }
 
-// syncContent creates a resource, or writes its content where there is some.
-func (c syncChange) syncContent(typ, id string, content *Content) (*Resource, error) {
+// syncContent creates a resource, or writes its content where there is some. It
+// returns the draft that it has applied.
+func (c syncChange) syncContent(typ, id string, content *Content) (*Draft, error) {
 	draft := &Draft{change: c.change}
 	if id == "" {
 		fresh, err := c.engine.newID()
@@ -183,8 +184,7 @@ func (c syncChange) syncContent(typ, id string, content *Content) (*Resource, er
 			return nil, err
 		}
 	}
-	err := draft.apply()
-	return &draft.resource, err
+	return draft, draft.apply()
 }
 
 // syncReplace removes somebody who is absent and whose name another one has now.
