@@ -77,6 +77,9 @@ func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error)
 	err := d.update(ctx, d.why(), func(c *change) error {
 		l := &login{change: c, identity: &id}
 		a, err := l.run()
+		if err == nil {
+			err = refusedOr(l.invited)
+		}
 		if err != nil {
 			return err
 		}

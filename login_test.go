@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
@@ -172,7 +173,12 @@ func (r *loginRun) step(s loginStep) {
 	r.seen = r.tail()
 	switch {
 	case s.Login != nil:
+		tried, wouldFail := r.engine.Directory(r.conn.ID).TryLogin(r.t.Context(), s.Login.identity(r.t))
+		if r.tail() != r.seen {
+			r.t.Error("a login that is only tried was stored")
+		}
 		a, err := r.engine.Directory(r.conn.ID).Login(r.t.Context(), s.Login.identity(r.t))
+		r.expectTried(tried, wouldFail, a, err)
 		r.expectLogin(s, a, err)
 	case s.Create != nil:
 		res, err := r.put("User", "", s.Create, nil)
@@ -297,6 +303,25 @@ func (r *loginRun) do(s loginStep) {
 	}
 	if err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// expectTried compares what a login that was tried said with what came of it.
+func (r *loginRun) expectTried(tried *provision.Account, wouldFail error, a *provision.Account, err error) {
+	r.t.Helper()
+	var want, got *provision.DeniedError
+	if errors.As(err, &want) {
+		if !errors.As(wouldFail, &got) || got.Code != want.Code {
+			r.t.Errorf("tried: %v, want %v", wouldFail, want)
+		}
+		return
+	}
+	if wouldFail != nil || err != nil {
+		r.t.Errorf("tried: %v, then %v", wouldFail, err)
+		return
+	}
+	if diff := cmp.Diff(a.EventAccount(), tried.EventAccount(), cmpopts.IgnoreFields(store.EventAccount{}, "ID")); diff != "" {
+		r.t.Errorf("the account as tried (-then +tried):\n%s", diff)
 	}
 }
 
