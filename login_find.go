@@ -14,8 +14,9 @@ import (
 
 // find returns the person of the identity, or nil for somebody unknown. One whose
 // resource the identity provider deleted, and whose account stayed active, comes
-// last: there may be a new resource of the same person. Whoever resembles a person to whom the identity may not be linked is refused: creating
-// another account would make a duplicate.
+// last: there may be a new resource of the same person. Whoever resembles a person
+// to whom the identity may not be linked is refused: creating another account would
+// make a duplicate.
 func (l *login) find() (*loginPerson, error) {
 	for _, way := range []func() (*loginPerson, error){l.byID, l.byExternalID, l.byNameID, l.byUserName, l.byLikeness} {
 		p, err := way()
@@ -107,7 +108,9 @@ func (l *login) byKey(kind string) (*loginPerson, error) {
 // has deleted the resource: it may have made another for the same person.
 func (l *login) person(a *Account) (*loginPerson, error) {
 	if a.ResourceID == "" {
-		l.gone = a
+		if l.gone == nil { // the immutable id counts before the NameID
+			l.gone = a
+		}
 		return nil, nil
 	}
 	r, err := l.tx.Resource(TypeUser, a.ResourceID, 0)
@@ -211,8 +214,12 @@ func (l *login) mayLink(p *loginPerson) bool {
 
 // likeSomebodyGone finds the active account whose resource was deleted, by the user
 // name or an immutable externalId. It refuses who resembles another such account,
-// unless two ids say that they are different people.
+// unless two ids say that they are different people. Whoever is known by an id needs
+// no likeness.
 func (l *login) likeSomebodyGone(values []string) (*loginPerson, error) {
+	if l.gone != nil {
+		return nil, nil
+	}
 	var queries []store.AccountQuery
 	if l.identity.ID != "" && l.conn.externalIDImmutable() {
 		queries = append(queries, store.AccountQuery{ExternalID: l.identity.ID})
