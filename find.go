@@ -203,6 +203,15 @@ func keysOf(a *Account) []string {
 	return a.Facts.Login.Keys
 }
 
+// unbind makes a key lead to an account no more, unless it leads to another one
+// meanwhile: a login may have found a new resource of the same person.
+func unbind(tx store.Tx, a *Account, key string) error {
+	if bound, err := records.Identity.Value(tx, key); err != nil || bound != a.ID {
+		return err
+	}
+	return records.Identity.Clear(tx, key)
+}
+
 // forget removes what leads to an account that is deleted.
 func forget(tx store.Tx, a *Account) error {
 	if a.HostID != "" {
@@ -217,7 +226,7 @@ func forget(tx store.Tx, a *Account) error {
 		return err
 	}
 	for _, key := range a.Facts.Login.Keys {
-		if err := records.Identity.Clear(tx, key); err != nil {
+		if err := unbind(tx, a, key); err != nil {
 			return err
 		}
 	}

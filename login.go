@@ -422,7 +422,7 @@ func (l *login) bind(next *Account) error {
 			continue
 		}
 		if i := slices.IndexFunc(facts.Keys, func(have string) bool { return sameKind(have, key) }); i >= 0 {
-			if err := records.Identity.Clear(l.tx, facts.Keys[i]); err != nil {
+			if err := unbind(l.tx, next, facts.Keys[i]); err != nil {
 				return err
 			}
 			facts.Keys = slices.Delete(facts.Keys, i, i+1)

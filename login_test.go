@@ -45,7 +45,7 @@ type loginStep struct {
 	Join    string          // the group of Of
 	Leave   string          // the group of Of
 	Delete  string          // a user by SCIM
-	Do      string          // disable, enable, deleteAccount or close (the connection)
+	Do      string          // disable, enable, deleteAccount, unbind, deleteDue or close (the connection)
 	Policy  json.RawMessage
 	Advance string
 	Of      string // whom it is about
@@ -295,6 +295,8 @@ func (r *loginRun) do(s loginStep) {
 		err = operator.DeleteAccount(r.t.Context(), r.accounts[s.Of])
 	case "unbind":
 		err = operator.Unbind(r.t.Context(), r.accounts[s.Of])
+	case "deleteDue":
+		err = provision.DeleteDue(r.engine, r.t.Context(), r.conn.ID)
 	case "close":
 		r.conn.Disabled = true
 		r.save(nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/scimjit/provision/internal/account"
-	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -46,7 +45,7 @@ func (d *Directory) Unbind(ctx context.Context, id string) error {
 			return nil
 		}
 		for _, key := range keysOf(before) {
-			if err := records.Identity.Clear(c.tx, key); err != nil {
+			if err := unbind(c.tx, before, key); err != nil {
 				return err
 			}
 		}
