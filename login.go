@@ -197,8 +197,10 @@ func (l *login) enter(p *loginPerson, next *Account) (*Account, error) {
 	if err := l.store(&out); err != nil {
 		return nil, err
 	}
-	if err := l.rememberSession(out.After.ID); err != nil {
-		return nil, err
+	if l.invited == nil {
+		if err := l.rememberSession(out.After.ID); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.groupsAppeared(); err != nil {
 		return nil, err

@@ -153,6 +153,21 @@ func TestSessionsAreBounded(t *testing.T) {
 	})
 }
 
+// Whoever gets a password is refused, and has no session.
+func TestNoSessionOfRefused(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"passwordGroups":"Staff"}`)
+		id := visitor("p1", jit.NameIDPersistent, "s1", time.Time{})
+		id.Groups = []provision.IdentityGroup{{Value: "Staff"}}
+		if _, err := loginAs(tn, id); err == nil {
+			t.Fatal("logged in")
+		}
+		if got := tn.indexes(tn.account("ann@example.com").ID); len(got) != 0 {
+			t.Errorf("sessions %q", got)
+		}
+	})
+}
+
 // A login that is tried says what would come of it, and nothing comes of it.
 func TestTryLogin(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
