@@ -1,8 +1,6 @@
 package provision
 
 import (
-	"slices"
-
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
@@ -137,14 +135,11 @@ func (f finder) adoptableByName(attribute, name, externalID string) (*Resource, 
 // boundToOther reports whether a person is bound to another immutable id than an
 // externalId that is one.
 func (f finder) boundToOther(r *Resource, externalID string) (bool, error) {
-	if externalID == "" || !f.conn.externalIDImmutable() {
+	if externalID == "" {
 		return false, nil
 	}
 	a, err := f.accountOf(r.ID)
-	if err != nil || a == nil {
-		return false, err
-	}
-	return bound(a, keyOfID) && !slices.Contains(keysOf(a), idKey(externalID)), nil
+	return err == nil && a != nil && f.boundElsewhere(a, externalID), err
 }
 
 // mayAdoptByAddress refuses an admin: an address is too little to inherit such

@@ -146,10 +146,16 @@ func (f finder) former(p account.Person) (former, recycled *Account, err error) 
 	switch {
 	case a == nil:
 		return nil, recycled, nil
-	case p.ExternalID == "", a.ExternalID == "", a.ExternalID == p.ExternalID:
+	case p.ExternalID == "", a.ExternalID == p.ExternalID, a.ExternalID == "" && !f.boundElsewhere(a, p.ExternalID):
 		return a, nil, nil
 	}
 	return nil, a, nil
+}
+
+// boundElsewhere reports whether logins have bound an account to another immutable
+// id than an externalId that is one.
+func (f finder) boundElsewhere(a *Account, externalID string) bool {
+	return f.conn.externalIDImmutable() && bound(a, keyOfID) && !slices.Contains(keysOf(a), idKey(externalID))
 }
 
 // lastRemaining returns the most recently changed account that is not a
