@@ -203,7 +203,25 @@ func TestSharedEmail(t *testing.T) {
 				t.Errorf("%q: %v, want a conflict of emails.value", email, err)
 			}
 		}
-		tn.set(second, `{"userName":"bob",`+fmt.Sprintf(mail, "A@example.com")) // had it before
+		// A user name may be the e-mail.
+		for _, bodies := range [][2]string{
+			{`{"userName":"u@example.com"}`, body("third", "U@example.com ")},
+			{body("fourth", "v@example.com"), `{"userName":"V@example.com"}`},
+		} {
+			if err := create(bodies[0]); err != nil {
+				t.Fatal(err)
+			}
+			if err := create(bodies[1]); !errors.As(err, &conflict) || conflict.Attribute != "emails.value" {
+				t.Errorf("%s after %s: %v, want a conflict of emails.value", bodies[1], bodies[0], err)
+			}
+		}
+		if err := create(body("w@example.com", "w2@example.com")); err != nil {
+			t.Fatal(err)
+		}
+		if err := create(body("fifth", "w@example.com")); err != nil {
+			t.Errorf("a user name that is not the e-mail: %v", err)
+		}
+		tn.set(second, `{"userName":"bob",`+fmt.Sprintf(mail, "a@Example.com")) // had it before
 		if n := tn.countEvents(at, store.AccountEmailConflict); n != 0 {
 			t.Errorf("%d e-mails are told, and they are refused", n)
 		}

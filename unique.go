@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -25,17 +26,15 @@ func (d *Draft) checkUnique() error {
 	if !d.change.conn.Policy.UniqueEmails {
 		return nil
 	}
-	had := map[string]bool{}
+	var had []string
 	if d.before != nil {
-		for email := range d.before.Document.Values("emails", "value") {
-			had[email.Text()] = true
-		}
+		had = emailsOf(d.before.Document)
 	}
-	for email := range d.resource.Document.Values("emails", "value") {
-		if had[email.Text()] {
+	for _, email := range emailsOf(d.resource.Document) {
+		if slices.ContainsFunc(had, func(have string) bool { return naming.Clash(have, email) }) {
 			continue
 		}
-		found, err := d.change.finder().clashing(TypeUser, "emails.value", email.Text())
+		found, err := d.change.finder().withEmail(email)
 		if err != nil {
 			return err
 		}
@@ -44,6 +43,39 @@ func (d *Draft) checkUnique() error {
 		}
 	}
 	return nil
+}
+
+// emailsOf returns the e-mails of a user: the user name where there is no other and
+// it is one, as for the account.
+func emailsOf(user store.Document) (emails []string) {
+	for email := range user.Values("emails", "value") {
+		emails = append(emails, email.Text())
+	}
+	if len(emails) > 0 {
+		return emails
+	}
+	if email := account.Read(user, nil).Email; email != "" {
+		return []string{email}
+	}
+	return nil
+}
+
+// withEmail returns the users of whom an e-mail could be taken for this one.
+func (f finder) withEmail(email string) ([]*Resource, error) {
+	found, err := f.clashing(TypeUser, "emails.value", email)
+	if err != nil {
+		return nil, err
+	}
+	named, err := f.clashing(TypeUser, "userName", email)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range named {
+		if slices.ContainsFunc(emailsOf(r.Document), func(have string) bool { return naming.Clash(have, email) }) {
+			found = append(found, r)
+		}
+	}
+	return found, nil
 }
 
 // checkExternalID refuses an immutable externalId that another user has.
@@ -97,7 +129,7 @@ func (f finder) holders(id string) ([]*Resource, error) {
 // account gets an e-mail that another one has: mail for one of them, and links by
 // address, may reach the other.
 func (c *change) tellSharedEmail(before, next *Account) error {
-	if next.Email == "" || before != nil && before.Email == next.Email {
+	if next.Email == "" || before != nil && naming.Clash(before.Email, next.Email) {
 		return nil
 	}
 	others, err := c.tx.Accounts(store.AccountQuery{Email: next.Email, Limit: likenessLimit})
