@@ -145,6 +145,9 @@ func (s *syncing) loadMarks(ctx context.Context) error {
 				continue
 			}
 			e.mark = m.Value
+			if x := s.users; x.entries[last] == e && e.external != "" {
+				x.external[e.external] = last // rather than one that no sync wrote
+			}
 		}
 		more = len(list) == syncPage
 	}

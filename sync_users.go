@@ -31,10 +31,7 @@ func (s *syncing) planUser(u *SyncUser) {
 		return
 	}
 	w := userWrite{key: key, content: &u.Content, entry: e}
-	id := x.external[e.external]
-	if old := x.entries[id]; old != nil && old.mark == "" && old.name != e.name && !s.immutable {
-		id = "" // the sync did not write it, and an externalId may be recycled
-	}
+	id := s.byExternalID(e)
 	if id == "" {
 		id = x.names[e.name]
 		if old := x.entries[id]; old != nil && e.external != "" && old.external != "" {
@@ -43,6 +40,23 @@ func (s *syncing) planUser(u *SyncUser) {
 		}
 	}
 	s.planFound(w, id)
+}
+
+// byExternalID returns the id of the user whom an externalId means, or "". One that
+// may be recycled means only whom the last sync had, or who has the name as well.
+func (s *syncing) byExternalID(e *syncEntry) string {
+	x := s.users
+	if e.external == "" {
+		return ""
+	}
+	if id := x.names[e.name]; id != "" && x.entries[id].external == e.external {
+		return id
+	}
+	id := x.external[e.external]
+	if old := x.entries[id]; old != nil && old.mark != records.SyncHas && !s.immutable {
+		return ""
+	}
+	return id
 }
 
 // planFound plans the write of a user whose resource is known; "" is none.
@@ -251,7 +265,7 @@ func (s *syncing) retryUsers(ctx context.Context) error {
 // and its account stays deprovisioned.
 func (s *syncing) planAgain(w userWrite) {
 	x := s.users
-	if id := x.external[w.entry.external]; id != "" {
+	if id := s.byExternalID(w.entry); id != "" {
 		s.planFound(w, id)
 		return
 	}
