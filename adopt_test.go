@@ -175,6 +175,42 @@ func TestSyncTakesGroupsOver(t *testing.T) {
 	})
 }
 
+// Whom a sync added to a group of SCIM leaves it when the source has the group no
+// longer; the group and the others stay. The mass guard counts them.
+func TestSyncLeavesGroupsOfOthers(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"siteAdminGroups":"Boss","requiredGroups":"Boss,Rest"}`)
+		kim := tn.user(`{"userName":"kim"}`)
+		boss := tn.group("Boss", kim)
+		names := many(12)
+		with := listed{t: t, users: named(names...), groups: map[string][]string{"Boss": names, "Rest": {"u000"}}}
+		without := listed{t: t, users: with.users, groups: map[string][]string{"Rest": {"u000"}}}
+		syncAll(tn, with)
+		if n := len(tn.withStatus(policy.StatusActive)); n != 13 {
+			t.Fatalf("%d are active", n)
+		}
+		if report := syncAll(tn, without); !report.Held || len(tn.withStatus(policy.StatusActive)) != 13 {
+			t.Errorf("the sync reports %+v", report)
+		}
+		syncAll(tn, with)
+		report, err := tn.dir.Sync(t.Context(), without, provision.SyncOptions{Force: true})
+		if err != nil || report.MembersRemoved != 12 || report.Groups.LeftAlone != 1 || report.Groups.Unchanged != 1 {
+			t.Errorf("the sync reports %+v, %v", report, err)
+		}
+		expectSame(t, "active", []string{"kim", "u000"}, tn.withStatus(policy.StatusActive))
+		if a := tn.account("u000"); a.SiteAdmin || !tn.account("kim").SiteAdmin {
+			t.Errorf("rights of kim are gone, or those of %+v are not", a)
+		}
+		if _, err := tn.dir.Get(t.Context(), "Group", boss, 0); err != nil {
+			t.Error(err)
+		}
+		report = syncAll(tn, without)
+		if report.MembersRemoved != 0 || report.Groups.Updated != 0 {
+			t.Errorf("the next sync reports %+v", report)
+		}
+	})
+}
+
 // The mass guard sees who would lose access because a sync takes groups over.
 func TestSyncTakesOverTooMuch(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {

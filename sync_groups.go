@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/scimjit/provision/internal/account"
@@ -18,6 +19,7 @@ type groupWrite struct {
 	id      string
 	content bool // it differs
 	adopts  bool // it is one of logins
+	foreign bool // the source has it not, and no sync has made it
 	entry   *syncEntry
 	created bool
 	failed  bool
@@ -52,7 +54,7 @@ func (s *syncing) syncGroups(ctx context.Context, list []groupWrite) error {
 	}
 	for i := range list {
 		switch w := &list[i]; {
-		case w.failed:
+		case w.failed, w.foreign:
 		case w.created:
 			s.report.Groups.Created++
 		case w.content || len(w.added)+len(w.removed) > 0:
@@ -100,6 +102,20 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 		}
 		w.id, w.entry.seen = id, true
 		planned = append(planned, w)
+	}
+	return s.planForeign(planned)
+}
+
+// planForeign plans that the members whom syncs added to groups of others leave those
+// that the source has no longer.
+func (s *syncing) planForeign(planned []groupWrite) []groupWrite {
+	if !s.knowsGroups {
+		return planned
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.groups.entries)) {
+		if e := s.groups.entries[id]; e.foreign() {
+			planned = append(planned, groupWrite{source: &SyncGroup{}, id: id, entry: e, foreign: true})
+		}
 	}
 	return planned
 }

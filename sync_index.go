@@ -91,12 +91,16 @@ func (x *syncIndex) find(name string) string {
 func (x *syncIndex) foreign() int {
 	n := 0
 	for _, e := range x.entries {
-		if !e.seen && e.mark == "" {
+		if e.foreign() {
 			n++
 		}
 	}
 	return n
 }
+
+// foreign reports whether the source has not an object that no sync has ever
+// reported.
+func (e *syncEntry) foreign() bool { return !e.seen && e.mark == "" }
 
 // load reads the index of a type.
 func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
