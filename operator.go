@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"slices"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/policy"
@@ -34,9 +35,9 @@ func (d *Directory) setOperatorBlock(ctx context.Context, id string, blocked boo
 }
 
 // Unbind makes an account forget the ids by which logins find it: the immutable id
-// and the NameID, and the externalId where a login wrote it. The next login that
-// finds it by the user name binds it anew. It
-// is for a person whose identity provider gave them another id, after an operator
+// and the NameID, and the externalId where a login wrote it, or told it of somebody
+// whose user was deleted. The next login that finds it by the user name binds it
+// anew. It is for a person whose identity provider gave them another id, after an operator
 // has made sure that it is the same person. The error is [ErrNotFound] for an
 // unknown or deleted account.
 func (d *Directory) Unbind(ctx context.Context, id string) error {
@@ -50,6 +51,9 @@ func (d *Directory) Unbind(ctx context.Context, id string) error {
 			}
 		}
 		after := before.Clone()
+		if after.ResourceID == "" && slices.Contains(keysOf(before), idKey(before.ExternalID)) {
+			after.ExternalID = "" // nobody else says it any more
+		}
 		after.Facts.Login.Keys = nil
 		if err := c.forgetExternalID(after); err != nil {
 			return err
