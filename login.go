@@ -379,6 +379,15 @@ func (l *login) writeUser(p *loginPerson, next *Account) error {
 			f.restore()
 		}
 	}
+	if doc.ExternalID != was.ExternalID {
+		found, err := l.finder().withExternalID(TypeUser, doc.ExternalID)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 { // it had the externalId before ids were immutable
+			doc.ExternalID = was.ExternalID
+		}
+	}
 	content := doc.Content()
 	if string(content.Document) != string(p.resource.Document) {
 		d := &Draft{change: l.change, resource: *p.resource, before: p.resource}
