@@ -47,6 +47,10 @@ func (idp *IdentityProvider) takeCertificates(role *node) error {
 	return nil
 }
 
+// maxKeyBits bounds the time of one verification, which grows with the square of the
+// length: a key of a million bits, which a document has room for, takes a minute.
+const maxKeyBits = 8192
+
 // maxPerKey bounds how many certificates are compared with each other.
 const maxPerKey = 20
 
@@ -152,6 +156,9 @@ func parseArmored(text string, nested bool) ([]*x509.Certificate, error) {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			return out, fmt.Errorf("it cannot be read (%s)", strings.TrimPrefix(err.Error(), "x509: "))
+		}
+		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxKeyBits {
+			return out, fmt.Errorf("its key has %d bits, and at most %d are allowed", key.N.BitLen(), maxKeyBits)
 		}
 		out = append(out, cert)
 	}

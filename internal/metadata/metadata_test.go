@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -63,6 +64,26 @@ func issueFor(key crypto.Signer, name string, serial int64, ca bool, by *pair) *
 		panic(err)
 	}
 	return &pair{key, cert}
+}
+
+// longKey returns a number that could be the modulus of a key.
+func longKey(bits int) *rsa.PublicKey {
+	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	return &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537}
+}
+
+// withKey makes a certificate of a key, of its own name, that idp has signed.
+func withKey(key crypto.PublicKey, name string) *pair {
+	template := &x509.Certificate{SerialNumber: big.NewInt(99), Subject: pkix.Name{CommonName: name}, NotBefore: noon.AddDate(0, -2, 0), NotAfter: noon.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key, idp.key)
+	if err != nil {
+		panic(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return &pair{cert: cert}
 }
 
 func (p *pair) base64() string { return base64.StdEncoding.EncodeToString(p.cert.Raw) }
@@ -128,6 +149,17 @@ const (
 	aKeyName  = `<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:KeyName>k</ds:KeyName></ds:KeyInfo></md:KeyDescriptor>`
 )
 
+// Certificates of one key are compared by their signatures, which is as slow as a key
+// is long.
+func TestLongKeysAreNotUsed(t *testing.T) {
+	key := longKey(1_000_000)
+	begin := time.Now()
+	_, err := metadata.Parse([]byte(document([]string{withKey(key, "same").base64(), withKey(key, "same").base64()})), "")
+	if err == nil || !strings.Contains(err.Error(), "its key has 1000000 bits") || time.Since(begin) > 10*time.Second {
+		t.Errorf("got %v after %v", err, time.Since(begin))
+	}
+}
+
 // What is good is taken, and what is not is told of.
 func TestParts(t *testing.T) {
 	root := issue("root", 10, true, nil)
@@ -139,6 +171,9 @@ func TestParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	odd := issueFor(ed, "odd", 15, false, nil)
+	// Nobody has the other half of these.
+	long := withKey(longKey(8193), "long")
+	longest := withKey(longKey(8192), "longest")
 	one := document([]string{idp.base64()})
 	var keys [][]string
 	var many []*pair
@@ -197,6 +232,8 @@ func TestParts(t *testing.T) {
 		{name: "an authority that another one has issued", text: document([]string{middle.base64(), root.base64()}), certs: []*pair{middle}},
 		{name: "bad certificate in a key of its own", text: document([]string{"MIIgarbage"}, []string{idp.base64()}), problems: []string{"a certificate is left out: it cannot be read"}},
 		{name: "bad certificate in the same key", text: document([]string{"!", idp.base64()}), problems: []string{"a certificate is left out: it is not base64"}},
+		{name: "longest key", text: document([]string{longest.base64()}), certs: []*pair{longest}},
+		{name: "a key that takes too long", text: document([]string{long.base64()}, []string{idp.base64()}), problems: []string{"a certificate is left out: its key has 8193 bits"}},
 		{name: "empty certificate", text: document([]string{" "}, []string{idp.base64()}), problems: []string{"it is empty"}},
 		{name: "many of one key", text: document(slices.Repeat([]string{idp.base64()}, 21)), problems: []string{"of 21 certificates of one key the first 20 are read"}},
 		{name: "many in one text", text: document([]string{strings.Repeat(idp.pem(), 50)})},
