@@ -176,7 +176,7 @@ func TestForgeries(t *testing.T) {
 		{"payload that is no object", rsaPair.signBytes(t, []byte(`{"alg":"RS256","kid":"1"}`), []byte(`[]`)), "claims"},
 		{"claim twice", rsaPair.signBytes(t, []byte(`{"alg":"RS256","kid":"1"}`),
 			[]byte(`{"iss":"https://evil.example","iss":"https://idp.example"`+repeated)), "duplicate"},
-		{"header twice", rsaPair.signBytes(t, []byte(`{"alg":"none","kid":"1","alg":"RS256"}`), encode(t, claims())), "duplicate"},
+		{"header twice", rsaPair.signBytes(t, []byte(`{"alg":"none","kid":"1","alg":"RS256"}`), encode(t, claims())), "invalid protected header"},
 		{"unknown kid", rsaPair.sign(t, object{"kid": "9"}, claims()), "no key fits"},
 		{"encrypted", encrypted(t, good), "three parts"},
 		{"too large", rsaPair.sign(t, nil, claims().with(object{"x": strings.Repeat("x", oauth.MaxToken)})), "more than 8192"},
