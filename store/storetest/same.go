@@ -31,6 +31,7 @@ func RunSame(t *testing.T, seed uint64, n int, stores ...store.Store) {
 		s.write(t)
 		if step%2 == 0 {
 			s.compareQuery(t)
+			s.compareAccounts(t)
 		}
 		if t.Failed() {
 			t.Fatalf("after %d steps with the seed %d", step+1, seed)
@@ -139,7 +140,7 @@ func (s *sameRun) step() func(tx store.Tx) string {
 		return func(tx store.Tx) string { return outcome(tx.DeleteMembership(id, other, source)) }
 	case 9:
 		a := s.account("a"+strconv.Itoa(n), pick(s.rand, []string{"", id}))
-		a.UserName, a.SiteAdmin = pick(s.rand, words), n%2 == 0
+		a.UserName, a.Email, a.SiteAdmin = pick(s.rand, words), pick(s.rand, words), n%2 == 0
 		return func(tx store.Tx) string { return outcome(nil, tx.PutAccount(a.Clone())) }
 	case 10:
 		through := int64(s.rand.IntN(40) - 20)
@@ -180,7 +181,8 @@ func outcome(value any, err error) string {
 }
 
 var (
-	words   = []string{"ann", "ANN", "bob", "straße", "STRASSE", "%", "a_b", "Ünal", "ünal", ""}
+	words   = []string{"ann", "ANN", "bob", "straße", "STRASSE", "%", "a_b", "Ünal", "ünal", "U\u0308nal", "bo\u212a", "bok", "\u017fam", "sam", " ann", "ann\u00a0", "J\u030ca", "\u01f0a", ""}
+	texts   = words[:len(words)-1] // that are not empty
 	numbers = []string{"0", "-1", "1.0", "1", "1e2", "9007199254740993", "9007199254740992", "0.1"}
 	times   = []string{"2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.001Z", "never"}
 )
@@ -197,23 +199,23 @@ func (s *sameRun) document() string {
 		}
 		doc = fmt.Appendf(doc, format, args...)
 	}
-	add(9, `"userName":%q`, pick(r, words[:9])+strconv.Itoa(r.IntN(6)))
-	add(6, `"displayName":%q`, pick(r, words[:9]))
-	add(5, `"externalId":%q`, pick(r, words[:9]))
+	add(9, `"userName":%q`, pick(r, texts)+strconv.Itoa(r.IntN(6)))
+	add(6, `"displayName":%q`, pick(r, texts))
+	add(5, `"externalId":%q`, pick(r, texts))
 	add(6, `"active":%t`, r.IntN(2) == 0)
 	add(5, `"age":%s`, pick(r, numbers))
 	add(5, `"birth":%q`, pick(r, times))
-	add(5, `"name":{"givenName":%q}`, pick(r, words[:9]))
-	add(5, `"emails":[{"value":%q,"type":"work"},{"value":%q,"primary":%t}]`, pick(r, words[:9]), pick(r, words[:9]), r.IntN(2) == 0)
+	add(5, `"name":{"givenName":%q}`, pick(r, texts))
+	add(5, `"emails":[{"value":%q,"type":"work"},{"value":%q,"primary":%t}]`, pick(r, texts), pick(r, texts), r.IntN(2) == 0)
 	return string(append(doc, '}'))
 }
 
 // filter returns a random filter.
 func (s *sameRun) filter(depth int) store.Filter {
 	r := s.rand
-	kind := r.IntN(14)
+	kind := r.IntN(15)
 	if depth == 0 {
-		kind = 4 + r.IntN(10)
+		kind = 4 + r.IntN(11)
 	}
 	switch kind {
 	case 0, 1:
@@ -231,10 +233,18 @@ func (s *sameRun) filter(depth int) store.Filter {
 	case 7:
 		return byID(s.id())
 	case 8, 9:
-		return keyed(pick(r, []string{"displayName", "externalId", "emails.value"}), pick(r, words[:9]))
+		return keyed(pick(r, []string{"displayName", "externalId", "emails.value"}), pick(r, texts))
 	case 10:
-		return store.Any{Path: path(0, "emails"), Filter: store.And{emailKeyed(pick(r, words[:9])),
+		return store.Any{Path: path(0, "emails"), Filter: store.And{emailKeyed(pick(r, texts)),
 			test(store.Operator(1+r.IntN(2)), path(store.String, "type"), "work")}}
+	}
+	if kind == 11 {
+		attribute := pick(r, []string{"userName", "displayName", "externalId", "emails.value"})
+		values := []string{pick(r, texts), pick(r, texts), pick(r, texts)}
+		if attribute == "userName" {
+			values[0] += strconv.Itoa(r.IntN(6))
+		}
+		return in(attribute, values...)
 	}
 	p := pick(r, paths)
 	values := words
@@ -289,6 +299,43 @@ func (s *sameRun) compareQuery(t *testing.T) {
 			page, err := rd.Query(q)
 			if diff := cmp.Diff(want, ids(page.Resources), cmpopts.EquateEmpty()); diff != "" || page.Total != total {
 				t.Errorf("store %d, %+v: total %d, want %d (-want +got):\n%s", i, q, page.Total, total, diff)
+			}
+			return err
+		})
+	}
+}
+
+// compareAccounts compares one random query of accounts with what it means.
+func (s *sameRun) compareAccounts(t *testing.T) {
+	t.Helper()
+	r := s.rand
+	q := store.AccountQuery{SiteAdmin: r.IntN(4) == 0, Unlinked: r.IntN(4) == 0, Limit: r.IntN(4)}
+	switch r.IntN(3) {
+	case 0:
+		q.UserName = pick(r, words)
+	case 1:
+		q.Email = pick(r, words)
+	}
+	for i, st := range s.stores {
+		view(t, st, func(rd store.Reader) error {
+			all, err := rd.Accounts(store.AccountQuery{})
+			if err != nil {
+				return err
+			}
+			var want, got []string
+			for _, a := range all {
+				if (q.UserName == "" || store.NameKey(a.UserName) == store.NameKey(q.UserName)) &&
+					(q.Email == "" || store.NameKey(a.Email) == store.NameKey(q.Email)) &&
+					(a.SiteAdmin || !q.SiteAdmin) && (a.ResourceID == "" || !q.Unlinked) && (len(want) < q.Limit || q.Limit == 0) {
+					want = append(want, a.ID)
+				}
+			}
+			found, err := rd.Accounts(q)
+			for _, a := range found {
+				got = append(got, a.ID)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("store %d, %+v (-want +got):\n%s", i, q, diff)
 			}
 			return err
 		})
