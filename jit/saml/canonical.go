@@ -248,6 +248,17 @@ func scopeOf(el *etree.Element) namespaces {
 	return scopeOf(el.Parent()).with(el)
 }
 
+// redeclare gives an element what is declared around it, so that its names mean the
+// same elsewhere.
+func redeclare(el *etree.Element, around namespaces) {
+	own := namespaces(nil).with(el)
+	for _, n := range around {
+		if _, ok := own.find(n.prefix); !ok {
+			el.CreateAttr(n.attribute(), n.uri)
+		}
+	}
+}
+
 // sorted returns the attributes of an element that declare nothing, with those
 // that it inherits, by namespace and local name.
 func (s namespaces) sorted(el *etree.Element, inherited []etree.Attr) ([]etree.Attr, error) {

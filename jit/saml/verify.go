@@ -192,21 +192,33 @@ func (sp *ServiceProvider) unseal(assertion []byte) ([]byte, error) {
 	found := false
 	for _, part := range sealed {
 		for _, parent := range children(root, saml2.SAMLAssertionNamespace, part.parent) {
-			for _, el := range children(parent, saml2.SAMLAssertionNamespace, part.local) {
-				found = true
-				inside, err := sp.decryptInPlace(el, part.plain)
-				if err != nil {
-					return nil, err
-				}
-				parent.InsertChildAt(el.Index(), inside.el)
-				parent.RemoveChild(el)
+			opened, err := sp.unsealIn(parent, part.local, part.plain)
+			if err != nil {
+				return nil, err
 			}
+			found = found || opened
 		}
 	}
 	if !found {
 		return assertion, nil
 	}
 	return standalone(root)
+}
+
+// unsealIn puts what the children of one name hold in their place, and reports
+// whether there are any.
+func (sp *ServiceProvider) unsealIn(parent *etree.Element, local, plain string) (found bool, err error) {
+	for _, el := range children(parent, saml2.SAMLAssertionNamespace, local) {
+		inside, err := sp.decryptInPlace(el, plain)
+		if err != nil {
+			return false, err
+		}
+		redeclare(inside.el, scopeOf(el))
+		parent.InsertChildAt(el.Index(), inside.el)
+		parent.RemoveChild(el)
+		found = true
+	}
+	return found, nil
 }
 
 // checkEnvelope judges the response around an assertion. Where only the
