@@ -88,6 +88,9 @@ func (h *Handler) readLogout(w http.ResponseWriter, r *http.Request, sp *Service
 		data, err = sp.signedQuery(data, r.URL.RawQuery, name, h.now())
 	}
 	if err == nil {
+		data, err = sp.unsealMessage(data)
+	}
+	if err == nil {
 		err = unmarshal(data, &m.logoutXML)
 	}
 	if err == nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+	saml2 "github.com/russellhaering/gosaml2"
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
@@ -60,7 +61,11 @@ func inspectMessage(data []byte, allowed algorithms, roots ...string) (*inspecti
 		case local == "Assertion", local == "EncryptedAssertion", local == "Response", local == "LogoutRequest", local == "LogoutResponse":
 			return refuse(CodeShape, "%s in an unexpected place", local)
 		case local == "EncryptedID":
-			return refuse(CodeNameID, "%s is not supported in a logout: let the NameID come as it is", local)
+			if e.depth != 2 || e.parent.children[local] > 1 {
+				return refuse(CodeNameID, "%s in an unexpected place", local)
+			}
+		case local == "EncryptedData", local == "EncryptedKey", local == "EncryptionMethod":
+			return in.encryption(e)
 		case local == "Signature":
 			return in.signature(e)
 		case slices.Contains([]string{"SignedInfo", "Reference", "Object", "SignatureMethod", "DigestMethod", "Transform"}, local):
@@ -72,6 +77,21 @@ func inspectMessage(data []byte, allowed algorithms, roots ...string) (*inspecti
 }
 
 const protocolNamespace = "urn:oasis:names:tc:SAML:2.0:protocol"
+
+// unsealMessage returns a signed message with the NameID that an EncryptedID holds
+// in its place (SAML core section 3.7.1). Whoever signed the message has signed the
+// ciphertext.
+func (sp *ServiceProvider) unsealMessage(message []byte) ([]byte, error) {
+	root, err := parse(message)
+	if err != nil {
+		return nil, err
+	}
+	found, err := sp.unsealIn(root, "EncryptedID", saml2.NameIdTag)
+	if err != nil || !found {
+		return message, err
+	}
+	return standalone(root)
+}
 
 // octets are a query as the signature of the HTTP-Redirect binding covers it (SAML
 // bindings section 3.4.4.1): the parameters as they were escaped, in their order.

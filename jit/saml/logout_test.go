@@ -107,6 +107,11 @@ func (s *site) postLogout(form url.Values, cookies ...*http.Cookie) *reply {
 	return s.do(r, cookies)
 }
 
+// encryptedID is the NameID that s encrypts, whose prefix is declared around it.
+func encryptedID(t *testing.T, s shape) string {
+	return strings.ReplaceAll(s.encrypted(t, nameID), "EncryptedAssertion", "EncryptedID")
+}
+
 // ended lists the events login.ended: the user names of their accounts, with the
 // session indexes.
 func (s *site) ended() string {
@@ -288,7 +293,14 @@ func TestLogoutRules(t *testing.T) {
 		{name: "no ID", query: good(sub(` ID="_l1"`, "")), want: "shape"},
 		{name: "no NameID", query: good(sub(nameID, "")), want: "name_id"},
 		{name: "two NameIDs", query: good(sub(nameID, nameID+nameID)), want: "name_id"},
-		{name: "encrypted NameID", query: good(sub(nameID, "<saml:EncryptedID></saml:EncryptedID>")), want: "name_id"},
+		{name: "encrypted NameID", query: good(sub(nameID, encryptedID(t, shape{encrypt: aesGCM})))},
+		{name: "encrypted NameID, by CBC", query: good(sub(nameID, encryptedID(t, shape{encrypt: aesCBC})))},
+		{name: "encrypted NameID for another", query: good(sub(nameID, encryptedID(t, shape{encrypt: aesGCM, to: strangerKey()}))), want: "decryption"},
+		{name: "encrypted NameID beside a plain one", query: good(sub(nameID, nameID+encryptedID(t, shape{encrypt: aesGCM}))), want: "name_id"},
+		{name: "two encrypted NameIDs", query: good(sub(nameID, encryptedID(t, shape{encrypt: aesGCM})+encryptedID(t, shape{encrypt: aesGCM}))), want: "name_id"},
+		{name: "encrypted NameID elsewhere", query: good(sub(nameID, "<saml:Subject>"+encryptedID(t, shape{encrypt: aesGCM})+"</saml:Subject>")), want: "name_id"},
+		{name: "nothing in the encrypted NameID", query: good(sub(nameID, "<saml:EncryptedID></saml:EncryptedID>")), want: "decryption"},
+		{name: "ciphertext elsewhere", query: good(sub(nameID, nameID+decoy)), want: "shape"},
 		{name: "document type", query: good(func(s string) string { return "<!DOCTYPE a>" + s }), want: "document"},
 		{name: "a response", query: good(func(string) string { return logoutResponse }), want: "document"},
 		{name: "an assertion inside", query: good(sub(nameID, nameID+goodAssertion)), want: "shape"},
@@ -321,14 +333,16 @@ func TestLogoutRulesByPOST(t *testing.T) {
 		return strings.Replace(sub(">jane<", ">admin<")(sub("_l1", "_l9")(logoutRequest)), "</samlp:LogoutRequest>", "<samlp:Extensions>"+inner+"</samlp:Extensions></samlp:LogoutRequest>", 1)
 	}
 	for name, tt := range map[string]struct{ message, want string }{
-		"good":            {signed(shape{}, logoutRequest), ""},
-		"ECDSA":           {signed(shape{key: ecPair(), method: "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"}, logoutRequest), "signature"},
-		"not signed":      {logoutRequest, "signature"},
-		"stranger's key":  {signed(shape{key: strangerKey()}, logoutRequest), "signature"},
-		"changed":         {signed(shape{after: sub(">jane<", ">admin<")}, logoutRequest), "signature"},
-		"SHA-1":           {signed(shape{method: "http://www.w3.org/2000/09/xmldsig#rsa-sha1"}, logoutRequest), "algorithm"},
-		"wrapped":         {wrapped(), "shape"},
-		"response inside": {signed(shape{}, logoutResponse), "document"},
+		"good":             {signed(shape{}, logoutRequest), ""},
+		"ECDSA":            {signed(shape{key: ecPair(), method: "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"}, logoutRequest), "signature"},
+		"not signed":       {logoutRequest, "signature"},
+		"stranger's key":   {signed(shape{key: strangerKey()}, logoutRequest), "signature"},
+		"changed":          {signed(shape{after: sub(">jane<", ">admin<")}, logoutRequest), "signature"},
+		"SHA-1":            {signed(shape{method: "http://www.w3.org/2000/09/xmldsig#rsa-sha1"}, logoutRequest), "algorithm"},
+		"wrapped":          {wrapped(), "shape"},
+		"encrypted":        {signed(shape{}, sub(nameID, encryptedID(t, shape{encrypt: aesGCM}))(logoutRequest)), ""},
+		"ciphertext added": {signed(shape{after: sub("<samlp:SessionIndex", sub("<saml:EncryptedID", `<saml:EncryptedID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"`)(encryptedID(t, shape{encrypt: aesGCM}))+"<samlp:SessionIndex")}, sub(nameID, "")(logoutRequest)), "signature"},
+		"response inside":  {signed(shape{}, logoutResponse), "document"},
 	} {
 		s := afterLogin(t, withLogout)
 		s.log.Reset()
