@@ -164,7 +164,9 @@ func (b *bulkRun) result(op *bulkOperation) bulkResult {
 		r.Status = strconv.Itoa(r.Response.Status)
 		return r
 	}
-	r.Version, r.Status = op.response.version, strconv.Itoa(op.response.status)
+	if r.Status = strconv.Itoa(op.response.status); op.response.version > 0 {
+		r.Version = etag(op.response.version)
+	}
 	return r
 }
 

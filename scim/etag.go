@@ -2,7 +2,6 @@ package scim
 
 import (
 	"hash/fnv"
-	"io"
 	"strconv"
 	"strings"
 
@@ -20,7 +19,9 @@ func (p projection) entityTag(r *store.Resource) string {
 	if !has {
 		return etag(r.Version)
 	}
-	return `W/"` + strconv.FormatInt(r.Version, 10) + "-" + strconv.FormatUint(digest, 36) + `"`
+	tag := strconv.AppendInt(append(make([]byte, 0, 40), `W/"`...), r.Version, 10)
+	tag = strconv.AppendUint(append(tag, '-'), digest, 36)
+	return string(append(tag, '"'))
 }
 
 // appendTag writes the entity tag of an answer as a JSON string.
@@ -41,11 +42,11 @@ func (p projection) groupsDigest(r *store.Resource) (uint64, bool) {
 	}
 	groups := reported(r.Groups)
 	digest := fnv.New64a()
+	var one [128]byte
 	for _, g := range groups {
-		_, _ = io.WriteString(digest, g.Group) // a hash does not fail
-		_, _ = digest.Write([]byte{0})
-		_, _ = io.WriteString(digest, g.Display)
-		_, _ = digest.Write([]byte{0})
+		text := append(append(one[:0], g.Group...), 0)
+		text = append(append(text, g.Display...), 0)
+		_, _ = digest.Write(text) // a hash does not fail
 	}
 	return digest.Sum64(), len(groups) > 0
 }

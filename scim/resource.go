@@ -28,8 +28,10 @@ func (x *exchange) get(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tag := p.entityTag(r); matchesTag(x.ifNoneMatch, tag) {
-		return &response{status: http.StatusNotModified, etag: tag}, nil
+	if len(x.ifNoneMatch) > 0 {
+		if tag := p.entityTag(r); matchesTag(x.ifNoneMatch, tag) {
+			return &response{status: http.StatusNotModified, etag: tag}, nil
+		}
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
 }
@@ -140,7 +142,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		return nil, x.placed(t, err, req.Place)
 	}
 	if silent {
-		return &response{status: http.StatusNoContent, etag: etag(r.Version), version: etag(r.Version)}, nil
+		return &response{status: http.StatusNoContent, etag: etag(r.Version), version: r.Version}, nil
 	}
 	return x.resourceResponse(http.StatusOK, t, r, p)
 }

@@ -24,7 +24,7 @@ type response struct {
 	status   int
 	body     []byte
 	etag     string
-	version  string // the entity tag of the resource alone, for a bulk response
+	version  int64 // of the resource alone, for a bulk response; 0 where there is none
 	location string
 
 	buffer *[]byte // where body was built, to be used again; nil for others
@@ -165,7 +165,7 @@ func (x *exchange) resourceResponse(status int, t *schema.ResourceType, r *store
 		return nil, err
 	}
 	resp := built(status, buffer, b)
-	resp.etag, resp.version = p.entityTag(r), etag(r.Version)
+	resp.etag, resp.version = p.entityTag(r), r.Version
 	return resp, nil
 }
 
