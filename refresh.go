@@ -235,7 +235,7 @@ func (c *change) takeMetadata(address, text string, fetched *metadata.IdentityPr
 	}
 	next := before.Clone()
 	next.SAML.Metadata = text
-	if c.conn, err = compile(next); err != nil {
+	if c.conn, err = compile(next, permissionNames(next.Policy)...); err != nil {
 		return false, err
 	}
 	if changed, err = c.putConnection(before); err != nil || same || was == nil {

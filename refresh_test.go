@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -302,6 +303,25 @@ func TestRefreshIsKept(t *testing.T) {
 		tn.runOnce() // another address is due at once, and may be of another entity
 		if !strings.Contains(tn.saml().Metadata, "https://other.example.com/metadata") {
 			t.Errorf("of another address: %q", tn.saml().Metadata)
+		}
+	})
+}
+
+// Settings that only the host knows do not keep a new document away.
+func TestRefreshWithPermissionsOfTheHost(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn, p := refreshed(t, st)
+		tn.engine.Permissions = []string{"crm"}
+		_, err := tn.engine.Directory("acme").As(tester).UpdateConnection(t.Context(), func(c *provision.Connection) error {
+			c.Policy.Permissions = policy.Permissions{"crm": new(bool)}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.publish(published(t))
+		if changed, err := tn.engine.Directory("acme").RefreshMetadata(t.Context()); err != nil || !changed {
+			t.Errorf("changed %v, %v", changed, err)
 		}
 	})
 }
