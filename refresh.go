@@ -13,6 +13,7 @@ import (
 
 	"github.com/scimjit/provision/internal/metadata"
 	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/internal/xsd"
 	"github.com/scimjit/provision/store"
 )
 
@@ -214,9 +215,12 @@ func pinned(s *SAML) string {
 
 // takeMetadata puts a document that was fetched into the connection, if it says
 // something else than the one that is there, and notes when to fetch it again. An
-// edit of the address since then makes it void.
+// edit since then, of the address or of the entity that is meant, makes it void.
 func (c *change) takeMetadata(address, text string, fetched *metadata.IdentityProvider) (changed bool, err error) {
 	if !c.conn.refreshes() || c.conn.SAML.MetadataURL != address {
+		return false, nil
+	}
+	if id := xsd.Collapse(pinned(c.conn.SAML)); id != "" && id != fetched.EntityID {
 		return false, nil
 	}
 	state, err := records.MetadataRefresh.Load(c.tx, "")

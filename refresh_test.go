@@ -26,6 +26,7 @@ type publisher struct {
 	outbound provision.Outbound
 	document atomic.Pointer[string]
 	asked    atomic.Int32
+	asking   func() // while somebody asks; nil means nothing
 }
 
 func newPublisher(t *testing.T) *publisher {
@@ -33,6 +34,9 @@ func newPublisher(t *testing.T) *publisher {
 	p := &publisher{}
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		p.asked.Add(1)
+		if p.asking != nil {
+			p.asking()
+		}
 		document := p.document.Load()
 		if document == nil {
 			http.Error(w, "away", http.StatusBadGateway)
@@ -322,6 +326,28 @@ func TestRefreshWithPermissionsOfTheHost(t *testing.T) {
 		p.publish(published(t))
 		if changed, err := tn.engine.Directory("acme").RefreshMetadata(t.Context()); err != nil || !changed {
 			t.Errorf("changed %v, %v", changed, err)
+		}
+	})
+}
+
+// A document counts for the settings that it was fetched for.
+func TestRefreshWhileEdited(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		const other = "https://other.example.com/metadata"
+		tn, p := refreshed(t, st)
+		p.publish(published(t))
+		for name, edit := range map[string]provision.SAML{
+			"another entity id is set":   {IDPEntityID: other, MetadataURL: p.URL + "/metadata"},
+			"another document is put in": {Metadata: published(t, "https://idp.example.com/metadata", other), MetadataURL: p.URL + "/metadata"},
+			"another address is set":     {MetadataURL: p.URL + "/other"},
+		} {
+			tn.saveSAML(provision.SAML{MetadataURL: p.URL + "/metadata"})
+			p.asking = func() { tn.saveSAML(edit) }
+			changed, err := tn.engine.Directory("acme").RefreshMetadata(t.Context())
+			if err != nil || changed || tn.saml().Metadata != edit.Metadata {
+				t.Errorf("%s: changed %v, %v: %+v", name, changed, err, tn.saml())
+			}
+			tn.saveSAML(provision.SAML{MetadataURL: p.URL + "/none"}) // nothing of it stays
 		}
 	})
 }
