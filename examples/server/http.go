@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
@@ -23,6 +25,7 @@ func newHandler(engine *provision.Engine, operatorToken string) http.Handler {
 	op := operator{engine: engine, token: sha256.Sum256([]byte(operatorToken))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", op.health)
+	mux.HandleFunc("GET /readyz", op.ready)
 	for pattern, handle := range op.routes() {
 		mux.HandleFunc(pattern, op.guard(handle))
 	}
@@ -288,10 +291,21 @@ func (o operator) events(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// health answers GET /healthz.
-func (o operator) health(w http.ResponseWriter, r *http.Request) {
-	if err := o.engine.Store.Ping(r.Context()); err != nil {
-		o.engine.Logger.Error("health check failed", "error", err)
+// health answers GET /healthz: the process lives. It asks nobody, so that a busy
+// store does not get the process killed.
+func (operator) health(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyTimeout is how long the store may take to answer GET /readyz.
+const readyTimeout = 5 * time.Second
+
+// ready answers GET /readyz: the store answers.
+func (o operator) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if err := o.engine.Store.Ping(ctx); err != nil {
+		o.engine.Logger.Error("not ready", "error", err)
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "the store does not answer"})
 		return
 	}

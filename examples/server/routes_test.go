@@ -52,7 +52,7 @@ func concrete(pattern string) (method, path string) {
 	return method, strings.NewReplacer("{id}", "a", "{action}", "disable", "{decision}", "release").Replace(path)
 }
 
-// Every route but SCIM and /healthz needs the operator token and a connection
+// Every route but SCIM, /healthz and /readyz needs the operator token and a connection
 // that exists.
 func TestRoutesAreGuarded(t *testing.T) {
 	m := mount(t, memory.New())
@@ -118,7 +118,7 @@ func TestFlagsAndRoutesAreDocumented(t *testing.T) {
 	for pattern := range (operator{}).routes() {
 		want = append(want, "`"+strings.ReplaceAll(pattern, "{decision}", "release")+"?connection=ID")
 	}
-	for _, text := range append(want, "`GET /healthz`", "`GET /saml/{connection}/login`") {
+	for _, text := range append(want, "`GET /healthz`", "`GET /readyz`", "`GET /saml/{connection}/login`") {
 		if !strings.Contains(string(data), text) {
 			t.Errorf("docs/server.md does not have %s", text)
 		}
@@ -345,5 +345,19 @@ func with(c provision.Connection) func(*provision.Connection) error {
 	return func(stored *provision.Connection) error {
 		*stored = c
 		return nil
+	}
+}
+
+// The process lives although its store does not answer; it is not ready then.
+func TestHealthWithoutStore(t *testing.T) {
+	st := memory.New()
+	m := mount(t, st)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+		if w := m.do("GET", path, "", ""); w.Code != want {
+			t.Errorf("%s: %d %s, want %d", path, w.Code, w.Body, want)
+		}
 	}
 }

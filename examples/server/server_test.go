@@ -177,6 +177,7 @@ func TestOperatorEndpoints(t *testing.T) {
 		{"nobody", "/accounts?connection=demo&userName=eve", "operator-token", 200, "[]"},
 		{"no groups", "/groups?connection=demo", "operator-token", 200, "[]"},
 		{"health needs no token", "/healthz", "", 200, "ok"},
+		{"readiness needs no token", "/readyz", "", 200, "ok"},
 		{"unknown path", "/nothing", "operator-token", 404, ""},
 		{"connection in the path", "/scim/demo/v2/Users", s.token, 200, "totalResults"},
 		{"another connection in the path", "/scim/other/v2/Users", s.token, 404, "status"},
