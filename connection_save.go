@@ -93,6 +93,11 @@ func (d *Directory) changeConnection(ctx context.Context, fn func(*Connection) e
 			return err
 		}
 		saved = c.conn.Clone()
+		if news && before.Version > 0 {
+			if err := c.daysEdited(before); err != nil {
+				return err
+			}
+		}
 		if d.forced || news && before.Version > 0 && !samePolicy(before, next) {
 			return c.deriveAll()
 		}

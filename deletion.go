@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
@@ -12,9 +14,66 @@ import (
 
 // deletesLater reports whether the policy deletes deprovisioned accounts later.
 // A disabled connection leaves its accounts as they are.
-func (c *compiled) deletesLater() bool {
-	config := &c.Policy
-	return !c.Disabled && config.DeprovisionUsers == policy.On && config.DeprovisionMethod == policy.MethodDelete && config.DeleteAfterDays > 0
+func (c *compiled) deletesLater() bool { return !c.Disabled && daysToDelete(&c.Policy) > 0 }
+
+// daysToDelete returns after how many days a policy deletes deprovisioned accounts, 0
+// where it does not, or does so at once.
+func daysToDelete(config *policy.Config) int {
+	if config.DeprovisionUsers != policy.On || config.DeprovisionMethod != policy.MethodDelete {
+		return 0
+	}
+	return config.DeleteAfterDays
+}
+
+// daysEdited sees to it that an edit of the policy does not delete many at the next
+// run. Where the policy did not delete later before, the days of those who are out
+// begin with the edit. Where it did so after more days, those who are due by the edit
+// alone count for the mass guard; when they are too many, their days begin anew.
+func (c *change) daysEdited(before *compiled) error {
+	had, has := daysToDelete(&before.Policy), daysToDelete(&c.conn.Policy)
+	if has == 0 || had != 0 && has >= had {
+		return nil
+	}
+	marked, err := records.Deletion.List(c.tx, "", 0)
+	if err != nil {
+		return err
+	}
+	if had != 0 {
+		marked = slices.DeleteFunc(marked, func(e records.Entry[time.Time]) bool {
+			return c.now.Before(e.Value.AddDate(0, 0, has)) || !c.now.Before(e.Value.AddDate(0, 0, had))
+		})
+		switch goes, err := c.mayDelete(len(marked)); {
+		case err != nil:
+			return err
+		case goes:
+			return nil
+		}
+	}
+	for i := range marked {
+		marked[i].Value = c.now
+		if err := records.Deletion.Save(c.tx, &marked[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayDelete asks the mass guard about n accounts that an edit deletes at the next
+// run, and counts them when they may go.
+func (c *change) mayDelete(n int) (bool, error) {
+	if c.verdict != nil {
+		return *c.verdict == account.Force, nil
+	}
+	verdict, err := c.mass.verdict(n)
+	if err != nil || verdict != account.LetGo {
+		return false, err
+	}
+	for range n {
+		if err := c.mass.went(); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // scheduleDeletion notes that an account has just been deprovisioned, or was when

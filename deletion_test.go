@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -238,4 +239,63 @@ func TestDeletionOfThoseWhoAreOut(t *testing.T) {
 			t.Error("somebody who was never in was deleted")
 		}
 	})
+}
+
+// TestDeletionByFewerDays edits the days of many who wait: those who would be deleted
+// by the edit alone count for the guard against too many at once.
+func TestDeletionByFewerDays(t *testing.T) {
+	const monthly, daily = `{"deprovisionMethod":"delete","deleteAfterDays":30}`, `{"deprovisionMethod":"delete","deleteAfterDays":1}`
+	tests := []struct {
+		name  string
+		out   int // of 30
+		edits []string
+		force bool
+		left  int // a minute after the edits
+		later int // a day after them
+	}{
+		{"too many", 20, []string{daily}, false, 30, 10},
+		{"few", 10, []string{daily}, false, 20, 20},
+		{"too many, forced", 20, []string{daily}, true, 10, 10},
+		{"too many by two edits", 20, []string{`{"deprovisionMethod":"delete","deleteAfterDays":9}`, daily}, false, 30, 10},
+		{"no longer and again", 5, []string{`{}`, daily}, false, 30, 25},
+		{"more days", 20, []string{`{"deprovisionMethod":"delete","deleteAfterDays":40}`}, false, 30, 30},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				tn := newTenant(t, st, monthly)
+				for i, name := range many(30) {
+					if id := tn.user(`{"userName":"` + name + `"}`); i < test.out {
+						tn.set(id, `{"userName":"`+name+`","active":false}`)
+					}
+				}
+				tn.clock.add(5 * day)
+				expectLeft := func(want int) {
+					t.Helper()
+					tn.runOnce()
+					list, err := tn.dir.Accounts(t.Context(), store.AccountQuery{Statuses: []string{"active", "disabled"}})
+					if err != nil || len(list) != want {
+						t.Errorf("%d accounts are left, %v; want %d", len(list), err, want)
+					}
+				}
+				for _, edit := range test.edits {
+					operator := tn.engine.Directory("acme").As(tester)
+					if test.force {
+						operator = operator.Forced()
+					}
+					config, err := policy.Parse([]byte(edit))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := operator.UpdateConnection(t.Context(), func(c *provision.Connection) error { c.Policy = config; return nil }); err != nil {
+						t.Fatal(err)
+					}
+				}
+				tn.clock.add(time.Minute)
+				expectLeft(test.left)
+				tn.clock.add(day)
+				expectLeft(test.later)
+			})
+		})
+	}
 }
