@@ -7,6 +7,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/xsd"
 )
 
 // What costs more than an acceptable message is not worth parsing. The most that
@@ -155,7 +156,7 @@ func (in *inspection) statusOf(e *element) error {
 		}
 		return nil
 	}
-	in.status = append(in.status, e.attr("Value"))
+	in.status = append(in.status, xsd.Collapse(e.attr("Value")))
 	if e.parent.children[saml2.StatusCodeTag] > 1 {
 		return refuse(CodeShape, "more than one StatusCode")
 	}

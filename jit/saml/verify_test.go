@@ -167,6 +167,8 @@ func TestRules(t *testing.T) {
 		{name: "white space around the destination", shape: shape{response: sub(spACS, " "+spACS+"&#10;")}},
 		{name: "white space around the destination, signed", shape: shape{signResponse: true, response: sub(spACS, " "+spACS)}},
 		{name: "white space around what is answered", shape: shape{assertion: sub(requestID, " "+requestID+" "), response: sub(requestID, requestID+"&#10;")}},
+		{name: "white space around the status", shape: shape{response: sub("status:Success", "status:Success&#10; ")}},
+		{name: "white space within the status", shape: shape{response: sub("status:Success", "status: Success")}, want: saml.CodeStatus},
 		{name: "white space around the method", shape: shape{assertion: sub("cm:bearer", "cm:bearer ")}},
 		{name: "white space within the audience", shape: shape{assertion: sub(spEntity+"<", spBase+" /metadata<")}, want: saml.CodeAudience},
 		{name: "a no-break space is none", shape: shape{assertion: sub(spEntity+"<", spEntity+"\u00a0<")}, want: saml.CodeAudience},
