@@ -47,15 +47,28 @@ type confirmationXML struct {
 }
 
 type confirmationFor struct {
-	Recipient    string `xml:"Recipient,attr"`
-	NotBefore    string `xml:"NotBefore,attr"`
-	NotOnOrAfter string `xml:"NotOnOrAfter,attr"`
-	InResponseTo string `xml:"InResponseTo,attr"`
+	Recipient    string  `xml:"Recipient,attr"`
+	NotBefore    timeXML `xml:"NotBefore,attr"`
+	NotOnOrAfter timeXML `xml:"NotOnOrAfter,attr"`
+	InResponseTo string  `xml:"InResponseTo,attr"`
+}
+
+// timeXML is an attribute that holds a time. One that is empty is there, and is no
+// time.
+type timeXML struct {
+	text  string
+	given bool
+}
+
+// UnmarshalXMLAttr implements xml.UnmarshalerAttr.
+func (t *timeXML) UnmarshalXMLAttr(a xml.Attr) error {
+	t.text, t.given = a.Value, true
+	return nil
 }
 
 type conditionsXML struct {
-	NotBefore    string `xml:"NotBefore,attr"`
-	NotOnOrAfter string `xml:"NotOnOrAfter,attr"`
+	NotBefore    timeXML `xml:"NotBefore,attr"`
+	NotOnOrAfter timeXML `xml:"NotOnOrAfter,attr"`
 	Restrictions []struct {
 		Audiences []string `xml:"urn:oasis:names:tc:SAML:2.0:assertion Audience"`
 	} `xml:"urn:oasis:names:tc:SAML:2.0:assertion AudienceRestriction"`
@@ -65,9 +78,9 @@ type conditionsXML struct {
 }
 
 type authnXML struct {
-	AuthnInstant        string   `xml:"AuthnInstant,attr"`
+	AuthnInstant        timeXML  `xml:"AuthnInstant,attr"`
 	SessionIndex        string   `xml:"SessionIndex,attr"`
-	SessionNotOnOrAfter string   `xml:"SessionNotOnOrAfter,attr"`
+	SessionNotOnOrAfter timeXML  `xml:"SessionNotOnOrAfter,attr"`
 	Classes             []string `xml:"urn:oasis:names:tc:SAML:2.0:assertion AuthnContext>AuthnContextClassRef"`
 }
 
@@ -210,7 +223,7 @@ func (c *claim) checkConfirmations() error {
 // used a second time.
 func (c *claim) mayLast(s *confirmationXML) {
 	for _, data := range s.Data {
-		end, err := xsd.DateTime(data.NotOnOrAfter)
+		end, err := xsd.DateTime(data.NotOnOrAfter.text)
 		if err == nil && c.isRecipient(data) && end.After(c.until) {
 			c.until = end
 		}
@@ -230,7 +243,7 @@ func (c *claim) checkConfirmation(s *confirmationXML) error {
 	switch {
 	case !c.isRecipient(data):
 		return refuse(CodeRecipient, "%q instead of %q", data.Recipient, c.sp.ACS())
-	case data.NotOnOrAfter == "":
+	case !data.NotOnOrAfter.given:
 		return refuse(CodeConfirmation, "SubjectConfirmationData without NotOnOrAfter")
 	case answers != "" && c.requestID == "":
 		return errNoRequest()
@@ -278,7 +291,7 @@ func (c *claim) checkAudience() error {
 // begin one here.
 func (c *claim) checkSession() error {
 	for _, a := range c.assertion.Authn {
-		if a.SessionNotOnOrAfter == "" {
+		if !a.SessionNotOnOrAfter.given {
 			continue
 		}
 		end, err := parseTime("AuthnStatement SessionNotOnOrAfter", a.SessionNotOnOrAfter)
@@ -286,7 +299,7 @@ func (c *claim) checkSession() error {
 			return err
 		}
 		if !c.now.Before(end.Add(c.sp.skew)) {
-			return refuse(CodeExpired, "the session at the identity provider has ended at %s", a.SessionNotOnOrAfter)
+			return refuse(CodeExpired, "the session at the identity provider has ended at %s", a.SessionNotOnOrAfter.text)
 		}
 	}
 	return nil
@@ -306,7 +319,7 @@ func (c *claim) checkAuthn() error {
 		if len(c.sp.contexts) > 0 && !slices.ContainsFunc(classes, func(class string) bool { return slices.Contains(c.sp.contexts, class) }) {
 			continue
 		}
-		if fits = true; a.AuthnInstant == "" {
+		if fits = true; !a.AuthnInstant.given {
 			if c.authn.IsZero() {
 				c.takeSession(a)
 			}
@@ -330,7 +343,7 @@ func (c *claim) checkAuthn() error {
 // takeSession takes the session of a statement. Its end was read before.
 func (c *claim) takeSession(a authnXML) {
 	c.session = provision.Session{Index: strings.TrimSpace(a.SessionIndex)}
-	if end, err := xsd.DateTime(a.SessionNotOnOrAfter); err == nil {
+	if end, err := xsd.DateTime(a.SessionNotOnOrAfter.text); err == nil {
 		c.session.Until = end
 	}
 }
@@ -367,30 +380,30 @@ func (c *claim) checkNameID() error {
 
 // checkTimes compares a validity with the clock, give or take the skew, and returns
 // its end, zero where it has none. The end is exclusive (SAML core section 2.5.1.2).
-func (c *claim) checkTimes(where, notBefore, notOnOrAfter string) (end time.Time, err error) {
-	if notBefore != "" {
+func (c *claim) checkTimes(where string, notBefore, notOnOrAfter timeXML) (end time.Time, err error) {
+	if notBefore.given {
 		begin, err := parseTime(where+" NotBefore", notBefore)
 		if err != nil {
 			return time.Time{}, err
 		}
 		if c.now.Add(c.sp.skew).Before(begin) {
-			return time.Time{}, refuse(CodeNotYetValid, "%s: not before %s", where, notBefore)
+			return time.Time{}, refuse(CodeNotYetValid, "%s: not before %s", where, notBefore.text)
 		}
 	}
-	if notOnOrAfter == "" {
+	if !notOnOrAfter.given {
 		return time.Time{}, nil
 	}
 	if end, err = parseTime(where+" NotOnOrAfter", notOnOrAfter); err != nil {
 		return time.Time{}, err
 	}
 	if !c.now.Before(end.Add(c.sp.skew)) {
-		return time.Time{}, refuse(CodeExpired, "%s: not on or after %s", where, notOnOrAfter)
+		return time.Time{}, refuse(CodeExpired, "%s: not on or after %s", where, notOnOrAfter.text)
 	}
 	return end, nil
 }
 
-func parseTime(where, text string) (time.Time, error) {
-	t, err := xsd.DateTime(text)
+func parseTime(where string, value timeXML) (time.Time, error) {
+	t, err := xsd.DateTime(value.text)
 	if err != nil {
 		return time.Time{}, &Error{Code: CodeTime, Reason: where, Err: err}
 	}

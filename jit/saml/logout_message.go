@@ -28,8 +28,8 @@ const (
 type logoutXML struct {
 	ID           string      `xml:"ID,attr"`
 	Version      string      `xml:"Version,attr"`
-	IssueInstant string      `xml:"IssueInstant,attr"`
-	NotOnOrAfter string      `xml:"NotOnOrAfter,attr"`
+	IssueInstant timeXML     `xml:"IssueInstant,attr"`
+	NotOnOrAfter timeXML     `xml:"NotOnOrAfter,attr"`
 	Destination  string      `xml:"Destination,attr"`
 	InResponseTo string      `xml:"InResponseTo,attr"`
 	Issuers      []string    `xml:"urn:oasis:names:tc:SAML:2.0:assertion Issuer"`
@@ -135,10 +135,10 @@ func (m *logoutMessage) check(sp *ServiceProvider, now time.Time) (err error) {
 		return err
 	}
 	if now.Add(sp.skew).Before(m.issued) {
-		return refuse(CodeNotYetValid, "issued at %s", m.IssueInstant)
+		return refuse(CodeNotYetValid, "issued at %s", m.IssueInstant.text)
 	}
 	end := m.issued.Add(pendingFor)
-	if m.NotOnOrAfter != "" {
+	if m.NotOnOrAfter.given {
 		told, err := parseTime("NotOnOrAfter", m.NotOnOrAfter)
 		if err != nil {
 			return err
@@ -148,7 +148,7 @@ func (m *logoutMessage) check(sp *ServiceProvider, now time.Time) (err error) {
 		}
 	}
 	if !now.Before(end.Add(sp.skew)) {
-		return refuse(CodeExpired, "issued at %s, and good until %s", m.IssueInstant, end.Format(time.RFC3339))
+		return refuse(CodeExpired, "issued at %s, and good until %s", m.IssueInstant.text, end.Format(time.RFC3339))
 	}
 	return nil
 }

@@ -288,6 +288,7 @@ func TestLogoutRules(t *testing.T) {
 		{name: "old, within the skew", query: good(sub("12:00:00Z", "11:49:01Z"))},
 		{name: "of the future", query: good(sub("12:00:00Z", "12:01:01Z")), want: "not_yet_valid"},
 		{name: "over", query: good(sub(` Version=`, ` NotOnOrAfter="2026-03-04T11:59:00Z" Version=`)), want: "expired"},
+		{name: "no end", query: good(sub(` Version=`, ` NotOnOrAfter="" Version=`)), want: "time"},
 		{name: "no time", query: good(sub("2026-03-04T12:00:00Z", "now")), want: "time"},
 		{name: "other version", query: good(sub(`"2.0"`, `"1.1"`)), want: "version"},
 		{name: "no ID", query: good(sub(` ID="_l1"`, "")), want: "shape"},
