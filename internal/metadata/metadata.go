@@ -212,8 +212,8 @@ func without(all []entity) string {
 // read reads the one role of an entity that is usable. Of two nobody could say which
 // is meant.
 func (e entity) read() (*IdentityProvider, error) {
-	if id := e.node.attr("entityID"); id == "" || len(id) > MaxEntityID || id != e.id() {
-		return nil, fmt.Errorf("no usable entityID: %q must have 1 to %d bytes and no white space around it", shorten(id), MaxEntityID)
+	if id := e.id(); id == "" || len(id) > MaxEntityID {
+		return nil, fmt.Errorf("no usable entityID: %q must have 1 to %d bytes", shorten(id), MaxEntityID)
 	}
 	var usable []*IdentityProvider
 	var refused []error

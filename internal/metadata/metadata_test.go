@@ -200,6 +200,7 @@ func TestParts(t *testing.T) {
 		{name: "undeclared prefix in a part without meaning", text: sub(role, "<x:y/>"+role)(one)},
 
 		{name: "white space around a location", text: sub(location, "Location=\"\n\t https://idp.example.com/sso \"")(one)},
+		{name: "white space around the entity id", text: sub(`entityID="`+entityID, "entityID=\"\n  "+entityID+" ")(one)},
 		{name: "white space around a binding", text: sub(`bindings:HTTP-POST"`, "bindings:HTTP-POST \"")(one)},
 		{name: "protocols apart by a line", text: sub(`SAML:2.0:protocol"`, "SAML:2.0:protocol\n urn:x\"")(one)},
 		{name: "no protocols", text: sub(` protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"`, "")(one), problems: []string{"SAML 2.0 is assumed"}},
@@ -345,6 +346,7 @@ func TestRefused(t *testing.T) {
 		{name: "another one is meant than the only one", text: one, entityID: "https://other.example.com", want: `no identity provider "https://other.example.com", but "` + entityID},
 		{name: "two roles", text: sub(role, one[strings.Index(one, role):strings.Index(one, "</md:EntityDescriptor>")]+role)(one), want: "more than one IDPSSODescriptor"},
 		{name: "no entity id", text: sub(` entityID="`+entityID+`"`, "")(one), want: "no usable entityID"},
+		{name: "blank entity id", text: sub(entityID, " \n")(one), want: "no usable entityID"},
 		{name: "no certificate", text: document(), want: "no certificate"},
 		{name: "bad certificate", text: document([]string{"MIIgarbage", "!"}), want: "no certificate with an RSA or ECDSA key for signatures: a certificate is left out: it cannot be read"},
 		{name: "no location", text: sub("bindings:HTTP-POST", "bindings:SOAP")(sub(`bindings:HTTP-Redirect" Location="https://idp.example.com/sso"`, `bindings:HTTP-Redirect" Location="javascript:alert(1)"`)(one)), want: `no usable SingleSignOnService with binding HTTP-Redirect or HTTP-POST: the Location of a SingleSignOnService for HTTP-Redirect is left out: "javascript:alert(1)" is not an absolute URL`},

@@ -46,7 +46,7 @@ func TestHostileMetadata(t *testing.T) {
 		{"processing instruction", "<IDPSSODescriptor", "<?x?><IDPSSODescriptor"},
 		{"another namespace", "urn:oasis:names:tc:SAML:2.0:metadata", "urn:x"},
 		{"no entity id", ` entityID="https://idp.example.com/metadata"`, ""},
-		{"padded entity id", `entityID="`, `entityID=" `},
+		{"blank entity id", `entityID="https://idp.example.com/metadata`, `entityID=" `},
 		{"long entity id", `entityID="`, `entityID="` + strings.Repeat("x", 1024)},
 		{"no key", key, ""},
 		{"key for encryption", `use="signing"`, `use="encryption"`},
