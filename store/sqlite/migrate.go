@@ -50,6 +50,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.useWAL(ctx); err != nil {
 		return err
 	}
+	if err := s.writer.findWAL(ctx, s.config.WALLimit); err != nil {
+		return err
+	}
 	if have == len(files) {
 		return nil
 	}

@@ -76,6 +76,12 @@ type Config struct {
 	// least 4.
 	Readers int
 
+	// WALLimit is how many bytes the write-ahead log (the file with -wal at the end)
+	// may have before the writer waits, for at most 200 milliseconds a second, for
+	// the views that keep it from beginning anew. A view that takes longer lets it
+	// grow until it ends. 0 means 64 MiB.
+	WALLimit int64
+
 	// InTx, when not nil, is called at the end of every Update that appended
 	// events, inside its transaction. What it writes commits with the change;
 	// its error undoes the change and is what Update returns. It must not keep tx.

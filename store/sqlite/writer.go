@@ -14,6 +14,7 @@ import (
 type writer struct {
 	*session
 	timeout time.Duration
+	wal     walLog
 }
 
 // Begin takes the write lock of the database.
@@ -47,8 +48,10 @@ func (w *writer) Commit() error {
 	_, err := w.Exec(commit)
 	if err != nil {
 		w.Rollback()
+		return err
 	}
-	return err
+	w.boundWAL()
+	return nil
 }
 
 // Rollback undoes the transaction.
