@@ -243,7 +243,11 @@ func (l *login) likeSomebodyGone(values []string) (*loginPerson, error) {
 			if same && a.Status == policy.StatusActive {
 				return &loginPerson{account: a}, nil
 			}
-			d := denied(policy.DeniedDisabled, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)
+			code := policy.DeniedDisabled
+			if a.Status == policy.StatusActive {
+				code = policy.DeniedConflict // it is somebody else's, and their sessions go on
+			}
+			d := denied(code, "%q resembles the account %q, whose user resource was deleted", l.identity.userName(), a.ID)
 			d.Account = a.ID
 			return nil, d
 		}
