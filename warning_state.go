@@ -118,7 +118,7 @@ func metadataWarnings(conn *compiled, now time.Time) []Warning {
 	if !idp.ValidUntil.IsZero() && !now.Before(idp.ValidUntil) {
 		list = append(list, Warning{Code: warnMetadataOutdated, Field: fieldMetadata, Text: "it asked to be replaced before " + day(idp.ValidUntil)})
 	}
-	if slices.ContainsFunc(idp.Certificates, func(c *x509.Certificate) bool { return c.NotAfter.Sub(now) > warnBefore }) {
+	if len(idp.Keys) > 0 || slices.ContainsFunc(idp.Certificates, func(c *x509.Certificate) bool { return c.NotAfter.Sub(now) > warnBefore }) {
 		return list
 	}
 	for _, c := range idp.Certificates {

@@ -16,7 +16,7 @@ import (
 	"github.com/scimjit/provision/internal/xsd"
 )
 
-// takeCertificates takes the certificates that may sign.
+// takeCertificates takes the certificates that may sign, and keys without one.
 func (idp *IdentityProvider) takeCertificates(role *node) error {
 	for _, key := range role.children {
 		if !key.is("KeyDescriptor") {
@@ -30,17 +30,17 @@ func (idp *IdentityProvider) takeCertificates(role *node) error {
 			idp.problem("a KeyDescriptor is left out: its use %q is neither signing nor encryption", shorten(use))
 			continue
 		}
-		data := key.find("KeyInfo", "X509Data")
-		if len(data) == 0 {
-			idp.problem("a key for signatures is left out: it has no certificate (X509Certificate)")
+		if len(key.find("KeyInfo", "X509Data", "X509Certificate")) == 0 {
+			idp.takeKeyValues(key)
+			continue
 		}
-		for _, d := range data {
+		for _, d := range key.find("KeyInfo", "X509Data") {
 			for _, cert := range signers(idp.certificates(d)) {
 				idp.add(cert)
 			}
 		}
 	}
-	if len(idp.Certificates) == 0 {
+	if len(idp.Certificates)+len(idp.Keys) == 0 {
 		return idp.unusable("no certificate with an RSA or ECDSA key for signatures")
 	}
 	idp.limit()

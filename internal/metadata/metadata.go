@@ -8,6 +8,7 @@
 package metadata
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -56,6 +57,10 @@ type IdentityProvider struct {
 
 	// Certificates are those that may sign, at most MaxCertificates.
 	Certificates []*x509.Certificate
+
+	// Keys are those that may sign and have no certificate, at most
+	// MaxCertificates. They do not end.
+	Keys []crypto.PublicKey
 
 	// WantAuthnRequestsSigned says that requests must be signed.
 	WantAuthnRequestsSigned bool
@@ -353,6 +358,16 @@ func (idp *IdentityProvider) Differences(later *IdentityProvider) []string {
 	for _, c := range idp.Certificates {
 		if !slices.ContainsFunc(later.Certificates, c.Equal) {
 			out = append(out, fmt.Sprintf("a certificate is gone (serial %x, until %s)", c.SerialNumber, c.NotAfter.UTC().Format(time.DateOnly)))
+		}
+	}
+	for _, k := range later.Keys {
+		if !slices.ContainsFunc(idp.Keys, sameKey(k)) {
+			out = append(out, "a key is new ("+fingerprint(k)+")")
+		}
+	}
+	for _, k := range idp.Keys {
+		if !slices.ContainsFunc(later.Keys, sameKey(k)) {
+			out = append(out, "a key is gone ("+fingerprint(k)+")")
 		}
 	}
 	for _, text := range []struct{ what, before, after string }{

@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -31,6 +32,10 @@ type IdentityProvider struct {
 
 	// Certificates are those that may sign, several during a rollover.
 	Certificates []*x509.Certificate
+
+	// Keys are those that may sign and have no certificate (KeyValue). They do not
+	// expire.
+	Keys []crypto.PublicKey
 
 	// WantAuthnRequestsSigned says that requests must be signed.
 	WantAuthnRequestsSigned bool
@@ -86,6 +91,11 @@ func (idp *IdentityProvider) Warnings(now time.Time) []string {
 		out = append(out, expiryWarning("a certificate of the identity provider", c, now)...)
 		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < minRSAKeyBits {
 			out = append(out, fmt.Sprintf("a certificate of the identity provider (%s) has a key of only %d bits", serial(c), k.N.BitLen()))
+		}
+	}
+	for _, key := range idp.Keys {
+		if k, ok := key.(*rsa.PublicKey); ok && k.N.BitLen() < minRSAKeyBits {
+			out = append(out, fmt.Sprintf("a key of the identity provider has only %d bits", k.N.BitLen()))
 		}
 	}
 	if !idp.ValidUntil.IsZero() && !now.Before(idp.ValidUntil) {

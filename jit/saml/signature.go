@@ -8,7 +8,6 @@ import (
 	_ "crypto/sha1" // crypto.SHA1, which some connections allow
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-	"crypto/x509"
 	"errors"
 	"math/big"
 	"slices"
@@ -25,19 +24,19 @@ import (
 // reads no prefixes of a CanonicalizationMethod and no ECDSA signature as XML
 // has them, signs requests only.
 type verifier struct {
-	certificates []*x509.Certificate
-	algorithms   algorithms
+	keys       []crypto.PublicKey
+	algorithms algorithms
 }
 
 // verifier returns the keys that are valid now.
 func (sp *ServiceProvider) verifier(now time.Time) (*verifier, error) {
-	v := &verifier{algorithms: sp.algorithms}
+	v := &verifier{algorithms: sp.algorithms, keys: slices.Clone(sp.idp.Keys)}
 	for _, cert := range sp.idp.Certificates {
 		if !now.Before(cert.NotBefore) && !now.After(cert.NotAfter) {
-			v.certificates = append(v.certificates, cert)
+			v.keys = append(v.keys, cert.PublicKey)
 		}
 	}
-	if len(v.certificates) == 0 {
+	if len(v.keys) == 0 {
 		return nil, refuse(CodeCertificate, "no certificate of the identity provider is valid now")
 	}
 	return v, nil
@@ -145,8 +144,8 @@ func (v *verifier) signedInfo(canonical []byte) (s signedInfo, err error) {
 func (v *verifier) checkValue(method signatureMethod, signed, value []byte) error {
 	digest := sum(method.hash, signed)
 	var failures []error
-	for _, cert := range v.certificates {
-		err := method.verify(cert.PublicKey, method.hash, digest, value)
+	for _, key := range v.keys {
+		err := method.verify(key, method.hash, digest, value)
 		if err == nil {
 			return nil
 		}
