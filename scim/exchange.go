@@ -35,6 +35,7 @@ type exchange struct {
 	data        []byte        // the body of a bulk operation; nil reads the request
 	written     schema.Object // the document of a write, for the text of an error
 	allowed     bool          // Handler.Before has allowed it, as a part of what it saw
+	bare        bool          // nobody reads the resource that a write answers with
 }
 
 // serve authenticates and answers the request.
@@ -128,7 +129,7 @@ func (x *exchange) operation(method string, data []byte, version string) *exchan
 	op := *x
 	op.decoder = x.newDecoder()
 	op.method, op.values, op.ifNoneMatch, op.ifMatch = method, nil, nil, nil
-	op.data = data
+	op.data, op.bare = data, true
 	if op.data == nil {
 		op.data = []byte{}
 	}

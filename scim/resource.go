@@ -67,12 +67,21 @@ func (x *exchange) create(segments []string) (*response, error) {
 		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
 	}
 	x.countIgnored(t, r.ID)
-	resp, err := x.resourceResponse(http.StatusCreated, t, r, p)
+	resp, err := x.answerWrite(http.StatusCreated, t, r, p)
 	if err != nil {
 		return nil, err
 	}
 	resp.location = x.location(t, r.ID)
 	return resp, nil
+}
+
+// answerWrite answers a write. What an operation of a bulk request is told is the
+// location and the version (RFC 7644 section 3.7.3): then nothing else is made.
+func (x *exchange) answerWrite(status int, t *schema.ResourceType, r *store.Resource, p projection) (*response, error) {
+	if x.bare {
+		return &response{status: status, version: r.Version, location: x.location(t, r.ID)}, nil
+	}
+	return x.resourceResponse(status, t, r, p)
 }
 
 // replace answers PUT (RFC 7644 section 3.5.1).
@@ -106,7 +115,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 	if err != nil {
 		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
 	}
-	return x.resourceResponse(http.StatusOK, t, r, p)
+	return x.answerWrite(http.StatusOK, t, r, p)
 }
 
 // patch answers PATCH (RFC 7644 section 3.5.2). A group is answered with 204
@@ -144,7 +153,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if silent {
 		return &response{status: http.StatusNoContent, etag: etag(r.Version), version: r.Version}, nil
 	}
-	return x.resourceResponse(http.StatusOK, t, r, p)
+	return x.answerWrite(http.StatusOK, t, r, p)
 }
 
 // update changes a stored resource by edit, which PUT and PATCH are: it gets the
@@ -204,6 +213,9 @@ func (x *exchange) input(segments []string) (*schema.ResourceType, projection, [
 	p, err := x.projection(t)
 	if err != nil {
 		return nil, projection{}, nil, err
+	}
+	if x.bare {
+		p.parts = 0
 	}
 	body, err := x.body(x.handler.Limits.body(t.Members != nil))
 	return t, p, x.plain(body), err
