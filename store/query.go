@@ -28,6 +28,12 @@ type Query struct {
 	From     *SortKey
 	Backward bool
 
+	// Bytes, when positive, bounds the page: it ends before the resource with which
+	// the [Resource.Size] of all, parts included, would be larger, or with Backward
+	// begins behind it. A page has at least one resource nevertheless. A store holds
+	// about as much in memory.
+	Bytes int
+
 	// With says which parts to load for each resource of the page.
 	With Parts
 
@@ -54,6 +60,10 @@ type Sort struct {
 type Page struct {
 	Resources []*Resource
 	Total     int // how many match in all
+
+	// Cut says that Query.Bytes left out a resource that Limit has room for: the
+	// results go on behind the page, or with Backward before it.
+	Cut bool
 }
 
 // AccountQuery selects accounts. Zero fields do not restrict; the others are

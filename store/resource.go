@@ -36,6 +36,19 @@ type Resource struct {
 	Members []Membership
 }
 
+// EnvelopeSize is about what an answer about a resource takes beside its document,
+// and MembershipSize for each membership. [Resource.Size] counts them.
+const (
+	EnvelopeSize   = 512
+	MembershipSize = 256
+)
+
+// Size is about how many bytes the resource takes in an answer, and in memory,
+// with the parts that were loaded.
+func (r *Resource) Size() int {
+	return len(r.Document) + EnvelopeSize + MembershipSize*(len(r.Groups)+len(r.Members))
+}
+
 // Key is one index entry of a resource. Value is already in its comparable
 // form: the [NameKey] where the attribute ignores case. Stores compare
 // it byte by byte.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/window"
 )
 
 // Query implements store.ResourceReader.
@@ -59,13 +60,15 @@ func (r reader) slice(list *ordered[uint32], q store.Query) store.Page {
 	if size <= 0 {
 		return page
 	}
-	page.Resources = make([]*store.Resource, 0, size)
+	w := window.New(&q)
+	w.Resources = make([]*store.Resource, 0, size)
 	for n := range list.from(list.nth(skip)) {
-		page.Resources = append(page.Resources, r.load(n, q.With))
-		if len(page.Resources) == size {
+		w.Add(r.load(n, q.With))
+		if size--; size == 0 || w.Full() {
 			break
 		}
 	}
+	page.Resources, page.Cut = w.Resources, w.Cut
 	return page
 }
 
@@ -194,12 +197,12 @@ func (r reader) find(terms []store.Term, types []string) []uint32 {
 
 // scan returns a page of the candidates that match.
 func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
-	page, skip := store.Page{}, q.Offset
+	w, total, skip := window.New(q), 0, q.Offset
 	if q.From != nil {
 		skip = 0
 	}
 	for n := range c.each {
-		if q.NoTotal && !q.Backward && len(page.Resources) >= q.Limit {
+		if q.NoTotal && w.Full() {
 			break
 		}
 		outside := outsidePage(q, r.nodes.at(n).resource.Position)
@@ -213,21 +216,19 @@ func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
 		if !ok {
 			continue
 		}
-		page.Total++
+		total++
 		switch {
 		case outside:
 		case skip > 0:
 			skip--
-		case len(page.Resources) < q.Limit:
-			page.Resources = append(page.Resources, r.load(n, q.With))
-		case q.Backward && q.Limit > 0:
-			page.Resources = append(page.Resources[1:], r.load(n, q.With))
+		case !w.Full():
+			w.Add(r.load(n, q.With))
 		}
 	}
 	if q.NoTotal {
-		page.Total = 0
+		total = 0
 	}
-	return page, nil
+	return store.Page{Resources: w.Resources, Total: total, Cut: w.Cut}, nil
 }
 
 // outsidePage reports whether a position is on the wrong side of where the page
@@ -277,8 +278,13 @@ func (r reader) sorted(q *store.Query, c *candidates) (store.Page, error) {
 			rows = rows[at:]
 		}
 	}
+	w := window.New(q)
 	for _, row := range rows[:min(max(q.Limit, 0), len(rows))] {
-		page.Resources = append(page.Resources, r.load(row.node, q.With))
+		if w.Full() {
+			break
+		}
+		w.Add(r.load(row.node, q.With))
 	}
+	page.Resources, page.Cut = w.Resources, w.Cut
 	return page, nil
 }

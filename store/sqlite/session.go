@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -140,7 +141,9 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	}
 	defer func() { _ = rows.Close() }() // its error is that of the last step
 	for rows.Next() {
-		if err := row(rows); err != nil {
+		if err := row(rows); errors.Is(err, sqlstore.ErrEnough) {
+			return nil
+		} else if err != nil {
 			return s.fail(err)
 		}
 	}

@@ -76,6 +76,8 @@ var mutants = map[string]func(store.Store) store.Store{
 	"places are ignored":     beforeQuery(func(q *store.Query) { q.From = nil }),
 	"backward is ignored":    beforeQuery(func(q *store.Query) { q.Backward = false }),
 	"parts are ignored":      beforeQuery(func(q *store.Query) { q.With = 0 }),
+	"size is ignored":        beforeQuery(func(q *store.Query) { q.Bytes = 0 }),
+	"no page is cut":         onQuery(func(_ store.Query, p *store.Page) { p.Cut = false }),
 	"scan is unlimited":      beforeQuery(func(q *store.Query) { q.ScanRows = 1 << 30 }),
 	"no filter on or":        beforeQuery(dropOr),
 }

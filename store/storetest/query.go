@@ -19,6 +19,7 @@ func (s *suite) query(t *testing.T) {
 	t.Run("membership pages", s.memberPages)
 	t.Run("scan limit", s.scanLimit)
 	t.Run("types", s.types)
+	t.Run("size of pages", s.pageSizes)
 }
 
 // filters runs the table of filters on one set of resources.

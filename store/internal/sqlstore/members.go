@@ -4,9 +4,16 @@ import "github.com/scimjit/provision/store"
 
 // Memberships implements [store.MemberReader].
 func (r *Reader) Memberships(group, after string, limit int) (found []store.Membership, err error) {
-	err = r.memberships(membersPage, func(m store.Membership) { found = append(found, m) },
-		r.scope, group, after, rowLimit(limit))
+	err = r.memberships(membersPage, into(&found), r.scope, group, after, rowLimit(limit))
 	return found, err
+}
+
+// into returns a function that collects memberships.
+func into(found *[]store.Membership) func(store.Membership) error {
+	return func(m store.Membership) error {
+		*found = append(*found, m)
+		return nil
+	}
 }
 
 // MembershipsOf implements [store.MemberReader].
@@ -14,7 +21,7 @@ func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err
 	if len(members) != 1 {
 		return r.membershipsOfMany(members)
 	}
-	err = r.memberships(groupsOfMember, func(m store.Membership) { found = append(found, m) }, r.scope, members[0])
+	err = r.memberships(groupsOfMember, into(&found), r.scope, members[0])
 	return found, err
 }
 
@@ -91,7 +98,7 @@ func (r *Reader) IsMember(group, member string) (found bool, err error) {
 }
 
 // memberships calls fn with each membership that a statement returns.
-func (r *Reader) memberships(query string, fn func(store.Membership), args ...any) error {
+func (r *Reader) memberships(query string, fn func(store.Membership) error, args ...any) error {
 	return r.conn.Query(query, func(row Scanner) error {
 		var (
 			m      store.Membership
@@ -99,8 +106,10 @@ func (r *Reader) memberships(query string, fn func(store.Membership), args ...an
 		)
 		err := row.Scan(&m.Group, &m.Member, &source, &m.Kind, &m.Display)
 		m.Source = knownSource(source)
-		fn(m)
-		return err
+		if err != nil {
+			return err
+		}
+		return fn(m)
 	}, args...)
 }
 

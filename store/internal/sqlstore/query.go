@@ -6,11 +6,14 @@ import (
 	"strconv"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/window"
 )
 
 const (
-	// chunkRows is how many resources a scan holds at once.
-	chunkRows = 256
+	// chunkRows is how many resources a scan holds at once, and chunkBytes how
+	// large they are together, but for the last of them.
+	chunkRows  = 256
+	chunkBytes = 1 << 20
 
 	// directRows is how many candidates of a lone key term are read with it.
 	directRows = 64
@@ -21,7 +24,7 @@ const (
 
 // Query implements [store.ResourceReader].
 func (r *Reader) Query(q store.Query) (store.Page, error) {
-	s := &selection{query: &q}
+	s := &selection{query: &q, page: window.New(&q)}
 	var err error
 	if q.Filter == nil {
 		err = r.selectAll(s)
@@ -33,11 +36,19 @@ func (r *Reader) Query(q store.Query) (store.Page, error) {
 	if err != nil {
 		return store.Page{}, err
 	}
-	page, err := r.finish(s)
-	if err != nil {
+	if q.Sort != nil {
+		if err := r.loadSorted(s); err != nil {
+			return store.Page{}, err
+		}
+	}
+	if err := r.loadParts(&s.page, &q); err != nil {
 		return store.Page{}, err
 	}
-	return page, r.loadParts(page.Resources, q.With)
+	page := store.Page{Resources: s.page.Resources, Total: s.total, Cut: s.page.Cut}
+	if q.NoTotal {
+		page.Total = 0
+	}
+	return page, nil
 }
 
 // selection collects the matches of a query, which come in the order of their
@@ -46,7 +57,7 @@ type selection struct {
 	query   *store.Query
 	total   int
 	skipped int // matches that Offset left out
-	page    []*store.Resource
+	page    window.Window
 
 	// With a sort, the keys of all matches instead of the page.
 	sorted []sortedMatch
@@ -55,6 +66,7 @@ type selection struct {
 type sortedMatch struct {
 	key      store.SortKey
 	position int64
+	size     int
 }
 
 // add takes one match.
@@ -62,14 +74,12 @@ func (s *selection) add(r *store.Resource) {
 	s.total++
 	switch q := s.query; {
 	case q.Sort != nil:
-		s.sorted = append(s.sorted, sortedMatch{q.Sort.Key(r), r.Position})
+		s.sorted = append(s.sorted, sortedMatch{q.Sort.Key(r), r.Position, r.Size()})
 	case outsidePage(q, r.Position):
 	case q.From == nil && s.skipped < q.Offset:
 		s.skipped++
-	case len(s.page) < q.Limit:
-		s.page = append(s.page, r)
-	case q.Backward && q.Limit > 0:
-		s.page = append(s.page[1:], r)
+	default:
+		s.page.Add(r)
 	}
 }
 
@@ -88,7 +98,7 @@ func outsidePage(q *store.Query, position int64) bool {
 // full reports whether further matches would change nothing.
 func (s *selection) full() bool {
 	q := s.query
-	return q.NoTotal && q.Sort == nil && !q.Backward && len(s.page) >= q.Limit
+	return q.NoTotal && q.Sort == nil && s.page.Full()
 }
 
 // start returns the position after which the matches are wanted.
@@ -119,15 +129,11 @@ func (r *Reader) selectAll(s *selection) error {
 	if q.Limit <= 0 {
 		return nil
 	}
-	take := func(res *store.Resource) error {
-		s.page = append(s.page, res)
-		return nil
-	}
 	switch {
 	case q.From == nil:
-		return r.resources(q.Types, q.After, int64(q.Limit), int64(q.Offset), take)
+		return r.resources(q.Types, q.After, int64(q.Limit), int64(q.Offset), s.take)
 	case !q.Backward:
-		return r.resources(q.Types, q.From.Position(), int64(q.Limit), 0, take)
+		return r.resources(q.Types, q.From.Position(), int64(q.Limit), 0, s.take)
 	}
 	list := jsonTexts(q.Types)
 	positions, err := r.positionList(positionsBefore, r.scope, list, list, q.From.Position(), int64(q.Limit))
@@ -135,7 +141,16 @@ func (r *Reader) selectAll(s *selection) error {
 		return err
 	}
 	slices.Reverse(positions)
-	return r.at(positions, take)
+	return r.at(positions, s.take)
+}
+
+// take adds a match that is known to be in the page, unless it is cut short.
+func (s *selection) take(res *store.Resource) error {
+	s.page.Add(res)
+	if s.page.Cut && s.page.Full() {
+		return ErrEnough
+	}
+	return nil
 }
 
 // selectByScan evaluates the filter on every resource of the types.
@@ -160,21 +175,17 @@ func (r *Reader) selectByScan(s *selection) error {
 		return r.selectAt(s, positions)
 	}
 	for after := s.start(); !s.full(); {
-		chunk := make([]*store.Resource, 0, min(chunkRows, n))
-		err := r.resources(q.Types, after, chunkRows, 0, func(res *store.Resource) error {
-			chunk = append(chunk, res)
-			return nil
-		})
-		if err != nil {
+		chunk := newChunk(min(chunkRows, n))
+		if err := r.resources(q.Types, after, chunkRows, 0, chunk.take); err != nil {
 			return err
 		}
-		if err := r.match(s, chunk); err != nil {
+		if err := r.match(s, chunk.resources); err != nil {
 			return err
 		}
-		if len(chunk) < chunkRows {
+		if !chunk.full() {
 			return nil
 		}
-		after = chunk[len(chunk)-1].Position
+		after = chunk.last()
 	}
 	return nil
 }
@@ -280,32 +291,52 @@ func (r *Reader) selectExact(s *selection, positions []int64) error {
 		positions = positions[max(0, len(positions)-max(q.Limit, 0)):]
 	}
 	positions = positions[:min(max(q.Limit, 0), len(positions))]
-	return r.at(positions, func(res *store.Resource) error {
-		s.page = append(s.page, res)
-		return nil
-	})
+	return r.at(positions, s.take)
 }
 
 // selectAt evaluates the filter on the resources at ascending positions.
 func (r *Reader) selectAt(s *selection, positions []int64) error {
-	for chunk := range slices.Chunk(positions, chunkRows) {
-		if s.full() {
-			return nil
-		}
-		resources := make([]*store.Resource, 0, len(chunk))
-		err := r.at(chunk, func(res *store.Resource) error {
-			resources = append(resources, res)
-			return nil
-		})
-		if err != nil {
+	for len(positions) > 0 && !s.full() {
+		some := positions[:min(chunkRows, len(positions))]
+		chunk := newChunk(len(some))
+		if err := r.at(some, chunk.take); err != nil {
 			return err
 		}
-		if err := r.match(s, resources); err != nil {
+		if err := r.match(s, chunk.resources); err != nil {
 			return err
 		}
+		read := len(some)
+		if chunk.full() {
+			at, found := slices.BinarySearch(some, chunk.last())
+			if read = at; found {
+				read++
+			}
+		}
+		positions = positions[read:]
 	}
 	return nil
 }
+
+// chunk is the resources that a scan holds at once.
+type chunk struct {
+	resources []*store.Resource
+	size      int
+}
+
+func newChunk(rows int) *chunk { return &chunk{resources: make([]*store.Resource, 0, rows)} }
+
+func (c *chunk) take(res *store.Resource) error {
+	c.resources = append(c.resources, res)
+	if c.size += res.Size(); c.full() {
+		return ErrEnough
+	}
+	return nil
+}
+
+// full reports whether there may be more than the chunk has room for.
+func (c *chunk) full() bool { return len(c.resources) >= chunkRows || c.size >= chunkBytes }
+
+func (c *chunk) last() int64 { return c.resources[len(c.resources)-1].Position }
 
 // match adds those resources to the selection that the filter matches. No
 // statement is open meanwhile, as a filter may ask for memberships.
@@ -325,25 +356,9 @@ func (r *Reader) match(s *selection, resources []*store.Resource) error {
 	return nil
 }
 
-// finish returns the page of a selection.
-func (r *Reader) finish(s *selection) (store.Page, error) {
-	q := s.query
-	if q.Sort != nil {
-		slices.SortFunc(s.sorted, func(a, b sortedMatch) int { return q.Sort.Compare(a.key, b.key) })
-		s.cutSorted()
-		if err := r.loadSorted(s); err != nil {
-			return store.Page{}, err
-		}
-	}
-	page := store.Page{Resources: s.page, Total: s.total}
-	if q.NoTotal {
-		page.Total = 0
-	}
-	return page, nil
-}
-
-// cutSorted leaves the page of the sorted matches.
+// cutSorted sorts the matches and leaves the page of them.
 func (s *selection) cutSorted() {
+	slices.SortFunc(s.sorted, func(a, b sortedMatch) int { return s.query.Sort.Compare(a.key, b.key) })
 	q, limit := s.query, max(s.query.Limit, 0)
 	if q.From == nil {
 		s.sorted = s.sorted[min(max(q.Offset, 0), len(s.sorted)):]
@@ -359,19 +374,23 @@ func (s *selection) cutSorted() {
 		}
 	}
 	s.sorted = s.sorted[:min(limit, len(s.sorted))]
+	from, to := window.Fit(len(s.sorted), q.Bytes, q.Backward, func(i int) int { return s.sorted[i].size })
+	s.page.Cut = to-from < len(s.sorted)
+	s.sorted = s.sorted[from:to]
 }
 
 // loadSorted reads the resources of a sorted page, in its order.
 func (r *Reader) loadSorted(s *selection) error {
+	s.cutSorted()
 	place := make(map[int64]int, len(s.sorted))
 	positions := make([]int64, len(s.sorted))
 	for i, m := range s.sorted {
 		place[m.position] = i
 		positions[i] = m.position
 	}
-	s.page = make([]*store.Resource, len(s.sorted))
+	s.page.Resources = make([]*store.Resource, len(s.sorted))
 	return r.at(positions, func(res *store.Resource) error {
-		s.page[place[res.Position]] = res
+		s.page.Resources[place[res.Position]] = res
 		return nil
 	})
 }
@@ -433,36 +452,6 @@ func (r *Reader) positionList(query string, args ...any) (positions []int64, err
 		return err
 	}, args...)
 	return positions, err
-}
-
-// loadParts fills the memberships of the resources of a page, with one
-// statement for each part.
-func (r *Reader) loadParts(page []*store.Resource, with store.Parts) error {
-	if len(page) == 0 || with == 0 {
-		return nil
-	}
-	byID := make(map[string]*store.Resource, len(page))
-	ids := make([]string, len(page))
-	for i, res := range page {
-		byID[res.ID], ids[i] = res, res.ID
-	}
-	list := jsonTexts(ids)
-	if with&store.WithGroups != 0 {
-		err := r.memberships(groupsOfMembers, func(m store.Membership) {
-			res := byID[m.Member]
-			res.Groups = append(res.Groups, m)
-		}, r.scope, list)
-		if err != nil {
-			return err
-		}
-	}
-	if with&store.WithMembers != 0 {
-		return r.memberships(membersOfGroups, func(m store.Membership) {
-			res := byID[m.Group]
-			res.Members = append(res.Members, m)
-		}, r.scope, list)
-	}
-	return nil
 }
 
 // hasType reports whether a query of these types includes typ.

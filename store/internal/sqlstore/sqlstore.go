@@ -34,9 +34,13 @@ type Conn interface {
 	// removed.
 	Exec(query string, args ...any) (int64, error)
 
-	// Query runs a statement and calls row for each row of its result.
+	// Query runs a statement and calls row for each row of its result, until row
+	// returns [ErrEnough], which is no error.
 	Query(query string, row func(Scanner) error, args ...any) error
 }
+
+// ErrEnough ends the reading of a result whose other rows nobody needs.
+var ErrEnough = errors.New("sqlstore: enough rows")
 
 // Scanner reads the columns of one row. [*database/sql.Rows] is one.
 type Scanner interface {

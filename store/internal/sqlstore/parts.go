@@ -1,0 +1,90 @@
+package sqlstore
+
+import (
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/window"
+)
+
+// loadParts fills the memberships of the resources of a page, with one statement
+// for each part. Where they are more than the page has room for, the resources get
+// theirs one after the other, until it is full.
+func (r *Reader) loadParts(w *window.Window, q *store.Query) error {
+	page := w.Resources
+	if len(page) == 0 || q.With == 0 {
+		return nil
+	}
+	bytes := q.Bytes
+	if len(page) == 1 {
+		bytes = 0 // none is refused where it is the only one
+	}
+	whole, err := r.partsOf(page, q.With, bytes)
+	if err != nil {
+		return err
+	}
+	if whole {
+		w.Trim()
+		return nil
+	}
+	for _, res := range page {
+		res.Groups, res.Members = nil, nil
+	}
+	kept, left := 0, q.Bytes
+	for kept < len(page) {
+		i := kept
+		if q.Backward {
+			i = len(page) - 1 - kept
+		}
+		room := left - page[i].Size()
+		if kept == 0 {
+			room = 0
+		} else if room <= 0 {
+			break
+		}
+		whole, err := r.partsOf(page[i:i+1], q.With, room)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			break
+		}
+		left -= page[i].Size()
+		kept++
+	}
+	w.Keep(kept)
+	return nil
+}
+
+// partsOf fills the memberships of some resources. It stops and reports false when
+// they are larger than a bound; 0 is none.
+func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (whole bool, err error) {
+	byID := make(map[string]*store.Resource, len(page))
+	ids := make([]string, len(page))
+	for i, res := range page {
+		byID[res.ID], ids[i] = res, res.ID
+	}
+	list, size := jsonTexts(ids), 0
+	fits := func() error {
+		if size += store.MembershipSize; bytes > 0 && size > bytes {
+			return ErrEnough
+		}
+		return nil
+	}
+	if with&store.WithGroups != 0 {
+		err := r.memberships(groupsOfMembers, func(m store.Membership) error {
+			res := byID[m.Member]
+			res.Groups = append(res.Groups, m)
+			return fits()
+		}, r.scope, list)
+		if err != nil {
+			return false, err
+		}
+	}
+	if with&store.WithMembers != 0 && (bytes <= 0 || size <= bytes) {
+		err = r.memberships(membersOfGroups, func(m store.Membership) error {
+			res := byID[m.Group]
+			res.Members = append(res.Members, m)
+			return fits()
+		}, r.scope, list)
+	}
+	return bytes <= 0 || size <= bytes, err
+}
