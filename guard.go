@@ -123,7 +123,7 @@ func (g *massGuard) read() (*records.Mass, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.now.Sub(e.Value.Since) >= massWindow {
+	if !records.Within(e.Value.Since, g.now, massWindow) {
 		e.Value = records.Mass{Since: g.now}
 	}
 	g.count = &e
@@ -177,7 +177,7 @@ func (g *massGuard) tooMany(n int) (bool, error) {
 	if n <= g.most || n*massShare <= m.Active {
 		return false, nil
 	}
-	if g.now.Sub(m.Counted) < massRecount {
+	if records.Within(m.Counted, g.now, massRecount) {
 		return true, nil
 	}
 	// Twice as many as matter now, so that the next ones need no counting.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/internal/outbox"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
 )
@@ -195,7 +196,7 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	now := b.engine.now()
 	for _, task := range tasks {
 		key := task.what + "/" + scope
-		if ctx.Err() != nil || b.last != nil && now.Sub(b.last[key]) < task.every {
+		if ctx.Err() != nil || b.last != nil && records.Within(b.last[key], now, task.every) {
 			continue
 		}
 		if b.last != nil {

@@ -30,7 +30,7 @@ func (s *syncing) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if lease.Stored() && now.Before(lease.Expires) {
+		if lease.Stored() && records.Ahead(lease.Expires, now, syncLease) {
 			return ErrSyncRunning
 		}
 		lease.Value, lease.Expires = id, now.Add(syncLease)
@@ -53,7 +53,7 @@ func (s *syncing) renew(tx store.Tx) error {
 		return ErrSyncRunning
 	}
 	now := s.engine.now()
-	if lease.Expires.Sub(now) > syncLease*3/4 {
+	if in := lease.Expires.Sub(now); in > syncLease*3/4 && in <= syncLease {
 		return nil
 	}
 	lease.Expires = now.Add(syncLease)
@@ -66,7 +66,7 @@ func (s *syncing) renew(tx store.Tx) error {
 
 // keep prolongs the lease of a sync that reads for long without writing.
 func (s *syncing) keep(ctx context.Context) error {
-	if s.lease == "" || s.engine.now().Sub(s.renewed) < syncLease/4 {
+	if s.lease == "" || records.Within(s.renewed, s.engine.now(), syncLease/4) {
 		return nil
 	}
 	err := s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error { return s.renew(tx) })

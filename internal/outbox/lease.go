@@ -45,7 +45,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 			return err
 		}
 		now := l.Now()
-		if now.Before(c.Expires) {
+		if records.Ahead(c.Expires, now, l.span) {
 			return nil
 		}
 		c.Value.Fence++

@@ -280,6 +280,32 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	})
 }
 
+// The lease of a process that crashed while its clock was ahead costs seconds.
+func TestLeaseFromTheFuture(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		s := newSite(t, st, "acme")
+		s.change("ada")
+		var never blocking
+		first := &replica{store: &mortal{Store: s.st}}
+		wrong := s.process(first.store)
+		wrong.Now = func() time.Time { return time.Now().AddDate(3, 0, 0) }
+		first.stop = s.start(wrong, never.take, outbox.Options{})
+		synctest.Wait()
+		if _, ends := s.lease(); ends.IsZero() {
+			t.Fatal("the first process holds no lease")
+		}
+		first.crash()
+		h := refusing()
+		s.startReplica(h.take, outbox.Options{})
+		s.change("grace")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"1 ada", "2 grace"}, h.said()); diff != "" {
+			t.Errorf("seen (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // A line that is not due holds no lease either.
 func TestLeaseIsGivenBackBetweenAttempts(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {

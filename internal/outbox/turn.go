@@ -88,7 +88,7 @@ func (t *turn) peek(ctx context.Context) (busy bool, next time.Duration, err err
 	err = t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
 		busy, next = false, 0
 		c, err := records.Cursor.Load(r, t.Name)
-		if err != nil || t.Now().Before(c.Expires) {
+		if err != nil || records.Ahead(c.Expires, t.Now(), t.span) {
 			return err
 		}
 		last, err := t.last(r, c.Value.Sequence)
