@@ -89,6 +89,23 @@ func TestOperatorTouches(t *testing.T) {
 	})
 }
 
+// A sync does not take somebody over who is bound to another immutable id.
+func TestSyncMeetsAnotherID(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true}`)
+		ann := mustLogin(t, tn, provision.Identity{ID: "1", UserName: "ann"})
+		mustLogin(t, tn, provision.Identity{ID: "3", UserName: "kim"})
+		tn.setPolicy(`{"provisionOnFirstLogin":true,"externalIdImmutable":true}`)
+		report := syncAll(tn, listed{t: t, users: []string{`{"userName":"ANN","externalId":"2"}`, `{"userName":"kim","externalId":"3"}`}})
+		if report.ProblemCount != 1 || report.Users.Updated != 1 || tn.account("kim").ExternalID != "3" {
+			t.Errorf("the sync reports %+v", report)
+		}
+		if a := mustLogin(t, tn, provision.Identity{ID: "1", UserName: "ann"}); a.ID != ann.ID || a.ExternalID != "1" {
+			t.Errorf("ann is %+v", a)
+		}
+	})
+}
+
 // answers is a Linker that counts how often it is asked.
 type answers struct {
 	list  []provision.LocalAccount

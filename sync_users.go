@@ -189,6 +189,9 @@ func (c syncChange) syncContent(typ, id string, content *Content) (*Draft, error
 			return nil, err
 		}
 		draft.resource, draft.before = *r, r
+		if err := c.mayTakeOver(r, content); err != nil {
+			return nil, err
+		}
 	}
 	if content != nil {
 		draft.Write(*content)
@@ -199,6 +202,19 @@ func (c syncChange) syncContent(typ, id string, content *Content) (*Draft, error
 		}
 	}
 	return draft, draft.apply()
+}
+
+// mayTakeOver refuses to give a person of logins, found by the name, the immutable id
+// of somebody else.
+func (c syncChange) mayTakeOver(r *Resource, content *Content) error {
+	if content == nil || r.Type != TypeUser || r.Source != store.SourceJIT {
+		return nil
+	}
+	other, err := c.finder().boundToOther(r, account.Text(content.Document, "externalId"))
+	if err == nil && other {
+		err = &store.ConflictError{Attribute: "userName", ID: r.ID}
+	}
+	return err
 }
 
 // syncReplace removes somebody who is absent and whose name another one has now.
