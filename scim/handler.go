@@ -68,6 +68,11 @@ type Handler struct {
 
 	// Me returns the id of the user that a request to /Me is about, or
 	// [provision.ErrNotFound]. Nil answers /Me with 501.
+	//
+	// Whoever knows a user by a name, such as the subject of a token, finds it by
+	// [provision.Directory.Accounts] and takes the account of which
+	// [store.SameName] says that it is the same name: what the query finds besides
+	// only clashes, and is somebody else.
 	Me func(*http.Request, Principal) (id string, err error)
 
 	// Before, when not nil, is asked before each write and may refuse it; see
