@@ -207,7 +207,7 @@ func (h hostGroups) named(name string) (*store.AccountGroup, error) {
 		return nil, err
 	}
 	g, err := h.group(id)
-	if g == nil || !naming.Match(g.Name, name) {
+	if g == nil || !sameGroupName(g.Name, name) {
 		return nil, err
 	}
 	return g, err

@@ -190,3 +190,17 @@ func TestHostGroupRenamedByJob(t *testing.T) {
 		tn.carries("u3", "b default")
 	})
 }
+
+// A group of the host is found by its name as those of the connection are: not by one
+// that only clashes, and whatever white space is at its ends.
+func TestHostGroupsByName(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"defaultGroups":["Everyone","Sales","U\u0308nal"]}`)
+		if err := tn.operator().RegisterGroups(t.Context(),
+			provision.HostGroup{ID: "17", Name: " everyone\u00a0"}, provision.HostGroup{ID: "18", Name: "\u017fales"}, provision.HostGroup{ID: "19", Name: "\u00dcNAL"}); err != nil {
+			t.Fatal(err)
+		}
+		tn.user(ada)
+		expectSame(t, "groups", []string{" everyone\u00a0", "\u00dcNAL"}, groupNames(tn.account("ada@example.com")))
+	})
+}
