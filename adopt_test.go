@@ -89,6 +89,23 @@ func TestOperatorTouches(t *testing.T) {
 	})
 }
 
+// A sync finds groups by their names as everybody does, whatever white space is at
+// their ends, and people with it.
+func TestSyncFindsNames(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.user(`{"userName":"ann"}`)
+		sales := tn.group("Sales")
+		report := syncAll(tn, listed{t: t, users: named("ANN", "ann "), groups: map[string][]string{" sales": {"ann"}, "All": {"SALES ", "ſales"}}})
+		if report.ProblemCount != 1 || report.Groups.Created != 1 || report.MembersAdded != 2 || report.MembersUnknown != 1 {
+			t.Errorf("the sync reports %+v", report)
+		}
+		if r, err := tn.dir.Get(t.Context(), "Group", sales, 0); err != nil || r.Display != " sales" {
+			t.Errorf("the group is %+v, %v", r, err)
+		}
+	})
+}
+
 // A sync does not take somebody over who is bound to another immutable id.
 func TestSyncMeetsAnotherID(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {

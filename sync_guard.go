@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/internal/account"
-	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -176,7 +175,7 @@ func (s *syncing) foreseeGroup(ctx context.Context, f *future, w *groupWrite, le
 	for _, name := range w.source.Members {
 		if user := s.users.find(name); user != "" {
 			want[user] = TypeUser
-		} else if group := cmp.Or(s.groups.find(name), f.fresh[name], f.fresh[naming.Form(name)]); group != "" {
+		} else if group := cmp.Or(s.groups.find(name), f.fresh[name], f.fresh[s.groups.form(name)]); group != "" {
 			want[group] = TypeGroup
 		}
 	}

@@ -47,7 +47,7 @@ func newSyncIndex(typ string) *syncIndex {
 func (x *syncIndex) read(doc store.Document) *syncEntry {
 	return &syncEntry{
 		external: account.Text(doc, "externalId"),
-		name:     naming.Form(account.Text(doc, x.nameKey)),
+		name:     x.form(account.Text(doc, x.nameKey)),
 		sum:      sha256.Sum256(doc),
 		active:   account.IsActive(doc),
 	}
@@ -84,7 +84,15 @@ func (x *syncIndex) find(name string) string {
 			return id
 		}
 	}
-	return x.names[naming.Form(name)]
+	return x.names[x.form(name)]
+}
+
+// form returns the form of a name by which two are the same: see sameGroupName.
+func (x *syncIndex) form(name string) string {
+	if x.nameKey == "displayName" {
+		name = naming.Normal(name)
+	}
+	return naming.Form(name)
 }
 
 // foreign counts the objects that the source has not and no sync has ever reported.
