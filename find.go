@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
@@ -115,7 +116,8 @@ func (f finder) boundTo(key string) (*Account, error) {
 // former finds the account that an earlier, deleted resource of the same person
 // left. Where externalIds are immutable, an equal one says that it is the same
 // person. Where they are not, the user name must match as well. Where one side has
-// none, the user name is all there is. What looks like the same person and is not
+// none, the user name is all there is. Of several, one with an equal externalId comes first,
+// then the last one that was changed. What looks like the same person and is not
 // is recycled: an id or a name that somebody new has got.
 func (f finder) former(p account.Person) (former, recycled *Account, err error) {
 	immutable := f.conn.externalIDImmutable()
@@ -142,14 +144,18 @@ func (f finder) former(p account.Person) (former, recycled *Account, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	a := lastRemaining(slices.DeleteFunc(same, func(a *Account) bool { return !naming.Match(a.UserName, p.UserName) }))
-	switch {
-	case a == nil:
-		return nil, recycled, nil
-	case p.ExternalID == "", a.ExternalID == p.ExternalID, a.ExternalID == "" && !f.boundElsewhere(a, p.ExternalID):
-		return a, nil, nil
+	same = slices.DeleteFunc(same, func(a *Account) bool { return !naming.Match(a.UserName, p.UserName) })
+	for _, may := range []func(*Account) bool{
+		func(a *Account) bool { return p.ExternalID != "" && a.ExternalID == p.ExternalID },
+		func(a *Account) bool {
+			return p.ExternalID == "" || a.ExternalID == "" && !f.boundElsewhere(a, p.ExternalID)
+		},
+	} {
+		if a := lastRemaining(slices.DeleteFunc(slices.Clone(same), func(a *Account) bool { return !may(a) })); a != nil {
+			return a, nil, nil
+		}
 	}
-	return nil, a, nil
+	return nil, cmp.Or(lastRemaining(same), recycled), nil
 }
 
 // boundElsewhere reports whether logins have bound an account to another immutable
