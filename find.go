@@ -116,9 +116,9 @@ func (f finder) boundTo(key string) (*Account, error) {
 // former finds the account that an earlier, deleted resource of the same person
 // left. Where externalIds are immutable, an equal one says that it is the same
 // person. Where they are not, the user name must match as well. Where one side has
-// none, the user name is all there is. Of several, one with an equal externalId comes first,
-// then the last one that was changed. What looks like the same person and is not
-// is recycled: an id or a name that somebody new has got.
+// none, the user name is all there is. Of several, one with an equal externalId
+// comes first, then the one that was changed last. What looks like the same person
+// and is not is recycled: an id or a name that somebody new has got.
 func (f finder) former(p account.Person) (former, recycled *Account, err error) {
 	immutable := f.conn.externalIDImmutable()
 	if p.ExternalID != "" {
