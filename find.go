@@ -53,16 +53,30 @@ func (f finder) withExternalID(typ string, ids ...string) ([]*Resource, error) {
 	return f.in(typ, "externalId", store.Exact, ids...)
 }
 
-// in returns resources of which an indexed attribute has one of some keys.
+// in returns resources of which an indexed attribute has one of some keys, of each
+// key the oldest ones.
 func (f finder) in(typ, attribute string, valueType store.ValueType, keys ...string) ([]*Resource, error) {
 	slices.Sort(keys)
 	keys = slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	return f.query(typ, likenessLimit*len(keys), store.In{
-		Path: store.Path{Keys: strings.Split(attribute, "."), Type: valueType}, Key: attribute, Keys: keys,
-	})
+	filter := store.In{Path: store.Path{Keys: strings.Split(attribute, "."), Type: valueType}, Key: attribute, Keys: keys}
+	found, err := f.query(typ, likenessLimit*len(keys), filter)
+	if err != nil || len(keys) == 1 || len(found) < likenessLimit*len(keys) {
+		return found, err
+	}
+	// Those of one key may have left no room for those of another.
+	found = nil
+	for i := range keys {
+		filter.Keys = keys[i : i+1]
+		of, err := f.query(typ, likenessLimit, filter)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, of...)
+	}
+	return found, nil
 }
 
 func (f finder) query(typ string, limit int, filter store.Filter) ([]*Resource, error) {

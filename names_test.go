@@ -171,6 +171,36 @@ func (p *people) check() {
 	}
 }
 
+// However many groups have one name, a login finds the others that it asserts, and
+// adds nobody to them.
+func TestManyGroupsOfOneName(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"siteAdminGroups":"Boss"}`)
+		conn := provision.Connection{ID: "acme", SCIM: true, Dialect: "rfc", Policy: policy.Config{
+			ProvisionOnFirstLogin: policy.FirstLoginProvision, SiteAdminGroups: policy.Patterns{"Boss"},
+		}}
+		if _, err := tn.engine.Directory("acme").As(tester).UpdateConnection(t.Context(), with(conn)); err != nil {
+			t.Fatal(err)
+		}
+		for range 60 {
+			c := content(t, "Group", `{"displayName":"Staff","externalId":"s"}`)
+			for i := range c.Keys {
+				c.Keys[i].Unique = false
+			}
+			if _, err := tn.dir.Create(t.Context(), "Group", 0, func(d *provision.Draft) error { d.Write(c); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tn.group("Boss")
+		for _, asserts := range [][]string{{"Staff", "Boss"}, {"s", "Boss"}} {
+			a := mustLogin(t, tn, provision.Identity{UserName: "ann", Groups: asserted(asserts...)})
+			if a.SiteAdmin || len(a.Groups) != 0 {
+				t.Errorf("a login that asserts %q gives %+v", asserts, a.Groups)
+			}
+		}
+	})
+}
+
 // Two people may have one e-mail, which is told, unless the connection says that
 // e-mails are unique.
 func TestSharedEmail(t *testing.T) {
