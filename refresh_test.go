@@ -18,6 +18,7 @@ import (
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
 )
 
 // publisher is an identity provider that publishes its metadata.
@@ -403,4 +404,42 @@ func TestRunFetches(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// Run fetches the metadata of many connections, one after the other.
+func TestRunFetchesOfMany(t *testing.T) {
+	const many = 3 * 4 // more than are fetched at once
+	tn, p := refreshed(t, memory.New())
+	p.publish(published(t))
+	p.asking = func() { time.Sleep(50 * time.Millisecond) }
+	for i := range many - 1 {
+		id := fmt.Sprintf("a%d", i)
+		if _, err := tn.engine.Directory(id).UpdateConnection(t.Context(), with(provision.Connection{ID: id, SAML: &provision.SAML{MetadataURL: p.URL}})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- tn.engine.Run(ctx) }()
+	await := func(what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: asked %d times", what, p.asked.Load())
+			}
+		}
+	}
+	await("all", func() bool {
+		for i := range many - 1 {
+			c, err := tn.engine.Directory(fmt.Sprintf("a%d", i)).Connection(t.Context())
+			if err != nil || c.SAML.Metadata == "" {
+				return false
+			}
+		}
+		return tn.saml().Metadata != ""
+	})
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
 }

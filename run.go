@@ -26,8 +26,9 @@ const pruneBatch = 10_000
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
-// credentials that expire and of new warnings ([Directory.Warnings]), fetches metadata from [SAML.MetadataURL], removes events older than [Engine.Retention] and used
-// keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
+// credentials that expire and of new warnings ([Directory.Warnings]), fetches
+// metadata from [SAML.MetadataURL], removes events older than [Engine.Retention] and
+// used keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
 // logs what fails and tries again. It returns ctx.Err().
 //
 // A host calls Run once, in a goroutine of its own. Events are delivered by
@@ -139,7 +140,7 @@ func (b *background) connection(ctx context.Context, id string) {
 const fetchingMetadata = "fetching metadata"
 
 // fetch fetches the metadata of a connection if that is due. Where too many are being
-// fetched, it is for the next time.
+// fetched, it is tried again as soon as all connections were looked at.
 func (b *background) fetch(ctx context.Context, id string) error {
 	if b.fetching == nil {
 		return b.engine.refreshDue(ctx, id)
@@ -151,6 +152,7 @@ func (b *background) fetch(ctx context.Context, id string) error {
 	select {
 	case b.fetching <- struct{}{}:
 	default:
+		delete(b.last, taskKey(fetchingMetadata, id))
 		return nil
 	}
 	b.fetchers.Go(func() {
@@ -191,11 +193,13 @@ type task struct {
 	do    func() error
 }
 
+func taskKey(what, scope string) string { return what + "/" + scope }
+
 // tasks does the tasks of a scope whose time has come.
 func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	now := b.engine.now()
 	for _, task := range tasks {
-		key := task.what + "/" + scope
+		key := taskKey(task.what, scope)
 		if ctx.Err() != nil || b.last != nil && records.Within(b.last[key], now, task.every) {
 			continue
 		}
