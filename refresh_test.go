@@ -406,7 +406,8 @@ func TestRunFetches(t *testing.T) {
 	})
 }
 
-// Run fetches the metadata of many connections, one after the other.
+// Run fetches the metadata of many connections, one after the other, and also after
+// the clock was set back.
 func TestRunFetchesOfMany(t *testing.T) {
 	const many = 3 * 4 // more than are fetched at once
 	tn, p := refreshed(t, memory.New())
@@ -438,6 +439,8 @@ func TestRunFetchesOfMany(t *testing.T) {
 		}
 		return tn.saml().Metadata != ""
 	})
+	tn.clock.add(-3 * 365 * 24 * time.Hour)
+	await("after the clock was set back", func() bool { return p.asked.Load() == 2*many })
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)

@@ -195,7 +195,8 @@ type task struct {
 
 func taskKey(what, scope string) string { return what + "/" + scope }
 
-// tasks does the tasks of a scope whose time has come.
+// tasks does the tasks of a scope whose time has come. One that was done in the
+// future was so by a clock that has been set back since.
 func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	now := b.engine.now()
 	for _, task := range tasks {
