@@ -17,10 +17,10 @@ import (
 	"github.com/scimjit/provision/jit"
 )
 
-// Handler serves the three addresses of the service providers of any number of
-// connections: those whose path ends in "metadata", "login" and "acs", after the
-// id of the connection. It works under any router and at any prefix, whether the
-// router removes the prefix from the path or not.
+// Handler serves the addresses of the service providers of any number of
+// connections: those whose path ends in "metadata", "login", "acs", "logout" and
+// "test", after the id of the connection. It works under any router and at any prefix,
+// whether the router removes the prefix from the path or not.
 //
 // Set the fields before the first request and do not change them after. A
 // Handler is safe for concurrent use and must not be copied.
@@ -31,7 +31,7 @@ type Handler struct {
 	// Login ends each login, and each refusal too. It is required.
 	Login *jit.LoginHandler
 
-	// BaseURL returns the public address of a connection, below which the three
+	// BaseURL returns the public address of a connection, below which these
 	// addresses are, such as "https://app.example.com/saml/okta". It is
 	// required, and always the same for a connection: the Host header of a
 	// request says nothing about it.
@@ -41,7 +41,7 @@ type Handler struct {
 	// of the path before the last. Where the router has set the path value
 	// "connection" ([http.Request.PathValue]), this must be the same. With a
 	// function, only the last segment of a path counts, and the host sends
-	// nothing but the three addresses here.
+	// nothing but these addresses here.
 	Connection func(*http.Request) string
 
 	// Key and Certificate are those of the service providers: to sign requests
