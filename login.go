@@ -83,6 +83,9 @@ func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error)
 		if err != nil {
 			return err
 		}
+		if l.invited != nil {
+			return l.invited
+		}
 		tried = a
 		return errTried
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit"
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -201,6 +202,35 @@ func TestTryLogin(t *testing.T) {
 		}
 		if got, err := dir.Account(t.Context(), a.ID); err != nil || got.DisplayName != "" || tn.told(at) != "" {
 			t.Errorf("changed: %+v, %v, events %q", got, err, tn.told(at))
+		}
+	})
+}
+
+// Somebody who is created and refused, for a password, is refused when tried, and not
+// created.
+func TestTryLoginOfSomebodyWithAPassword(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"passwordGroups": "Guests"}`)
+		c, err := tn.engine.Directory("acme").Connection(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SCIM = false
+		if _, err := tn.engine.Directory("acme").As(tester).UpdateConnection(t.Context(), with(c)); err != nil {
+			t.Fatal(err)
+		}
+		at := tn.lastSequence()
+		id := visitor("p1", jit.NameIDPersistent, "", time.Time{})
+		id.Groups, id.Evidence = []provision.IdentityGroup{{Value: "Guests", Name: "Guests"}}, policy.EvidenceKnown
+		var refused *provision.DeniedError
+		if _, err := tn.engine.Directory("acme").TryLogin(t.Context(), id); !errors.As(err, &refused) || refused.Code != policy.DeniedPassword {
+			t.Errorf("tried: %v", err)
+		}
+		if got := tn.told(at); got != "" {
+			t.Errorf("told %q", got)
+		}
+		if _, err := tn.engine.Directory("acme").Login(t.Context(), id); !errors.As(err, &refused) || refused.Code != policy.DeniedPassword {
+			t.Errorf("logged in: %v", err)
 		}
 	})
 }
