@@ -110,6 +110,7 @@ type Limits struct {
 	String     int   // bytes of one string in a request body; default 64 KiB
 	Count      int   // resources in a page; default 1000
 	PageSize   int   // resources in a page where the client does not say; default 100
+	Answer     int   // bytes of a page, which is cut short for it, to one resource at least; default 8 MiB
 	ScanRows   int   // resources that a filter without an indexed term may scan; default 200,000
 	Operations int   // operations in a PATCH; default 1000
 
@@ -163,6 +164,8 @@ func (l Limits) bulkOperations() int { return orDefault(l.BulkOperations, 1000) 
 
 func (l Limits) count() int    { return orDefault(l.Count, 1000) }
 func (l Limits) pageSize() int { return min(orDefault(l.PageSize, 100), l.count()) }
+
+func (l Limits) answer() int { return orDefault(l.Answer, 8<<20) }
 
 func (l Limits) patch() patch.Limits {
 	return patch.Limits{Operations: l.Operations, Filter: l.Filter}

@@ -44,7 +44,11 @@ func (x *exchange) list(segments []string) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		return x.listResponse(page, place{start: start}, shapes)
+		list, err := x.encodeList(page.Resources, false, shapes)
+		if err != nil {
+			return nil, err
+		}
+		return list.response(page.Total, place{start: start}), nil
 	}
 	return x.walk(q, shapes)
 }
@@ -66,17 +70,22 @@ func (x *exchange) walk(q store.Query, shapes []shape) (*response, error) {
 	case more:
 		page.Resources = page.Resources[:size]
 	}
-	at, err := x.pageCursors(&q, page.Resources, more)
+	list, err := x.encodeList(page.Resources, q.Backward, shapes)
 	if err != nil {
 		return nil, err
 	}
-	return x.listResponse(page, at, shapes)
+	more = more || page.Cut || len(list.resources) < len(page.Resources)
+	at, err := x.pageCursors(&q, list.resources, more)
+	if err != nil {
+		return nil, err
+	}
+	return list.response(page.Total, at), nil
 }
 
 // query reads the parameters of a list request. Unknown ones are ignored.
 func (x *exchange) query(types []*schema.ResourceType) (store.Query, int, error) {
 	limits := x.handler.Limits
-	q := store.Query{ScanRows: limits.ScanRows}
+	q := store.Query{ScanRows: limits.ScanRows, Bytes: limits.answer()}
 	start, err := intParam(x.values, "startIndex", 1)
 	if err != nil {
 		return q, 0, err

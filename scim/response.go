@@ -22,6 +22,7 @@ const defaultContentType = "application/scim+json"
 // whole.
 type response struct {
 	status   int
+	head     []byte // comes before body
 	body     []byte
 	etag     string
 	version  int64 // of the resource alone, for a bulk response; 0 where there is none
@@ -63,9 +64,12 @@ func (resp *response) write(w http.ResponseWriter, contentType string) {
 	}
 	if resp.body != nil {
 		header.Set("Content-Type", contentType)
-		header.Set("Content-Length", strconv.Itoa(len(resp.body)))
+		header.Set("Content-Length", strconv.Itoa(len(resp.head)+len(resp.body)))
 	}
 	w.WriteHeader(resp.status)
+	if resp.head != nil {
+		_, _ = w.Write(resp.head)
+	}
 	if resp.body != nil {
 		_, _ = w.Write(resp.body) // the client is gone: there is nobody to tell
 	}
@@ -77,7 +81,7 @@ func (resp *response) write(w http.ResponseWriter, contentType string) {
 
 // jsonResponse is an answer that is not about stored resources, written by
 // encoding/json. Those are written by [exchange.resourceResponse] and
-// [exchange.listResponse], around the stored bytes.
+// [exchange.encodeList], around the stored bytes.
 func jsonResponse(status int, v any) (*response, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -86,75 +90,6 @@ func jsonResponse(status int, v any) (*response, error) {
 		return nil, err
 	}
 	return &response{status: status, body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))}, nil
-}
-
-const listSchema = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-
-// place says where a page is in the results.
-type place struct {
-	start          int    // of its first resource, from 1; 0 in a walk with cursors
-	previous, next string // the cursors of the pages around it, if any
-}
-
-// append writes the place as members of a list response (RFC 7644 section
-// 3.4.2.4, RFC 9865).
-func (p place) append(b []byte) []byte {
-	if p.start > 0 {
-		b = append(b, `,"startIndex":`...)
-		b = strconv.AppendInt(b, int64(p.start), 10)
-	}
-	if p.previous != "" {
-		b = append(b, `,"previousCursor":`...)
-		b = appendText(b, p.previous)
-	}
-	if p.next != "" {
-		b = append(b, `,"nextCursor":`...)
-		b = appendText(b, p.next)
-	}
-	return b
-}
-
-// listResponse encodes a page (RFC 7644 section 3.4.2).
-func (x *exchange) listResponse(page store.Page, at place, shapes []shape) (*response, error) {
-	size := 256
-	for _, r := range page.Resources {
-		size += len(r.Document) + 512
-	}
-	buffer := newBuffer(size)
-	b := append(*buffer, `{"schemas":["`+listSchema+`"],"totalResults":`...)
-	b = strconv.AppendInt(b, int64(page.Total), 10)
-	b = at.append(b)
-	b = append(b, `,"itemsPerPage":`...)
-	b = strconv.AppendInt(b, int64(len(page.Resources)), 10)
-	b = append(b, `,"Resources":[`...)
-	for i, r := range page.Resources {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		var err error
-		s := shapeOf(shapes, r.Type)
-		if b, err = x.appendResource(b, s.resourceType, r, s.projection); err != nil {
-			return nil, err
-		}
-	}
-	return built(http.StatusOK, buffer, append(b, ']', '}')), nil
-}
-
-// shape is how the resources of a type look in a page.
-type shape struct {
-	resourceType *schema.ResourceType
-	projection   projection
-}
-
-// shapeOf returns the shape of a type, which is one of the few that were asked
-// for.
-func shapeOf(shapes []shape, typ string) *shape {
-	for i := range shapes {
-		if shapes[i].resourceType.Name == typ {
-			return &shapes[i]
-		}
-	}
-	return &shapes[0]
 }
 
 // resourceResponse encodes one resource.
