@@ -105,6 +105,7 @@ func newDemoProvider(ctx context.Context, people []demoPerson, pages *pages, log
 		Handler:           http.MaxBytesHandler(d.provider.Handler(), 64<<10),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	return d, nil

@@ -174,12 +174,7 @@ func serve(ctx context.Context, o options, config *config, engine *provision.Eng
 		s.close()
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       2 * time.Minute,
-	}
+	server := newServer(s.handler, readingTime)
 	s.announce(stdout)
 
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
