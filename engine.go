@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/scimjit/provision/internal/failures"
 	"github.com/scimjit/provision/internal/outbox"
 	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
@@ -96,6 +97,7 @@ type Engine struct {
 	connections connectionCache
 	credentials credentialCache
 	refusals    requestlog.Counts
+	failures    failures.Counts
 	signing     signingKey
 	news        outbox.News // of connections with new events or jobs
 	moved       outbox.News // of connections where a consumer got on

@@ -90,6 +90,22 @@ func (p Plumbing) CountRefusal(connection, address, cause string) {
 	p.engine.requestLog().Count(connection, address, cause)
 }
 
+// CountFailure counts a failed authentication of an address, and returns how long the
+// address should wait before the next: not at all for the first nine in a minute.
+// [scim.Handler] answers with 429 and Retry-After then; a host does the same where it
+// takes other credentials, such as those of its operators. Look at the credential
+// first and count only what is wrong: who shares an address with a guesser is served.
+//
+// Address is an IP address, with or without a port; 64 bits of an IPv6 address count
+// as one, and other text as it is. Each process counts for itself. 10,000 addresses
+// are told apart; while more fail, the others share one count.
+//
+// [scim.Handler]: https://pkg.go.dev/github.com/scimjit/provision/scim#Handler
+func (p Plumbing) CountFailure(address string) time.Duration {
+	e := p.engine.present()
+	return e.failures.Add(address, e.now())
+}
+
 // Refusal counts the requests of one minute that were refused for one cause.
 type Refusal struct {
 	Minute  time.Time `json:"minute"`  // UTC, its beginning

@@ -15,8 +15,8 @@ import (
 func (h *Handler) authenticate(r *http.Request) (Principal, error) {
 	p, err := h.principal(r)
 	if errors.Is(err, provision.ErrUnauthenticated) && r.Header.Get("Authorization") != "" {
-		if limited := h.failures.add(h.address(r), h.now()); limited != nil {
-			return Principal{}, limited
+		if wait := h.Engine.Plumbing().CountFailure(h.address(r)); wait > 0 {
+			return Principal{}, refuse(codeTooManyFailures, "too many failed authentications, try again later").after(wait)
 		}
 	}
 	return p, err

@@ -2,12 +2,6 @@ package scim
 
 import "github.com/scimjit/provision/internal/mount"
 
-// MaxAddresses is how many addresses the handler counts one by one.
-const MaxAddresses = maxAddresses
-
-// CountedAddresses returns how many addresses a handler counts failures of.
-func CountedAddresses(h *Handler) int { return len(h.failures.m) }
-
 // CountedCredentials returns how many credentials a handler has buckets of.
 func CountedCredentials(h *Handler) int { return len(h.limiters.m) }
 

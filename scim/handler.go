@@ -50,7 +50,7 @@ type Handler struct {
 	// Address returns the address of the client that sent a request, which
 	// refusals ([provision.Plumbing.CountRefusal]) and failed authentications are
 	// counted by. Of the latter, from the tenth in a minute they are
-	// answered with 429. A request with a valid credential always passes, and one
+	// answered with 429 ([provision.Plumbing.CountFailure]). A request with a valid credential always passes, and one
 	// without an Authorization header does not count. Nil takes
 	// [http.Request.RemoteAddr]. Behind a proxy, return what the proxy says; a
 	// header that clients can set lets them evade the count.
@@ -92,7 +92,6 @@ type Handler struct {
 	Logger *slog.Logger
 
 	limiters limiters
-	failures failures
 }
 
 // Principal is who sent a request.
