@@ -108,7 +108,7 @@ const demoLoginPath = "/saml/demo/login"
 func (r *running) people(connection string) []provision.Account {
 	r.t.Helper()
 	var list []provision.Account
-	body := r.get("/accounts?connection="+connection, "operator-token")
+	body := r.get("/accounts?connection="+connection, operatorToken)
 	if err := json.Unmarshal([]byte(body), &list); err != nil {
 		r.t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func (r *running) people(connection string) []provision.Account {
 }
 
 func TestDemoLogin(t *testing.T) {
-	s := start(t, "-db", ":memory:", "-operator-token", "operator-token", "-demo-idp")
+	s := start(t, "-db", ":memory:", "-operator-token", operatorToken, "-demo-idp")
 	if got := s.find(`(?m)^Demo login: (.*)$`); got != s.base+demoLoginPath {
 		t.Errorf("the address to log in at is printed as %q", got)
 	}
@@ -153,7 +153,7 @@ func TestDemoLogin(t *testing.T) {
 
 // A refusal says nothing but a number, and the log tells the cause with it.
 func TestDemoRefusal(t *testing.T) {
-	s := start(t, "-db", ":memory:", "-operator-token", "operator-token", "-demo-idp")
+	s := start(t, "-db", ":memory:", "-operator-token", operatorToken, "-demo-idp")
 	eve := newBrowser(t).login(s.base, demoLoginPath, "eve")
 	if eve.status != http.StatusForbidden {
 		t.Fatalf("Eve: %d %s", eve.status, eve.body)
@@ -182,7 +182,7 @@ func TestDemoRefusal(t *testing.T) {
 // provider. The connection changes only when its settings do.
 func TestDemoRestart(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "provision.db")
-	args := []string{"-db", db, "-operator-token", "operator-token"}
+	args := []string{"-db", db, "-operator-token", operatorToken}
 	s := start(t, append(args, "-demo-idp")...)
 	first := newBrowser(t).login(s.base, demoLoginPath, "ann")
 	s.stop()

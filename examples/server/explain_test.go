@@ -14,7 +14,7 @@ import (
 // account.
 func populated(t *testing.T) (s *running, account string) {
 	t.Helper()
-	s = start(t, "-db", ":memory:", "-operator-token", "operator-token")
+	s = start(t, "-db", ":memory:", "-operator-token", operatorToken)
 	var user struct{ ID string }
 	if _, body := s.do("POST", "/scim/v2/Users", s.token, newUser); json.Unmarshal([]byte(body), &user) != nil || user.ID == "" {
 		t.Fatalf("creating a user: %s", body)
@@ -24,7 +24,7 @@ func populated(t *testing.T) (s *running, account string) {
 		t.Fatalf("creating a group: %d %s", status, body)
 	}
 	var accounts []struct{ ID string }
-	if body := s.get("/accounts?connection=demo", "operator-token"); json.Unmarshal([]byte(body), &accounts) != nil || len(accounts) != 1 {
+	if body := s.get("/accounts?connection=demo", operatorToken); json.Unmarshal([]byte(body), &accounts) != nil || len(accounts) != 1 {
 		t.Fatalf("accounts: %s", body)
 	}
 	return s, accounts[0].ID
@@ -33,7 +33,7 @@ func populated(t *testing.T) (s *running, account string) {
 func TestExplainEndpoint(t *testing.T) {
 	s, account := populated(t)
 	var got provision.Explanation
-	body := s.get("/explain?connection=demo&account="+account, "operator-token")
+	body := s.get("/explain?connection=demo&account="+account, operatorToken)
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
@@ -50,9 +50,9 @@ func TestExplainEndpoint(t *testing.T) {
 	}{
 		{"no token", "/explain?connection=demo&account=" + account, "", 401, "operator token"},
 		{"the SCIM token", "/explain?connection=demo&account=" + account, s.token, 401, "operator token"},
-		{"no connection", "/explain?account=" + account, "operator-token", 400, "connection"},
-		{"no account", "/explain?connection=demo", "operator-token", 400, "account"},
-		{"unknown account", "/explain?connection=demo&account=x", "operator-token", 404, `\"x\"`},
+		{"no connection", "/explain?account=" + account, operatorToken, 400, "connection"},
+		{"no account", "/explain?connection=demo", operatorToken, 400, "account"},
+		{"unknown account", "/explain?connection=demo&account=x", operatorToken, 404, `\"x\"`},
 	}
 	for _, test := range tests {
 		status, body := s.do("GET", test.path, test.token, "")
@@ -64,7 +64,7 @@ func TestExplainEndpoint(t *testing.T) {
 
 func TestPreviewEndpoint(t *testing.T) {
 	s, account := populated(t)
-	before := s.get("/events?connection=demo", "operator-token")
+	before := s.get("/events?connection=demo", operatorToken)
 	tests := []struct {
 		name, path, token, body string
 		status                  int
@@ -72,16 +72,16 @@ func TestPreviewEndpoint(t *testing.T) {
 	}{
 		{"no token", "/preview?connection=demo", "", "{}", 401, "operator token"},
 		{"the SCIM token", "/preview?connection=demo", s.token, "{}", 401, "operator token"},
-		{"no connection", "/preview", "operator-token", "{}", 400, "connection"},
-		{"unknown connection", "/preview?connection=x", "operator-token", "{}", 404, `\"x\"`},
-		{"wrong method", "/preview?connection=demo", "operator-token", "GET", 405, ""},
-		{"no body", "/preview?connection=demo", "operator-token", "", 400, "policy"},
-		{"unknown option", "/preview?connection=demo", "operator-token", `{"nothing":1}`, 400, "nothing"},
-		{"wrong value", "/preview?connection=demo", "operator-token", `{"deleteAfterDays":91}`, 400, "deleteAfterDays"},
-		{"wrong pattern", "/preview?connection=demo", "operator-token", `{"siteAdminGroups":"*"}`, 400, "siteAdminGroups"},
-		{"too large", "/preview?connection=demo", "operator-token", strings.Repeat(" ", bodySize+1), 413, "larger"},
-		{"no change", "/preview?connection=demo", "operator-token", `{}`, 200, "[]"},
-		{"an admin", "/preview?connection=demo", "operator-token", `{"siteAdminGroups":"Staff"}`, 200, `{"attribute":"siteAdmin","before":false,"after":true}`},
+		{"no connection", "/preview", operatorToken, "{}", 400, "connection"},
+		{"unknown connection", "/preview?connection=x", operatorToken, "{}", 404, `\"x\"`},
+		{"wrong method", "/preview?connection=demo", operatorToken, "GET", 405, ""},
+		{"no body", "/preview?connection=demo", operatorToken, "", 400, "policy"},
+		{"unknown option", "/preview?connection=demo", operatorToken, `{"nothing":1}`, 400, "nothing"},
+		{"wrong value", "/preview?connection=demo", operatorToken, `{"deleteAfterDays":91}`, 400, "deleteAfterDays"},
+		{"wrong pattern", "/preview?connection=demo", operatorToken, `{"siteAdminGroups":"*"}`, 400, "siteAdminGroups"},
+		{"too large", "/preview?connection=demo", operatorToken, strings.Repeat(" ", bodySize+1), 413, "larger"},
+		{"no change", "/preview?connection=demo", operatorToken, `{}`, 200, "[]"},
+		{"an admin", "/preview?connection=demo", operatorToken, `{"siteAdminGroups":"Staff"}`, 200, `{"attribute":"siteAdmin","before":false,"after":true}`},
 	}
 	for _, test := range tests {
 		method, body := "POST", test.body
@@ -94,7 +94,7 @@ func TestPreviewEndpoint(t *testing.T) {
 		}
 	}
 	var changes []provision.AccountChange
-	_, body := s.do("POST", "/preview?connection=demo", "operator-token", `{"requiredGroups":"Nobody"}`)
+	_, body := s.do("POST", "/preview?connection=demo", operatorToken, `{"requiredGroups":"Nobody"}`)
 	if err := json.Unmarshal([]byte(body), &changes); err != nil || len(changes) != 1 || changes[0].AccountID != account ||
 		changes[0].UserName != "ada@example.com" || len(changes[0].Reasons) == 0 {
 		t.Errorf("the preview is %s, %v", body, err)
@@ -102,7 +102,7 @@ func TestPreviewEndpoint(t *testing.T) {
 	if got := s.form("/preview?connection=demo", `{"requiredGroups":"Nobody"}`); got != body {
 		t.Errorf("with the content type of curl -d the preview is %s, want %s", got, body)
 	}
-	if got := s.get("/events?connection=demo", "operator-token"); got != before {
+	if got := s.get("/events?connection=demo", operatorToken); got != before {
 		t.Errorf("the preview made events: %s, before %s", got, before)
 	}
 }
@@ -114,7 +114,7 @@ func (r *running) form(path, body string) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer operator-token")
+	req.Header.Set("Authorization", "Bearer "+operatorToken)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

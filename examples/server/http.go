@@ -119,9 +119,7 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		sum := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(sum[:], o.token[:]) != 1 {
-			o.engine.Plumbing().CountRefusal("", r.RemoteAddr, "operatorToken")
-			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
-			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong", "code": "operator_token"})
+			o.refuse(w, r)
 			return
 		}
 		if err := next(w, r); err != nil {
@@ -129,6 +127,27 @@ func (o operator) guard(next func(http.ResponseWriter, *http.Request) error) htt
 			writeJSON(w, status.status, map[string]string{"error": status.text, "code": cmp.Or(status.code, statusCodes[status.status])})
 		}
 	}
+}
+
+// refuse answers a request without the operator token. From the tenth wrong one in a
+// minute an address waits, as with the credentials of SCIM; the right one is always
+// served, and a request that brings none counts as no guess.
+func (o operator) refuse(w http.ResponseWriter, r *http.Request) {
+	o.engine.Plumbing().CountRefusal("", r.RemoteAddr, "operatorToken")
+	if r.Header.Get("Authorization") != "" {
+		if wait := o.engine.Plumbing().CountFailure(r.RemoteAddr); wait > 0 {
+			w.Header().Set("Retry-After", seconds(wait))
+			writeJSON(w, http.StatusTooManyRequests, map[string]string{"error": "too many wrong operator tokens, try again later", "code": "too_many_failures"})
+			return
+		}
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
+	writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "the operator token is missing or wrong", "code": "operator_token"})
+}
+
+// seconds is a time to wait as Retry-After has it.
+func seconds(wait time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 }
 
 // status returns the answer to an error. What the operator is not told is logged.
@@ -142,8 +161,7 @@ func (o operator) status(w http.ResponseWriter, r *http.Request, err error) *sta
 	}
 	o.engine.Logger.Error("operator request failed", "path", r.URL.Path, "error", err)
 	if errors.As(err, &unavailable) {
-		seconds := max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))
-		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		w.Header().Set("Retry-After", seconds(unavailable.RetryAfter))
 		return &statusError{status: http.StatusServiceUnavailable, text: "the store is busy, try again"}
 	}
 	return &statusError{status: http.StatusInternalServerError, text: "internal error, see the log"}

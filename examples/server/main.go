@@ -71,7 +71,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "listen address; port 0 picks a free port")
 	fs.StringVar(&o.db, "db", "provision.db", "SQLite file, or :memory: for a store that ends with the process")
 	fs.StringVar(&o.config, "config", "", "JSON file with the connections; without it there is one demo connection")
-	fs.StringVar(&o.operatorToken, "operator-token", "", "token for /accounts, /events and the other operator endpoints; random and printed when empty")
+	fs.StringVar(&o.operatorToken, "operator-token", "", "token of at least 32 characters for /accounts, /events and the other operator endpoints; random and printed when empty")
 	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
 	fs.BoolVar(&o.testResource, "test-resource", false, "serve a resource type with an attribute of every kind at /TestResources")
 	fs.StringVar(&o.baseURL, "base-url", "", "public address of the server where a proxy is in front of it, such as https://app.example.com")
@@ -85,6 +85,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
+	if err := checkOperatorToken(o.operatorToken); err != nil {
+		return o, err
+	}
 	if o.rate < 0 {
 		return o, errors.New("flag -rate must not be negative")
 	}
@@ -97,6 +100,21 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	return o, nil
+}
+
+// checkOperatorToken demands of the operator token what every credential must have:
+// nothing less is between the network and all connections.
+func checkOperatorToken(token string) error {
+	if token == "" {
+		return nil // it will be random
+	}
+	var wrong *provision.CredentialError
+	if err := (provision.Secret{Token: token}).Validate(); errors.As(err, &wrong) {
+		return fmt.Errorf("flag -operator-token: %s [%s]", wrong.Reason, wrong.Code)
+	} else if err != nil {
+		return fmt.Errorf("flag -operator-token: %w", err)
+	}
+	return nil
 }
 
 // nearestFlag adds to the error about an unknown flag which one may be meant.

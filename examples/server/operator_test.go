@@ -30,7 +30,7 @@ func startWith(t *testing.T, policyJSON string) *running {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, "-db", ":memory:", "-config", file, "-operator-token", "operator-token")
+	return start(t, "-db", ":memory:", "-config", file, "-operator-token", operatorToken)
 }
 
 // scim sends a SCIM request that must succeed, and returns the id in the answer.
@@ -49,7 +49,7 @@ func (r *running) scim(method, path, body string) string {
 // answer, and returns the answer.
 func (r *running) operate(method, path, body string, status int, want string) string {
 	r.t.Helper()
-	got, answer := r.do(method, path, "operator-token", body)
+	got, answer := r.do(method, path, operatorToken, body)
 	if got != status || !strings.Contains(answer, want) {
 		r.t.Errorf("%s %s %s: %d %s, want %d and %q", method, path, body, got, answer, status, want)
 	}
@@ -59,7 +59,7 @@ func (r *running) operate(method, path, body string, status int, want string) st
 func (r *running) accounts() []provision.Account {
 	r.t.Helper()
 	var list []provision.Account
-	if err := json.Unmarshal([]byte(r.get("/accounts?connection=gate", "operator-token")), &list); err != nil {
+	if err := json.Unmarshal([]byte(r.get("/accounts?connection=gate", operatorToken)), &list); err != nil {
 		r.t.Fatal(err)
 	}
 	return list
@@ -109,7 +109,7 @@ func TestAccountActions(t *testing.T) {
 	if status, _ := s.do("POST", account+"/disable"+at, gateToken, ""); status != http.StatusUnauthorized {
 		t.Errorf("with a SCIM token: %d, want 401", status)
 	}
-	if got := s.get("/events?connection=gate", "operator-token"); strings.Count(got, `"actor":{"kind":"operator","id":"http"}`) != 6 {
+	if got := s.get("/events?connection=gate", operatorToken); strings.Count(got, `"actor":{"kind":"operator","id":"http"}`) != 6 {
 		t.Errorf("the events do not name the operator six times: %s", got)
 	}
 }
@@ -127,7 +127,7 @@ func TestHeldEndpoints(t *testing.T) {
 	s.scim("PUT", "/Groups/"+staff, fmt.Sprintf(groupBody, "Others", strings.Join(members, ",")))
 	held := func() (list []provision.Account) {
 		t.Helper()
-		if err := json.Unmarshal([]byte(s.get("/held"+at, "operator-token")), &list); err != nil {
+		if err := json.Unmarshal([]byte(s.get("/held"+at, operatorToken)), &list); err != nil {
 			t.Fatal(err)
 		}
 		return list
@@ -206,7 +206,7 @@ func TestParkedEndpoints(t *testing.T) {
 	if _, err := engine.Directory("gate").As(actor).UpdateConnection(t.Context(), with(provision.Connection{ID: "gate"})); err != nil {
 		t.Fatal(err)
 	}
-	op := operator{engine: engine, token: sha256.Sum256([]byte("operator-token"))}
+	op := operator{engine: engine, token: sha256.Sum256([]byte(operatorToken))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /parked", op.guard(op.parked))
 	mux.HandleFunc("POST /redrive", op.guard(op.redrive))

@@ -28,19 +28,22 @@ type mounted struct {
 	t       *testing.T
 	engine  *provision.Engine
 	handler http.Handler
+	sent    int
 }
 
 func mount(t *testing.T, st store.Store) *mounted {
 	logger := slog.New(slog.DiscardHandler)
 	engine := &provision.Engine{Store: st, Logger: logger}
-	handler := newHandler(engine, "operator-token")
-	return &mounted{t, engine, withSCIM(handler, &scim.Handler{Engine: engine, Logger: logger}, "https://app.example")}
+	handler := newHandler(engine, operatorToken)
+	return &mounted{t: t, engine: engine, handler: withSCIM(handler, &scim.Handler{Engine: engine, Logger: logger}, "https://app.example")}
 }
 
 func (m *mounted) do(method, path, token, body string) *httptest.ResponseRecorder {
 	m.t.Helper()
 	r := httptest.NewRequestWithContext(m.t.Context(), method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
+	r.RemoteAddr = fmt.Sprintf("10.0.%d.%d:1", m.sent>>8, m.sent&255) // wrong tokens slow none of the others
+	m.sent++
 	w := httptest.NewRecorder()
 	m.handler.ServeHTTP(w, r)
 	return w
@@ -59,19 +62,19 @@ func TestRoutesAreGuarded(t *testing.T) {
 	m.connect("gate", `{}`)
 	for pattern := range (operator{}).routes() {
 		method, path := concrete(pattern)
-		for _, token := range []string{"", "operator-toke", gateToken} {
+		for _, token := range []string{"", operatorToken[1:], gateToken} {
 			if w := m.do(method, path+"?connection=gate", token, ""); w.Code != http.StatusUnauthorized {
 				t.Errorf("%s with the token %q: %d, want 401", pattern, token, w.Code)
 			}
 		}
-		if w := m.do(method, path+"?connection=nobody", "operator-token", ""); w.Code != http.StatusNotFound {
+		if w := m.do(method, path+"?connection=nobody", operatorToken, ""); w.Code != http.StatusNotFound {
 			t.Errorf("%s of an unknown connection: %d, want 404", pattern, w.Code)
 		}
 		want := http.StatusBadRequest
 		if pattern == "GET /refusals" || pattern == "GET /connections" {
 			want = http.StatusOK // those of no connection, and all
 		}
-		if w := m.do(method, path, "operator-token", ""); w.Code != want {
+		if w := m.do(method, path, operatorToken, ""); w.Code != want {
 			t.Errorf("%s of no connection: %d, want %d", pattern, w.Code, want)
 		}
 	}
@@ -93,7 +96,7 @@ func TestRoutesOfBusyStore(t *testing.T) {
 		m := mount(t, busyStore{memory.New(), retry})
 		for pattern := range (operator{}).routes() {
 			method, path := concrete(pattern)
-			w := m.do(method, path+"?connection=gate", "operator-token", "")
+			w := m.do(method, path+"?connection=gate", operatorToken, "")
 			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != want || strings.Contains(w.Body.String(), "secret") {
 				t.Errorf("%s: %d, Retry-After %q, %s; want 503 and %s", pattern, w.Code, w.Header().Get("Retry-After"), w.Body, want)
 			}
@@ -201,7 +204,7 @@ func TestRoutesKeepTenantsApart(t *testing.T) {
 		out := map[string]string{}
 		for pattern := range (operator{}).routes() {
 			if method, path, _ := strings.Cut(pattern, " "); method == http.MethodGet {
-				out[path] = m.do(method, path+"?connection=gate&account="+account, "operator-token", "").Body.String()
+				out[path] = m.do(method, path+"?connection=gate&account="+account, operatorToken, "").Body.String()
 			}
 		}
 		return out
@@ -216,7 +219,7 @@ func TestRoutesKeepTenantsApart(t *testing.T) {
 		path, query, body := expand(row.path), expand(row.query), expand(row.body)
 		_, pattern := mux.Handler(httptest.NewRequestWithContext(t.Context(), row.method, path, nil))
 		covered[pattern] = true
-		w := m.do(row.method, path+"?connection=other"+query, "operator-token", body)
+		w := m.do(row.method, path+"?connection=other"+query, operatorToken, body)
 		answer := w.Body.String()
 		if w.Code != row.status || !strings.Contains(answer, row.want) {
 			t.Errorf("%s %s%s %s: %d %s, want %d and %q", row.method, row.path, row.query, row.body, w.Code, answer, row.status, row.want)

@@ -83,7 +83,7 @@ func TestSAML(t *testing.T) {
 	idp := startProvider(t, filepath.Join(dir, "idps", "idp.xml"), mal)
 	config := filepath.Join(dir, "config.json")
 	write(t, config, `{"connections":[{"id":"corp","saml":{"idpMetadataFile":"idps/idp.xml","entityID":"https://app.example.com/","preset":"samlidp","mapping":{"displayName":"urn:oid:2.5.4.3","title":"urn:oid:2.5.4.42"},"signRequests":true,"clockSkewSeconds":120},"attributes":["title"]},{"id":"none"}]}`)
-	args := []string{"-db", filepath.Join(dir, "provision.db"), "-config", config, "-operator-token", "operator-token"}
+	args := []string{"-db", filepath.Join(dir, "provision.db"), "-config", config, "-operator-token", operatorToken}
 
 	s := start(t, args...)
 	metadata := newBrowser(t).do(http.MethodGet, s.base+"/saml/corp/metadata", nil)
@@ -103,11 +103,11 @@ func TestSAML(t *testing.T) {
 	if title := string(s.people("corp")[0].Attributes["title"]); title != `"M\u0026M"` && title != `"M&M"` {
 		t.Errorf("the mapped title is %s", title)
 	}
-	events := s.get("/events?connection=corp", "operator-token")
+	events := s.get("/events?connection=corp", operatorToken)
 	s.stop()
 
 	s = start(t, args...)
-	if got := s.get("/events?connection=corp", "operator-token"); got != events {
+	if got := s.get("/events?connection=corp", operatorToken); got != events {
 		t.Errorf("an unchanged configuration made events: %s, before %s", got, events)
 	}
 	again := newBrowser(t).do(http.MethodGet, s.base+"/saml/corp/metadata", nil)

@@ -123,6 +123,9 @@ func (r *running) get(path, token string) string {
 	return body
 }
 
+// operatorToken is the one that tests choose.
+const operatorToken = "operator-token-0123456789abcdef-0123456789"
+
 const newUser = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ada@example.com"}`
 
 // Accounts survive a restart; the demo token does not.
@@ -152,7 +155,7 @@ func TestRestart(t *testing.T) {
 }
 
 func TestOperatorEndpoints(t *testing.T) {
-	s := start(t, "-db", ":memory:", "-operator-token", "operator-token")
+	s := start(t, "-db", ":memory:", "-operator-token", operatorToken)
 	if s.operator != "" {
 		t.Error("a chosen operator token is printed")
 	}
@@ -170,15 +173,15 @@ func TestOperatorEndpoints(t *testing.T) {
 		{"the SCIM token", "/accounts?connection=demo", s.token, 401, "operator token"},
 		{"groups without a token", "/groups?connection=demo", "", 401, ""},
 		{"events without a token", "/events?connection=demo", "", 401, ""},
-		{"no connection", "/accounts", "operator-token", 400, "connection"},
-		{"unknown connection", "/events?connection=x", "operator-token", 404, `\"x\"`},
-		{"bad limit", "/accounts?connection=demo&limit=x", "operator-token", 400, "limit"},
-		{"narrowed", "/accounts?connection=demo&userName=BOB@example.com", "operator-token", 200, "bob@example.com"},
-		{"nobody", "/accounts?connection=demo&userName=eve", "operator-token", 200, "[]"},
-		{"no groups", "/groups?connection=demo", "operator-token", 200, "[]"},
+		{"no connection", "/accounts", operatorToken, 400, "connection"},
+		{"unknown connection", "/events?connection=x", operatorToken, 404, `\"x\"`},
+		{"bad limit", "/accounts?connection=demo&limit=x", operatorToken, 400, "limit"},
+		{"narrowed", "/accounts?connection=demo&userName=BOB@example.com", operatorToken, 200, "bob@example.com"},
+		{"nobody", "/accounts?connection=demo&userName=eve", operatorToken, 200, "[]"},
+		{"no groups", "/groups?connection=demo", operatorToken, 200, "[]"},
 		{"health needs no token", "/healthz", "", 200, "ok"},
 		{"readiness needs no token", "/readyz", "", 200, "ok"},
-		{"unknown path", "/nothing", "operator-token", 404, ""},
+		{"unknown path", "/nothing", operatorToken, 404, ""},
 		{"connection in the path", "/scim/demo/v2/Users", s.token, 200, "totalResults"},
 		{"another connection in the path", "/scim/other/v2/Users", s.token, 404, "status"},
 		{"no version in the path", "/scim/demo/Users", s.token, 404, ""},
@@ -190,7 +193,7 @@ func TestOperatorEndpoints(t *testing.T) {
 		}
 	}
 	s.checkPages("/accounts?connection=demo", "id", 3)
-	if got := strings.Count(s.get("/events?connection=demo&after=1&limit=2", "operator-token"), "\n"); got != 2 {
+	if got := strings.Count(s.get("/events?connection=demo&after=1&limit=2", operatorToken), "\n"); got != 2 {
 		t.Errorf("%d events with limit 2", got)
 	}
 }
@@ -205,13 +208,13 @@ func (r *running) checkPages(path, cursor string, want int) {
 		}
 		return list
 	}
-	whole := decode(r.get(path, "operator-token"))
+	whole := decode(r.get(path, operatorToken))
 	if len(whole) != want {
 		r.t.Errorf("%s has %d rows, want %d", path, len(whole), want)
 	}
 	after := ""
 	for i := range whole {
-		page := decode(r.get(path+"&limit=1&after="+after, "operator-token"))
+		page := decode(r.get(path+"&limit=1&after="+after, operatorToken))
 		if len(page) != 1 || page[0][cursor] != whole[i][cursor] {
 			r.t.Fatalf("page %d is %v, want %v", i, page, whole[i][cursor])
 		}
@@ -267,7 +270,7 @@ func TestConfig(t *testing.T) {
 	}
 	a := `{"id":"a","name":"A","dialect":"okta","scim":{"token":"` + tokenA + `","expires":"2099-01-01T00:00:00Z"},"attributes":["title"],"policy":{"company":"One"}}`
 	b := `{"id":"b","scim":{"token":"` + tokenB + `"}}`
-	args := []string{"-db", db, "-config", file, "-operator-token", "operator-token"}
+	args := []string{"-db", db, "-config", file, "-operator-token", operatorToken}
 
 	write(`{"connections":[` + a + `,` + b + `]}`)
 	s := start(t, args...)
@@ -279,21 +282,21 @@ func TestConfig(t *testing.T) {
 			t.Fatalf("creating a user: %d %s", status, body)
 		}
 	}
-	if got := s.get("/accounts?connection=a", "operator-token"); !strings.Contains(got, `"company":"One"`) {
+	if got := s.get("/accounts?connection=a", operatorToken); !strings.Contains(got, `"company":"One"`) {
 		t.Errorf("accounts of a: %s", got)
 	}
-	eventsA := s.get("/events?connection=a", "operator-token")
+	eventsA := s.get("/events?connection=a", operatorToken)
 	s.stop()
 
 	s = start(t, args...)
-	if got := s.get("/events?connection=a", "operator-token"); got != eventsA {
+	if got := s.get("/events?connection=a", operatorToken); got != eventsA {
 		t.Errorf("an unchanged configuration made events: %s, before %s", got, eventsA)
 	}
 	s.stop()
 
 	write(`{"connections":[` + strings.ReplaceAll(a, "One", "Two") + `]}`)
 	s = start(t, args...)
-	if got := s.get("/accounts?connection=a", "operator-token"); !strings.Contains(got, `"company":"Two"`) {
+	if got := s.get("/accounts?connection=a", operatorToken); !strings.Contains(got, `"company":"Two"`) {
 		t.Errorf("accounts of a after an edit: %s", got)
 	}
 	if status, _ := s.do("GET", "/scim/v2/Users", tokenB, ""); status != http.StatusUnauthorized {
@@ -326,8 +329,8 @@ func TestFailedStart(t *testing.T) {
 	if err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-db", db, "-config", file}, &out, &out); err == nil {
 		t.Fatal("the server started")
 	}
-	s = start(t, "-db", db, "-operator-token", "operator-token")
-	if status, _ := s.do("GET", "/accounts?connection=a", "operator-token", ""); status != http.StatusNotFound {
+	s = start(t, "-db", db, "-operator-token", operatorToken)
+	if status, _ := s.do("GET", "/accounts?connection=a", operatorToken, ""); status != http.StatusNotFound {
 		t.Errorf("a connection beside a wrong one was saved: %d", status)
 	}
 }

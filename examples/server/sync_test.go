@@ -15,10 +15,10 @@ func TestSyncEndpoint(t *testing.T) {
 {"displayName":"Staff","members":[{"value":"ada@example.com"}]}
 `
 	one, _, _ := strings.Cut(both, "\n")
-	s := start(t, "-db", ":memory:", "-operator-token", "operator-token")
+	s := start(t, "-db", ":memory:", "-operator-token", operatorToken)
 	sync := func(parameters, body string) (report provision.SyncReport) {
 		t.Helper()
-		status, answer := s.do("POST", "/sync?connection=demo"+parameters, "operator-token", body)
+		status, answer := s.do("POST", "/sync?connection=demo"+parameters, operatorToken, body)
 		if status != http.StatusOK {
 			t.Fatalf("sync %s: %d %s", parameters, status, answer)
 		}
@@ -30,7 +30,7 @@ func TestSyncEndpoint(t *testing.T) {
 	accounts := func() int {
 		t.Helper()
 		var list []provision.Account
-		if err := json.Unmarshal([]byte(s.get("/accounts?connection=demo", "operator-token")), &list); err != nil {
+		if err := json.Unmarshal([]byte(s.get("/accounts?connection=demo", operatorToken)), &list); err != nil {
 			t.Fatal(err)
 		}
 		n := 0
@@ -56,11 +56,11 @@ func TestSyncEndpoint(t *testing.T) {
 		answer                  string
 	}{
 		{"no token", "/sync?connection=demo", "", both, http.StatusUnauthorized, "operator token"},
-		{"no connection", "/sync", "operator-token", both, http.StatusBadRequest, "connection"},
-		{"unknown connection", "/sync?connection=x", "operator-token", both, http.StatusNotFound, "x"},
-		{"wrong flag", "/sync?connection=demo&force=perhaps", "operator-token", both, http.StatusBadRequest, "force"},
-		{"empty", "/sync?connection=demo", "operator-token", "", http.StatusBadRequest, "no users"},
-		{"wrong line", "/sync?connection=demo", "operator-token", one + "\nx\n", http.StatusBadRequest, "line 2"},
+		{"no connection", "/sync", operatorToken, both, http.StatusBadRequest, "connection"},
+		{"unknown connection", "/sync?connection=x", operatorToken, both, http.StatusNotFound, "x"},
+		{"wrong flag", "/sync?connection=demo&force=perhaps", operatorToken, both, http.StatusBadRequest, "force"},
+		{"empty", "/sync?connection=demo", operatorToken, "", http.StatusBadRequest, "no users"},
+		{"wrong line", "/sync?connection=demo", operatorToken, one + "\nx\n", http.StatusBadRequest, "line 2"},
 	}
 	for _, test := range tests {
 		status, answer := s.do("POST", test.path, test.token, test.body)

@@ -22,7 +22,7 @@ func TestWarningsAtStart(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, "-db", ":memory:", "-config", file, "-operator-token", "operator-token")
+	s := start(t, "-db", ":memory:", "-config", file, "-operator-token", operatorToken)
 	for _, want := range []string{
 		`connection=forever code=credential_never_expires`, `connection=forever code=link_without_domains`,
 		`connection=past code=credential_expired`, `connection=past code=default_group_missing`,
@@ -36,7 +36,7 @@ func TestWarningsAtStart(t *testing.T) {
 	}
 
 	var list []connectionView
-	if err := json.Unmarshal([]byte(s.get("/connections", "operator-token")), &list); err != nil {
+	if err := json.Unmarshal([]byte(s.get("/connections", operatorToken)), &list); err != nil {
 		t.Fatal(err)
 	}
 	byID := map[string]connectionView{}
@@ -52,7 +52,7 @@ func TestWarningsAtStart(t *testing.T) {
 	if c := byID["past"]; c.Expired != 1 || len(c.Warnings) != 2 {
 		t.Errorf("past is %+v", c)
 	}
-	if got := s.get("/connections", "operator-token"); strings.Contains(got, secret) {
+	if got := s.get("/connections", operatorToken); strings.Contains(got, secret) {
 		t.Errorf("a secret is shown: %s", got)
 	}
 
