@@ -138,6 +138,11 @@ type MemberReader interface {
 	// however often its member is given.
 	MembershipsOf(members ...string) ([]Membership, error)
 
+	// GroupsIn returns the direct memberships of groups in groups, in ascending
+	// order of group id, member id, then source. It returns each once, however
+	// often its group is given. Users in the groups cost nothing, or little.
+	GroupsIn(groups ...string) ([]Membership, error)
+
 	// IsMember reports whether member is directly in group, as an identity
 	// provider reported it ([Source.Reported]). An empty member asks whether the
 	// group has any such member; an empty group asks whether the member is in

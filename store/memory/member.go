@@ -78,6 +78,24 @@ func (r reader) groupsOf(member uint32) []store.Membership {
 	return list
 }
 
+// GroupsIn implements store.MemberReader. It passes over the users in the groups.
+func (r reader) GroupsIn(groups ...string) (list []store.Membership, err error) {
+	for _, group := range slices.Compact(slices.Sorted(slices.Values(groups))) {
+		n, ok := r.lookup("", group)
+		if !ok || r.nodes.at(n).members.size() == 0 {
+			continue
+		}
+		for e := range r.nodes.at(n).members.all() {
+			if m := r.nodes.at(e.node).resource; m.Type == "Group" {
+				list = append(list, store.Membership{
+					Group: group, Member: m.ID, Source: r.sources[e.source], Kind: m.Type, Display: m.Display,
+				})
+			}
+		}
+	}
+	return list, nil
+}
+
 // IsMember implements store.MemberReader.
 func (r reader) IsMember(group, member string) (bool, error) {
 	if member == "" {

@@ -257,6 +257,9 @@ func everything(t *testing.T, s store.Store) {
 			_, err = r.MembershipsOf("m")
 		}
 		if err == nil {
+			_, err = r.GroupsIn("g", "h")
+		}
+		if err == nil {
 			_, err = r.Events(0, 1)
 		}
 		if err == nil {

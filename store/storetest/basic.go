@@ -22,6 +22,7 @@ func (s *suite) basic(t *testing.T) {
 		{"deleted resource", s.deletedResource},
 		{"memberships", s.memberships},
 		{"membership names", s.membershipNames},
+		{"groups in groups of scopes", s.groupsInScopes},
 		{"membership pages", s.membershipPages},
 		{"membership sources", s.membershipSources},
 		{"parts", s.parts},

@@ -52,6 +52,12 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 			t.Errorf("MembershipsOf: %+v, %v", rows, err)
 		}
 	},
+	"GroupsIn": func(_ *suite, t *testing.T, tx store.Tx) {
+		rows, err := tx.GroupsIn("id-staff", "id-all")
+		if len(rows) != 0 || err != nil {
+			t.Errorf("GroupsIn: %+v, %v", rows, err)
+		}
+	},
 	"IsMember": func(_ *suite, t *testing.T, tx store.Tx) {
 		for _, pair := range [][2]string{{"id-staff", "id-ann"}, {"", "id-ann"}, {"id-staff", ""}} {
 			ok, err := tx.IsMember(pair[0], pair[1])

@@ -45,6 +45,13 @@ func (s *suite) memberships(t *testing.T, st store.Store) {
 		rows, err = r.MembershipsOf()
 		is(t, "MembershipsOf nobody", err, nil)
 		same(t, "groups of nobody", rows, []store.Membership{})
+		staff.Display = "staff" // of the member
+		rows, err = r.GroupsIn("id-staff", "id-all", "nowhere", "id-all", "id-ann", "")
+		is(t, "GroupsIn", err, nil)
+		same(t, "groups in groups", rows, []store.Membership{staff})
+		rows, err = r.GroupsIn()
+		is(t, "GroupsIn nothing", err, nil)
+		same(t, "groups in nothing", rows, []store.Membership{})
 		for _, test := range []struct {
 			group, member string
 			want          bool
@@ -60,6 +67,32 @@ func (s *suite) memberships(t *testing.T, st store.Store) {
 			}
 		}
 		return nil
+	})
+}
+
+// groupsInScopes nests two groups in two scopes, the other way round.
+func (s *suite) groupsInScopes(t *testing.T, st store.Store) {
+	nest := func(in, group, member string) {
+		updateIn(t, st, in, func(tx store.Tx) error {
+			_, err := tx.PutMembership(store.Membership{Group: group, Member: member, Source: store.SourceSCIM, Kind: "Group"})
+			return err
+		})
+	}
+	for _, in := range []string{scope, "other"} {
+		updateIn(t, st, in, func(tx store.Tx) error { return all(tx.PutResource(s.group("a")), tx.PutResource(s.group("b"))) })
+	}
+	nest(scope, "id-a", "id-b")
+	nest("other", "id-b", "id-a")
+	view(t, st, func(r store.Reader) error {
+		rows, err := r.GroupsIn("id-b", "id-a")
+		same(t, "groups in groups", rows, []store.Membership{{Group: "id-a", Member: "id-b", Source: store.SourceSCIM, Kind: "Group", Display: "b"}})
+		return err
+	})
+	update(t, st, func(tx store.Tx) error {
+		_, err := tx.DeleteMembership("id-a", "id-b", "")
+		rows, fault := tx.GroupsIn("id-a")
+		same(t, "groups in a group that was left", rows, []store.Membership{})
+		return all(err, fault)
 	})
 }
 

@@ -63,6 +63,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"every source goes":      onTx(func(tx store.Tx) store.Tx { return everySource{tx} }),
 	"account is changed":     onTx(func(tx store.Tx) store.Tx { return changesAccount{tx} }),
 	"member after member":    onTx(func(tx store.Tx) store.Tx { return oneByOne{tx} }),
+	"people are groups":      func(s store.Store) store.Store { return nestsPeople{s} },
 	"names stay":             onTx(func(tx store.Tx) store.Tx { return oldNames{tx, map[string]string{}} }),
 	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
@@ -301,6 +302,25 @@ type oneByOne struct{ store.Tx }
 func (t oneByOne) MembershipsOf(members ...string) (all []store.Membership, err error) {
 	for _, m := range members {
 		rows, err := t.Tx.MembershipsOf(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+type nestsPeople struct{ store.Store }
+
+func (s nestsPeople) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	return s.Store.View(ctx, scope, func(ctx context.Context, r store.Reader) error { return fn(ctx, peopleInGroups{r}) })
+}
+
+type peopleInGroups struct{ store.Reader }
+
+func (r peopleInGroups) GroupsIn(groups ...string) (all []store.Membership, err error) {
+	for _, g := range groups {
+		rows, err := r.Memberships(g, "", 0)
 		if err != nil {
 			return nil, err
 		}

@@ -25,6 +25,15 @@ func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err
 	return found, err
 }
 
+// GroupsIn implements [store.MemberReader].
+func (r *Reader) GroupsIn(groups ...string) (found []store.Membership, err error) {
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	err = r.memberships(groupsInGroups, into(&found), r.scope, jsonTexts(groups))
+	return found, err
+}
+
 // Many members are mostly in the same groups, so each group's name is read once.
 const (
 	membershipsOfMany = `SELECT m.group_id, m.member_id, m.source, m.kind FROM provision_members m

@@ -127,6 +127,12 @@ const (
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
 		WHERE m.scope = ? AND m.group_id IN (SELECT value FROM json_each(?)) ORDER BY m.group_id, m.member_id, m.source`
 
+	// There is an index of the memberships of groups alone.
+	groupsInGroups = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
+		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.member_id
+		WHERE m.scope = ? AND m.kind = 'Group' AND m.group_id IN (SELECT value FROM json_each(?))
+		ORDER BY m.group_id, m.member_id, m.source`
+
 	reported = ` AND source IN ('scim', 'jit', 'sync')`
 
 	isMember   = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?` + reported + ` LIMIT 1`
