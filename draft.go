@@ -201,7 +201,24 @@ func (d *Draft) applyMembers() (memberDelta, error) {
 			return delta, err
 		}
 	}
-	return delta, nil
+	return delta, c.checkNesting(d.resource.ID, delta.added)
+}
+
+// checkNesting refuses groups that became members of a group by which groups are
+// nested too deep.
+func (c *change) checkNesting(group string, added []store.Membership) error {
+	var nested []string
+	for _, m := range added {
+		if m.Kind == TypeGroup {
+			nested = append(nested, m.Member)
+		}
+	}
+	most := c.engine.Limits.nesting()
+	deep, err := tooDeep(c.tx, most, group, nested)
+	if err != nil || len(deep) == 0 {
+		return err
+	}
+	return &LimitError{Limit: "Limits.Nesting", Max: most, Member: deep[0]}
 }
 
 // removeOthers removes every stored member that the draft does not add again. What

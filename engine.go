@@ -118,6 +118,13 @@ type Limits struct {
 	// is 200,000.
 	Members int
 
+	// Nesting is how many levels groups in groups may have: how many groups a chain
+	// has of which each is in the next one. A request that would make a longer one is
+	// refused with a [*LimitError]. Groups that are in each other are no endless
+	// chain: it ends where it meets itself. What was stored deeper stays and can be
+	// changed, but not be nested deeper. The default is 100.
+	Nesting int
+
 	// Deprovision is how many accounts of a connection may be deprovisioned
 	// within an hour, or a fifth of its active accounts where that is more. The
 	// others are held: they stay as they are until [Directory.Release] or
@@ -128,6 +135,7 @@ type Limits struct {
 func (l Limits) inline() int  { return orDefault(l.Inline, 1000) }
 func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
 func (l Limits) members() int { return orDefault(l.Members, 200_000) }
+func (l Limits) nesting() int { return orDefault(l.Nesting, 100) }
 
 func (l Limits) deprovision() int {
 	if l.Deprovision < 0 {

@@ -41,12 +41,16 @@ func (e *UnauthenticatedError) Is(target error) bool { return target == ErrUnaut
 
 // LimitError says that a documented limit was reached.
 type LimitError struct {
-	Limit string // name of the field, such as "Limits.Members"
-	Max   int
+	Limit  string // name of the field, such as "Limits.Members"
+	Max    int
+	Member string // the group that is the member too much, where it is one: of Limits.Nesting
 }
 
 // Error implements error.
 func (e *LimitError) Error() string {
+	if e.Member != "" {
+		return fmt.Sprintf("provision: member %q: more than %d levels of groups (%s)", e.Member, e.Max, e.Limit)
+	}
 	return fmt.Sprintf("provision: more than %d (%s)", e.Max, e.Limit)
 }
 

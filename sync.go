@@ -280,6 +280,7 @@ const (
 	problemNameTaken = "sync_name_taken"
 	problemConflict  = "sync_conflict"
 	problemNotLinked = "sync_not_linked"
+	problemTooDeep   = "sync_too_deep"
 )
 
 var problemTexts = map[string]string{
@@ -288,6 +289,7 @@ var problemTexts = map[string]string{
 	problemNameTaken: "another user has its userName",
 	problemConflict:  "another one has its name, or it was deleted at the same time",
 	problemNotLinked: "it resembles somebody to whom it may not be linked",
+	problemTooDeep:   "groups in it would be nested in more levels than Limits.Nesting allows, and are left out",
 }
 
 // readUsers reads the users of the source and writes them, but for what takes

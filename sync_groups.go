@@ -25,6 +25,7 @@ type groupWrite struct {
 	failed  bool
 
 	added, removed []string // ids of members
+	deep           []string // of those added: groups that would be nested too deep
 }
 
 // syncGroups makes the connection have the groups. Members come before members
@@ -38,7 +39,7 @@ func (s *syncing) syncGroups(ctx context.Context, list []groupWrite) error {
 			s.progress()
 		}
 	}
-	for _, step := range []func(context.Context, *groupWrite) error{s.planMembers, s.addMembers, s.removeMembers} {
+	for _, step := range []func(context.Context, *groupWrite) error{s.planMembers, s.addMembers, s.removeMembers, s.addDeep} {
 		for i := range list {
 			if list[i].failed {
 				continue
@@ -204,34 +205,80 @@ func (w *groupWrite) ends() []store.Source {
 	return []store.Source{store.SourceSync}
 }
 
-// addMembers adds the new members of a group, some in each transaction.
+// addMembers adds the new members of a group, some in each transaction. Groups that
+// would be nested too deep wait until members have gone everywhere.
 func (s *syncing) addMembers(ctx context.Context, w *groupWrite) error {
 	for ids := range slices.Chunk(w.added, syncBatch) {
-		err := s.changeMembers(ctx, w, func(c syncChange, d *Draft) error {
-			for _, id := range ids {
-				_, err := memberOf(c.tx, id)
-				var gone *MemberError
-				if errors.As(err, &gone) {
-					continue // deleted since the sync looked
-				}
-				if err != nil {
-					return err
-				}
-				if w.adopts { // what logins said of them counts no more
-					if _, err := c.tx.DeleteMembership(w.id, id, store.SourceJIT); err != nil {
-						return err
-					}
-				}
-				d.AddMember(id)
-			}
-			return nil
-		})
+		deep, err := s.addSome(ctx, w, ids)
 		if err != nil {
 			return err
 		}
-		s.report.MembersAdded += len(ids)
+		w.deep = append(w.deep, deep...)
+		s.report.MembersAdded += len(ids) - len(deep)
 	}
 	return nil
+}
+
+// addDeep adds the groups that were nested too deep, if they are not any more.
+func (s *syncing) addDeep(ctx context.Context, w *groupWrite) error {
+	if len(w.deep) == 0 {
+		return nil
+	}
+	deep, err := s.addSome(ctx, w, w.deep)
+	if err != nil {
+		return err
+	}
+	s.report.MembersAdded += len(w.deep) - len(deep)
+	if len(deep) > 0 {
+		s.problem(TypeGroup, w.key, w.entry.name, problemTooDeep)
+	}
+	return nil
+}
+
+// addSome adds members to a group in one transaction, and returns those that it left
+// out: groups that would be nested too deep.
+func (s *syncing) addSome(ctx context.Context, w *groupWrite, ids []string) (deep []string, err error) {
+	err = s.changeMembers(ctx, w, func(c syncChange, d *Draft) error {
+		members, left, err := c.nestable(w.id, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range members {
+			if w.adopts { // what logins said of them counts no more
+				if _, err := c.tx.DeleteMembership(w.id, id, store.SourceJIT); err != nil {
+					return err
+				}
+			}
+			d.AddMember(id)
+		}
+		deep = left
+		return nil
+	})
+	return deep, err
+}
+
+// nestable returns which of the users and groups may become members of a group, and
+// which groups would be nested too deep. Who was deleted since the sync looked is
+// neither.
+func (c syncChange) nestable(group string, ids []string) (members, deep []string, err error) {
+	var nested []string
+	for _, id := range ids {
+		r, err := memberOf(c.tx, id)
+		var gone *MemberError
+		if errors.As(err, &gone) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if members = append(members, id); r.Type == TypeGroup {
+			nested = append(nested, id)
+		}
+	}
+	if deep, err = tooDeep(c.tx, c.engine.Limits.nesting(), group, nested); err != nil {
+		return nil, nil, err
+	}
+	return slices.DeleteFunc(members, func(id string) bool { return slices.Contains(deep, id) }), deep, nil
 }
 
 // removeMembers removes the former members of a group, all at once, so that the

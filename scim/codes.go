@@ -44,6 +44,7 @@ const (
 	codeNotUnique          schema.Code = "not_unique"
 	codeOtherVersion       schema.Code = "other_version"
 	codeUnknownMember      schema.Code = "unknown_member"
+	codeTooDeepGroups      schema.Code = "too_deep_groups"
 	codeTooManyMembers     schema.Code = "too_many_members"
 	codeLastSiteAdmin      schema.Code = "last_site_admin"
 	codeUnknownBulkID      schema.Code = "unknown_bulk_id"
@@ -76,6 +77,7 @@ var refusals = []Refusal{
 	{codeNotUnique, http.StatusConflict, "uniqueness", "another resource has the value"},
 	{codeOtherVersion, http.StatusPreconditionFailed, "", "the resource has changed since the client read it"},
 	{codeUnknownMember, http.StatusBadRequest, "invalidValue", "a member is no user or group of the connection"},
+	{codeTooDeepGroups, http.StatusBadRequest, "invalidValue", "a member is a group by which groups would be nested too deep"},
 	{codeTooManyMembers, http.StatusRequestEntityTooLarge, "", "the request adds or removes too many members at once"},
 	{codeLastSiteAdmin, http.StatusConflict, "", "nobody else would be site admin"},
 	{codeUnknownBulkID, http.StatusBadRequest, "invalidValue", "a bulkId names no operation that succeeded"},

@@ -104,6 +104,8 @@ func asError(err error) *Error {
 		return refuse(codeLastSiteAdmin, "this is the last site admin: make somebody else site admin first")
 	case errors.As(err, &member):
 		return refuse(codeUnknownMember, "members: %s is no user or group of this connection", schema.QuotedText(member.ID))
+	case errors.As(err, &limit) && limit.Member != "":
+		return refuse(codeTooDeepGroups, "members: %s", nestedTooDeep(limit))
 	case errors.As(err, &limit):
 		return refuse(codeTooManyMembers, "members: more than %d in one request", limit.Max)
 	case errors.As(err, &scan):

@@ -15,6 +15,7 @@ func (x *exchange) placed(t *schema.ResourceType, err error, member func(id stri
 	var (
 		refusal  *Error
 		unknown  *provision.MemberError
+		limit    *provision.LimitError
 		conflict *store.ConflictError
 	)
 	switch {
@@ -23,12 +24,21 @@ func (x *exchange) placed(t *schema.ResourceType, err error, member func(id stri
 		if place := member(unknown.ID); place != "" {
 			return refuse(codeUnknownMember, "%s %s is no user or group of this connection", place, schema.QuotedText(unknown.ID))
 		}
+	case errors.As(err, &limit) && limit.Member != "":
+		if place := member(limit.Member); place != "" {
+			return refuse(codeTooDeepGroups, "%s %s", place, nestedTooDeep(limit))
+		}
 	case errors.As(err, &conflict):
 		if values := texts(x.written, conflict.Attribute); len(values) == 1 {
 			return refuse(codeNotUnique, "%s %s is already in use by another %s", conflict.Attribute, schema.QuotedText(values[0]), t.Name)
 		}
 	}
 	return err
+}
+
+// nestedTooDeep says of a member that it is a group too much.
+func nestedTooDeep(limit *provision.LimitError) string {
+	return fmt.Sprintf("%s: groups would be nested in more than %d levels", schema.QuotedText(limit.Member), limit.Max)
 }
 
 // listedMember returns the place of a member in the list of a POST or PUT.
