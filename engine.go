@@ -84,9 +84,16 @@ type Engine struct {
 	// [SAML.MetadataURL]. The zero value reaches public ones only.
 	Outbound Outbound
 
-	// Retention is how long events are kept; 0 keeps them for ever. [Engine.Run]
-	// removes older ones.
+	// Retention is how long events are kept; 0 means 90 days, and a negative one
+	// keeps them for ever. [Engine.Run] removes older ones, also those that a
+	// consumer has not seen yet: see [CursorExpiredError].
 	Retention time.Duration
+
+	// RetentionBytes is how many bytes of events, as JSON, are kept of a connection;
+	// 0 means 10 GiB, and a negative number keeps any size. [Engine.Run] looks every
+	// ten minutes and removes the oldest that are too much, never a part of what one
+	// transaction appended.
+	RetentionBytes int64
 
 	// SingleProcess says that nobody but this Engine writes the Store while it runs:
 	// there is one process, with one Engine. [Engine.Authenticate] then relies on

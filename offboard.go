@@ -189,7 +189,7 @@ func (c *change) dropConnection() (revoked []string, err error) {
 }
 
 // unlist removes a connection without settings from the list of connections,
-// when every consumer has seen its last event.
+// when every consumer has seen its last event. Its events still end: see pruneEnded.
 func (e *Engine) unlist(ctx context.Context, connection string) error {
 	var consumers []records.Entry[records.Listed]
 	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) (err error) {
@@ -222,6 +222,9 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 		return err
 	}
 	err = e.store().Update(ctx, store.Global, func(_ context.Context, tx store.Tx) error {
+		if err := records.ConnectionEnded.Put(tx, connection, records.Listed{}); err != nil {
+			return err
+		}
 		return records.ConnectionList.Clear(tx, connection)
 	})
 	if err != nil {

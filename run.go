@@ -13,21 +13,15 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// pruneInterval is how often events beyond Engine.Retention are removed.
-const pruneInterval = time.Hour
-
 // deletionInterval is how often accounts are looked for that
 // deleteAfterDays deletes.
 const deletionInterval = time.Minute
-
-// pruneBatch bounds how many events one transaction removes.
-const pruneBatch = 10_000
 
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
 // credentials that expire and of new warnings ([Directory.Warnings]), fetches
-// metadata from [SAML.MetadataURL], removes events older than [Engine.Retention] and
+// metadata from [SAML.MetadataURL], removes events beyond [Engine.Retention] and
 // used keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
 // logs what fails and tries again. It returns ctx.Err().
 //
@@ -97,6 +91,7 @@ func (b *background) all(ctx context.Context) {
 	b.tasks(ctx, store.Global, []task{
 		{"storing refusals", requestlog.Interval, func() error { return e.requestLog().Flush(ctx) }},
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, store.Global) }},
+		{"pruning events of deleted connections", pruneInterval, func() error { return e.pruneEnded(ctx) }},
 	})
 }
 
@@ -122,7 +117,7 @@ func (b *background) follow(ctx context.Context, news *outbox.Listener, d time.D
 // connection does what is due in a connection.
 func (b *background) connection(ctx context.Context, id string) {
 	b.job(ctx, id)
-	e, now := b.engine, b.engine.now()
+	e := b.engine
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
 		{"telling warnings", warningInterval, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
@@ -131,7 +126,7 @@ func (b *background) connection(ctx context.Context, id string) {
 		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning sessions", pruneInterval, func() error { return e.pruneSessions(ctx, id) }},
-		{"pruning events", pruneInterval, func() error { return e.prune(ctx, id, now.Add(-e.Retention)) }},
+		{"pruning events", pruneEventsInterval, func() error { return e.prune(ctx, id) }},
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
 	})
@@ -223,36 +218,4 @@ func (e *Engine) flushLast(ctx context.Context) {
 	if err := e.requestLog().Flush(ctx); err != nil {
 		e.logger().Error("storing refusals", "error", err)
 	}
-}
-
-// prune removes the events of a connection that are older than a time, if there
-// is a retention.
-func (e *Engine) prune(ctx context.Context, connection string, horizon time.Time) error {
-	for e.Retention > 0 {
-		n := 0
-		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-			first, _, err := tx.EventRange()
-			if err != nil || first == 0 {
-				return err
-			}
-			list, err := tx.Events(first-1, pruneBatch)
-			if err != nil {
-				return err
-			}
-			old := 0
-			for old < len(list) && list[old].Time.Before(horizon) {
-				old++
-			}
-			if old == 0 {
-				return nil
-			}
-			removed, err := tx.PruneEvents(list[old-1].Sequence)
-			n = removed
-			return err
-		})
-		if err != nil || n < pruneBatch {
-			return err
-		}
-	}
-	return nil
 }

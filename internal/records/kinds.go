@@ -17,6 +17,9 @@ var (
 	// ConnectionList lists the connections.
 	ConnectionList = kind[Listed](Row{Name: "connectionList", Owner: "connections", Key: "id of the connection", Global: true})
 
+	// ConnectionEnded lists the connections that were deleted and may have events.
+	ConnectionEnded = kind[Listed](Row{Name: "connectionEnded", Owner: "retention", Key: "id of the connection", Global: true})
+
 	// Credential is what is known of a secret.
 	Credential = kind[StoredCredential](Row{Name: "credential", Owner: "credentials", Key: "id of the credential"})
 
@@ -107,6 +110,9 @@ var (
 	// Cursor is where a consumer stands in the events.
 	Cursor = kind[DeliveryCursor](Row{Name: "cursor", Owner: "delivery", Key: "consumer", Expires: "with the lease of its holder; never while nobody holds it"})
 
+	// EventSize is how large the events are.
+	EventSize = kind[EventsSize](Row{Name: "eventSize", Owner: "retention"})
+
 	// Refusals are the refused requests of a minute.
 	Refusals = kind[[]Refused](Row{Name: "refusals", Owner: "request log", Key: "minute", Expires: "30 days after the minute"})
 
@@ -132,6 +138,7 @@ func Rows() []Row {
 	return []Row{
 		Connection.Row(),
 		ConnectionList.Row(),
+		ConnectionEnded.Row(),
 		Credential.Row(),
 		Secret.Row(),
 		SigningKey.Row(),
@@ -161,12 +168,13 @@ func Rows() []Row {
 		Consumer.Row(),
 		Cursor.Row(),
 		line,
+		EventSize.Row(),
 		Refusals.Row(),
 		RefusalDay.Row(),
 	}
 }
 
-// Listed is the value of [ConnectionList] and [Consumer].
+// Listed is the value of [ConnectionList], [ConnectionEnded] and [Consumer].
 type Listed struct{}
 
 // StoredCredential is what is known of a secret without knowing it.
@@ -190,6 +198,12 @@ type LoginSession struct {
 	NameQualifier   string    `json:"nameQualifier,omitempty"`
 	SPNameQualifier string    `json:"spNameQualifier,omitempty"`
 	Until           time.Time `json:"until"`
+}
+
+// EventsSize is how large those events are, as JSON, that are kept and were counted.
+type EventsSize struct {
+	Through int64 `json:"through"` // the last one that was counted
+	Bytes   int64 `json:"bytes"`
 }
 
 // Refresh is how it stands with the metadata that is fetched from an address.
