@@ -96,11 +96,12 @@ func TestSyncFindsNames(t *testing.T) {
 		tn := newTenant(t, st, `{}`)
 		tn.user(`{"userName":"ann"}`)
 		sales := tn.group("Sales")
-		report := syncAll(tn, listed{t: t, users: named("ANN", "ann "), groups: map[string][]string{" sales": {"ann"}, "All": {"SALES ", "ſales"}}})
+		const padded = " sales"
+		report := syncAll(tn, listed{t: t, users: named("ANN", "ann "), groups: map[string][]string{padded: {"ann"}, "All": {"SALES ", "ſales"}}})
 		if report.ProblemCount != 1 || report.Groups.Created != 1 || report.MembersAdded != 2 || report.MembersUnknown != 1 {
 			t.Errorf("the sync reports %+v", report)
 		}
-		if r, err := tn.dir.Get(t.Context(), "Group", sales, 0); err != nil || r.Display != " sales" {
+		if r, err := tn.dir.Get(t.Context(), "Group", sales, 0); err != nil || r.Display != padded {
 			t.Errorf("the group is %+v, %v", r, err)
 		}
 	})

@@ -127,16 +127,17 @@ const (
 //
 // A user is found by externalId, else by user name ([store.SameName]); a group by
 // externalId, else by display name. Where the connection does not say that an
-// externalId is immutable, that of a user whom no sync wrote counts only together
-// with the user name. Those that are found get the content of the
-// source as with PUT; those that already have it are not written: no version, no
+// externalId is immutable, that of a user whom no sync wrote, or who was absent,
+// counts only together with the user name. Those that are found get the content of
+// the source as with PUT; those that already have it are not written: no version, no
 // event.
 //
 // A user whom an earlier sync reported and this one does not is blocked by source
 // sync, until a sync reports it again. Users whom only SCIM or logins wrote are
-// left alone. A group is deleted when an earlier sync created it and this one
-// does not report it. Of the memberships, a sync adds and removes those of source
-// sync only.
+// left alone. A group is deleted when an earlier sync created it, or took it over from
+// logins, and this one does not report it; one of SCIM loses the members that syncs
+// added. Of the memberships, a sync adds and removes those of source sync only, and
+// removes those of logins in a group that it takes over.
 //
 // What takes something away waits until the source was read to its end without
 // an error: users are written as they come, groups are kept in memory. The mass
