@@ -124,6 +124,44 @@ func TestSyncMeetsAnotherID(t *testing.T) {
 	})
 }
 
+// An externalId that is not immutable may be another person's some day: alone it
+// means only whom the source had last.
+func TestSyncRecycledIDs(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		synced := func(want provision.SyncCounts, users ...string) {
+			t.Helper()
+			report := tn.sync(listed{users: users}, provision.SyncOptions{Force: true})
+			report.Users.Seen, report.Users.LeftAlone = 0, 0
+			expectSame(t, "users", want, report.Users)
+			expectSame(t, "problems", nil, report.Problems)
+		}
+		const root = `{"userName":"root","externalId":"0"}`
+		synced(provision.SyncCounts{Created: 3}, root, `{"userName":"bar","externalId":"1"}`, `{"userName":"old","externalId":"9"}`)
+		bar, old, foo := tn.account("bar").ID, tn.account("old").ID, tn.user(`{"userName":"foo","externalId":"1"}`)
+
+		// A user of SCIM with the same id is in nobody's way.
+		synced(provision.SyncCounts{Updated: 1, Unchanged: 2}, root, `{"userName":"bar","externalId":"1","title":"Lead"}`, `{"userName":"old","externalId":"9"}`)
+		synced(provision.SyncCounts{Updated: 1, Unchanged: 2}, root, `{"userName":"baz","externalId":"1"}`, `{"userName":"old","externalId":"9"}`)
+		if a := tn.account("baz"); a.ID != bar {
+			t.Error("a renamed user is another one")
+		}
+		// Nor does it become one of the source's because the source's id moved.
+		five := tn.user(`{"userName":"five","externalId":"5"}`)
+		synced(provision.SyncCounts{Created: 1, Updated: 1, Unchanged: 1, Absent: 1}, root, `{"userName":"old","externalId":"5"}`, `{"userName":"new","externalId":"9"}`)
+		if tn.account("five").ResourceID != five || tn.account("foo").ResourceID != foo || tn.account("new").ID != old {
+			t.Error("somebody was overwritten")
+		}
+		// Who comes with the id of somebody absent is somebody new.
+		at := tn.lastEvent()
+		synced(provision.SyncCounts{Created: 1, Unchanged: 3}, root, `{"userName":"old","externalId":"5"}`, `{"userName":"new","externalId":"9"}`, `{"userName":"hire","externalId":"1"}`)
+		if tn.account("hire").ID == bar || tn.countEvents(at, store.AccountIdentityRecycled) != 1 {
+			t.Error("somebody new inherited")
+		}
+		tn.expectStatus("baz", policy.StatusDisabled)
+	})
+}
+
 // answers is a Linker that counts how often it is asked.
 type answers struct {
 	list  []provision.LocalAccount
