@@ -80,8 +80,9 @@ func (p *encodedPage) response(total int, at place) *response {
 	head = at.append(head)
 	head = append(head, `,"itemsPerPage":`...)
 	head = strconv.AppendInt(head, int64(len(p.resources)), 10)
+	head = append(head, `,"Resources":[`...)
 	resp := built(http.StatusOK, p.buffer, append(p.encoded, ']', '}'))
-	resp.head = append(head, `,"Resources":[`...)
+	resp.head = head
 	return resp
 }
 
