@@ -11,7 +11,8 @@ import (
 // record and an outbox row in one. It is appended in the transaction that makes
 // the change. It never holds a secret.
 //
-// A stored Event is never changed.
+// A stored Event is never changed, but that names and addresses of a person leave it
+// when their account is deleted: then it has no Changes but those of the status.
 type Event struct {
 	Sequence   int64           `json:"sequence"` // per connection, without gaps
 	Time       time.Time       `json:"time"`     // UTC

@@ -201,6 +201,11 @@ type EventWriter interface {
 	// leaves none.
 	AppendEvent(e *Event) error
 
+	// ReplaceEvent replaces the event with the sequence of e, and reports whether it
+	// is retained. Nothing is stored where it is not. It is how the names of a deleted
+	// person leave the stream; the event must still say what happened.
+	ReplaceEvent(e *Event) (replaced bool, err error)
+
 	// PruneEvents removes the events with a sequence up to and including
 	// through, and reports how many.
 	PruneEvents(through int64) (int, error)

@@ -43,6 +43,18 @@ func (t *tx) AppendEvent(e *store.Event) error {
 	return nil
 }
 
+// ReplaceEvent implements store.EventWriter. It copies e.
+func (t *tx) ReplaceEvent(e *store.Event) (replaced bool, err error) {
+	i := t.eventsThrough(e.Sequence) - 1
+	if i < 0 || e.Sequence > t.lastSequence {
+		return false, nil
+	}
+	old := t.events[i]
+	t.events[i] = packEvent(t.buffer, e)
+	t.did(func() { t.events[i] = old })
+	return true, nil
+}
+
 // PruneEvents implements store.EventWriter.
 func (t *tx) PruneEvents(through int64) (int, error) {
 	n := t.eventsThrough(through)

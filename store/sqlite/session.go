@@ -98,6 +98,7 @@ func pragmas(config Config, p purpose) []string {
 		fmt.Sprintf(`PRAGMA cache_size = -%d`, pages), // kibibytes
 		`PRAGMA temp_store = MEMORY`,
 		`PRAGMA foreign_keys = ON`,
+		`PRAGMA secure_delete = ON`, // what was deleted or replaced is overwritten in the file
 		extra,
 	}
 }

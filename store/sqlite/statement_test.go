@@ -196,6 +196,7 @@ func everything(t *testing.T, s store.Store) {
 			func() error { return tx.DeleteRecord("k", "a", record.Version) },
 			func() error { _, err := tx.PruneRecords("k", time.Now()); return err },
 			func() error { _, err := tx.PruneEvents(1); return err },
+			func() error { _, err := tx.ReplaceEvent(&store.Event{Sequence: 2, Time: benchTime}); return err },
 			func() error {
 				_, err := tx.PutMembership(store.Membership{Group: userID(1), Member: userID(2), Source: "scim"})
 				return err

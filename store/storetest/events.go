@@ -19,6 +19,7 @@ func (s *suite) events(t *testing.T) {
 		{"pages", s.eventPages},
 		{"rollback leaves no gap", s.eventGap},
 		{"prune", s.eventPrune},
+		{"replace", s.eventReplace},
 		{"scopes count apart", s.eventScopes},
 		{"writers and a reader", s.eventWriters},
 	} {
@@ -145,6 +146,74 @@ func (s *suite) eventPrune(t *testing.T, st store.Store) {
 		return nil
 	})
 	same(t, "range after pruning in the same transaction", eventRange(t, st), [2]int64{9, 8})
+}
+
+// eventReplace replaces events of before, of the same transaction, and such as are
+// not there.
+func (s *suite) eventReplace(t *testing.T, st store.Store) {
+	s.append(t, st, 5)
+	update(t, st, func(tx store.Tx) error {
+		_, err := tx.PruneEvents(2)
+		return err
+	})
+	small := func(sequence int64) *store.Event {
+		return &store.Event{Sequence: sequence, Time: s.base(), Type: store.AccountUpdated, Connection: scope, Actor: store.Actor{Kind: "scim"}, AccountID: "acc"}
+	}
+	update(t, st, func(tx store.Tx) error {
+		err := tx.AppendEvent(s.event("x")) // 6
+		for sequence := int64(-1); sequence < 9; sequence++ {
+			if sequence == 5 {
+				continue
+			}
+			replaced, fault := tx.ReplaceEvent(small(sequence))
+			if want := sequence >= 3 && sequence <= 6; replaced != want || fault != nil {
+				t.Errorf("ReplaceEvent(%d) = %t, %v", sequence, replaced, fault)
+			}
+		}
+		return all(err, tx.AppendEvent(s.event("y")))
+	})
+	same(t, "range", eventRange(t, st), [2]int64{3, 7})
+	view(t, st, func(r store.Reader) error {
+		events, err := r.Events(0, 0)
+		same(t, "sequences", sequences(events), []int64{3, 4, 5, 6, 7})
+		for _, e := range events {
+			if replaced := e.Changes == nil; replaced != (e.Sequence != 5 && e.Sequence != 7) {
+				t.Errorf("event %d is replaced: %t", e.Sequence, replaced)
+			}
+			if e.Changes == nil {
+				got, gotErr := json.Marshal(e)
+				text, wantErr := json.Marshal(small(e.Sequence))
+				same(t, "event as JSON", string(got), string(text))
+				err = errors.Join(err, gotErr, wantErr)
+			}
+		}
+		return err
+	})
+	update(t, st, func(tx store.Tx) error { // of a transaction that fails, after pruning
+		err := tx.AppendEvent(s.event("z"))
+		_, fault := tx.PruneEvents(4)
+		return all(err, fault)
+	})
+	failure := errors.New("no")
+	err := st.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error {
+		_, first := tx.ReplaceEvent(small(5))
+		_, pruned := tx.PruneEvents(5)
+		_, second := tx.ReplaceEvent(small(7))
+		err := all(first, pruned, second)
+		for range 20 {
+			err = all(err, tx.AppendEvent(s.event("z")))
+		}
+		return all(err, failure)
+	})
+	is(t, "Update", err, failure)
+	view(t, st, func(r store.Reader) error {
+		events, err := r.Events(0, 0)
+		same(t, "sequences", sequences(events), []int64{5, 6, 7, 8})
+		if err == nil && (events[0].Changes == nil || events[2].Changes == nil) {
+			t.Error("an event is replaced by a transaction that failed")
+		}
+		return err
+	})
 }
 
 func (s *suite) eventScopes(t *testing.T, st store.Store) {

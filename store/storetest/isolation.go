@@ -119,6 +119,13 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 			t.Errorf("AppendEvent: sequence %d, %v", e.Sequence, err)
 		}
 	},
+	"ReplaceEvent": func(s *suite, t *testing.T, tx store.Tx) {
+		e := s.event("mine")
+		e.Sequence = 1
+		if replaced, err := tx.ReplaceEvent(e); replaced || err != nil {
+			t.Errorf("ReplaceEvent: %t, %v", replaced, err)
+		}
+	},
 	"PruneEvents": func(_ *suite, t *testing.T, tx store.Tx) {
 		n, err := tx.PruneEvents(99)
 		if n != 0 || err != nil {

@@ -63,6 +63,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"every source goes":      onTx(func(tx store.Tx) store.Tx { return everySource{tx} }),
 	"account is changed":     onTx(func(tx store.Tx) store.Tx { return changesAccount{tx} }),
 	"member after member":    onTx(func(tx store.Tx) store.Tx { return oneByOne{tx} }),
+	"events stay":            onTx(func(tx store.Tx) store.Tx { return keepsEvents{tx} }),
 	"people are groups":      func(s store.Store) store.Store { return nestsPeople{s} },
 	"names stay":             onTx(func(tx store.Tx) store.Tx { return oldNames{tx, map[string]string{}} }),
 	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
@@ -308,6 +309,13 @@ func (t oneByOne) MembershipsOf(members ...string) (all []store.Membership, err 
 		all = append(all, rows...)
 	}
 	return all, nil
+}
+
+type keepsEvents struct{ store.Tx }
+
+func (t keepsEvents) ReplaceEvent(e *store.Event) (bool, error) {
+	list, err := t.Events(e.Sequence-1, 1)
+	return len(list) == 1 && list[0].Sequence == e.Sequence, err
 }
 
 type nestsPeople struct{ store.Store }

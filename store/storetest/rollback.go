@@ -55,6 +55,12 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 		},
 	},
 	"AppendEvent": {func(s *suite, tx store.Tx) error { return tx.AppendEvent(s.event("new")) }},
+	"ReplaceEvent": {func(s *suite, tx store.Tx) error {
+		e := s.event("replaced")
+		e.Sequence, e.Changes = 1, nil
+		_, err := tx.ReplaceEvent(e)
+		return err
+	}},
 	"PruneEvents": {
 		func(_ *suite, tx store.Tx) error { _, err := tx.PruneEvents(1); return err },
 		func(_ *suite, tx store.Tx) error { _, err := tx.PruneEvents(2); return err },

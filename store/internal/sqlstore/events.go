@@ -74,6 +74,21 @@ func (t *Tx) insertEvent(data string) (sequence int64, err error) {
 	return sequence, err
 }
 
+// ReplaceEvent implements [store.EventWriter].
+func (t *Tx) ReplaceEvent(e *store.Event) (replaced bool, err error) {
+	data, err := encodeEvent(e)
+	if err != nil {
+		return false, err
+	}
+	n, err := t.conn.Exec(replaceEvent, data, t.scope, e.Sequence)
+	for i, appended := range t.appended {
+		if appended.Sequence == e.Sequence {
+			t.appended[i] = e
+		}
+	}
+	return n > 0, err
+}
+
 // PruneEvents implements [store.EventWriter].
 func (t *Tx) PruneEvents(through int64) (int, error) {
 	_, last, _, err := t.eventRange()

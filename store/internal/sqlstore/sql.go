@@ -185,8 +185,9 @@ const (
 	eventRange  = `SELECT coalesce((SELECT min(sequence) FROM provision_events WHERE scope = s.id), 0),
 			coalesce((SELECT max(sequence) FROM provision_events WHERE scope = s.id), 0), s.pruned
 		FROM provision_scopes s WHERE s.id = ?`
-	pruneEvents = `DELETE FROM provision_events WHERE scope = ? AND sequence <= ?`
-	prunedUntil = `UPDATE provision_scopes SET pruned = ? WHERE id = ?`
+	replaceEvent = `UPDATE provision_events SET data = ? WHERE scope = ? AND sequence = ?`
+	pruneEvents  = `DELETE FROM provision_events WHERE scope = ? AND sequence <= ?`
+	prunedUntil  = `UPDATE provision_scopes SET pruned = ? WHERE id = ?`
 )
 
 // Records.
