@@ -70,7 +70,8 @@ type change struct {
 
 	events   int
 	jobs     int
-	newAdmin bool // an account became site admin
+	newAdmin bool     // an account became site admin
+	deleted  []string // accounts that became tombstones
 }
 
 // update runs fn in a transaction on a connection, again with what the host
@@ -143,6 +144,9 @@ func (c *change) finish() error {
 		if err := c.releaseLastAdmin(); err != nil {
 			return err
 		}
+	}
+	if err := c.eraseDeleted(); err != nil {
+		return err
 	}
 	return c.mass.save(c.tx)
 }

@@ -161,6 +161,7 @@ func (c *change) remember(out *account.Output) error {
 		}
 	}
 	if out.BecameDeleted() {
+		c.deleted = append(c.deleted, out.After.ID)
 		if err := forget(c.tx, out.Before); err != nil {
 			return err
 		}

@@ -50,3 +50,8 @@ func (o Outbound) CheckAddress(address string) error {
 	}
 	return o.check(network, address)
 }
+
+// Erase goes on with erasing deleted people.
+func Erase(e *Engine, ctx context.Context, connection string) (more bool, err error) {
+	return e.erase(ctx, connection)
+}

@@ -256,5 +256,30 @@ func forget(tx store.Tx, a *Account) error {
 			return err
 		}
 	}
+	if err := forgetLogins(tx, a.ID); err != nil {
+		return err
+	}
 	return records.Conflict.Clear(tx, a.ID)
+}
+
+// forgetLogins forgets the sessions of an account, and by which names it logged in.
+func forgetLogins(tx store.Tx, account string) error {
+	sessions, err := records.LoginSessions.Value(tx, account)
+	if err != nil || len(sessions) == 0 {
+		return err
+	}
+	for _, s := range sessions {
+		key := sessionOf(s).NameID.nameKey()
+		known, err := records.LoginName.Value(tx, key)
+		if err != nil {
+			return err
+		}
+		if known != account {
+			continue // it is somebody else's by now
+		}
+		if err := records.LoginName.Clear(tx, key); err != nil {
+			return err
+		}
+	}
+	return records.LoginSessions.Clear(tx, account)
 }

@@ -21,8 +21,9 @@ const deletionInterval = time.Minute
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
 // credentials that expire and of new warnings ([Directory.Warnings]), fetches
-// metadata from [SAML.MetadataURL], removes events beyond [Engine.Retention] and
-// used keys, and stores what [Plumbing.CountRefusal] counted, also before it ends. It
+// metadata from [SAML.MetadataURL], erases deleted people from many events, removes
+// events beyond [Engine.Retention] and used keys, and stores what
+// [Plumbing.CountRefusal] counted, also before it ends. It
 // logs what fails and tries again. It returns ctx.Err().
 //
 // A host calls Run once, in a goroutine of its own. Events are delivered by
@@ -123,6 +124,7 @@ func (b *background) connection(ctx context.Context, id string) {
 		{"telling warnings", warningInterval, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{fetchingMetadata, refreshLook, func() error { return b.fetch(ctx, id) }},
 		{"deleting accounts", deletionInterval, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
+		{"erasing deleted people", eraseInterval, func() error { return b.erase(ctx, id) }},
 		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning sessions", pruneInterval, func() error { return e.pruneSessions(ctx, id) }},
@@ -157,6 +159,16 @@ func (b *background) fetch(ctx context.Context, id string) error {
 		}
 	})
 	return nil
+}
+
+// erase erases deleted people from events: RunOnce all of them, Run for a while.
+func (b *background) erase(ctx context.Context, id string) error {
+	for {
+		more, err := b.engine.erase(ctx, id)
+		if err != nil || !more || b.last != nil {
+			return err
+		}
+	}
 }
 
 // unlessDeleted returns the error of work on a connection, but for that of one

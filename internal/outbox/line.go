@@ -40,6 +40,33 @@ func readLines(r store.RecordReader, consumer string) (map[string]line, error) {
 	return out, err
 }
 
+// Erase forgets what consumers said of an account that is deleted: it may have names.
+// How often they were tried, and that they wait, stays.
+func Erase(tx store.Tx, account string) error {
+	cursors, err := records.Cursor.List(tx, "", 0)
+	if err != nil {
+		return err
+	}
+	for _, cursor := range cursors {
+		kind := records.Line(cursor.Key)
+		ln, err := kind.Load(tx, newLine(account).Key)
+		if err != nil {
+			return err
+		}
+		if ln.Value.LastError == "" {
+			continue
+		}
+		ln.Value.LastError = erasedError
+		if err := kind.Save(tx, &ln); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erasedError stands for what a consumer said of somebody who is deleted by now.
+const erasedError = "erased with the account"
+
 func accountOf(ln line) string { return strings.TrimPrefix(ln.Key, linePrefix) }
 
 func parked(ln line) bool { return ln.Value.Next.IsZero() }

@@ -113,6 +113,9 @@ var (
 	// EventSize is how large the events are.
 	EventSize = kind[EventsSize](Row{Name: "eventSize", Owner: "retention"})
 
+	// Erasure is up to where names leave the events of an account that was deleted.
+	Erasure = kind[ErasedEvents](Row{Name: "erasure", Owner: "erasure", Key: "account"})
+
 	// Refusals are the refused requests of a minute.
 	Refusals = kind[[]Refused](Row{Name: "refusals", Owner: "request log", Key: "minute", Expires: "30 days after the minute"})
 
@@ -169,6 +172,7 @@ func Rows() []Row {
 		Cursor.Row(),
 		line,
 		EventSize.Row(),
+		Erasure.Row(),
 		Refusals.Row(),
 		RefusalDay.Row(),
 	}
@@ -204,6 +208,12 @@ type LoginSession struct {
 type EventsSize struct {
 	Through int64 `json:"through"` // the last one that was counted
 	Bytes   int64 `json:"bytes"`
+}
+
+// ErasedEvents says which events of an account were looked at to erase names.
+type ErasedEvents struct {
+	At      int64 `json:"at"`      // up to this sequence they were
+	Through int64 `json:"through"` // the last one that may have a name
 }
 
 // Refresh is how it stands with the metadata that is fetched from an address.
