@@ -53,7 +53,8 @@ func (c canonicalization) canonicalize(el, omit *etree.Element) ([]byte, error) 
 
 // inherited returns the xml: attributes of the ancestors that count for el
 // (section 2.4): all of them in 1.0; lang, space and base in 1.1, where a base
-// that is relative to another one would have to be resolved.
+// that is relative to another one would have to be resolved, and an empty one is
+// left out.
 func (c canonicalization) inherited(el *etree.Element) ([]etree.Attr, error) {
 	if c.exclusive {
 		return nil, nil
@@ -67,8 +68,8 @@ func (c canonicalization) inherited(el *etree.Element) ([]etree.Attr, error) {
 			}
 			value, seen := nearest[a.Key]
 			switch {
-			case seen && c.eleven && a.Key == "base" && !absolute(value):
-				return nil, refuse(CodeAlgorithm, "%q with an xml:base that is relative to another", dsig.CanonicalXML11AlgorithmId)
+			case c.eleven && a.Key == "base" && (a.Value == "" || seen && !absolute(value)):
+				return nil, refuse(CodeAlgorithm, "%q with an xml:base that is empty or relative to another", dsig.CanonicalXML11AlgorithmId)
 			case seen:
 				continue
 			}

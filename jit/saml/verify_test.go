@@ -265,6 +265,10 @@ func TestRules(t *testing.T) {
 			sub(`CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"`, `CanonicalizationMethod Algorithm="http://www.w3.org/2006/12/xml-c14n11"`),
 			sub(` ID="_r1"`, ` xml:base="http://example.com/" ID="_r1"`), sub(` ID="_a1"`, ` xml:base="a" ID="_a1"`),
 		)}, want: saml.CodeAlgorithm},
+		{name: "xml:base that is empty", shape: shape{after: all(
+			sub(`CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"`, `CanonicalizationMethod Algorithm="http://www.w3.org/2006/12/xml-c14n11"`),
+			sub(` ID="_r1"`, ` xml:base="" ID="_r1"`),
+		)}, want: saml.CodeAlgorithm},
 		{name: "a namespace that is declared again and again", shape: shape{after: longNamespace}, want: saml.CodeTooLarge},
 		{name: "other encoding", shape: shape{after: func(s string) string { return `<?xml version="1.0" encoding="utf-16"?>` + s }}, want: saml.CodeDocument},
 		{name: "too deep", shape: shape{response: sub(placeholder, "<samlp:Extensions>"+nested(63)+"</samlp:Extensions>"+placeholder)}, want: saml.CodeDocument},
