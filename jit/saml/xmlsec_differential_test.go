@@ -165,8 +165,8 @@ func (g *xmlGenerator) node() string {
 }
 
 var (
-	digestValue    = regexp.MustCompile(`(?s)<ds:DigestValue(/>|>.*?</ds:DigestValue>)`)
-	signatureValue = regexp.MustCompile(`(?s)<ds:SignatureValue(/>|>.*?</ds:SignatureValue>)`)
+	digestValue    = regexp.MustCompile(`(?s)<(?:\w+:)?DigestValue(/>|>.*?</(?:\w+:)?DigestValue>)`)
+	signatureValue = regexp.MustCompile(`(?s)<(?:\w+:)?SignatureValue(/>|>.*?</(?:\w+:)?SignatureValue>)`)
 )
 
 // signed returns a generated document with its signature, and its key. Bytes

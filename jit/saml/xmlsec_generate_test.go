@@ -98,7 +98,7 @@ func (g *xmlGenerator) decoration() string {
 		}
 	}
 	if g.IntN(6) == 0 {
-		out = append(out, pick(g, `xml:base="http://example.com/a"`, `xml:base="http://example.com/b/"`, `xml:base="c/d"`))
+		out = append(out, pick(g, `xml:base="http://example.com/a"`, `xml:base="http://example.com/b/"`, `xml:base="c/d"`, `xml:base="../e/./f"`))
 	}
 	g.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return strings.Join(append([]string{""}, out...), pick(g, " ", "\n", " \t", "\r\n "))
@@ -116,7 +116,7 @@ func (g *xmlGenerator) junk(depth int) string {
 	for range g.IntN(4) {
 		switch g.IntN(6) {
 		case 0:
-			b.WriteString(pick(g, "text", "ü\u2028𝄞", "a &amp; b &lt; c > d &quot; &apos;", "&#13;\r\n\r&#9;\t&#xA;", "&#x10FFFF;&#65;"))
+			b.WriteString(pick(g, "text", "ü\u2028𝄞", "\u0085\u00a0\ufeff\ue000", "a &amp; b &lt; c > d &quot; &apos;", "&#13;\r\n\r&#9;\t&#xA;", "&#x10FFFF;&#65;"))
 		case 1:
 			b.WriteString(pick(g, "<!-- a comment -->", "<!---->", "<!-- <a/> & -->"))
 		case 2:
@@ -170,11 +170,14 @@ func (g *xmlGenerator) template() string {
 	if g.content != "" {
 		transform = `<ds:Transform Algorithm="` + g.content + `">` + list(g.content, 1) + `</ds:Transform>`
 	}
-	return fmt.Sprintf(`<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo>%s<ds:CanonicalizationMethod Algorithm="%s">%s</ds:CanonicalizationMethod>`+
+	text := fmt.Sprintf(`<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo>%s<ds:CanonicalizationMethod Algorithm="%s">%s</ds:CanonicalizationMethod>`+
 		`<ds:SignatureMethod Algorithm="{method}"/><ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/>%s</ds:Transforms>`+
 		`<ds:DigestMethod Algorithm="%s"/><ds:DigestValue></ds:DigestValue></ds:Reference></ds:SignedInfo><ds:SignatureValue></ds:SignatureValue>%s</ds:Signature>`,
 		pick(g, "", "<!-- in SignedInfo -->", "\n  "), g.info, list(g.info, 0), g.target, transform, g.digest,
 		pick(g, "", "<ds:KeyInfo><ds:KeyName>some key</ds:KeyName></ds:KeyInfo>", "<ds:KeyInfo><ds:X509Data><ds:X509SubjectName>CN=nobody</ds:X509SubjectName></ds:X509Data></ds:KeyInfo>"))
+	prefix := pick(g, "ds:", "ds:", "", "dsig:") // most identity providers have one of these
+	declaration := strings.TrimSuffix(":"+strings.TrimSuffix(prefix, ":"), ":")
+	return strings.NewReplacer("<ds:", "<"+prefix, "</ds:", "</"+prefix, "xmlns:ds=", "xmlns"+declaration+"=").Replace(text)
 }
 
 // mutation changes a signed document, in what is signed or not.
