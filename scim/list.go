@@ -46,7 +46,9 @@ type encodedPage struct {
 func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []shape) (*encodedPage, error) {
 	most, size := x.handler.Limits.answer(), 0
 	for _, r := range page {
-		size += r.Size()
+		if size += store.EnvelopeSize; shapeOf(shapes, r.Type).projection.whole {
+			size += r.Size()
+		}
 	}
 	buffer := newBuffer(size)
 	b, ends := *buffer, make([]int, 0, len(page))

@@ -1,0 +1,219 @@
+package scim_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/sqlite"
+)
+
+// counted is an answer that is counted and not kept. Before it is written the heap
+// is looked at: then the answer and what it was made of are still there.
+type counted struct {
+	header http.Header
+	status int
+	size   int
+}
+
+func (c *counted) Header() http.Header { return c.header }
+
+func (c *counted) WriteHeader(status int) {
+	runtime.GC()
+	c.status = status
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.size += len(p)
+	return len(p), nil
+}
+
+// liveBytes is what the last collection found in use.
+func liveBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// peakOf returns how much more memory was in use while fn ran than before, at most.
+// It counts what collections find in use, not garbage, and makes them frequent.
+func peakOf(fn func()) int64 {
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	runtime.GC()
+	before := liveBytes()
+	peak, done := before, make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				peak = max(peak, liveBytes())
+				time.Sleep(200 * time.Microsecond)
+			}
+		}
+	})
+	fn()
+	close(done)
+	wg.Wait()
+	return int64(max(peak, liveBytes()) - before) //nolint:gosec // far from the largest
+}
+
+// hostile is a directory in which requests can cost much.
+type hostile struct {
+	*service
+	store store.Store
+	fat   []string // users of 940 kB
+	many  []string // users of many values
+	crews []string // groups of many members
+	crowd []string // users in them
+}
+
+func newHostile(t *testing.T, st store.Store) *hostile {
+	h := &hostile{service: newService(t, st, "okta"), store: st}
+	h.handler.(*scim.Handler).Limits.Rate = -1
+	text := strings.Repeat("x", 60_000)
+	for i := range 40 {
+		var b strings.Builder
+		for k := range 15 {
+			fmt.Fprintf(&b, `,{"type":"t%d","formatted":"%s"}`, k, text)
+		}
+		h.fat = append(h.fat, h.must("POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"fat%d","addresses":[%s]}`, i, b.String()[1:])))
+	}
+	for i := range 2 {
+		var b strings.Builder
+		for k := range 18_000 {
+			fmt.Fprintf(&b, `,{"value":"%06d@hostile.example.com","type":"w"}`, k)
+		}
+		h.many = append(h.many, h.must("POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"many%d","emails":[%s]}`, i, b.String()[1:])))
+	}
+	for i := range 5 {
+		h.crews = append(h.crews, h.must("POST", "/Groups", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"crew%d"}`, i)))
+	}
+	h.crowd = h.fill(12_000)
+	return h
+}
+
+// fill puts users into all crews, behind the handler.
+func (h *hostile) fill(n int) (ids []string) {
+	err := h.store.Update(h.t.Context(), "acme", func(_ context.Context, tx store.Tx) error {
+		ids = nil
+		now := time.Now().UTC()
+		for i := range n {
+			id := fmt.Sprintf("memberinthecrowd%010d", i)
+			ids = append(ids, id)
+			r := &store.Resource{ID: id, Type: provision.TypeUser, Version: 1, Created: now, Modified: now, Display: id, Document: store.Document("{}"), Keys: []store.Key{}}
+			if err := tx.PutResource(r); err != nil {
+				return err
+			}
+			for _, crew := range h.crews {
+				if _, err := tx.PutMembership(store.Membership{Group: crew, Member: id, Source: store.SourceSCIM, Kind: provision.TypeUser}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ids
+}
+
+// repeat is a bulk request of n operations.
+func repeat(n int, operation func(i int) string) string {
+	operations := make([]string, n)
+	for i := range operations {
+		operations[i] = operation(i)
+	}
+	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[` + strings.Join(operations, ",") + `]}`
+}
+
+func patchOf(path string, i int, attribute string) string {
+	return fmt.Sprintf(`{"method":"PATCH","path":"%s","data":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"%s","value":"new %d"}]}}`, path, attribute, i)
+}
+
+// hostileRequest is a request that could cost much more than it is worth.
+type hostileRequest struct {
+	name, method, path, body string
+
+	decoded int // bytes of the stored document that it has decoded
+}
+
+func (h *hostile) requests() []hostileRequest {
+	const schemas = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],`
+	patch := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"title","value":"x"}]}`
+	rename := func(i int) string {
+		return fmt.Sprintf(`{"method":"PUT","path":"/Groups/%s","data":%s"displayName":"crew of %d"}}`, h.crews[0], schemas, i)
+	}
+	members := schemas + `"displayName":"crew1","members":[{"value":"` + strings.Join(h.crowd, `"},{"value":"`) + `"}]}`
+	const large = 905_000
+	return []hostileRequest{
+		{"PATCH of long values, 100 times", "POST", "/Bulk", repeat(100, func(i int) string { return patchOf("/Users/"+h.fat[0], i, "title") }), large},
+		{"PATCH of many values, 40 times", "POST", "/Bulk", repeat(40, func(i int) string { return patchOf("/Users/"+h.many[0], i, "title") }), large},
+		{"rename by PATCH, 100 times", "POST", "/Bulk", repeat(100, func(i int) string { return patchOf("/Groups/"+h.crews[0], i, "displayName") }), 0},
+		{"rename by PUT, 100 times", "POST", "/Bulk", repeat(100, rename), 0},
+		{"users", "GET", "/Users?count=1000", "", 0},
+		{"users, sorted", "GET", "/Users?count=1000&sortBy=userName", "", 0},
+		{"users by a filter", "GET", "/Users?count=1000&filter=" + url.QueryEscape(`userName co "a"`), "", 0},
+		{"users by a filter that finds nobody", "GET", "/Users?count=1000&filter=" + url.QueryEscape(`title co "zzz"`), "", 0},
+		{"users by cursor", "GET", "/Users?count=1000&cursor=", "", 0},
+		{"users by a search", "POST", "/Users/.search", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"count":1000}`, 0},
+		{"names of users", "GET", "/Users?count=1000&attributes=userName", "", large},
+		{"everything", "GET", "/?count=1000", "", 0},
+		{"groups", "GET", "/Groups?count=1000", "", 0},
+		{"groups, sorted", "GET", "/Groups?count=1000&sortBy=displayName", "", 0},
+		{"some of many values", "GET", "/Users/" + h.many[0] + "?attributes=emails.value", "", large},
+		{"a group", "GET", "/Groups/" + h.crews[0], "", 0},
+		{"PUT of members", "PUT", "/Groups/" + h.crews[1], members, 0},
+		{"PATCH of many values", "PATCH", "/Users/" + h.many[0], patch, large},
+	}
+}
+
+// TestPeakMemory bounds what hostile requests hold at once: ten times their body,
+// the limit of an answer twice (the documents, and the answer made of them), and 16
+// times a stored document that must be decoded. Nothing grows with how often a
+// request asks for something.
+func TestPeakMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a directory of large resources")
+	}
+	const (
+		answer = 8 << 20 // the default of Limits.Answer
+		slack  = 8 << 20 // what is allocated while a collection runs counts as in use
+	)
+	file, err := sqlite.Open(t.Context(), sqlite.Config{Path: t.TempDir() + "/test.db", Synchronous: sqlite.Normal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	for name, st := range map[string]store.Store{"memory": memory.New(), "sqlite": file} {
+		t.Run(name, func(t *testing.T) {
+			h := newHostile(t, st)
+			for _, test := range h.requests() {
+				r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, strings.NewReader(test.body))
+				r.Header.Set("Authorization", "Bearer "+acmeToken)
+				r.Header.Set("Content-Type", "application/scim+json")
+				w := &counted{header: http.Header{}}
+				peak := peakOf(func() { h.handler.ServeHTTP(w, r) })
+				if most := int64(10*len(test.body) + 2*answer + 16*test.decoded + slack); w.status != http.StatusOK || peak > most {
+					t.Errorf("%s: status %d, a body of %d bytes and an answer of %d took %d bytes, want at most %d", test.name, w.status, len(test.body), w.size, peak, most)
+				}
+			}
+		})
+	}
+}
