@@ -63,13 +63,16 @@ func FuzzVerify(f *testing.F) {
 // an identity provider without a name or a key is none.
 func FuzzParseMetadata(f *testing.F) {
 	f.Add(idpMetadata(idpPair().cert))
+	o := saml.Options{}
+	trustKey(idpPair())(&o)
+	f.Add(o.Settings.Metadata)
 	f.Add(`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="a"></md:EntityDescriptor>`)
 	f.Fuzz(func(t *testing.T, text string) {
 		idp, err := saml.ParseMetadata([]byte(text))
 		if err != nil {
 			return
 		}
-		if idp.EntityID == "" || len(idp.Certificates) == 0 || idp.Redirect+idp.POST == "" {
+		if idp.EntityID == "" || len(idp.Certificates)+len(idp.Keys) == 0 || idp.Redirect+idp.POST == "" {
 			t.Errorf("accepted %+v", idp)
 		}
 		for _, location := range []string{idp.Redirect, idp.POST, idp.LogoutRedirect, idp.LogoutPOST, idp.LogoutRedirectResponse, idp.LogoutPOSTResponse} {
