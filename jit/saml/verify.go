@@ -109,7 +109,7 @@ func (sp *ServiceProvider) signedAssertion(response []byte, seen *inspection, no
 	if err != nil {
 		return nil, err
 	}
-	if err := sp.checkEnvelope(envelope); err != nil {
+	if err := sp.checkEnvelope(envelope, seen); err != nil {
 		return nil, err
 	}
 	return sp.unseal(out)
@@ -222,8 +222,9 @@ func (sp *ServiceProvider) unsealIn(parent *etree.Element, local, plain string) 
 }
 
 // checkEnvelope judges the response around an assertion. Where only the
-// assertion is signed this proves nothing, but what contradicts is wrong.
-func (sp *ServiceProvider) checkEnvelope(root *etree.Element) error {
+// assertion is signed this proves nothing, but what contradicts is wrong. An issuer
+// may be missing there where it would prove nothing (SAML profiles section 4.1.4.2).
+func (sp *ServiceProvider) checkEnvelope(root *etree.Element, seen *inspection) error {
 	if version := attribute(root, "Version"); version != "2.0" {
 		return refuse(CodeVersion, "the response is of version %q", version)
 	}
@@ -231,6 +232,9 @@ func (sp *ServiceProvider) checkEnvelope(root *etree.Element) error {
 		return refuse(CodeDestination, "%q instead of %q", to, sp.ACS())
 	}
 	issuers := children(root, saml2.SAMLAssertionNamespace, saml2.IssuerTag)
+	if len(issuers) == 0 && !seen.responseSigned && seen.encrypted == 0 {
+		return nil
+	}
 	if len(issuers) != 1 {
 		return refuse(CodeIssuer, "the response has %d issuers", len(issuers))
 	}
