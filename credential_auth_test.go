@@ -237,7 +237,7 @@ func TestExpiryNotices(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		counting := &countingStore{Store: st}
 		tn := newTenant(t, counting, `{}`)
-		tn.engine.Retention, tn.engine.RetentionBytes = -1, -1 // events are not counted
+		tn.engine.Retention = -1 // a year passes
 		tn.issue(time.Time{})
 		counting.updates = 0
 		at, expires := tn.lastEvent(), tn.clock.Now().Add(365*oneDay)
@@ -254,7 +254,7 @@ func TestExpiryNotices(t *testing.T) {
 				if diff := cmp.Diff(sent, tn.notices(at)); diff != "" {
 					t.Errorf("at %d days (-want +got):\n%s", days, diff)
 				}
-				tn.engine = &provision.Engine{Store: counting, Now: tn.clock.Now, Retention: -1, RetentionBytes: -1}
+				tn.engine = &provision.Engine{Store: counting, Now: tn.clock.Now, Retention: -1}
 			}
 		}
 		if counting.updates != len(sent)+1 { // and the warning
@@ -340,7 +340,6 @@ func TestLastUsed(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		counting := &countingStore{Store: st}
 		tn := newTenant(t, counting, `{}`)
-		tn.engine.Retention, tn.engine.RetentionBytes = -1, -1 // events are not counted
 		secret, _ := tn.issue(time.Time{})
 		if got := tn.credentials()[0].LastUsed; !got.IsZero() {
 			t.Errorf("used at %v before any use", got)

@@ -92,7 +92,8 @@ type Engine struct {
 	// RetentionBytes is how many bytes of events, as JSON, are kept of a connection;
 	// 0 means 10 GiB, and a negative number keeps any size. [Engine.Run] looks every
 	// ten minutes and removes the oldest that are too much, never a part of what one
-	// transaction appended.
+	// transaction appended. It counts the newest ones only when there are many: one
+	// for each MiB.
 	RetentionBytes int64
 
 	// SingleProcess says that nobody but this Engine writes the Store while it runs:

@@ -110,6 +110,7 @@ func TestErasure(t *testing.T) {
 					tn := newTenant(t, st, way.policy)
 					tn.engine.Logger = slog.New(slog.DiscardHandler)
 					tn.engine.Limits.Deprovision = -1
+					tn.engine.RetentionBytes = 1<<20 - 1 // every event is counted
 					consumer := tn.engine.Consumer("table")
 					refuse := func(_ context.Context, d provision.Delivery) error {
 						if d.Account != nil && strings.Contains(d.Account.UserName, "kaplan") {

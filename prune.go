@@ -50,8 +50,8 @@ func (e *Engine) retentionBytes() (most int64, ends bool) {
 // prune removes the oldest events of a connection: those that happened before the
 // horizon, and as many as are too much.
 func (e *Engine) prune(ctx context.Context, connection string) error {
-	if _, bounded := e.retentionBytes(); bounded {
-		if err := e.countEvents(ctx, connection); err != nil {
+	if most, bounded := e.retentionBytes(); bounded {
+		if err := e.countEvents(ctx, connection, most/fewEvents); err != nil {
 			return err
 		}
 	}
@@ -160,9 +160,12 @@ func (p *pruning) apply(tx store.Tx) error {
 	return records.EventSize.Save(tx, &p.size)
 }
 
-// countEvents adds what was appended since the last time to the size of the events.
-// Writes do not count: it would cost each of them a record.
-func (e *Engine) countEvents(ctx context.Context, connection string) error {
+// fewEvents is by how many bytes that may be kept one event may go uncounted.
+const fewEvents = 1 << 20
+
+// countEvents adds what was appended since the last time to the size of the events,
+// unless these are few. Writes do not count: it would cost each of them a record.
+func (e *Engine) countEvents(ctx context.Context, connection string, few int64) error {
 	for {
 		var (
 			size  records.Entry[records.EventsSize]
@@ -174,7 +177,7 @@ func (e *Engine) countEvents(ctx context.Context, connection string) error {
 				return err
 			}
 			oldest, last, err := r.EventRange()
-			if first, left = oldest, size.Value.Through < last; err != nil || !left {
+			if first, left = oldest, last-size.Value.Through > few; err != nil || !left {
 				return err
 			}
 			list, err := r.Events(size.Value.Through, pruneBatch)
