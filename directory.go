@@ -92,6 +92,26 @@ func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (
 	return r, err
 }
 
+// UserNamed returns the user with a user name, without groups. Names are compared as
+// everywhere ([store.SameName]): somebody whose name only clashes is somebody else.
+// The error is [ErrNotFound] where there is none.
+func (d *Directory) UserNamed(ctx context.Context, userName string) (*Resource, error) {
+	var found []*Resource
+	err := d.view(ctx, func(r store.Reader) (err error) {
+		if err = d.exists(r); err == nil {
+			found, err = finder{tx: r}.matching(TypeUser, "userName", userName)
+		}
+		return err
+	})
+	if err == nil && len(found) == 0 {
+		err = notFound("user", userName)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
 // Query returns one page of resources, or [ErrNotFound] for an unknown connection;
 // see [store.ResourceReader].
 func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error) {

@@ -211,6 +211,10 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 		"Events":  func(c ctx, d dir, _ foreign) error { list, err := d.Events(c, 0, 0); return own(list, err) },
 		"Explain": func(c ctx, d dir, x foreign) error { _, err := d.Explain(c, x.account); return gone(err) },
 		"Get":     func(c ctx, d dir, x foreign) error { _, err := d.Get(c, "", x.user, 0); return gone(err) },
+		"UserNamed": func(c ctx, d dir, _ foreign) error {
+			_, err := d.UserNamed(c, "zebra@example.com")
+			return gone(err)
+		},
 		"HostGroups": func(c ctx, d dir, _ foreign) error {
 			list, err := d.HostGroups(c)
 			return own(list, err)

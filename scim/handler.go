@@ -69,10 +69,8 @@ type Handler struct {
 	// Me returns the id of the user that a request to /Me is about, or
 	// [provision.ErrNotFound]. Nil answers /Me with 501.
 	//
-	// Whoever knows a user by a name, such as the subject of a token, finds it by
-	// [provision.Directory.Accounts] and takes the account of which
-	// [store.SameName] says that it is the same name: what the query finds besides
-	// only clashes, and is somebody else.
+	// Whoever knows a user by a name, such as [Principal.Subject], finds it by
+	// [provision.Directory.UserNamed], which takes nobody for somebody else.
 	Me func(*http.Request, Principal) (id string, err error)
 
 	// Before, when not nil, is asked before each write and may refuse it; see
@@ -99,6 +97,11 @@ type Principal struct {
 	Connection string // id of the connection whose directory the request sees
 	Credential string // id for the event log, not a secret
 	Dialect    string // empty means that of the connection
+
+	// Subject is whom a token says that it is about (the claim "sub" of a JWT), as it
+	// was written; empty for other credentials. It is a name like any other: it
+	// grants nothing.
+	Subject string
 }
 
 // Limits bounds requests and answers. A zero field means its default.

@@ -154,7 +154,7 @@ func (a *Authenticator) accept(ctx context.Context, text string) (scim.Principal
 		return scim.Principal{}, &refusal{v.Connection, errors.New("the connection is disabled")}
 	}
 	// The prefix keeps a client from taking the name of a stored credential.
-	return scim.Principal{Connection: conn.ID, Credential: "oauth:" + c.client(), Dialect: conn.Dialect}, nil
+	return scim.Principal{Connection: conn.ID, Credential: "oauth:" + c.client(), Dialect: conn.Dialect, Subject: c.Subject}, nil
 }
 
 // verifier returns the only verifier that a token may be for. A token for two of

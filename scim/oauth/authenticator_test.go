@@ -184,7 +184,7 @@ func TestConnectionState(t *testing.T) {
 	if _, err := s.engine.Directory("entra").As(operator).UpdateConnection(t.Context(), with(provision.Connection{ID: "entra", Dialect: "entra"})); err != nil {
 		t.Fatal(err)
 	}
-	want := scim.Principal{Connection: "entra", Credential: "oauth:idp-client", Dialect: "entra"}
+	want := scim.Principal{Connection: "entra", Credential: "oauth:idp-client", Dialect: "entra", Subject: "subject"}
 	s.expect(t, key.sign(t, nil, claims().with(object{"aud": "entra"})), want, "")
 }
 

@@ -63,7 +63,7 @@ func (s *service) expect(t *testing.T, token string, want scim.Principal, cause 
 }
 
 // acme is the principal of a good token.
-var acme = scim.Principal{Connection: "acme", Credential: "oauth:idp-client"}
+var acme = scim.Principal{Connection: "acme", Credential: "oauth:idp-client", Subject: "subject"}
 
 // Each row changes one thing of a good token.
 func TestClaimsAndHeader(t *testing.T) {
@@ -88,7 +88,7 @@ func TestClaimsAndHeader(t *testing.T) {
 				t.Fatal("a row has either a client or a cause")
 			}
 			s := newService(t, verifiers(t, key, newKey("2"))...)
-			want := scim.Principal{Connection: "acme", Credential: row.Client}
+			want := scim.Principal{Connection: "acme", Credential: row.Client, Subject: "subject"}
 			s.expect(t, key.sign(t, row.Header, claims().with(row.Claims)), want, row.Cause)
 		})
 	}
@@ -260,6 +260,6 @@ func TestLongClient(t *testing.T) {
 	key := newKey("1")
 	s := newService(t, verifiers(t, key, newKey("2"))...)
 	long := strings.Repeat("x", 256)
-	s.expect(t, key.sign(t, nil, claims().with(object{"client_id": long})), scim.Principal{Connection: "acme", Credential: "oauth:" + long}, "")
+	s.expect(t, key.sign(t, nil, claims().with(object{"client_id": long})), scim.Principal{Connection: "acme", Credential: "oauth:" + long, Subject: "subject"}, "")
 	s.expect(t, key.sign(t, nil, claims().with(object{"client_id": long + "x"})), acme, "256 bytes")
 }
