@@ -106,3 +106,78 @@ func TestJobAfterJump(t *testing.T) {
 		}
 	})
 }
+
+// After a jump, what cannot be undone waits for a steady day, or for an operator.
+func TestClockWatch(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		const hour = time.Hour
+		c := newClock()
+		engine := &provision.Engine{Store: st, Now: c.Now}
+		var passed time.Duration
+		start := func() func(context.Context) (bool, error) {
+			return provision.ClockWatch(engine, func() time.Duration { return passed })
+		}
+		look := start()
+		for _, step := range []struct {
+			name         string
+			wall, passes time.Duration // by the clock, and in truth
+			restart      bool
+			confirm      bool
+			waits        bool
+		}{
+			{name: "the first look"},
+			{name: "steady", wall: hour, passes: hour},
+			{name: "half an hour off", wall: 90 * time.Minute, passes: hour},
+			{name: "ahead by three years", wall: 3 * 365 * oneDay, passes: time.Second, waits: true},
+			{name: "23 hours later", wall: 23 * hour, passes: 23 * hour, waits: true},
+			{name: "a day later", wall: 2 * hour, passes: 2 * hour},
+			{name: "back by three years", wall: -3 * 365 * oneDay, passes: time.Second, waits: true},
+			{name: "in another process", wall: time.Minute, passes: time.Minute, restart: true, waits: true},
+			{name: "confirmed", wall: time.Minute, passes: time.Minute, confirm: true},
+			{name: "down for 29 days", wall: 29 * oneDay, restart: true},
+			{name: "down for 31 days, as it seems", wall: 31 * oneDay, restart: true, waits: true},
+			{name: "confirmed again", confirm: true},
+			{name: "back by 15 seconds, as replicas differ", wall: -15 * time.Second, restart: true},
+			{name: "back by an hour while none ran", wall: -hour, restart: true, waits: true},
+			{name: "back by two hours more", wall: -2 * hour, passes: time.Second, waits: true},
+			{name: "a steady day", wall: 25 * hour, passes: 25 * hour},
+		} {
+			c.add(step.wall)
+			passed += step.passes
+			if step.restart {
+				look = start()
+			}
+			if step.confirm {
+				if err := engine.ConfirmClock(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if waits, err := look(t.Context()); err != nil || waits != step.waits {
+				t.Errorf("%s: waits %v, %v; want %v", step.name, waits, err, step.waits)
+			}
+		}
+	})
+}
+
+// While the clock may be wrong, nobody is deleted and no event is pruned.
+func TestHeldWork(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":30}`)
+		id := tn.user(`{"userName":"ann","active":true}`)
+		tn.set(id, `{"userName":"ann","active":false}`)
+		before := tn.lastEvent()
+		tn.clock.add(3 * 365 * oneDay)
+		if errs := provision.RunHeld(tn.engine, t.Context()); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		tn.expectStatus("ann", policy.StatusDisabled)
+		list, err := tn.dir.Events(t.Context(), 0, 0)
+		if err != nil || int64(len(list)) < before {
+			t.Errorf("%d events are left of %d, %v", len(list), before, err)
+		}
+		tn.runOnce()
+		if n := len(tn.accounts("ann")); n != 0 {
+			t.Errorf("%d accounts are left when the clock counts again", n)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Work does one batch of a connection's job.
@@ -25,6 +26,18 @@ func Lapse(e *Engine, ctx context.Context, connection string) error {
 // Unlist forgets a deleted connection that every consumer has seen.
 func Unlist(e *Engine, ctx context.Context, connection string) error {
 	return e.unlist(ctx, connection)
+}
+
+// ClockWatch is what Run sees of the clock, with a time that passes.
+func ClockWatch(e *Engine, elapsed func() time.Duration) func(context.Context) (bool, error) {
+	return (&clockWatch{engine: e, elapsed: elapsed}).look
+}
+
+// RunHeld does the work of Run while the clock may be wrong.
+func RunHeld(e *Engine, ctx context.Context) (errs []error) {
+	b := &background{engine: e, held: true, failed: func(_, _ string, err error) { errs = append(errs, err) }}
+	b.all(ctx)
+	return errs
 }
 
 // WarningCodes lists the codes of all warnings of connections.

@@ -23,8 +23,9 @@ const deletionInterval = time.Minute
 // credentials that expire and of new warnings ([Directory.Warnings]), fetches
 // metadata from [SAML.MetadataURL], erases deleted people from many events, removes
 // events beyond [Engine.Retention] and used keys, and stores what
-// [Plumbing.CountRefusal] counted, also before it ends. It
-// logs what fails and tries again. It returns ctx.Err().
+// [Plumbing.CountRefusal] counted, also before it ends. It logs what fails and tries
+// again. After a jump of the clock, what cannot be undone waits; see
+// [Engine.ConfirmClock]. It returns ctx.Err().
 //
 // A host calls Run once, in a goroutine of its own. Events are delivered by
 // [Consumer.Deliver].
@@ -38,6 +39,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}}
 	defer b.fetchers.Wait()
+	b.clock = newClockWatch(e)
 	for {
 		began := time.Now()
 		b.all(ctx)
@@ -74,6 +76,9 @@ type background struct {
 	last   map[string]time.Time // when a task was done, by its name and scope; nil: all are due
 	failed func(what, scope string, err error)
 
+	clock *clockWatch // nil: it is taken as it is
+	held  bool        // what cannot be undone waits
+
 	// What waits for a network is done beside, so that nothing else waits for it.
 	fetching chan struct{} // has room for those that may run at once; nil: none is done beside
 	fetchers sync.WaitGroup
@@ -82,6 +87,12 @@ type background struct {
 // all does what is due.
 func (b *background) all(ctx context.Context) {
 	e := b.engine
+	if b.clock != nil {
+		var err error
+		if b.held, err = b.clock.look(ctx); err != nil {
+			b.failed("looking at the clock", store.Global, err)
+		}
+	}
 	ids, err := e.connectionIDs(ctx)
 	if err != nil {
 		b.failed("listing connections", store.Global, err)
@@ -92,7 +103,7 @@ func (b *background) all(ctx context.Context) {
 	b.tasks(ctx, store.Global, []task{
 		{"storing refusals", requestlog.Interval, func() error { return e.requestLog().Flush(ctx) }},
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, store.Global) }},
-		{"pruning events of deleted connections", pruneInterval, func() error { return e.pruneEnded(ctx) }},
+		{"pruning events of deleted connections", pruneInterval, b.unlessHeld(func() error { return e.pruneEnded(ctx) })},
 	})
 }
 
@@ -123,15 +134,26 @@ func (b *background) connection(ctx context.Context, id string) {
 		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
 		{"telling warnings", warningInterval, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{fetchingMetadata, refreshLook, func() error { return b.fetch(ctx, id) }},
-		{"deleting accounts", deletionInterval, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
+		{"deleting accounts", deletionInterval, b.unlessHeld(func() error { return unlessDeleted(e.deleteDue(ctx, id)) })},
 		{"erasing deleted people", eraseInterval, func() error { return b.erase(ctx, id) }},
-		{"withdrawing lapsed rights", lapseInterval, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
-		{"pruning used keys", deletionInterval, func() error { return e.pruneOnce(ctx, id) }},
-		{"pruning sessions", pruneInterval, func() error { return e.pruneSessions(ctx, id) }},
-		{"pruning events", pruneEventsInterval, func() error { return e.prune(ctx, id) }},
+		{"withdrawing lapsed rights", lapseInterval, b.unlessHeld(func() error { return unlessDeleted(e.lapse(ctx, id)) })},
+		{"pruning used keys", deletionInterval, b.unlessHeld(func() error { return e.pruneOnce(ctx, id) })},
+		{"pruning sessions", pruneInterval, b.unlessHeld(func() error { return e.pruneSessions(ctx, id) })},
+		{"pruning events", pruneEventsInterval, b.unlessHeld(func() error { return e.prune(ctx, id) })},
 		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
 	})
+}
+
+// unlessHeld makes work of what cannot be undone, which waits while the clock may be
+// wrong.
+func (b *background) unlessHeld(do func() error) func() error {
+	return func() error {
+		if b.held {
+			return nil
+		}
+		return do()
+	}
 }
 
 const fetchingMetadata = "fetching metadata"

@@ -29,6 +29,9 @@ var (
 	// SigningKey is the key by which an engine signs.
 	SigningKey = kind[[]byte](Row{Name: "signingKey", Owner: "signatures", Global: true})
 
+	// ClockSeen is when any process last looked at the clock.
+	ClockSeen = kind[Clock](Row{Name: "clockSeen", Owner: "clock", Global: true})
+
 	// Once is a key that has been used.
 	Once = kind[struct{}](Row{Name: "once", Owner: "replay caches", Key: "hash of the used key", Expires: "as the user of the key says"})
 
@@ -145,6 +148,7 @@ func Rows() []Row {
 		Credential.Row(),
 		Secret.Row(),
 		SigningKey.Row(),
+		ClockSeen.Row(),
 		Once.Row(),
 		MetadataRefresh.Row(),
 		Job.Row(),
@@ -238,6 +242,13 @@ const (
 	SyncHas    SyncMark = "present"
 	SyncAbsent SyncMark = "absent" // the user was reported once and is not now
 )
+
+// Clock is what was seen of the clock: the time of the last look, and that of the
+// last jump, if it matters still.
+type Clock struct {
+	Seen   time.Time `json:"seen"`
+	Jumped time.Time `json:"jumped,omitzero"`
+}
 
 // Mass counts the accounts that a connection deprovisioned in an hour.
 type Mass struct {
