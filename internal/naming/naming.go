@@ -8,6 +8,7 @@
 // clashes is refused, and nobody is linked by it.
 //
 // Documents keep names as they were written. Only what is compared is normalized.
+// Names are valid UTF-8: whoever reads them refuses other bytes.
 package naming
 
 import (
