@@ -167,7 +167,8 @@ func TestHeldWork(t *testing.T) {
 		tn.set(id, `{"userName":"ann","active":false}`)
 		before := tn.lastEvent()
 		tn.clock.add(3 * 365 * oneDay)
-		if errs := provision.RunHeld(tn.engine, t.Context()); len(errs) > 0 {
+		errs, goOn := provision.RunHeld(tn.engine, t.Context())
+		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
 		tn.expectStatus("ann", policy.StatusDisabled)
@@ -175,7 +176,9 @@ func TestHeldWork(t *testing.T) {
 		if err != nil || int64(len(list)) < before {
 			t.Errorf("%d events are left of %d, %v", len(list), before, err)
 		}
-		tn.runOnce()
+		if errs := goOn(); len(errs) > 0 {
+			t.Fatal(errs)
+		}
 		if n := len(tn.accounts("ann")); n != 0 {
 			t.Errorf("%d accounts are left when the clock counts again", n)
 		}

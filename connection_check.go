@@ -166,7 +166,7 @@ func (s *SAML) checkMetadata(wrong func(field, value, reason string) error) erro
 	}
 	text := metadata.Text([]byte(s.Metadata))
 	if err := metadata.CheckForm([]byte(s.Metadata)); err != nil {
-		return wrong("saml.metadata", shorten(text), err.Error())
+		return wrong(fieldMetadata, shorten(text), err.Error())
 	}
 	if !utf8.ValidString(s.Metadata) {
 		s.Metadata = text

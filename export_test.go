@@ -33,11 +33,17 @@ func ClockWatch(e *Engine, elapsed func() time.Duration) func(context.Context) (
 	return (&clockWatch{engine: e, elapsed: elapsed}).look
 }
 
-// RunHeld does the work of Run while the clock may be wrong.
-func RunHeld(e *Engine, ctx context.Context) (errs []error) {
-	b := &background{engine: e, held: true, failed: func(_, _ string, err error) { errs = append(errs, err) }}
+// RunHeld does the work of Run while the clock may be wrong, and goOn that of the
+// next round, when it counts again.
+func RunHeld(e *Engine, ctx context.Context) (errs []error, goOn func() []error) {
+	b := &background{engine: e, last: map[string]time.Time{}, held: true}
+	b.failed = func(_, _ string, err error) { errs = append(errs, err) }
 	b.all(ctx)
-	return errs
+	return errs, func() []error {
+		b.held, errs = false, nil
+		b.all(ctx)
+		return errs
+	}
 }
 
 // WarningCodes lists the codes of all warnings of connections.

@@ -30,13 +30,7 @@ const (
 	refreshWorkers = 4
 )
 
-// The codes of the warnings that tell of metadata.
-const (
-	warningMetadataChanged     = "metadata_changed"
-	warningMetadataUnavailable = "metadata_unavailable"
-
-	fieldMetadataURL = "saml.metadataURL"
-)
+const fieldMetadataURL = "saml.metadataURL"
 
 // RefreshMetadata fetches the metadata of the identity provider from
 // [SAML.MetadataURL] now, and reports whether the connection has changed by it.
@@ -245,7 +239,7 @@ func (c *change) takeMetadata(address, text string, fetched *metadata.IdentityPr
 	if changed, err = c.putConnection(before); err != nil || same || was == nil {
 		return changed, err
 	}
-	return changed, c.warnOfMetadata(warningMetadataChanged, "the identity provider has changed its metadata: "+strings.Join(was.Differences(fetched), "; "))
+	return changed, c.warnOfMetadata(warnMetadataChanged, "the identity provider has changed its metadata: "+strings.Join(was.Differences(fetched), "; "))
 }
 
 // outlived reports whether a document that says nothing new is needed since the one
@@ -290,7 +284,7 @@ func (e *Engine) missMetadata(ctx context.Context, conn *compiled, cause error) 
 		if err := records.MetadataRefresh.Save(c.tx, &state); err != nil || !first {
 			return err
 		}
-		return c.warnOfMetadata(warningMetadataUnavailable, "the metadata of the identity provider cannot be had, and what was there before stays: "+cause.Error())
+		return c.warnOfMetadata(warnMetadataUnavailable, "the metadata of the identity provider cannot be had, and what was there before stays: "+cause.Error())
 	})
 }
 

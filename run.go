@@ -101,9 +101,9 @@ func (b *background) all(ctx context.Context) {
 		b.connection(ctx, id)
 	}
 	b.tasks(ctx, store.Global, []task{
-		{"storing refusals", requestlog.Interval, func() error { return e.requestLog().Flush(ctx) }},
-		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, store.Global) }},
-		{"pruning events of deleted connections", pruneInterval, b.unlessHeld(func() error { return e.pruneEnded(ctx) })},
+		{"storing refusals", requestlog.Interval, always, func() error { return e.requestLog().Flush(ctx) }},
+		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, store.Global) }},
+		{"pruning events of deleted connections", pruneInterval, unlessHeld, func() error { return e.pruneEnded(ctx) }},
 	})
 }
 
@@ -131,29 +131,18 @@ func (b *background) connection(ctx context.Context, id string) {
 	b.job(ctx, id)
 	e := b.engine
 	b.tasks(ctx, id, []task{
-		{"looking after credentials", credentialInterval, func() error { return e.tendCredentials(ctx, id) }},
-		{"telling warnings", warningInterval, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
-		{fetchingMetadata, refreshLook, func() error { return b.fetch(ctx, id) }},
-		{"deleting accounts", deletionInterval, b.unlessHeld(func() error { return unlessDeleted(e.deleteDue(ctx, id)) })},
-		{"erasing deleted people", eraseInterval, func() error { return b.erase(ctx, id) }},
-		{"withdrawing lapsed rights", lapseInterval, b.unlessHeld(func() error { return unlessDeleted(e.lapse(ctx, id)) })},
-		{"pruning used keys", deletionInterval, b.unlessHeld(func() error { return e.pruneOnce(ctx, id) })},
-		{"pruning sessions", pruneInterval, b.unlessHeld(func() error { return e.pruneSessions(ctx, id) })},
-		{"pruning events", pruneEventsInterval, b.unlessHeld(func() error { return e.prune(ctx, id) })},
-		{"pruning refusals", pruneInterval, func() error { return e.requestLog().Prune(ctx, id) }},
-		{"forgetting a deleted connection", deletionInterval, func() error { return e.unlist(ctx, id) }},
+		{"looking after credentials", credentialInterval, always, func() error { return e.tendCredentials(ctx, id) }},
+		{"telling warnings", warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
+		{fetchingMetadata, refreshLook, always, func() error { return b.fetch(ctx, id) }},
+		{"deleting accounts", deletionInterval, unlessHeld, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
+		{"erasing deleted people", eraseInterval, always, func() error { return b.erase(ctx, id) }},
+		{"withdrawing lapsed rights", lapseInterval, unlessHeld, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
+		{"pruning used keys", deletionInterval, unlessHeld, func() error { return e.pruneOnce(ctx, id) }},
+		{"pruning sessions", pruneInterval, unlessHeld, func() error { return e.pruneSessions(ctx, id) }},
+		{"pruning events", pruneEventsInterval, unlessHeld, func() error { return e.prune(ctx, id) }},
+		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, id) }},
+		{"forgetting a deleted connection", deletionInterval, always, func() error { return e.unlist(ctx, id) }},
 	})
-}
-
-// unlessHeld makes work of what cannot be undone, which waits while the clock may be
-// wrong.
-func (b *background) unlessHeld(do func() error) func() error {
-	return func() error {
-		if b.held {
-			return nil
-		}
-		return do()
-	}
 }
 
 const fetchingMetadata = "fetching metadata"
@@ -219,8 +208,15 @@ func (b *background) job(ctx context.Context, id string) {
 type task struct {
 	what  string
 	every time.Duration
+	final bool
 	do    func() error
 }
+
+// What cannot be undone is final: it waits while the clock may be wrong.
+const (
+	always     = false
+	unlessHeld = true
+)
 
 func taskKey(what, scope string) string { return what + "/" + scope }
 
@@ -230,7 +226,7 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	now := b.engine.now()
 	for _, task := range tasks {
 		key := taskKey(task.what, scope)
-		if ctx.Err() != nil || b.last != nil && records.Within(b.last[key], now, task.every) {
+		if ctx.Err() != nil || task.final && b.held || b.last != nil && records.Within(b.last[key], now, task.every) {
 			continue
 		}
 		if b.last != nil {

@@ -29,17 +29,19 @@ type Warning struct {
 
 // The codes of what comes with time. Those of the settings are in the table.
 const (
-	warnCredentialExpired  = "credential_expired"
-	warnCredentialExpiring = "credential_expiring"
-	warnCredentialForever  = "credential_never_expires"
-	warnDefaultMissing     = "default_group_missing"
-	warnDefaultLost        = "default_group_lost"
-	warnSharedEmail        = "email_shared"
-	warnMetadataPartial    = "saml_metadata_partial"
-	warnMetadataUnusable   = "saml_metadata_unusable"
-	warnMetadataOutdated   = "saml_metadata_outdated"
-	warnCertificateExpired = "saml_certificate_expired"
-	warnCertificateEnding  = "saml_certificate_expiring"
+	warnCredentialExpired   = "credential_expired"
+	warnCredentialExpiring  = "credential_expiring"
+	warnCredentialForever   = "credential_never_expires"
+	warnDefaultMissing      = "default_group_missing"
+	warnDefaultLost         = "default_group_lost"
+	warnSharedEmail         = "email_shared"
+	warnMetadataPartial     = "saml_metadata_partial"
+	warnMetadataUnusable    = "saml_metadata_unusable"
+	warnMetadataOutdated    = "saml_metadata_outdated"
+	warnMetadataChanged     = "metadata_changed"
+	warnMetadataUnavailable = "metadata_unavailable"
+	warnCertificateExpired  = "saml_certificate_expired"
+	warnCertificateEnding   = "saml_certificate_expiring"
 )
 
 // settingWarning is a row of the table: it warns where its function says so.
@@ -54,7 +56,7 @@ type settingWarning struct {
 var settingWarnings = []settingWarning{
 	{"no_way_in", "scim", "the connection has neither SCIM nor SAML: people come only by a full sync, or by logins of your application's own",
 		func(c *Connection) bool { return !c.SCIM && c.SAML == nil }},
-	{"saml_without_metadata", "saml.metadata", "nobody can log in by SAML before the metadata of the identity provider is there",
+	{"saml_without_metadata", fieldMetadata, "nobody can log in by SAML before the metadata of the identity provider is there",
 		func(c *Connection) bool { return c.SAML != nil && c.SAML.Metadata == "" }},
 	{"saml_without_id", "saml.mapping", "no attribute is mapped to the immutable id: a person who is renamed cannot be recognized",
 		func(c *Connection) bool {
@@ -235,7 +237,7 @@ func warningCodes() []string {
 		warnCredentialExpired, warnCredentialExpiring, warnCredentialForever,
 		warnDefaultMissing, warnDefaultLost, warnSharedEmail,
 		warnMetadataPartial, warnMetadataUnusable, warnMetadataOutdated,
-		warningMetadataChanged, warningMetadataUnavailable, warnCertificateExpired, warnCertificateEnding,
+		warnMetadataChanged, warnMetadataUnavailable, warnCertificateExpired, warnCertificateEnding,
 	}
 	for _, w := range settingWarnings {
 		codes = append(codes, w.code)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/preset"
 )
 
@@ -107,7 +108,7 @@ func (m *Mapping) WithGroups(attributes []string, separator string) (*Mapping, e
 	if named, ok := separators[separator]; ok {
 		out.separator = named
 	}
-	if len(out.separator) > maxSeparator || strings.ContainsFunc(out.separator, isControl) || strings.Contains(out.separator, `\`) {
+	if len(out.separator) > maxSeparator || strings.ContainsFunc(out.separator, naming.Control) || strings.Contains(out.separator, `\`) {
 		return nil, &MappingError{Setting: "groupSeparator", Value: separator, Reason: fmt.Sprintf("it must be a text of at most %d bytes without control characters and backslashes, or comma or semicolon", maxSeparator)}
 	}
 	if len(attributes) == 0 {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scimjit/provision/internal/naming"
 )
 
 const maxLocalPath = 2048
@@ -20,7 +22,7 @@ func LocalPath(s string) bool {
 	if !strings.HasPrefix(s, "/") || len(s) > maxLocalPath || !utf8.ValidString(s) {
 		return false
 	}
-	if strings.Contains(s, `\`) || strings.ContainsFunc(s, isControl) {
+	if strings.Contains(s, `\`) || strings.ContainsFunc(s, naming.Control) {
 		return false
 	}
 	path := s

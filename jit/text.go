@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/naming"
 )
 
 // fault is what is wrong with a text, and the character that makes it so.
@@ -33,14 +34,14 @@ func cleanText(s string) (string, fault) {
 	if len(s) > provision.MaxIdentityText {
 		return "", fault{problem: TooLong}
 	}
-	return s, findFault(s, isControl)
+	return s, findFault(s, naming.Control)
 }
 
 // cleanLabel returns a text that is only shown as [cleanText] does, but cut where it
 // is too long: nobody is refused for a long title.
 func cleanLabel(s string) (string, fault) {
 	s = norm.NFC.String(strings.TrimSpace(s))
-	return cut(s), findFault(s, isControl)
+	return cut(s), findFault(s, naming.Control)
 }
 
 // cleanID returns the id of a group trimmed, or what is wrong with it. Ids are
@@ -50,7 +51,7 @@ func cleanID(s string) (string, fault) {
 	if len(s) > provision.MaxIdentityText {
 		return "", fault{problem: TooLong}
 	}
-	return s, findFault(s, isControl)
+	return s, findFault(s, naming.Control)
 }
 
 // cleanName returns what names one person, a user name, an e-mail or an id, as it
@@ -66,7 +67,7 @@ func cleanName(s string) (string, fault) {
 	if len(s) > provision.MaxIdentityText {
 		return "", fault{problem: TooLong}
 	}
-	if f := findFault(s, isControl); f != (fault{}) {
+	if f := findFault(s, naming.Control); f != (fault{}) {
 		return "", f
 	}
 	f := findFault(s, isFormat)
@@ -121,12 +122,6 @@ func cut(s string) string {
 		at -= n
 	}
 	return strings.TrimSpace(s[:end])
-}
-
-// isControl reports whether a character can break a line or a terminal: the
-// control characters and the separators of lines and paragraphs.
-func isControl(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
 
 // isFormat reports whether a character is not seen, such as a zero-width space or

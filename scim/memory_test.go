@@ -181,9 +181,6 @@ func (h *hostile) requests() []hostileRequest {
 // limit of an answer, and nothing that grows with how often a request asks for
 // something. What one operation decodes, and lets go, is not looked at.
 func TestPeakMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes a directory of large resources")
-	}
 	const (
 		answer = 8 << 20 // the default of Limits.Answer
 		slack  = 2 << 20 // what stores, caches and pools keep

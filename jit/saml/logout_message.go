@@ -78,7 +78,7 @@ func (h *Handler) readLogout(w http.ResponseWriter, r *http.Request, sp *Service
 	if len(m.relayState) > maxRelayState {
 		return nil, refuse(CodeRequest, "a RelayState of %d bytes", len(m.relayState))
 	}
-	data, err := base64.StdEncoding.DecodeString(strings.Join(xsd.Fields(form.Get(name)), ""))
+	data, err := decodeBase64(form.Get(name))
 	if err != nil {
 		return nil, &Error{Code: CodeRequest, Reason: name, Err: err}
 	}

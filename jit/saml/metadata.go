@@ -76,7 +76,7 @@ func parseMetadata(data []byte, entityID string) (*IdentityProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (*IdentityProvider)(idp), nil
+	return (*IdentityProvider)(idp), nil // which compiles while the fields of both are the same
 }
 
 // Warnings says what an administrator must see to: parts of the metadata that were

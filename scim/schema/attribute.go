@@ -119,7 +119,12 @@ func (a *Attribute) String() string { return a.notation }
 
 // Key returns the form of a value in which index keys hold it, and are asked for
 // it: see [ResourceType.Keys].
-func (a *Attribute) Key(text string) string { return a.comparable(text) }
+func (a *Attribute) Key(text string) string {
+	if a.Type == String && !a.CaseExact {
+		return store.NameKey(text)
+	}
+	return text
+}
 
 // IsExtension reports whether the attribute is the container of an extension.
 func (a *Attribute) IsExtension() bool { return a.extension }

@@ -127,7 +127,7 @@ func (s *keySet) add(a *Attribute, v Value, depth int) {
 			}
 		}
 	case Text, Literal:
-		key := store.Key{Attribute: a.notation, Value: a.comparable(v.Text), Unique: a.Uniqueness != None}
+		key := store.Key{Attribute: a.notation, Value: a.Key(v.Text), Unique: a.Uniqueness != None}
 		if key.Value == "" || s.has(key) {
 			return
 		}
@@ -137,12 +137,4 @@ func (s *keySet) add(a *Attribute, v Value, depth int) {
 			s.seen[key] = true
 		}
 	}
-}
-
-// comparable returns the form of a value that keys are compared in.
-func (a *Attribute) comparable(text string) string {
-	if a.Type == String && !a.CaseExact {
-		return store.NameKey(text)
-	}
-	return text
 }
