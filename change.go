@@ -75,8 +75,7 @@ type change struct {
 }
 
 // update runs fn in a transaction on a connection, again with what the host
-// answers as long as it must be asked, and wakes those who wait for events when
-// it has committed.
+// answers as long as it must be asked, and wakes [Engine.Run] for a new job.
 func (e *Engine) update(ctx context.Context, connection string, why cause, fn func(*change) error) error {
 	if connection == store.Global {
 		return notFound("connection", connection)
@@ -89,7 +88,7 @@ func (e *Engine) update(ctx context.Context, connection string, why cause, fn fu
 func (e *Engine) updateWith(ctx context.Context, connection string, why cause, load func(store.Tx) (*compiled, error), fn func(*change) error) error {
 	host := &hostAnswers{}
 	for {
-		wake := false
+		jobs := 0
 		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
 			c := &change{cause: why, engine: e, tx: tx, now: e.now(), host: host}
 			if load != nil {
@@ -107,18 +106,18 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 			if err := c.finish(); err != nil {
 				return err
 			}
-			wake = c.events > 0 || c.jobs > 0
+			jobs = c.jobs
 			return nil
 		})
+		if err == nil && jobs > 0 {
+			e.jobs.Send(connection)
+		}
 		var ask *askHost
 		if errors.As(err, &ask) {
 			if err := ask.answer(ctx, e, connection, host); err != nil {
 				return err
 			}
 			continue
-		}
-		if err == nil && wake {
-			e.news.Send(connection)
 		}
 		return err
 	}

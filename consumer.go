@@ -142,10 +142,10 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 //
 // # Cost
 //
-// Events that this Engine stores come at once. For those of other processes all
-// connections are looked at once a second, or more rarely where that would take
-// more than a twentieth of the time of a processor. A connection without news
-// costs nothing else.
+// Events that this process stores come at once. For those of other processes the
+// store is asked once a second, with one question for all connections. A connection
+// without news costs nothing else. With [Engine.SingleProcess] the leases of
+// connections are kept, which spares a transaction for each event that comes alone.
 func (c Consumer) Deliver(ctx context.Context, fn func(context.Context, Delivery) error, o DeliveryOptions) error {
 	return rootError(c.outbox().Deliver(ctx, consume(fn), outbox.Options(o)))
 }
@@ -232,7 +232,7 @@ func (c Consumer) outbox() *outbox.Consumer {
 	e := c.engine
 	return &outbox.Consumer{
 		Name: c.name, Store: e.store(), Now: e.now, Logger: e.logger(),
-		Connections: e.connectionIDs, Pending: markPending, News: &e.news, Moved: &e.moved,
+		Connections: e.connectionIDs, Pending: markPending, Alone: e.SingleProcess, Redriven: &e.redriven, Moved: &e.moved,
 	}
 }
 

@@ -99,7 +99,8 @@ type Engine struct {
 	// SingleProcess says that nobody but this Engine writes the Store while it runs:
 	// there is one process, with one Engine. [Engine.Authenticate] then relies on
 	// what it has read within the last second. With another writer, a credential
-	// revoked there would be accepted here for that second.
+	// revoked there would be accepted here for that second. [Consumer.Deliver] then
+	// relies on nobody else delivering to its consumer.
 	SingleProcess bool
 
 	connections connectionCache
@@ -107,7 +108,8 @@ type Engine struct {
 	refusals    requestlog.Counts
 	failures    failures.Counts
 	signing     signingKey
-	news        outbox.News // of connections with new events or jobs
+	jobs        outbox.News // of connections with a new job
+	redriven    outbox.News // of connections where parked events are tried again
 	moved       outbox.News // of connections where a consumer got on
 }
 
@@ -198,9 +200,21 @@ func (s missingStore) Update(context.Context, string, func(context.Context, stor
 	return s.err
 }
 
+func (s missingStore) Watch() store.Watcher { return missingWatcher(s) }
+
 func (s missingStore) Ping(context.Context) error { return s.err }
 
 func (s missingStore) Close() error { return s.err }
+
+type missingWatcher struct{ err error }
+
+func (missingWatcher) C() <-chan struct{} { return nil }
+
+func (missingWatcher) Take() []string { return nil }
+
+func (w missingWatcher) Look(context.Context) ([]string, error) { return nil, w.err }
+
+func (missingWatcher) Close() {}
 
 func (e *Engine) now() time.Time {
 	now := time.Now

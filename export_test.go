@@ -36,12 +36,13 @@ func ClockWatch(e *Engine, elapsed func() time.Duration) func(context.Context) (
 // RunHeld does the work of Run while the clock may be wrong, and goOn that of the
 // next round, when it counts again.
 func RunHeld(e *Engine, ctx context.Context) (errs []error, goOn func() []error) {
-	b := &background{engine: e, last: map[string]time.Time{}, held: true}
+	b := &background{engine: e, schedules: map[string]*schedule{}, held: true}
 	b.failed = func(_, _ string, err error) { errs = append(errs, err) }
-	b.all(ctx)
+	b.round(ctx)
 	return errs, func() []error {
-		b.held, errs = false, nil
-		b.all(ctx)
+		errs = nil
+		b.hold(false)
+		b.round(ctx)
 		return errs
 	}
 }

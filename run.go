@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -31,21 +32,41 @@ const deletionInterval = time.Minute
 // [Consumer.Deliver].
 func (e *Engine) Run(ctx context.Context) error {
 	e = e.present()
-	news := e.news.Listen(store.Global)
-	defer news.Close()
-	b := &background{engine: e, last: map[string]time.Time{}, fetching: make(chan struct{}, refreshWorkers), failed: func(what, scope string, err error) {
-		if ctx.Err() == nil {
-			e.logger().Error(what, "connection", scope, "error", err)
-		}
-	}}
+	jobs := e.jobs.Listen(store.Global)
+	defer jobs.Close()
+	b := &background{
+		engine: e, schedules: map[string]*schedule{}, fetching: make(chan struct{}, refreshWorkers),
+		failed: func(what, scope string, err error) {
+			if ctx.Err() == nil {
+				e.logger().Error(what, "connection", scope, "error", err)
+			}
+		},
+	}
 	defer b.fetchers.Wait()
 	b.clock = newClockWatch(e)
+	watcher := e.store().Watch()
+	defer watcher.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		began := time.Now()
-		b.all(ctx)
-		if err := b.follow(ctx, news, outbox.PollPause(time.Since(began))); err != nil {
+		select {
+		case <-ctx.Done():
 			e.flushLast(ctx)
-			return err
+			return ctx.Err()
+		case <-jobs.C():
+			for _, id := range jobs.Take() {
+				b.job(ctx, id)
+			}
+		case <-timer.C:
+			began := time.Now()
+			ids, err := watcher.Look(ctx)
+			if err != nil {
+				b.failed("looking for news", store.Global, err)
+			}
+			pause := outbox.PollPause(time.Since(began))
+			b.news(ctx, ids)
+			b.round(ctx)
+			timer.Reset(pause)
 		}
 	}
 }
@@ -63,7 +84,14 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 		}
 		errs = append(errs, fmt.Errorf("provision: %s: %w", what, err))
 	}}
-	b.all(ctx)
+	if err := b.list(ctx); err != nil {
+		b.failed(listingConnections, store.Global, err)
+	}
+	for _, id := range b.ids {
+		b.job(ctx, id)
+		b.tend(ctx, id)
+	}
+	b.global(ctx)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -73,8 +101,13 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 // background is the work of Run.
 type background struct {
 	engine *Engine
-	last   map[string]time.Time // when a task was done, by its name and scope; nil: all are due
 	failed func(what, scope string, err error)
+
+	ids    []string  // the connections
+	listed time.Time // when they were, by a clock that nobody sets
+	next   int       // where the round goes on
+
+	schedules map[string]*schedule // by connection, or store.Global; nil: everything is due
 
 	clock *clockWatch // nil: it is taken as it is
 	held  bool        // what cannot be undone waits
@@ -84,22 +117,104 @@ type background struct {
 	fetchers sync.WaitGroup
 }
 
-// all does what is due.
-func (b *background) all(ctx context.Context) {
-	e := b.engine
-	if b.clock != nil {
-		var err error
-		if b.held, err = b.clock.look(ctx); err != nil {
-			b.failed("looking at the clock", store.Global, err)
+const (
+	// listInterval is how often connections are listed anew, and looked at for jobs
+	// whatever is known. Others make themselves known by events.
+	listInterval = 10 * time.Minute
+
+	// quietInterval is how often a task looks at least at a connection where nothing
+	// has happened.
+	quietInterval = 10 * time.Minute
+
+	// roundTime is how long one round works. The rest is left to the next, so that
+	// many connections, at the start for example, leave the processor to requests.
+	roundTime = 50 * time.Millisecond
+)
+
+const listingConnections = "listing connections"
+
+// round does what is due everywhere.
+func (b *background) round(ctx context.Context) {
+	b.look(ctx)
+	if b.listed.IsZero() || time.Since(b.listed) >= listInterval {
+		if err := b.list(ctx); err != nil {
+			b.failed(listingConnections, store.Global, err)
+		}
+		for _, id := range b.ids {
+			b.job(ctx, id)
 		}
 	}
-	ids, err := e.connectionIDs(ctx)
+	began, now := time.Now(), b.engine.now()
+	for range b.ids {
+		if ctx.Err() != nil || time.Since(began) >= roundTime {
+			break
+		}
+		b.next %= len(b.ids)
+		id := b.ids[b.next]
+		b.next++
+		if b.scheduleOf(id).due(now) {
+			b.tend(ctx, id)
+		}
+	}
+	b.global(ctx)
+}
+
+// look looks at the clock.
+func (b *background) look(ctx context.Context) {
+	if b.clock == nil {
+		return
+	}
+	held, err := b.clock.look(ctx)
 	if err != nil {
-		b.failed("listing connections", store.Global, err)
+		b.failed("looking at the clock", store.Global, err)
 	}
+	b.hold(held)
+}
+
+// hold says whether what cannot be undone waits. When it does no longer it is due.
+func (b *background) hold(held bool) {
+	if b.held && !held {
+		for _, s := range b.schedules {
+			s.next = time.Time{}
+		}
+	}
+	b.held = held
+}
+
+// list lists the connections and forgets the schedules of others.
+func (b *background) list(ctx context.Context) error {
+	ids, err := b.engine.connectionIDs(ctx)
+	if err != nil {
+		return err
+	}
+	b.ids, b.listed = ids, time.Now()
+	known := map[string]bool{store.Global: true}
 	for _, id := range ids {
-		b.connection(ctx, id)
+		known[id] = true
 	}
+	maps.DeleteFunc(b.schedules, func(id string, _ *schedule) bool { return !known[id] })
+	return nil
+}
+
+// news hears in which connections something has happened: their tasks are due sooner,
+// and another process may have left a job.
+func (b *background) news(ctx context.Context, ids []string) {
+	now := b.engine.now()
+	for _, id := range ids {
+		if _, known := b.schedules[id]; !known {
+			b.listed = time.Time{} // a new one
+		}
+		s := b.scheduleOf(id)
+		s.changed, s.next = now, time.Time{}
+		if !b.engine.SingleProcess {
+			b.job(ctx, id)
+		}
+	}
+}
+
+// global does what is due beside the connections.
+func (b *background) global(ctx context.Context) {
+	e := b.engine
 	b.tasks(ctx, store.Global, []task{
 		{"storing refusals", requestlog.Interval, always, func() error { return e.requestLog().Flush(ctx) }},
 		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, store.Global) }},
@@ -107,28 +222,8 @@ func (b *background) all(ctx context.Context) {
 	})
 }
 
-// follow does what is due in the connections of which there is news, for a while.
-// It returns ctx.Err() when ctx ends.
-func (b *background) follow(ctx context.Context, news *outbox.Listener, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-			return nil
-		case <-news.C():
-			for _, id := range news.Take() {
-				b.connection(ctx, id)
-			}
-		}
-	}
-}
-
-// connection does what is due in a connection.
-func (b *background) connection(ctx context.Context, id string) {
-	b.job(ctx, id)
+// tend does the tasks of a connection whose time has come.
+func (b *background) tend(ctx context.Context, id string) {
 	e := b.engine
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, always, func() error { return e.tendCredentials(ctx, id) }},
@@ -160,8 +255,7 @@ func (b *background) fetch(ctx context.Context, id string) error {
 	select {
 	case b.fetching <- struct{}{}:
 	default:
-		delete(b.last, taskKey(fetchingMetadata, id))
-		return nil
+		return errAgain
 	}
 	b.fetchers.Go(func() {
 		defer func() { <-b.fetching }()
@@ -176,7 +270,7 @@ func (b *background) fetch(ctx context.Context, id string) error {
 func (b *background) erase(ctx context.Context, id string) error {
 	for {
 		more, err := b.engine.erase(ctx, id)
-		if err != nil || !more || b.last != nil {
+		if err != nil || !more || b.schedules != nil {
 			return err
 		}
 	}
@@ -218,24 +312,86 @@ const (
 	unlessHeld = true
 )
 
-func taskKey(what, scope string) string { return what + "/" + scope }
+// errAgain is what a task returns that could not be done now and is due again.
+var errAgain = errors.New("provision: not now")
+
+// schedule is when the tasks of a scope were done, by the clock of the engine, which
+// may be set.
+type schedule struct {
+	done    []time.Time // in the order of the tasks
+	next    time.Time   // when a task is due first; zero: now
+	changed time.Time   // when something has happened last
+}
+
+// scheduleOf returns the schedule of a scope, or nil where everything is due.
+func (b *background) scheduleOf(scope string) *schedule {
+	if b.schedules == nil {
+		return nil
+	}
+	s := b.schedules[scope]
+	if s == nil {
+		s = &schedule{}
+		b.schedules[scope] = s
+	}
+	return s
+}
+
+// due reports whether a task may be due. A time that is further ahead than any task
+// is from its last time was reckoned by a clock that has been set back since.
+func (s *schedule) due(now time.Time) bool {
+	return !now.Before(s.next) || s.next.Sub(now) > pruneInterval
+}
+
+// every returns after how long a task is due again: later where nothing has happened
+// since it was done.
+func (s *schedule) every(t *task, done time.Time) time.Duration {
+	if s.changed.Before(done) {
+		return max(t.every, quietInterval)
+	}
+	return t.every
+}
 
 // tasks does the tasks of a scope whose time has come. One that was done in the
 // future was so by a clock that has been set back since.
 func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
+	s := b.scheduleOf(scope)
+	if s == nil {
+		for i := range tasks {
+			b.do(ctx, scope, &tasks[i])
+		}
+		return
+	}
+	if s.done == nil {
+		s.done = make([]time.Time, len(tasks))
+	}
 	now := b.engine.now()
-	for _, task := range tasks {
-		key := taskKey(task.what, scope)
-		if ctx.Err() != nil || task.final && b.held || b.last != nil && records.Within(b.last[key], now, task.every) {
+	s.next = now.Add(pruneInterval)
+	for i := range tasks {
+		t, done := &tasks[i], &s.done[i]
+		if t.final && b.held {
 			continue
 		}
-		if b.last != nil {
-			b.last[key] = now
+		if !records.Within(*done, now, s.every(t, *done)) {
+			if *done = now; b.do(ctx, scope, t) {
+				*done = time.Time{}
+			}
 		}
-		if err := task.do(); err != nil {
-			b.failed(task.what, scope, err)
+		if next := done.Add(s.every(t, *done)); next.Before(s.next) {
+			s.next = next
 		}
 	}
+}
+
+// do does a task, and reports whether it is due again.
+func (b *background) do(ctx context.Context, scope string, t *task) (again bool) {
+	if ctx.Err() != nil {
+		return true
+	}
+	err := t.do()
+	if err != nil && !errors.Is(err, errAgain) {
+		b.failed(t.what, scope, err)
+	}
+	return errors.Is(err, errAgain)
 }
 
 // flushWait is how long Run takes at most to store the last refusals.

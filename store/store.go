@@ -59,6 +59,12 @@ type Store interface {
 	// ctx.Err(). A store that is busy or away returns an [*UnavailableError].
 	Update(ctx context.Context, scope string, fn func(ctx context.Context, tx Tx) error) error
 
+	// Watch returns a watcher of the events of all scopes, which hears what is
+	// appended from now on. It must be closed. On a store that is closed or not
+	// usable its Look fails. Watchers are independent of each other, and each is
+	// used by one goroutine at a time.
+	Watch() Watcher
+
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
 

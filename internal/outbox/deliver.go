@@ -11,14 +11,18 @@ import (
 )
 
 const (
+	// pollInterval is how often the store is asked what others have stored, or more
+	// rarely where that takes more than a pollShare-th of the time.
 	pollInterval    = time.Second
+	pollShare       = 50
 	maxPollInterval = 15 * time.Second
-	pollShare       = 20
+
+	// sweepInterval is how often all connections are looked at, whatever is known.
+	sweepInterval = 10 * time.Minute
 )
 
-// PollPause returns how long a process does not look for what others may have
-// stored, after it has looked at all connections for so long: a second, and more
-// where there are so many connections that to look would keep a processor busy.
+// PollPause returns how long a process does not ask the store what others may have
+// stored, after an answer that took so long.
 func PollPause(took time.Duration) time.Duration {
 	return min(max(pollInterval, pollShare*took), maxPollInterval)
 }
@@ -32,24 +36,23 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &dispatch{
 		Consumer: c, fn: fn, options: o,
-		connections: map[string]*queued{}, found: make(chan string), due: make(chan string), done: make(chan outcome),
+		connections: map[string]*queued{}, fences: map[string]int64{},
+		found: make(chan []string), due: make(chan string), done: make(chan outcome),
 	}
 	defer d.stop()
 	defer cancel(nil)
-	d.group.Go(func() { d.sweep(ctx) })
-	listener := c.News.Listen("")
-	defer listener.Close()
+	d.group.Go(func() { d.watch(ctx) })
+	redriven := c.Redriven.Listen("")
+	defer redriven.Close()
 	for {
 		d.start(ctx)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-listener.C():
-			for _, id := range listener.Take() {
-				d.enqueue(id)
-			}
-		case id := <-d.found:
-			d.enqueue(id)
+		case ids := <-d.found:
+			d.enqueue(ids...)
+		case <-redriven.C():
+			d.enqueue(redriven.Take()...)
 		case id := <-d.due:
 			d.unblock(id)
 			d.enqueue(id)
@@ -73,11 +76,12 @@ type dispatch struct {
 	queue       []string // the next to be worked on first
 	running     int
 	connections map[string]*queued
+	fences      map[string]int64 // of the leases that are kept, by connection
 	group       sync.WaitGroup
 
-	found chan string  // connections where the sweep saw something
-	due   chan string  // connections whose time has come
-	done  chan outcome // of workers
+	found chan []string // connections where something may have happened
+	due   chan string   // connections whose time has come
+	done  chan outcome  // of workers
 }
 
 // queued is a connection that waits for a worker, has one, or waits for its time.
@@ -95,6 +99,7 @@ type outcome struct {
 	connection string
 	more       bool
 	next       time.Duration
+	fence      int64 // of the lease, if it is kept
 	err        error
 }
 
@@ -108,61 +113,84 @@ func (d *dispatch) stop() {
 	d.group.Wait()
 }
 
-// sweep looks at all connections again and again, for what this process was not
-// told of.
-func (d *dispatch) sweep(ctx context.Context) {
-	registered := false
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := d.sweepOnce(ctx, &registered)
-		if err != nil && ctx.Err() == nil {
-			d.Logger.Error("looking for events", "consumer", d.Name, "error", err)
+// watch finds the connections where something may have happened: what this process
+// stores is heard at once, what others store at the next question. At first, and
+// rarely after that, it names all connections.
+func (d *dispatch) watch(ctx context.Context) {
+	watcher := d.Store.Watch()
+	defer watcher.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	registered, swept := false, time.Time{}
+	for {
+		var ids []string
+		select {
+		case <-ctx.Done():
+			return
+		case <-watcher.C():
+			ids = watcher.Take()
+		case <-timer.C:
+			began := time.Now()
+			var err error
+			if ids, err = d.look(ctx, watcher, &registered, &swept); err != nil && ctx.Err() == nil {
+				d.Logger.Error("looking for events", "consumer", d.Name, "error", err)
+			}
+			timer.Reset(PollPause(time.Since(began)))
 		}
-		_ = wait(ctx, PollPause(time.Since(began)))
+		if len(ids) == 0 {
+			continue
+		}
+		select {
+		case d.found <- ids:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-func (d *dispatch) sweepOnce(ctx context.Context, registered *bool) error {
+// look asks for all connections what is new, or lists them all.
+func (d *dispatch) look(ctx context.Context, w store.Watcher, registered *bool, swept *time.Time) ([]string, error) {
 	if !*registered {
 		if err := d.Register(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		*registered = true
 	}
-	ids, err := d.Connections(ctx)
-	for _, id := range ids {
-		busy, _, err := d.turn(id).peek(ctx)
-		if busy || err != nil { // the turn has the error again, and tells
-			select {
-			case d.found <- id:
-			case <-ctx.Done():
-				return nil
-			}
-		}
+	ids, err := w.Look(ctx)
+	if err != nil || time.Since(*swept) < sweepInterval {
+		return ids, err
 	}
-	return err
+	ids, err = d.Connections(ctx)
+	if err == nil {
+		*swept = time.Now()
+	}
+	return ids, err
 }
 
 func (d *dispatch) turn(connection string) *turn {
-	return &turn{
+	t := &turn{
 		lease: lease{Consumer: d.Consumer, connection: connection, span: d.options.lease()},
 		fn:    d.fn, ends: time.Now().Add(slice), due: d.lineDue, refused: d.refused,
 	}
+	t.fence = d.fences[connection]
+	return t
 }
 
-// enqueue asks for a turn of a connection.
-func (d *dispatch) enqueue(connection string) {
-	q := d.connections[connection]
-	if q == nil {
-		q = &queued{}
-		d.connections[connection] = q
-	}
-	switch {
-	case q.running:
-		q.again = true
-	case !q.waiting && !q.blocked:
-		q.waiting = true
-		d.queue = append(d.queue, connection)
+// enqueue asks for a turn of connections.
+func (d *dispatch) enqueue(connections ...string) {
+	for _, id := range connections {
+		q := d.connections[id]
+		if q == nil {
+			q = &queued{}
+			d.connections[id] = q
+		}
+		switch {
+		case q.running:
+			q.again = true
+		case !q.waiting && !q.blocked:
+			q.waiting = true
+			d.queue = append(d.queue, id)
+		}
 	}
 }
 
@@ -174,24 +202,24 @@ func (d *dispatch) start(ctx context.Context) {
 		q := d.connections[id]
 		q.waiting, q.running, q.again = false, true, false
 		d.running++
-		d.group.Go(func() { d.work(ctx, id) })
+		t := d.turn(id)
+		d.group.Go(func() { d.work(ctx, t) })
 	}
 }
 
 // errWorkerEnded is the outcome of a consumer that ended its goroutine.
 var errWorkerEnded = errors.New("provision: the consumer ended its goroutine")
 
-func (d *dispatch) work(ctx context.Context, id string) {
-	o := outcome{connection: id, err: errWorkerEnded}
+func (d *dispatch) work(ctx context.Context, t *turn) {
+	o := outcome{connection: t.connection, err: errWorkerEnded}
 	defer func() {
 		select {
 		case d.done <- o:
 		case <-ctx.Done():
 		}
 	}()
-	t := d.turn(id)
 	more, next, err := t.run(ctx)
-	o = outcome{id, more, next, err}
+	o = outcome{t.connection, more, next, t.fence, err}
 }
 
 // settle decides when a connection has its next turn.
@@ -199,6 +227,11 @@ func (d *dispatch) settle(ctx context.Context, o outcome) {
 	d.running--
 	q := d.connections[o.connection]
 	q.running = false
+	if d.Alone && o.err == nil {
+		d.fences[o.connection] = o.fence
+	} else {
+		delete(d.fences, o.connection)
+	}
 	switch lost := errors.Is(o.err, errLeaseLost); {
 	case lost:
 		d.Logger.Warn("the lease of a delivery went to somebody else", "consumer", d.Name, "connection", o.connection)

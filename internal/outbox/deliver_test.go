@@ -77,8 +77,8 @@ func TestDeliverAfterCrash(t *testing.T) {
 func TestDeliverWakes(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
-		h, other := refusing(), s.process(st)
-		s.start(s.Consumer, h.take, outbox.Options{})
+		h, other := refusing(), refusing()
+		stop := s.start(s.Consumer, h.take, outbox.Options{})
 		synctest.Wait()
 		began := time.Now()
 		s.change("ada")
@@ -86,16 +86,18 @@ func TestDeliverWakes(t *testing.T) {
 		if got := h.said(); len(got) != 1 || time.Since(began) > 0 {
 			t.Errorf("after %v: %v, want ada at once", time.Since(began), got)
 		}
-		s.News = other.News // nobody listens there
+		_ = stop()
+		s.start(s.process(elsewhere{st}), other.take, outbox.Options{})
+		synctest.Wait()
 		s.change("ada")
 		synctest.Wait()
-		if got := h.said(); len(got) != 0 {
-			t.Errorf("%v came without news", got)
+		if got := other.said(); len(got) != 0 {
+			t.Errorf("%v came without a question", got)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := h.said(); len(got) != 1 {
-			t.Errorf("after the poll: %v, want ada", got)
+		if got := other.said(); len(got) != 1 {
+			t.Errorf("after the question: %v, want ada", got)
 		}
 	})
 }
@@ -255,8 +257,20 @@ func TestConcurrency(t *testing.T) {
 // counting is a store that counts what is asked of it.
 type counting struct {
 	store.Store
-	views, updates atomic.Int64
-	fail           atomic.Bool
+	views, updates, looks atomic.Int64
+	fail                  atomic.Bool
+}
+
+func (c *counting) Watch() store.Watcher { return counted{c.Store.Watch(), c} }
+
+type counted struct {
+	store.Watcher
+	by *counting
+}
+
+func (c counted) Look(ctx context.Context) ([]string, error) {
+	c.by.looks.Add(1)
+	return c.Watcher.Look(ctx)
 }
 
 var errAway = errors.New("the store is away")
@@ -274,8 +288,8 @@ func (c *counting) Update(ctx context.Context, scope string, fn func(context.Con
 	return c.Store.Update(ctx, scope, fn)
 }
 
-// Where nothing happens, nothing is written, and each connection is read once a
-// poll. A connection with news costs the others nothing.
+// Where nothing happens, nothing is written, and one question a second is asked for
+// all connections. A connection with news costs the others nothing.
 func TestIdleCost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ids []string
@@ -288,10 +302,10 @@ func TestIdleCost(t *testing.T) {
 		h := refusing()
 		s.start(s.Consumer, h.take, outbox.Options{})
 		time.Sleep(time.Second / 2)
-		views, updates := st.views.Load(), st.updates.Load()
+		views, updates, looks := st.views.Load(), st.updates.Load(), st.looks.Load()
 		time.Sleep(10 * time.Second)
-		if n := st.views.Load() - views; n != 10*500 || st.updates.Load() != updates {
-			t.Errorf("%d views and %d updates in 10 seconds, want 5000 and none", n, st.updates.Load()-updates)
+		if n, m := st.views.Load()-views, st.looks.Load()-looks; n != 0 || m != 10 || st.updates.Load() != updates {
+			t.Errorf("%d views, %d looks and %d updates in 10 seconds, want 10 looks and nothing else", n, m, st.updates.Load()-updates)
 		}
 		views, updates = st.views.Load(), st.updates.Load()
 		s.changeIn("c7", "ada")
@@ -318,7 +332,7 @@ func TestStoreAway(t *testing.T) {
 			s.change("ada")
 			st.fail.Store(true)
 			before := st.updates.Load()
-			s.News.Send("acme")
+			s.Redriven.Send("acme")
 			time.Sleep(20 * time.Second)
 			if n := st.updates.Load() - before; n != 8 { // after 0, 0.1, 0.3, ... 12.7 seconds
 				t.Errorf("%d updates were tried in 20 seconds, want 8", n)
@@ -356,10 +370,10 @@ func TestConsumerEndsGoroutine(t *testing.T) {
 	})
 }
 
-// Where there are many connections, they are looked at more rarely.
+// Where the question costs much, it is asked more rarely.
 func TestPollPause(t *testing.T) {
 	for took, want := range map[time.Duration]time.Duration{
-		0: time.Second, 50 * time.Millisecond: time.Second, 100 * time.Millisecond: 2 * time.Second, time.Minute: 15 * time.Second,
+		0: time.Second, 20 * time.Millisecond: time.Second, 100 * time.Millisecond: 5 * time.Second, time.Minute: 15 * time.Second,
 	} {
 		if got := outbox.PollPause(took); got != want {
 			t.Errorf("PollPause(%v) = %v, want %v", took, got, want)

@@ -25,7 +25,7 @@ func Example() {
 		Name: "host", Store: st, Now: time.Now, Logger: slog.Default(),
 		Connections: func(context.Context) ([]string, error) { return []string{"acme"}, nil },
 		Pending:     func(_ store.RecordReader, list []*store.Account) ([]*store.Account, error) { return list, nil },
-		News:        &outbox.News{}, Moved: &outbox.News{},
+		Redriven:    &outbox.News{}, Moved: &outbox.News{},
 	}
 	for range 2 {
 		err := c.DeliverOnce(ctx, func(_ context.Context, d outbox.Delivery) error {

@@ -60,14 +60,23 @@ func newSite(t *testing.T, st store.Store, connections ...string) *site {
 	return s
 }
 
-// process returns the consumer in a process of its own, which hears nothing of
-// what others store.
+// elsewhere is a store as another process has it: it hears what is stored when it
+// asks.
+type elsewhere struct{ store.Store }
+
+func (e elsewhere) Watch() store.Watcher { return deaf{e.Store.Watch()} }
+
+type deaf struct{ store.Watcher }
+
+func (deaf) C() <-chan struct{} { return nil }
+
+// process returns the consumer in a process of its own.
 func (s *site) process(st store.Store) *outbox.Consumer {
 	return &outbox.Consumer{
 		Name: "host", Store: st, Now: time.Now, Logger: slog.New(s.logs),
 		Connections: func(context.Context) ([]string, error) { return s.connections, nil },
 		Pending:     func(_ store.RecordReader, list []*store.Account) ([]*store.Account, error) { return list, nil },
-		News:        &outbox.News{}, Moved: &outbox.News{},
+		Redriven:    &outbox.News{}, Moved: &outbox.News{},
 	}
 }
 
@@ -108,7 +117,6 @@ func (s *site) changeIn(connection, account string) (sequence int64) {
 		sequence = ev.Sequence
 		return err
 	})
-	s.News.Send(connection)
 	return sequence
 }
 

@@ -17,7 +17,8 @@ var errLeaseLost = errors.New("provision: the lease of this delivery is lost")
 // lease is the right of one process to deliver the events of a connection to a
 // consumer. It is taken when there is something to deliver, renewed while that
 // goes on, and given back when nothing is left, so that connections where
-// nothing happens cost no writes.
+// nothing happens cost no writes. A consumer without others takes it once, for its
+// number, and keeps it.
 type lease struct {
 	*Consumer
 	connection string
@@ -32,7 +33,16 @@ func (l *lease) left() time.Duration {
 	return time.Duration(l.expires.Load()-l.Now().UnixMilli()) * time.Millisecond
 }
 
-func (l *lease) alive() bool { return l.left() > 0 }
+func (l *lease) alive() bool { return l.Alone || l.left() > 0 }
+
+// until returns when a lease ends that is taken or renewed now: zero where it needs
+// no end.
+func (l *lease) until(now time.Time) time.Time {
+	if l.Alone {
+		return time.Time{}
+	}
+	return now.Add(l.span)
+}
 
 // acquire takes the lease unless somebody else holds it, and reads in the same
 // transaction: what was read before may have been delivered by another since.
@@ -49,7 +59,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 			return nil
 		}
 		c.Value.Fence++
-		c.Expires = now.Add(l.span)
+		c.Expires = l.until(now)
 		if err := read(tx, c.Value); err != nil {
 			return err
 		}
@@ -79,7 +89,7 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 		if c.Value.Fence != l.fence {
 			return errLeaseLost
 		}
-		c.Expires = l.Now().Add(l.span)
+		c.Expires = l.until(l.Now())
 		if err := fn(tx, &c); err != nil {
 			return err
 		}
@@ -89,7 +99,7 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 	if err != nil {
 		return err
 	}
-	if expires.IsZero() {
+	if expires.IsZero() && !l.Alone {
 		l.fence = 0
 		return nil
 	}
@@ -99,7 +109,7 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 
 // release gives the lease back. Where that fails it ends by itself.
 func (l *lease) release() {
-	if l.fence == 0 {
+	if l.fence == 0 || l.Alone {
 		return
 	}
 	err := l.update(context.Background(), giveBack)
@@ -117,6 +127,9 @@ func giveBack(_ store.Tx, c *records.Entry[records.DeliveryCursor]) error {
 // hold renews the lease until work returns. The context of work ends with the
 // lease.
 func (l *lease) hold(ctx context.Context, work func(context.Context) error) error {
+	if l.Alone {
+		return work(ctx)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -152,7 +165,7 @@ func (c *Consumer) seize(ctx context.Context, connection string, fn func(store.T
 		return records.Cursor.Save(tx, &cursor)
 	})
 	if err == nil {
-		c.News.Send(connection)
+		c.Redriven.Send(connection)
 		c.Moved.Send(connection)
 	}
 	return err

@@ -166,8 +166,7 @@ func TestLeaseEndsContext(t *testing.T) {
 }
 
 // interrupted is a store on which others are faster: something happens after
-// the second View of a connection. The first is that of the sweep, which sees an
-// event; the second is that of the worker, which is about to take the lease.
+// the first View of a connection, by a worker who is about to take the lease.
 type interrupted struct {
 	store.Store
 	views atomic.Int64
@@ -176,7 +175,7 @@ type interrupted struct {
 
 func (i *interrupted) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
 	err := i.Store.View(ctx, scope, fn)
-	if scope != store.Global && i.views.Add(1) == 2 {
+	if scope != store.Global && i.views.Add(1) == 1 {
 		i.then()
 	}
 	return err

@@ -194,9 +194,6 @@ func (t *turn) write(ctx context.Context, ln line, ev *store.Event) (line, error
 		return nil
 	})
 	t.Moved.Send(t.connection)
-	if ev != nil {
-		t.News.Send(t.connection)
-	}
 	return saved, err
 }
 
@@ -296,7 +293,7 @@ func (c *Consumer) Redrive(ctx context.Context, connection, account string) erro
 		return kind.Save(tx, &ln)
 	})
 	if err == nil {
-		c.News.Send(connection)
+		c.Redriven.Send(connection)
 	}
 	return err
 }

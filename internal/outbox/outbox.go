@@ -17,7 +17,8 @@
 // # Who works
 //
 // Deliver is one loop (deliver.go). It hears at once of what this process stores,
-// and looks now and then for what others have stored. A bounded number of workers
+// and asks now and then, with one question, in which connections others have stored
+// something. A bounded number of workers
 // takes the connections that have something, each for a turn (turn.go). A
 // connection where nothing happens has no goroutine, no lease and no write.
 package outbox
@@ -47,8 +48,11 @@ type Consumer struct {
 	// Pending returns accounts with what is computed when they are read.
 	Pending func(store.RecordReader, []*store.Account) ([]*store.Account, error)
 
-	News  *News // of the connections that this process appended events to
-	Moved *News // of the connections where a consumer of this process got on
+	// Alone says that no other process delivers to the consumer. It spares writes.
+	Alone bool
+
+	Redriven *News // of the connections where this process let lines be tried again
+	Moved    *News // of the connections where a consumer of this process got on
 }
 
 // Func is what a host does with an event.

@@ -43,32 +43,25 @@ type waiting struct {
 // run delivers until nothing is left, or until the turn is over and there may be
 // more. Otherwise next is in how long a line is due, and 0 where none is.
 func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err error) {
-	busy, next, err := t.peek(ctx)
-	if err != nil || !busy {
+	w, next, err := t.begin(ctx)
+	if err != nil || w == nil {
 		return false, next, err
-	}
-	var w *waiting
-	held, err := t.acquire(ctx, func(r store.Reader, c records.DeliveryCursor) error {
-		var err error
-		w, err = t.read(r, c)
-		return err
-	})
-	if err != nil || !held {
-		return false, 0, err
 	}
 	defer t.release()
 	for tried := false; ; {
+		var all bool
 		ln, next := t.first(w.lines)
 		retry, forward := ln != nil && next <= 0, len(w.events) > 0 && !crowded(w.lines)
 		switch {
 		case retry && (!forward || !tried): // neither waits for the other
 			tried, err = true, t.retry(ctx, w.cursor, *ln)
 		case forward:
-			tried, err = false, t.forward(ctx, w)
+			tried = false
+			all, err = t.forward(ctx, w)
 		default:
-			return false, next, nil
+			return false, t.later(w.lines, next), nil
 		}
-		if err != nil || t.fence == 0 { // the lease is given back with the last event
+		if err != nil || all {
 			return false, 0, err
 		}
 		if t.over() {
@@ -80,16 +73,42 @@ func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err erro
 	}
 }
 
+// begin takes the lease, unless it was kept, and reads what is waiting. Where nothing
+// is, or somebody else has the lease, it returns nil, and in how long a line is due.
+func (t *turn) begin(ctx context.Context) (w *waiting, next time.Duration, err error) {
+	if t.fence != 0 {
+		w, err = t.reread(ctx)
+		return w, 0, err
+	}
+	busy, next, err := t.peek(ctx)
+	if err != nil || !busy {
+		return nil, next, err
+	}
+	held, err := t.acquire(ctx, func(r store.Reader, c records.DeliveryCursor) error {
+		var err error
+		w, err = t.read(r, c)
+		return err
+	})
+	if err != nil || !held {
+		return nil, 0, err
+	}
+	return w, 0, nil
+}
+
 func (t *turn) over() bool { return !t.ends.IsZero() && !time.Now().Before(t.ends) }
 
 // peek reports whether there is something to deliver for which nobody else has
-// the lease, and otherwise in how long a line is due.
+// the lease, and otherwise in how long there may be.
 func (t *turn) peek(ctx context.Context) (busy bool, next time.Duration, err error) {
 	err = t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
 		busy, next = false, 0
 		c, err := records.Cursor.Load(r, t.Name)
-		if err != nil || records.Ahead(c.Expires, t.Now(), t.span) {
+		if err != nil {
 			return err
+		}
+		if now := t.Now(); records.Ahead(c.Expires, now, t.span) {
+			next = c.Expires.Sub(now) + time.Millisecond // if its holder is gone
+			return nil
 		}
 		last, err := t.last(r, c.Value.Sequence)
 		if err != nil {
@@ -101,10 +120,23 @@ func (t *turn) peek(ctx context.Context) (busy bool, next time.Duration, err err
 		}
 		ln, in := t.first(lines)
 		busy = ln != nil && in <= 0 || last > c.Value.Sequence && !crowded(lines)
-		next = in
+		next = t.later(lines, in)
 		return nil
 	})
 	return busy, next, err
+}
+
+// parkedLook is how often a parked line is looked at that another process may have
+// been asked to try again.
+const parkedLook = 5 * time.Second
+
+// later returns in how long there may be something to do if no event comes, given in
+// how long the first line is due, and 0 for never.
+func (t *turn) later(lines map[string]line, due time.Duration) time.Duration {
+	if due <= 0 && len(lines) > 0 && !t.Alone {
+		return parkedLook
+	}
+	return due
 }
 
 // last returns the sequence of the last event, or an ExpiredError where events
@@ -122,6 +154,9 @@ func (t *turn) reread(ctx context.Context) (w *waiting, err error) {
 		c, err := records.Cursor.Load(r, t.Name)
 		if err != nil {
 			return err
+		}
+		if t.Alone && c.Value.Fence != t.fence {
+			return errLeaseLost
 		}
 		w, err = t.read(r, c.Value)
 		return err
@@ -151,10 +186,11 @@ func (w *waiting) waits(ev *store.Event) bool {
 	return ok
 }
 
-// forward delivers the next events, but those that wait in a line.
-func (t *turn) forward(ctx context.Context, w *waiting) error {
+// forward delivers the next events, but those that wait in a line. all says that
+// nothing is left: the lease was given back with the last event.
+func (t *turn) forward(ctx context.Context, w *waiting) (all bool, err error) {
 	seen, stored := w.cursor, w.cursor
-	err := t.hold(ctx, func(ctx context.Context) error {
+	err = t.hold(ctx, func(ctx context.Context) error {
 		for _, ev := range w.events {
 			if !w.waits(ev) {
 				cause, err := t.hand(ctx, Delivery{ev, w.accounts[ev.AccountID], 1, t.fence})
@@ -176,9 +212,9 @@ func (t *turn) forward(ctx context.Context, w *waiting) error {
 		}
 		return nil
 	})
-	all := err == nil && len(w.lines) == 0 && len(w.events) < forwardBatch && seen == w.events[len(w.events)-1].Sequence
+	all = err == nil && len(w.lines) == 0 && len(w.events) < forwardBatch && seen == w.events[len(w.events)-1].Sequence
 	if seen == stored && !all {
-		return err
+		return false, err
 	}
 	// The cursor is stored also when ctx has just ended: what was seen was seen.
 	put := t.update(context.WithoutCancel(ctx), func(tx store.Tx, c *records.Entry[records.DeliveryCursor]) error {
@@ -189,7 +225,7 @@ func (t *turn) forward(ctx context.Context, w *waiting) error {
 		return nil
 	})
 	t.Moved.Send(t.connection)
-	return errors.Join(err, put)
+	return all && put == nil, errors.Join(err, put)
 }
 
 // hand gives an event to the consumer. cause is what it has against the event;

@@ -34,6 +34,7 @@ func (t *tx) AppendEvent(e *store.Event) error {
 	t.lastSequence++
 	e.Sequence = t.lastSequence
 	t.events = append(t.events, packEvent(t.buffer, e))
+	t.appended = true
 	t.did(func() {
 		t.lastSequence--
 		last := len(t.events) - 1

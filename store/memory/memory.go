@@ -32,6 +32,7 @@ import (
 	"sync/atomic"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/watch"
 )
 
 var _ store.Store = (*Store)(nil)
@@ -41,6 +42,7 @@ var _ store.Store = (*Store)(nil)
 type Store struct {
 	closed atomic.Bool
 	empty  *scope // what views of unknown scopes read; never written
+	board  watch.Board
 
 	mu     sync.RWMutex
 	scopes map[string]*scope // those that were written, or are about to be
@@ -88,7 +90,18 @@ func (s *Store) Update(ctx context.Context, id string, fn func(context.Context, 
 		return err
 	}
 	committed = true
+	if t.appended {
+		s.board.Tell(id)
+	}
 	return nil
+}
+
+// Watch implements store.Store.
+func (s *Store) Watch() store.Watcher {
+	if err := s.open(); err != nil {
+		return watch.Failing(err)
+	}
+	return s.board.Watch(func(context.Context) ([]string, error) { return nil, s.open() })
 }
 
 // Ping implements store.Store. It fails only after Close.

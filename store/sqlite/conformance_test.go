@@ -23,6 +23,10 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t,
 		func(t *testing.T) store.Store { return at(t, filepath.Join(t.TempDir(), "store.db")) },
 		storetest.Options{
+			Join: func(t *testing.T, s store.Store) store.Store {
+				t.Helper()
+				return at(t, paths[s])
+			},
 			Reopen: func(t *testing.T, s store.Store) store.Store {
 				t.Helper()
 				if err := s.Close(); err != nil {

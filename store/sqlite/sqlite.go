@@ -45,6 +45,7 @@ import (
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/sqlstore"
+	"github.com/scimjit/provision/store/internal/watch"
 )
 
 // Config says where a store is and how it behaves. Either Path or DB is
@@ -132,6 +133,7 @@ type Store struct {
 	writer  *writer
 	queue   *sqlstore.Queue
 	scopes  sync.Map // string to int64: the numbers of scopes, which never change
+	board   watch.Board
 }
 
 var _ store.Store = (*Store)(nil)
@@ -243,46 +245,52 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	var id int64
+	var (
+		id     int64
+		events bool
+	)
 	err := s.queue.Do(ctx, func() (err error) {
-		id, err = s.update(ctx, scope, fn)
+		id, events, err = s.update(ctx, scope, fn)
 		return err
 	})
 	if err == nil {
 		s.scopes.LoadOrStore(scope, id) // not before the commit: its row may be undone
+		if events {
+			s.board.Tell(scope)
+		}
 	}
 	return err
 }
 
 // update runs fn in the open transaction. From here on the end of the caller's
 // context changes nothing: others commit in the same transaction.
-func (s *Store) update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) (int64, error) {
+func (s *Store) update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) (id int64, appended bool, err error) {
 	conn := s.writer.session
 	conn.failed = nil
 	id, known := s.knownScope(scope)
 	if !known {
-		var err error
 		if id, err = sqlstore.MakeScope(conn, scope); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
 	tx := sqlstore.NewTx(conn, id)
 	defer tx.End()
 	inside := s.mark(context.WithoutCancel(ctx))
 	if err := fn(inside, tx); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if conn.failed != nil {
-		return 0, conn.failed
+		return 0, false, conn.failed
 	}
-	if events := tx.Appended(); s.config.InTx != nil && len(events) > 0 {
+	events := tx.Appended()
+	if s.config.InTx != nil && len(events) > 0 {
 		host := &hostTx{conn: conn.conn}
 		defer host.end()
 		if err := s.config.InTx(inside, host, values(events)); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	return id, nil
+	return id, len(events) > 0, nil
 }
 
 // values returns copies, so that a host cannot change what was stored.

@@ -11,7 +11,7 @@
 //
 // # Tiers
 //
-// The tests come in tiers, each a subtest: basic, query, isolation, events,
+// The tests come in tiers, each a subtest: basic, query, isolation, events, watch,
 // rollback, lifecycle, concurrency, same and durable. Every store passes all of
 // them; only durable asks for [Options.Reopen], because a store in memory has
 // nothing to reopen. What a store cannot do to the letter is data in [Options],
@@ -34,6 +34,10 @@ type Options struct {
 	// Reopen closes a store and opens the same data again. Nil means that the
 	// store does not outlive its process; the durable tier is left out.
 	Reopen func(t *testing.T, s store.Store) store.Store
+
+	// Join opens the same data a second time, as another process does. Nil means
+	// that one process at a time can have the store.
+	Join func(t *testing.T, s store.Store) store.Store
 
 	// Precision is the precision of stored times. 0 means nanoseconds.
 	Precision time.Duration
@@ -66,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	t.Run("query", s.query)
 	t.Run("isolation", s.isolation)
 	t.Run("events", s.events)
+	t.Run("watch", s.watch)
 	t.Run("rollback", s.rollback)
 	t.Run("lifecycle", s.lifecycle)
 	t.Run("concurrency", s.concurrency)

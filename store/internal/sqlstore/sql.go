@@ -9,6 +9,10 @@ import "strings"
 const (
 	selectScope = `SELECT id FROM provision_scopes WHERE name = ?`
 	insertScope = `INSERT INTO provision_scopes (name) VALUES (?) RETURNING id`
+
+	// The last event of every scope, whether it is retained or not.
+	lastEvents = `SELECT s.name, coalesce((SELECT max(sequence) FROM provision_events WHERE scope = s.id), s.pruned)
+		FROM provision_scopes s`
 )
 
 // Resources. Every statement that reads resources returns the columns of

@@ -157,6 +157,22 @@ func MakeScope(conn Conn, name string) (int64, error) {
 	return id, err
 }
 
+// LastEvents calls fn with every scope and the sequence of its last event, 0 where
+// there was none.
+func LastEvents(conn Conn, fn func(scope string, last int64)) error {
+	var (
+		scope string
+		last  int64
+	)
+	return conn.Query(lastEvents, func(row Scanner) error {
+		err := row.Scan(&scope, &last)
+		if err == nil {
+			fn(scope, last)
+		}
+		return err
+	})
+}
+
 var (
 	_ store.Reader = (*Reader)(nil)
 	_ store.Tx     = (*Tx)(nil)
