@@ -36,7 +36,7 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &dispatch{
 		Consumer: c, fn: fn, options: o,
-		connections: map[string]*queued{}, fences: map[string]int64{},
+		connections: map[string]*queued{}, leases: map[string]kept{},
 		found: make(chan []string), due: make(chan string), done: make(chan outcome),
 	}
 	defer d.stop()
@@ -52,7 +52,7 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 		case ids := <-d.found:
 			d.enqueue(ids...)
 		case <-redriven.C():
-			d.enqueue(redriven.Take()...)
+			d.again(redriven.Take()...)
 		case id := <-d.due:
 			d.unblock(id)
 			d.enqueue(id)
@@ -76,7 +76,7 @@ type dispatch struct {
 	queue       []string // the next to be worked on first
 	running     int
 	connections map[string]*queued
-	fences      map[string]int64 // of the leases that are kept, by connection
+	leases      map[string]kept // those of a consumer without others, by connection
 	group       sync.WaitGroup
 
 	found chan []string // connections where something may have happened
@@ -89,6 +89,7 @@ type queued struct {
 	waiting  bool // in the queue
 	running  bool
 	again    bool        // there was news while it ran
+	stale    bool        // what it keeps of the lease was changed from outside while it ran
 	blocked  bool        // nothing is tried until the timer: the store or so has failed
 	timer    *time.Timer // nil without one
 	failures int         // in a row
@@ -99,7 +100,7 @@ type outcome struct {
 	connection string
 	more       bool
 	next       time.Duration
-	fence      int64 // of the lease, if it is kept
+	lease      kept
 	err        error
 }
 
@@ -172,7 +173,8 @@ func (d *dispatch) turn(connection string) *turn {
 		lease: lease{Consumer: d.Consumer, connection: connection, span: d.options.lease()},
 		fn:    d.fn, ends: time.Now().Add(slice), due: d.lineDue, refused: d.refused,
 	}
-	t.fence = d.fences[connection]
+	t.kept = d.leases[connection]
+	t.fence = t.cursor.Value.Fence
 	return t
 }
 
@@ -192,6 +194,18 @@ func (d *dispatch) enqueue(connections ...string) {
 			d.queue = append(d.queue, id)
 		}
 	}
+}
+
+// again asks for a turn of connections where what is stored of the delivery was
+// changed from outside.
+func (d *dispatch) again(connections ...string) {
+	for _, id := range connections {
+		delete(d.leases, id)
+		if q := d.connections[id]; q != nil && q.running {
+			q.stale = true
+		}
+	}
+	d.enqueue(connections...)
 }
 
 // start gives connections to workers, as far as there may be more.
@@ -219,7 +233,7 @@ func (d *dispatch) work(ctx context.Context, t *turn) {
 		}
 	}()
 	more, next, err := t.run(ctx)
-	o = outcome{t.connection, more, next, t.fence, err}
+	o = outcome{t.connection, more, next, t.kept, err}
 }
 
 // settle decides when a connection has its next turn.
@@ -227,11 +241,12 @@ func (d *dispatch) settle(ctx context.Context, o outcome) {
 	d.running--
 	q := d.connections[o.connection]
 	q.running = false
-	if d.Alone && o.err == nil {
-		d.fences[o.connection] = o.fence
+	if d.Alone && o.err == nil && !q.stale {
+		d.leases[o.connection] = o.lease
 	} else {
-		delete(d.fences, o.connection)
+		delete(d.leases, o.connection)
 	}
+	q.stale = false
 	switch lost := errors.Is(o.err, errLeaseLost); {
 	case lost:
 		d.Logger.Warn("the lease of a delivery went to somebody else", "consumer", d.Name, "connection", o.connection)

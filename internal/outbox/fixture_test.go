@@ -25,6 +25,9 @@ func onEveryStore(t *testing.T, test func(*testing.T, store.Store)) {
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { test(t, memory.New()) })
 	})
+	t.Run("alone", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { test(t, single{memory.New()}) })
+	})
 	t.Run("sqlite", func(t *testing.T) {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
@@ -37,6 +40,9 @@ func onEveryStore(t *testing.T, test func(*testing.T, store.Store)) {
 		})
 	})
 }
+
+// single is a store with one process.
+type single struct{ store.Store }
 
 // site is a store whose events a test writes, and the consumer "host" of one
 // process.
@@ -52,6 +58,7 @@ func newSite(t *testing.T, st store.Store, connections ...string) *site {
 	t.Helper()
 	s := &site{t: t, st: st, connections: connections, logs: &logs{}}
 	s.Consumer = s.process(st)
+	_, s.Alone = st.(single)
 	for _, id := range connections {
 		s.update(id, func(tx store.Tx) error {
 			return records.Connection.Put(tx, "", []byte(`{}`))

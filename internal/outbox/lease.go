@@ -26,6 +26,14 @@ type lease struct {
 
 	fence   int64        // 0 when not held
 	expires atomic.Int64 // Unix milliseconds, by the clock of the consumer
+
+	kept // of a consumer without others
+}
+
+// kept is what a consumer without others need not read again.
+type kept struct {
+	cursor records.Entry[records.DeliveryCursor] // not stored before the lease was taken
+	quiet  bool                                  // no line was there at the last look, and none was made since
 }
 
 // left returns for how long nobody else can have the lease.
@@ -72,7 +80,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 	if err != nil || !taken.Stored() {
 		return false, err
 	}
-	l.fence = taken.Value.Fence
+	l.fence, l.cursor = taken.Value.Fence, taken
 	l.expires.Store(taken.Expires.UnixMilli())
 	return true, nil
 }
@@ -80,31 +88,48 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 // update changes what is stored of the delivery and renews the lease, or
 // returns errLeaseLost. With a zero expiry fn gives the lease back.
 func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[records.DeliveryCursor]) error) error {
-	var expires time.Time
+	var saved records.Entry[records.DeliveryCursor]
 	err := l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
-		c, err := records.Cursor.Load(tx, l.Name)
+		c, err := l.held(tx)
 		if err != nil {
 			return err
-		}
-		if c.Value.Fence != l.fence {
-			return errLeaseLost
 		}
 		c.Expires = l.until(l.Now())
 		if err := fn(tx, &c); err != nil {
 			return err
 		}
-		expires = c.Expires
-		return records.Cursor.Save(tx, &c)
-	})
-	if err != nil {
-		return err
-	}
-	if expires.IsZero() && !l.Alone {
-		l.fence = 0
+		if err := records.Cursor.Save(tx, &c); err != nil {
+			return err
+		}
+		saved = c
 		return nil
+	})
+	switch {
+	case errors.Is(err, store.ErrVersion):
+		return errLeaseLost
+	case err != nil:
+		return err
+	case l.Alone:
+		l.cursor = saved
+	case saved.Expires.IsZero():
+		l.fence = 0
+	default:
+		l.expires.Store(saved.Expires.UnixMilli())
 	}
-	l.expires.Store(expires.UnixMilli())
 	return nil
+}
+
+// held returns the cursor under the lease. One that was kept is not read: where
+// somebody has changed it since, it cannot be saved.
+func (l *lease) held(r store.RecordReader) (records.Entry[records.DeliveryCursor], error) {
+	if l.Alone {
+		return l.cursor, nil
+	}
+	c, err := records.Cursor.Load(r, l.Name)
+	if err == nil && c.Value.Fence != l.fence {
+		err = errLeaseLost
+	}
+	return c, err
 }
 
 // release gives the lease back. Where that fails it ends by itself.

@@ -151,12 +151,9 @@ func (t *turn) last(r store.EventReader, cursor int64) (int64, error) {
 
 func (t *turn) reread(ctx context.Context) (w *waiting, err error) {
 	err = t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
-		c, err := records.Cursor.Load(r, t.Name)
+		c, err := t.held(r)
 		if err != nil {
 			return err
-		}
-		if t.Alone && c.Value.Fence != t.fence {
-			return errLeaseLost
 		}
 		w, err = t.read(r, c.Value)
 		return err
@@ -165,18 +162,24 @@ func (t *turn) reread(ctx context.Context) (w *waiting, err error) {
 }
 
 func (t *turn) read(r store.Reader, c records.DeliveryCursor) (*waiting, error) {
-	if _, err := t.last(r, c.Sequence); err != nil {
-		return nil, err
+	w := &waiting{cursor: c.Sequence}
+	var err error
+	if !t.quiet {
+		if w.lines, err = readLines(r, t.Name); err != nil {
+			return nil, err
+		}
 	}
-	lines, err := readLines(r, t.Name)
-	if err != nil {
-		return nil, err
-	}
-	w := &waiting{cursor: c.Sequence, lines: lines}
 	if w.events, err = r.Events(c.Sequence, forwardBatch); err != nil {
 		return nil, err
 	}
+	// Events that follow on the cursor show that none was removed.
+	if len(w.events) == 0 || w.events[0].Sequence != c.Sequence+1 {
+		if _, err := t.last(r, c.Sequence); err != nil {
+			return nil, err
+		}
+	}
 	w.accounts, err = t.accounts(r, w.events, func(ev *store.Event) bool { return !w.waits(ev) })
+	t.quiet = t.Alone && len(w.lines) == 0
 	return w, err
 }
 
@@ -184,6 +187,14 @@ func (t *turn) read(r store.Reader, c records.DeliveryCursor) (*waiting, error) 
 func (w *waiting) waits(ev *store.Event) bool {
 	_, ok := w.lines[lineOf(ev)]
 	return ok
+}
+
+// wait notes that an account has a line by now.
+func (w *waiting) wait(account string, ln line) {
+	if w.lines == nil {
+		w.lines = map[string]line{}
+	}
+	w.lines[account] = ln
 }
 
 // forward delivers the next events, but those that wait in a line. all says that
@@ -199,10 +210,12 @@ func (t *turn) forward(ctx context.Context, w *waiting) (all bool, err error) {
 				}
 				if cause != nil {
 					account := lineOf(ev)
-					if w.lines[account], err = t.refused(ctx, t, newLine(account), ev, cause); err != nil {
+					ln, err := t.refused(ctx, t, newLine(account), ev, cause)
+					if err != nil {
 						return err
 					}
-					stored = ev.Sequence
+					w.wait(account, ln)
+					t.quiet, stored = false, ev.Sequence
 				}
 			}
 			seen = ev.Sequence
