@@ -210,9 +210,9 @@ type missingWatcher struct{ err error }
 
 func (missingWatcher) C() <-chan struct{} { return nil }
 
-func (missingWatcher) Take() []string { return nil }
+func (missingWatcher) Take() []store.Appended { return nil }
 
-func (w missingWatcher) Look(context.Context) ([]string, error) { return nil, w.err }
+func (w missingWatcher) Look(context.Context) ([]store.Appended, error) { return nil, w.err }
 
 func (missingWatcher) Close() {}
 

@@ -59,12 +59,12 @@ func (e *Engine) Run(ctx context.Context) error {
 			}
 		case <-timer.C:
 			began := time.Now()
-			ids, err := watcher.Look(ctx)
+			found, err := watcher.Look(ctx)
 			if err != nil {
 				b.failed("looking for news", store.Global, err)
 			}
 			pause := outbox.PollPause(time.Since(began))
-			b.news(ctx, ids)
+			b.news(ctx, found)
 			b.round(ctx)
 			timer.Reset(pause)
 		}
@@ -198,9 +198,10 @@ func (b *background) list(ctx context.Context) error {
 
 // news hears in which connections something has happened: their tasks are due sooner,
 // and another process may have left a job.
-func (b *background) news(ctx context.Context, ids []string) {
+func (b *background) news(ctx context.Context, found []store.Appended) {
 	now := b.engine.now()
-	for _, id := range ids {
+	for _, a := range found {
+		id := a.Scope
 		if _, known := b.schedules[id]; !known {
 			b.listed = time.Time{} // a new one
 		}

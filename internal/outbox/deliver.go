@@ -37,7 +37,7 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 	d := &dispatch{
 		Consumer: c, fn: fn, options: o,
 		connections: map[string]*queued{}, leases: map[string]kept{},
-		found: make(chan []string), due: make(chan string), done: make(chan outcome),
+		found: make(chan []store.Appended), due: make(chan string), done: make(chan outcome),
 	}
 	defer d.stop()
 	defer cancel(nil)
@@ -49,8 +49,10 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case ids := <-d.found:
-			d.enqueue(ids...)
+		case list := <-d.found:
+			for _, a := range list {
+				d.enqueue(a.Scope).hear(a)
+			}
 		case <-redriven.C():
 			d.again(redriven.Take()...)
 		case id := <-d.due:
@@ -79,20 +81,21 @@ type dispatch struct {
 	leases      map[string]kept // those of a consumer without others, by connection
 	group       sync.WaitGroup
 
-	found chan []string // connections where something may have happened
-	due   chan string   // connections whose time has come
-	done  chan outcome  // of workers
+	found chan []store.Appended // connections where something may have happened
+	due   chan string           // connections whose time has come
+	done  chan outcome          // of workers
 }
 
 // queued is a connection that waits for a worker, has one, or waits for its time.
 type queued struct {
 	waiting  bool // in the queue
 	running  bool
-	again    bool        // there was news while it ran
-	stale    bool        // what it keeps of the lease was changed from outside while it ran
-	blocked  bool        // nothing is tried until the timer: the store or so has failed
-	timer    *time.Timer // nil without one
-	failures int         // in a row
+	again    bool             // there was news while it ran
+	stale    bool             // what it keeps of the lease was changed from outside while it ran
+	blocked  bool             // nothing is tried until the timer: the store or so has failed
+	timer    *time.Timer      // nil without one
+	failures int              // in a row
+	handed   []store.Appended // since the last turn began
 }
 
 // outcome is what became of a turn.
@@ -124,25 +127,25 @@ func (d *dispatch) watch(ctx context.Context) {
 	defer timer.Stop()
 	registered, swept := false, time.Time{}
 	for {
-		var ids []string
+		var found []store.Appended
 		select {
 		case <-ctx.Done():
 			return
 		case <-watcher.C():
-			ids = watcher.Take()
+			found = watcher.Take()
 		case <-timer.C:
 			began := time.Now()
 			var err error
-			if ids, err = d.look(ctx, watcher, &registered, &swept); err != nil && ctx.Err() == nil {
+			if found, err = d.look(ctx, watcher, &registered, &swept); err != nil && ctx.Err() == nil {
 				d.Logger.Error("looking for events", "consumer", d.Name, "error", err)
 			}
 			timer.Reset(PollPause(time.Since(began)))
 		}
-		if len(ids) == 0 {
+		if len(found) == 0 {
 			continue
 		}
 		select {
-		case d.found <- ids:
+		case d.found <- found:
 		case <-ctx.Done():
 			return
 		}
@@ -150,22 +153,27 @@ func (d *dispatch) watch(ctx context.Context) {
 }
 
 // look asks for all connections what is new, or lists them all.
-func (d *dispatch) look(ctx context.Context, w store.Watcher, registered *bool, swept *time.Time) ([]string, error) {
+func (d *dispatch) look(ctx context.Context, w store.Watcher, registered *bool, swept *time.Time) ([]store.Appended, error) {
 	if !*registered {
 		if err := d.Register(ctx); err != nil {
 			return nil, err
 		}
 		*registered = true
 	}
-	ids, err := w.Look(ctx)
+	found, err := w.Look(ctx)
 	if err != nil || time.Since(*swept) < sweepInterval {
-		return ids, err
+		return found, err
 	}
-	ids, err = d.Connections(ctx)
-	if err == nil {
-		*swept = time.Now()
+	ids, err := d.Connections(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return ids, err
+	*swept = time.Now()
+	found = make([]store.Appended, len(ids))
+	for i, id := range ids {
+		found[i].Scope = id
+	}
+	return found, nil
 }
 
 func (d *dispatch) turn(connection string) *turn {
@@ -178,22 +186,30 @@ func (d *dispatch) turn(connection string) *turn {
 	return t
 }
 
-// enqueue asks for a turn of connections.
-func (d *dispatch) enqueue(connections ...string) {
-	for _, id := range connections {
-		q := d.connections[id]
-		if q == nil {
-			q = &queued{}
-			d.connections[id] = q
-		}
-		switch {
-		case q.running:
-			q.again = true
-		case !q.waiting && !q.blocked:
-			q.waiting = true
-			d.queue = append(d.queue, id)
-		}
+// enqueue asks for a turn of a connection.
+func (d *dispatch) enqueue(connection string) *queued {
+	q := d.connections[connection]
+	if q == nil {
+		q = &queued{}
+		d.connections[connection] = q
 	}
+	switch {
+	case q.running:
+		q.again = true
+	case !q.waiting && !q.blocked:
+		q.waiting = true
+		d.queue = append(d.queue, connection)
+	}
+	return q
+}
+
+// hear keeps events for the next turn, unless they are too many.
+func (q *queued) hear(a store.Appended) {
+	if len(q.handed)+len(a.Events) > forwardBatch {
+		q.handed = nil
+		return
+	}
+	q.handed = append(q.handed, a)
 }
 
 // again asks for a turn of connections where what is stored of the delivery was
@@ -204,8 +220,8 @@ func (d *dispatch) again(connections ...string) {
 		if q := d.connections[id]; q != nil && q.running {
 			q.stale = true
 		}
+		d.enqueue(id)
 	}
-	d.enqueue(connections...)
 }
 
 // start gives connections to workers, as far as there may be more.
@@ -217,6 +233,7 @@ func (d *dispatch) start(ctx context.Context) {
 		q.waiting, q.running, q.again = false, true, false
 		d.running++
 		t := d.turn(id)
+		t.handed, q.handed = q.handed, nil
 		d.group.Go(func() { d.work(ctx, t) })
 	}
 }

@@ -268,7 +268,7 @@ type counted struct {
 	by *counting
 }
 
-func (c counted) Look(ctx context.Context) ([]string, error) {
+func (c counted) Look(ctx context.Context) ([]store.Appended, error) {
 	c.by.looks.Add(1)
 	return c.Watcher.Look(ctx)
 }

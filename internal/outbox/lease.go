@@ -34,6 +34,7 @@ type lease struct {
 type kept struct {
 	cursor records.Entry[records.DeliveryCursor] // not stored before the lease was taken
 	quiet  bool                                  // no line was there at the last look, and none was made since
+	ended  bool                                  // the last turn came to the end of what was there
 }
 
 // left returns for how long nobody else can have the lease.

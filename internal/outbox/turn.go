@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/scimjit/provision/internal/records"
@@ -22,6 +23,8 @@ type turn struct {
 	lease
 	fn   Func
 	ends time.Time // zero: when nothing is left
+
+	handed []store.Appended // what was stored lately, in order
 
 	// due says in how long a line is to be tried again: now, if that is not
 	// positive.
@@ -48,6 +51,7 @@ func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err erro
 		return false, next, err
 	}
 	defer t.release()
+	t.ended = false
 	for tried := false; ; {
 		var all bool
 		ln, next := t.first(w.lines)
@@ -62,6 +66,7 @@ func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err erro
 			return false, t.later(w.lines, next), nil
 		}
 		if err != nil || all {
+			t.ended = all
 			return false, 0, err
 		}
 		if t.over() {
@@ -77,7 +82,9 @@ func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err erro
 // is, or somebody else has the lease, it returns nil, and in how long a line is due.
 func (t *turn) begin(ctx context.Context) (w *waiting, next time.Duration, err error) {
 	if t.fence != 0 {
-		w, err = t.reread(ctx)
+		if w, err = t.take(ctx); w == nil && err == nil {
+			w, err = t.reread(ctx)
+		}
 		return w, 0, err
 	}
 	busy, next, err := t.peek(ctx)
@@ -93,6 +100,44 @@ func (t *turn) begin(ctx context.Context) (w *waiting, next time.Duration, err e
 		return nil, 0, err
 	}
 	return w, 0, nil
+}
+
+// take returns what was handed over, if it follows on what the consumer has seen and
+// nothing waits in a line, or nil. Where the last turn left something, an account may
+// have come as it was after later events.
+func (t *turn) take(ctx context.Context) (*waiting, error) {
+	if !t.quiet || !t.ended {
+		return nil, nil
+	}
+	w := &waiting{cursor: t.cursor.Value.Sequence, accounts: map[string]*store.Account{}}
+	var accounts []*store.Account
+	for _, a := range t.handed {
+		for _, ev := range a.Events {
+			switch next := w.cursor + int64(len(w.events)) + 1; {
+			case ev.Sequence > next:
+				return nil, nil
+			case ev.Sequence == next:
+				w.events = append(w.events, ev)
+			}
+		}
+		accounts = append(accounts, a.Accounts...)
+	}
+	if len(w.events) == 0 {
+		return nil, nil
+	}
+	for _, ev := range w.events {
+		if ev.AccountID != "" && !slices.ContainsFunc(accounts, func(a *store.Account) bool { return a.ID == ev.AccountID }) {
+			return nil, nil
+		}
+	}
+	err := t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
+		list, err := t.Pending(r, accounts)
+		for _, a := range list {
+			w.accounts[a.ID] = a // the last one is the newest
+		}
+		return err
+	})
+	return w, err
 }
 
 func (t *turn) over() bool { return !t.ends.IsZero() && !time.Now().Before(t.ends) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/watch"
 )
 
 // The index attributes of accounts.
@@ -144,6 +145,9 @@ func (t *tx) PutAccount(a *store.Account) error {
 		return &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
 	}
 	packed := packAccount(t.buffer, a)
+	if len(t.put) <= watch.Most {
+		t.put = append(t.put, a)
+	}
 	if exists {
 		old := *t.people.at(n)
 		t.setPerson(n, packed, indexedPerson(a))

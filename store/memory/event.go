@@ -34,7 +34,7 @@ func (t *tx) AppendEvent(e *store.Event) error {
 	t.lastSequence++
 	e.Sequence = t.lastSequence
 	t.events = append(t.events, packEvent(t.buffer, e))
-	t.appended = true
+	t.appended = append(t.appended, e)
 	t.did(func() {
 		t.lastSequence--
 		last := len(t.events) - 1
@@ -52,6 +52,11 @@ func (t *tx) ReplaceEvent(e *store.Event) (replaced bool, err error) {
 	}
 	old := t.events[i]
 	t.events[i] = packEvent(t.buffer, e)
+	for i, appended := range t.appended {
+		if appended.Sequence == e.Sequence {
+			t.appended[i] = e
+		}
+	}
 	t.did(func() { t.events[i] = old })
 	return true, nil
 }

@@ -90,8 +90,8 @@ func (s *Store) Update(ctx context.Context, id string, fn func(context.Context, 
 		return err
 	}
 	committed = true
-	if t.appended {
-		s.board.Tell(id)
+	if len(t.appended) > 0 {
+		s.board.Tell(id, t.appended, t.put)
 	}
 	return nil
 }

@@ -68,10 +68,11 @@ type reader struct{ *scope }
 // tx implements store.Tx on a scope whose lock is held for writing.
 type tx struct {
 	reader
-	undo     []func()      // how to take back what was written, newest last
-	appended bool          // events, in the running update
-	buffer   []byte        // room to pack in
-	scratch  store.Account // room to unpack in
+	undo     []func()         // how to take back what was written, newest last
+	appended []*store.Event   // by the running update
+	put      []*store.Account // likewise
+	buffer   []byte           // room to pack in
+	scratch  store.Account    // room to unpack in
 }
 
 // did records how to take back a write that was just made.
@@ -88,7 +89,7 @@ func (t *tx) end(committed bool) {
 	}
 	clear(t.undo)
 	t.undo = t.undo[:0]
-	t.appended = false
+	t.appended, t.put = nil, nil
 }
 
 // byPosition orders nodes relative to a position.

@@ -245,18 +245,15 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	var (
-		id     int64
-		events bool
-	)
+	var tx *sqlstore.Tx
 	err := s.queue.Do(ctx, func() (err error) {
-		id, events, err = s.update(ctx, scope, fn)
+		tx, err = s.update(ctx, scope, fn)
 		return err
 	})
 	if err == nil {
-		s.scopes.LoadOrStore(scope, id) // not before the commit: its row may be undone
-		if events {
-			s.board.Tell(scope)
+		s.scopes.LoadOrStore(scope, tx.Scope()) // not before the commit: its row may be undone
+		if events := tx.Appended(); len(events) > 0 {
+			s.board.Tell(scope, events, tx.Put())
 		}
 	}
 	return err
@@ -264,33 +261,33 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 
 // update runs fn in the open transaction. From here on the end of the caller's
 // context changes nothing: others commit in the same transaction.
-func (s *Store) update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) (id int64, appended bool, err error) {
+func (s *Store) update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) (*sqlstore.Tx, error) {
 	conn := s.writer.session
 	conn.failed = nil
 	id, known := s.knownScope(scope)
 	if !known {
+		var err error
 		if id, err = sqlstore.MakeScope(conn, scope); err != nil {
-			return 0, false, err
+			return nil, err
 		}
 	}
 	tx := sqlstore.NewTx(conn, id)
 	defer tx.End()
 	inside := s.mark(context.WithoutCancel(ctx))
 	if err := fn(inside, tx); err != nil {
-		return 0, false, err
+		return nil, err
 	}
 	if conn.failed != nil {
-		return 0, false, conn.failed
+		return nil, conn.failed
 	}
-	events := tx.Appended()
-	if s.config.InTx != nil && len(events) > 0 {
+	if events := tx.Appended(); s.config.InTx != nil && len(events) > 0 {
 		host := &hostTx{conn: conn.conn}
 		defer host.end()
 		if err := s.config.InTx(inside, host, values(events)); err != nil {
-			return 0, false, err
+			return nil, err
 		}
 	}
-	return id, len(events) > 0, nil
+	return tx, nil
 }
 
 // values returns copies, so that a host cannot change what was stored.

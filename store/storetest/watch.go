@@ -2,10 +2,12 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
 
+	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
@@ -24,6 +26,7 @@ func (s *suite) watch(t *testing.T) {
 			s.watching(t, st, other)
 		})
 	}
+	t.Run("handed over", s.handed)
 	t.Run("closed", func(t *testing.T) {
 		st := s.open(t)
 		w := st.Watch()
@@ -40,6 +43,71 @@ func (s *suite) watch(t *testing.T) {
 			t.Error("Watch and Look of a closed store: no error")
 		}
 	})
+}
+
+// scopesOf returns the scopes in ascending order, or nil.
+func scopesOf(list []store.Appended) (scopes []string) {
+	for _, a := range list {
+		scopes = append(scopes, a.Scope)
+	}
+	slices.Sort(scopes)
+	return scopes
+}
+
+// handed tests what a watcher brings of the commits of its own process: that is what
+// readers get, or nothing.
+func (s *suite) handed(t *testing.T) {
+	st := s.open(t)
+	w := st.Watch()
+	defer w.Close()
+	person := &store.Account{ID: "a1", Connection: scope, UserName: "ada", Version: 1, Reasons: []policy.Reason{{Effect: policy.EffectHeld}}}
+	for range 2 {
+		update(t, st, func(tx store.Tx) error {
+			put := person.Clone()
+			put.Version++
+			person = put
+			ev := s.event("x")
+			ev.AccountID = person.ID
+			return all(tx.PutAccount(put), tx.AppendEvent(ev), tx.AppendEvent(s.event("y")))
+		})
+	}
+	<-w.C()
+	got := w.Take()
+	if len(got) != 1 || got[0].Scope != scope {
+		t.Fatalf("Take: %v", scopesOf(got))
+	}
+	view(t, st, func(r store.Reader) error {
+		events, err := r.Events(0, 0)
+		account, err2 := r.Account("a1")
+		if n := len(got[0].Events); n > 0 {
+			same(t, "events", asJSON(t, got[0].Events), asJSON(t, events[len(events)-n:]))
+			same(t, "account", asJSON(t, got[0].Accounts[len(got[0].Accounts)-1]), asJSON(t, account))
+		}
+		return errors.Join(err, err2)
+	})
+	update(t, st, func(tx store.Tx) error { // too many to keep
+		for range 1000 {
+			if err := tx.AppendEvent(s.event("x")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if got := w.Take(); len(got) != 1 || len(got[0].Events) > 100 {
+		t.Errorf("a large transaction: %q, %d events", scopesOf(got), len(got[0].Events))
+	}
+	if got := w.Take(); got != nil {
+		t.Errorf("taken twice: %q", scopesOf(got))
+	}
+}
+
+func asJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // watching watches st while writer writes.
@@ -59,8 +127,7 @@ func (s *suite) watching(t *testing.T, st, writer store.Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		slices.Sort(got)
-		same(t, what, got, want)
+		same(t, what, scopesOf(got), want)
 	}
 	write("before", nil)
 	w, late := st.Watch(), st.Watch()
@@ -95,8 +162,8 @@ func (s *suite) watching(t *testing.T, st, writer store.Store) {
 	expect("pruned alone", w)
 
 	got, err := late.Look(t.Context())
-	if err != nil || !slices.Contains(got, "acme") || !slices.Contains(got, "globex") {
-		t.Errorf("another watcher, which looks later: %q, %v", got, err)
+	if scopes := scopesOf(got); err != nil || !slices.Contains(scopes, "acme") || !slices.Contains(scopes, "globex") {
+		t.Errorf("another watcher, which looks later: %q, %v", scopes, err)
 	}
 	late.Close()
 	late.Close()

@@ -93,6 +93,7 @@ func (t *Tx) PutAccount(a *store.Account) error {
 	}
 	columns := columnsOf(a)
 	if known, ok := t.memory.accounts[a.ID]; ok && known == columns {
+		t.didPut(a)
 		_, err := t.conn.Exec(updateAccount, string(a.Status), data, t.scope, a.ID)
 		return err
 	}
@@ -106,6 +107,7 @@ func (t *Tx) PutAccount(a *store.Account) error {
 		return &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
 	}
 	t.memory.putAccount(a.ID, columns)
+	t.didPut(a)
 	return nil
 }
 

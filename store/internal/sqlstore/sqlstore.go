@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/watch"
 )
 
 // DefaultPrefix stands before the name of every table in the statements and
@@ -85,6 +86,7 @@ func (ended) Query(string, func(Scanner) error, ...any) error { return errEnded 
 type Tx struct {
 	Reader
 	appended []*store.Event
+	put      []*store.Account
 }
 
 // NewTx returns a transaction on a scope, given by its number.
@@ -94,6 +96,19 @@ func NewTx(conn Conn, scope int64) *Tx {
 
 // Appended returns the events that were appended.
 func (t *Tx) Appended() []*store.Event { return t.appended }
+
+// Put returns the accounts that were put, each time that they were; of very many only
+// the first, see [watch.Most].
+func (t *Tx) Put() []*store.Account { return t.put }
+
+func (t *Tx) didPut(a *store.Account) {
+	if len(t.put) <= watch.Most {
+		t.put = append(t.put, a)
+	}
+}
+
+// Scope returns the number of the scope.
+func (t *Tx) Scope() int64 { return t.scope }
 
 // memory holds the columns that a later write compares with. The maps are made
 // when they are needed.

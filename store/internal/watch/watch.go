@@ -3,11 +3,17 @@ package watch
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/scimjit/provision/store"
+)
+
+// What a watcher keeps until it is taken, of one scope and of all. Beyond that it
+// remembers the scope alone. A transaction that puts more accounts than Most need not
+// list the others.
+const (
+	Most     = 100
+	mostKept = 10_000
 )
 
 // Board is where a store tells of its commits. Its zero value is ready to use. It is
@@ -20,7 +26,7 @@ type Board struct {
 // Watch returns a watcher that hears from now on. elsewhere returns the scopes to
 // which others have appended.
 func (b *Board) Watch(elsewhere func(context.Context) ([]string, error)) store.Watcher {
-	w := &watcher{board: b, elsewhere: elsewhere, wake: make(chan struct{}, 1), heard: map[string]struct{}{}}
+	w := &watcher{board: b, elsewhere: elsewhere, wake: make(chan struct{}, 1), heard: map[string]*store.Appended{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.watchers == nil {
@@ -30,12 +36,21 @@ func (b *Board) Watch(elsewhere func(context.Context) ([]string, error)) store.W
 	return w
 }
 
-// Tell says that events of a scope were committed.
-func (b *Board) Tell(scope string) {
+// Tell says that events were committed, with the accounts that were put with them.
+// Of commits to one scope that are told in another order than they were made, the
+// events are left out.
+func (b *Board) Tell(scope string, events []*store.Event, accounts []*store.Account) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.watchers) == 0 {
+		return
+	}
+	if len(events) > Most || len(accounts) > Most {
+		events, accounts = nil, nil
+	}
+	accounts = asRead(accounts)
 	for w := range b.watchers {
-		w.heard[scope] = struct{}{}
+		w.hear(scope, events, accounts)
 		select {
 		case w.wake <- struct{}{}:
 		default: // it has not taken what was told before
@@ -43,21 +58,56 @@ func (b *Board) Tell(scope string) {
 	}
 }
 
+// asRead returns copies of accounts as readers get them.
+func asRead(accounts []*store.Account) []*store.Account {
+	list := make([]*store.Account, len(accounts))
+	for i, a := range accounts {
+		c := *a
+		c.Pending = false
+		c.Complete()
+		list[i] = &c
+	}
+	return list
+}
+
 type watcher struct {
 	board     *Board
 	elsewhere func(context.Context) ([]string, error)
 	wake      chan struct{}
-	heard     map[string]struct{} // board.mu guards it
+
+	// board.mu guards these.
+	heard map[string]*store.Appended
+	kept  int // events
+}
+
+// hear adds events of a scope, or forgets those that are kept where they would have
+// a gap or be too many.
+func (w *watcher) hear(scope string, events []*store.Event, accounts []*store.Account) {
+	a, known := w.heard[scope]
+	if !known {
+		a = &store.Appended{Scope: scope}
+		w.heard[scope] = a
+	}
+	n := len(a.Events)
+	follows := n > 0 && len(events) > 0 && events[0].Sequence == a.Events[n-1].Sequence+1
+	if known && !follows || len(events) == 0 || n+len(events) > Most || w.kept+len(events) > mostKept {
+		w.kept -= n
+		a.Events, a.Accounts = nil, nil
+		return
+	}
+	w.kept += len(events)
+	a.Events = append(a.Events, events...)
+	a.Accounts = append(a.Accounts, accounts...)
 }
 
 // C implements [store.Watcher].
 func (w *watcher) C() <-chan struct{} { return w.wake }
 
 // Take implements [store.Watcher].
-func (w *watcher) Take() []string { return w.take(nil) }
+func (w *watcher) Take() []store.Appended { return w.take(nil) }
 
 // Look implements [store.Watcher].
-func (w *watcher) Look(ctx context.Context) ([]string, error) {
+func (w *watcher) Look(ctx context.Context) ([]store.Appended, error) {
 	others, err := w.elsewhere(ctx)
 	if err != nil {
 		return nil, err
@@ -65,18 +115,24 @@ func (w *watcher) Look(ctx context.Context) ([]string, error) {
 	return w.take(others), nil
 }
 
-func (w *watcher) take(others []string) []string {
+func (w *watcher) take(others []string) []store.Appended {
 	w.board.mu.Lock()
 	defer w.board.mu.Unlock()
 	for _, scope := range others {
-		w.heard[scope] = struct{}{}
+		if w.heard[scope] == nil {
+			w.hear(scope, nil, nil)
+		}
 	}
 	if len(w.heard) == 0 {
 		return nil
 	}
-	scopes := slices.Collect(maps.Keys(w.heard))
+	list := make([]store.Appended, 0, len(w.heard))
+	for _, a := range w.heard {
+		list = append(list, *a)
+	}
 	clear(w.heard)
-	return scopes
+	w.kept = 0
+	return list
 }
 
 // Close implements [store.Watcher].

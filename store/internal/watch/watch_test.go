@@ -3,11 +3,13 @@ package watch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/watch"
 )
 
@@ -19,9 +21,9 @@ func TestBoard(t *testing.T) {
 	)
 	first := b.Watch(func(context.Context) ([]string, error) { return others, fail })
 	second := b.Watch(func(context.Context) ([]string, error) { return nil, nil })
-	b.Tell("acme")
-	b.Tell("globex")
-	b.Tell("acme")
+	b.Tell("acme", nil, nil)
+	b.Tell("globex", nil, nil)
+	b.Tell("acme", nil, nil)
 	<-first.C()
 	if got := sorted(first.Take()); !cmp.Equal(got, []string{"acme", "globex"}) {
 		t.Errorf("Take: %q", got)
@@ -31,7 +33,7 @@ func TestBoard(t *testing.T) {
 		t.Error("woken twice for the same")
 	default:
 	}
-	b.Tell("acme")
+	b.Tell("acme", nil, nil)
 	others = []string{"initech", "acme"}
 	fail = errors.New("away")
 	if _, err := first.Look(t.Context()); !errors.Is(err, fail) {
@@ -43,9 +45,9 @@ func TestBoard(t *testing.T) {
 		t.Errorf("Look, %v (-want +got):\n%s", err, diff)
 	}
 	first.Close()
-	b.Tell("hooli")
+	b.Tell("hooli", nil, nil)
 	if got := first.Take(); len(got) > 0 {
-		t.Errorf("Take after Close: %q", got)
+		t.Errorf("Take after Close: %q", sorted(got))
 	}
 	if got := sorted(second.Take()); !cmp.Equal(got, []string{"acme", "globex", "hooli"}) {
 		t.Errorf("the other watcher: %q", got)
@@ -53,11 +55,63 @@ func TestBoard(t *testing.T) {
 	failing := watch.Failing(fail)
 	defer failing.Close()
 	if got := failing.Take(); got != nil {
-		t.Errorf("Failing: %q", got)
+		t.Errorf("Failing: %q", sorted(got))
 	}
 }
 
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return list
+// Events come while they have no gap and are not too many.
+func TestEvents(t *testing.T) {
+	events := func(from, to int64) (list []*store.Event) {
+		for n := from; n <= to; n++ {
+			list = append(list, &store.Event{Sequence: n})
+		}
+		return list
+	}
+	for _, test := range []struct {
+		name  string
+		tell  [][]*store.Event
+		first int64 // of those that come; 0: none do
+		n     int
+	}{
+		{"one commit", [][]*store.Event{events(7, 9)}, 7, 3},
+		{"two commits", [][]*store.Event{events(7, 9), events(10, 10)}, 7, 4},
+		{"a gap", [][]*store.Event{events(7, 9), events(11, 11)}, 0, 0},
+		{"another order", [][]*store.Event{events(8, 8), events(7, 7)}, 0, 0},
+		{"after a gap", [][]*store.Event{events(7, 7), events(9, 9), events(10, 10)}, 0, 0},
+		{"as many as are kept", [][]*store.Event{events(1, watch.Most)}, 1, watch.Most},
+		{"one more", [][]*store.Event{events(1, watch.Most), events(watch.Most+1, watch.Most+1)}, 0, 0},
+		{"one more at once", [][]*store.Event{events(1, watch.Most+1)}, 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var b watch.Board
+			w := b.Watch(nil)
+			for _, list := range test.tell {
+				b.Tell("acme", list, nil)
+			}
+			got := w.Take()
+			if len(got) != 1 || len(got[0].Events) != test.n || test.n > 0 && got[0].Events[0].Sequence != test.first {
+				t.Errorf("got %v, want %d events from %d on", got, test.n, test.first)
+			}
+		})
+	}
+	var b watch.Board
+	w := b.Watch(nil)
+	for scope := range 150 {
+		b.Tell(fmt.Sprint(scope), events(1, watch.Most), nil)
+	}
+	kept := 0
+	for _, a := range w.Take() {
+		kept += len(a.Events)
+	}
+	if kept != 10_000 {
+		t.Errorf("%d events of 150 scopes are kept, want 10,000", kept)
+	}
+}
+
+func sorted(list []store.Appended) (scopes []string) {
+	for _, a := range list {
+		scopes = append(scopes, a.Scope)
+	}
+	slices.Sort(scopes)
+	return scopes
 }
