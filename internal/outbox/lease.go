@@ -17,19 +17,22 @@ var errLeaseLost = errors.New("provision: the lease of this delivery is lost")
 // lease is the right of one process to deliver the events of a connection to a
 // consumer. It is taken when there is something to deliver, renewed while that
 // goes on, and given back when nothing is left, so that connections where
-// nothing happens cost no writes.
+// nothing happens cost no writes. Its holder measures it by the monotonic clock.
+// Others read when it ends by the clock of the wall: one that jumps may give it to
+// them early, which the fence then tells the holder.
 type lease struct {
 	*Consumer
 	connection string
 	span       time.Duration
 
-	fence   int64        // 0 when not held
-	expires atomic.Int64 // Unix milliseconds, by the clock of the consumer
+	fence int64        // 0 when not held
+	taken time.Time    // a reading of the monotonic clock
+	ends  atomic.Int64 // a time.Duration after that
 }
 
 // left returns for how long nobody else can have the lease.
 func (l *lease) left() time.Duration {
-	return time.Duration(l.expires.Load()-l.Now().UnixMilli()) * time.Millisecond
+	return time.Duration(l.ends.Load()) - time.Since(l.taken)
 }
 
 func (l *lease) alive() bool { return l.left() > 0 }
@@ -38,6 +41,7 @@ func (l *lease) alive() bool { return l.left() > 0 }
 // transaction: what was read before may have been delivered by another since.
 func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.DeliveryCursor) error) (ok bool, err error) {
 	var taken records.Entry[records.DeliveryCursor]
+	var at time.Time
 	err = l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
 		taken = records.Entry[records.DeliveryCursor]{}
 		c, err := records.Cursor.Load(tx, l.Name)
@@ -45,6 +49,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 			return err
 		}
 		now := l.Now()
+		at = time.Now()
 		if records.Ahead(c.Expires, now, l.span) {
 			return nil
 		}
@@ -62,8 +67,8 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 	if err != nil || !taken.Stored() {
 		return false, err
 	}
-	l.fence = taken.Value.Fence
-	l.expires.Store(taken.Expires.UnixMilli())
+	l.fence, l.taken = taken.Value.Fence, at
+	l.ends.Store(int64(l.span))
 	return true, nil
 }
 
@@ -71,6 +76,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 // returns errLeaseLost. With a zero expiry fn gives the lease back.
 func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[records.DeliveryCursor]) error) error {
 	var expires time.Time
+	var ends time.Duration
 	err := l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
 		c, err := records.Cursor.Load(tx, l.Name)
 		if err != nil {
@@ -79,7 +85,7 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 		if c.Value.Fence != l.fence {
 			return errLeaseLost
 		}
-		c.Expires = l.Now().Add(l.span)
+		c.Expires, ends = l.Now().Add(l.span), time.Since(l.taken)+l.span
 		if err := fn(tx, &c); err != nil {
 			return err
 		}
@@ -93,7 +99,7 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 		l.fence = 0
 		return nil
 	}
-	l.expires.Store(expires.UnixMilli())
+	l.ends.Store(int64(ends))
 	return nil
 }
 
