@@ -145,8 +145,7 @@ func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte,
 	if err != nil || requestID == "" {
 		return verified, identity, err
 	}
-	open := time.Unix(max(request.Expires, now.Add(pendingFor).Unix()), 0) // later where the clock was ahead when it began
-	return verified, identity, h.once(r, sp, "saml request\x00"+requestID, open.Add(time.Second))
+	return verified, identity, h.useRequest(r, sp, requestID, now)
 }
 
 // checkFresh makes sure that somebody who had to authenticate again did so: after

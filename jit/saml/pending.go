@@ -78,6 +78,11 @@ func isOpen(expires int64, now time.Time) bool {
 	return left > 0 && left <= 2*pendingFor
 }
 
+// useRequest uses up a request, for as long as [isOpen] may say that it is open.
+func (h *Handler) useRequest(r *http.Request, sp *ServiceProvider, id string, now time.Time) error {
+	return h.once(r, sp, "saml request\x00"+id, now.Add(2*pendingFor+time.Second))
+}
+
 // pendingOf returns the pending logins of a browser, the oldest first, and the
 // names of cookies that are of no use.
 func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider, prefix string) (open []pending, stale []string, err error) {
