@@ -73,7 +73,7 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 // background is the work of Run.
 type background struct {
 	engine *Engine
-	last   map[string]time.Time // when a task was done, by its name and scope; nil: all are due
+	last   map[string]time.Time // readings of when a task was done, by its name and scope; nil: all are due
 	failed func(what, scope string, err error)
 
 	clock *clockWatch // nil: it is taken as it is
@@ -87,22 +87,29 @@ type background struct {
 // all does what is due.
 func (b *background) all(ctx context.Context) {
 	e := b.engine
+	news := false // of the clock
 	if b.clock != nil {
-		var err error
-		if b.held, err = b.clock.look(ctx); err != nil {
+		held, err := b.clock.look(ctx)
+		if err != nil {
 			b.failed("looking at the clock", store.Global, err)
 		}
+		news, b.held = held != b.held, held
 	}
 	ids, err := e.connectionIDs(ctx)
 	if err != nil {
 		b.failed("listing connections", store.Global, err)
+	}
+	if news {
+		for _, id := range ids {
+			delete(b.last, taskKey(tellingWarnings, id))
+		}
 	}
 	for _, id := range ids {
 		b.connection(ctx, id)
 	}
 	b.tasks(ctx, store.Global, []task{
 		{"storing refusals", requestlog.Interval, always, func() error { return e.requestLog().Flush(ctx) }},
-		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, store.Global) }},
+		{"pruning refusals", pruneInterval, unlessHeld, func() error { return e.requestLog().Prune(ctx, store.Global) }},
 		{"pruning events of deleted connections", pruneInterval, unlessHeld, func() error { return e.pruneEnded(ctx) }},
 	})
 }
@@ -132,7 +139,7 @@ func (b *background) connection(ctx context.Context, id string) {
 	e := b.engine
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, always, func() error { return e.tendCredentials(ctx, id) }},
-		{"telling warnings", warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
+		{tellingWarnings, warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{fetchingMetadata, refreshLook, always, func() error { return b.fetch(ctx, id) }},
 		{"deleting accounts", deletionInterval, unlessHeld, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"erasing deleted people", eraseInterval, always, func() error { return b.erase(ctx, id) }},
@@ -140,12 +147,15 @@ func (b *background) connection(ctx context.Context, id string) {
 		{"pruning used keys", deletionInterval, unlessHeld, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning sessions", pruneInterval, unlessHeld, func() error { return e.pruneSessions(ctx, id) }},
 		{"pruning events", pruneEventsInterval, unlessHeld, func() error { return e.prune(ctx, id) }},
-		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, id) }},
+		{"pruning refusals", pruneInterval, unlessHeld, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, always, func() error { return e.unlist(ctx, id) }},
 	})
 }
 
-const fetchingMetadata = "fetching metadata"
+const (
+	fetchingMetadata = "fetching metadata"
+	tellingWarnings  = "telling warnings"
+)
 
 // fetch fetches the metadata of a connection if that is due. Where too many are being
 // fetched, it is tried again as soon as all connections were looked at.
@@ -223,7 +233,7 @@ func taskKey(what, scope string) string { return what + "/" + scope }
 // tasks does the tasks of a scope whose time has come. One that was done in the
 // future was so by a clock that has been set back since.
 func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
-	now := b.engine.now()
+	now := b.engine.reading()
 	for _, task := range tasks {
 		key := taskKey(task.what, scope)
 		if ctx.Err() != nil || task.final && b.held || b.last != nil && records.Within(b.last[key], now, task.every) {
