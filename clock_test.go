@@ -2,107 +2,50 @@ package provision_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"iter"
 	"testing"
 	"time"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
 
-// clockJumps are how far a clock was wrong before it was set right.
-var clockJumps = []time.Duration{-3 * 365 * oneDay, -time.Hour, -15 * time.Second, time.Hour, 3 * 365 * oneDay}
+// countedUpdates is a store that counts how often it is written.
+type countedUpdates struct {
+	store.Store
+	n int
+}
 
-// afterJump calls fn before and after a jump, within a process and across a restart.
-func afterJump(t *testing.T, policyJSON string, before, after func(tn *tenant)) {
-	for _, jump := range clockJumps {
-		for _, restart := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%v, restart %v", jump, restart), func(t *testing.T) {
-				onEveryStore(t, func(t *testing.T, st store.Store) {
-					tn := newTenant(t, st, policyJSON)
-					before(tn)
-					tn.clock.add(jump)
-					if restart {
-						tn.engine = &provision.Engine{Store: st, Now: tn.clock.Now, Limits: tn.engine.Limits}
-						tn.dir = tn.engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})
-					}
-					after(tn)
-				})
-			})
+func (s *countedUpdates) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	s.n++
+	return s.Store.Update(ctx, scope, fn)
+}
+
+// Of two processes whose clocks disagree, both wait: nobody knows which is wrong. They
+// do not write at each look.
+func TestClocksDisagree(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		counted := &countedUpdates{Store: st}
+		right, wrong := newClock(), newClock()
+		wrong.add(3 * 365 * oneDay)
+		var passed time.Duration
+		elapsed := func() time.Duration { return passed }
+		lookRight := provision.ClockWatch(&provision.Engine{Store: counted, Now: right.Now}, elapsed)
+		lookWrong := provision.ClockWatch(&provision.Engine{Store: counted, Now: wrong.Now}, elapsed)
+		if waits, err := lookRight(t.Context()); err != nil || waits {
+			t.Fatalf("the first look: waits %v, %v", waits, err)
 		}
-	}
-}
-
-// Whatever was done before, the mass guard lets nobody go without counting, and does
-// not count what a wrong clock says of the past.
-func TestMassGuardAfterJump(t *testing.T) {
-	afterJump(t, `{"requiredGroups":"Staff"}`, func(tn *tenant) {
-		tn.group("Staff", tn.people(60)...)
-		tn.group("Few", tn.user(`{"userName":"few","active":true}`))
-		tn.setPolicy(`{"requiredGroups":["Staff","Few"]}`)
-		tn.setPolicy(`{"requiredGroups":"Staff"}`) // one goes, which begins an hour
-	}, func(tn *tenant) {
-		tn.setPolicy(`{"requiredGroups":"Nobody"}`)
-		if n := len(tn.held()); n != 60 {
-			tn.t.Errorf("%d accounts are held, want 60", n)
+		for range 50 * 60 {
+			for name, look := range map[string]func(context.Context) (bool, error){"right": lookRight, "wrong": lookWrong} {
+				if waits, err := look(t.Context()); err != nil || !waits && (name == "wrong" || passed > 0) {
+					t.Fatalf("after %v the %s one waits %v, %v", passed, name, waits, err)
+				}
+			}
+			right.add(time.Minute)
+			wrong.add(time.Minute)
+			passed += time.Minute
 		}
-	})
-}
-
-// stuck is a source that does not go on before it is let.
-type stuck struct {
-	listed
-	began, goOn chan struct{}
-}
-
-func (s stuck) Users(ctx context.Context) iter.Seq2[provision.SyncUser, error] {
-	return func(yield func(provision.SyncUser, error) bool) {
-		close(s.began)
-		<-s.goOn
-		s.listed.Users(ctx)(yield)
-	}
-}
-
-// A sync that does not go on blocks the next one for minutes, whatever the clock said
-// when it began.
-func TestSyncLeaseAfterJump(t *testing.T) {
-	var src stuck
-	var first chan error
-	afterJump(t, `{}`, func(tn *tenant) {
-		src = stuck{listed: listed{t: tn.t, users: named("ann")}, began: make(chan struct{}), goOn: make(chan struct{})}
-		first = make(chan error, 1)
-		go func() {
-			_, err := tn.engine.Directory("acme").Sync(context.Background(), src, provision.SyncOptions{})
-			first <- err
-		}()
-		<-src.began
-	}, func(tn *tenant) {
-		tn.clock.add(5 * time.Minute)
-		tn.sync(listed{users: named("bob")}, provision.SyncOptions{})
-		close(src.goOn)
-		if err := <-first; !errors.Is(err, provision.ErrSyncRunning) {
-			tn.t.Errorf("the first sync: %v, want that another one runs", err)
-		}
-		if got := tn.withStatus(policy.StatusActive); len(got) != 1 || got[0] != "bob" {
-			tn.t.Errorf("active are %v, want bob", got)
-		}
-	})
-}
-
-// Jobs go on after a jump.
-func TestJobAfterJump(t *testing.T) {
-	afterJump(t, `{}`, func(tn *tenant) {
-		tn.group("Staff", tn.people(30)...)
-		tn.engine.Limits = provision.Limits{Inline: 5, Batch: 4, Deprovision: -1}
-		tn.setPolicy(`{"requiredGroups":"Nobody"}`)
-		tn.work(2)
-	}, func(tn *tenant) {
-		tn.runUntilSettled()
-		if n := tn.count(policy.StatusDisabled); n != 30 {
-			tn.t.Errorf("%d accounts are disabled, want 30", n)
+		if n := counted.n; n > 700 {
+			t.Errorf("%d updates in fifty hours, want two each ten minutes", n)
 		}
 	})
 }
@@ -155,32 +98,6 @@ func TestClockWatch(t *testing.T) {
 			if waits, err := look(t.Context()); err != nil || waits != step.waits {
 				t.Errorf("%s: waits %v, %v; want %v", step.name, waits, err, step.waits)
 			}
-		}
-	})
-}
-
-// While the clock may be wrong, nobody is deleted and no event is pruned.
-func TestHeldWork(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
-		tn := newTenant(t, st, `{"deprovisionMethod":"delete","deleteAfterDays":30}`)
-		id := tn.user(`{"userName":"ann","active":true}`)
-		tn.set(id, `{"userName":"ann","active":false}`)
-		before := tn.lastEvent()
-		tn.clock.add(3 * 365 * oneDay)
-		errs, goOn := provision.RunHeld(tn.engine, t.Context())
-		if len(errs) > 0 {
-			t.Fatal(errs)
-		}
-		tn.expectStatus("ann", policy.StatusDisabled)
-		list, err := tn.dir.Events(t.Context(), 0, 0)
-		if err != nil || int64(len(list)) < before {
-			t.Errorf("%d events are left of %d, %v", len(list), before, err)
-		}
-		if errs := goOn(); len(errs) > 0 {
-			t.Fatal(errs)
-		}
-		if n := len(tn.accounts("ann")); n != 0 {
-			t.Errorf("%d accounts are left when the clock counts again", n)
 		}
 	})
 }

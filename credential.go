@@ -230,7 +230,7 @@ func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
 	out := make([]Credential, len(all))
 	for i, stored := range all {
 		out[i] = credentialOf(stored.Value)
-		if at := d.engine.credentials.lastUsed(d.connection, out[i].ID); at.After(out[i].LastUsed) {
+		if at := d.engine.credentials.lastUsed(d.connection, out[i].ID); at.After(out[i].LastUsed) || !at.IsZero() && usedAhead(out[i].LastUsed, d.engine.now()) {
 			out[i].LastUsed = at
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,8 +25,9 @@ import (
 func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, Connection, error) {
 	e = e.present()
 	sum := secret.hash()
-	now := e.now()
-	entry, generation := e.credentials.get(sum, now)
+	read := e.reading()
+	now := read.UTC().Truncate(time.Millisecond)
+	entry, generation := e.credentials.get(sum, read)
 	if entry != nil {
 		same, err := e.unchanged(ctx, entry)
 		if err != nil {
@@ -43,7 +45,8 @@ func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, C
 	if err := entry.check(now); err != nil {
 		return Credential{}, Connection{}, err
 	}
-	e.credentials.put(sum, entry, now, generation)
+	entry.read = read
+	e.credentials.put(sum, entry, generation)
 	e.credentials.use(entry.credential.Connection, entry.credential.ID, now)
 	return entry.credential, entry.connection.Connection, nil
 }
@@ -126,7 +129,7 @@ type credentialEntry struct {
 	credential Credential
 	version    int64 // of the record of the credential
 	connection *compiled
-	until      time.Time
+	read       time.Time // as the clock gave it
 }
 
 const credentialTTL = time.Second
@@ -141,18 +144,18 @@ func (c *credentialEntry) check(now time.Time) error {
 	return nil
 }
 
-// get returns a live entry or nil, and the generation to put one with.
+// get returns a live entry or nil, and the generation to put one with. An entry
+// that was read in the future, by a clock that has been set back since, is none.
 func (cc *credentialCache) get(sum [sha256.Size]byte, now time.Time) (*credentialEntry, int) {
 	cc.mu.RLock()
 	defer cc.mu.RUnlock()
-	if entry := cc.m[sum]; entry != nil && now.Before(entry.until) {
+	if entry := cc.m[sum]; entry != nil && records.Within(entry.read, now, credentialTTL) {
 		return entry, cc.generation
 	}
 	return nil, cc.generation
 }
 
-func (cc *credentialCache) put(sum [sha256.Size]byte, entry *credentialEntry, now time.Time, generation int) {
-	entry.until = now.Add(credentialTTL)
+func (cc *credentialCache) put(sum [sha256.Size]byte, entry *credentialEntry, generation int) {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
 	if cc.generation != generation {
@@ -186,7 +189,8 @@ func (cc *credentialCache) forget(connection string) {
 }
 
 // use notes that a credential was used. It is called when an entry is put, so
-// at most once a second and credential.
+// at most once a second and credential. The last call counts, whatever the clock
+// says: it may have been set back.
 func (cc *credentialCache) use(connection, id string, at time.Time) {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
@@ -196,9 +200,18 @@ func (cc *credentialCache) use(connection, id string, at time.Time) {
 	if cc.used[connection] == nil {
 		cc.used[connection] = map[string]time.Time{}
 	}
-	if at.After(cc.used[connection][id]) {
-		cc.used[connection][id] = at
+	cc.used[connection][id] = at
+}
+
+// useAgain notes uses that could not be written, unless there are newer ones.
+func (cc *credentialCache) useAgain(connection string, used map[string]time.Time) {
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	if cc.used == nil {
+		cc.used = map[string]map[string]time.Time{}
 	}
+	maps.Copy(used, cc.used[connection])
+	cc.used[connection] = used
 }
 
 // takeUsed returns the uses of a connection that are to be written.
@@ -224,7 +237,8 @@ const credentialInterval = time.Minute
 // tendCredentials appends an event 30, 7 and 1 days before a credential of a
 // connection expires, each once, and writes when credentials were last used. Of
 // several notices that are late only the last is sent; a credential that was set
-// to expire sooner than a notice never has that notice.
+// to expire sooner than a notice never has that notice. What a clock told that was
+// ahead is told again in its time.
 //
 // Replicas may do it at the same time. Without anything to do it only reads.
 func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
@@ -247,10 +261,8 @@ func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
 	if err == nil && due {
 		err = e.Directory(connection).updateCredentials(ctx, func(b *credentialBook) error { return b.tend(used) })
 	}
-	if err != nil {
-		for id, at := range used {
-			e.credentials.use(connection, id, at)
-		}
+	if err != nil && used != nil {
+		e.credentials.useAgain(connection, used)
 	}
 	return err
 }

@@ -161,7 +161,7 @@ func (b *credentialBook) tend(used map[string]time.Time) error {
 		if !tendCredential(&cred.Value, b.now, used[cred.Key]) {
 			continue
 		}
-		if cred.Value.Noticed == noticed {
+		if cred.Value.Noticed == noticed || cred.Value.Noticed == 0 {
 			err = records.Credential.Save(b.tx, &cred)
 		} else {
 			err = b.save(&cred, store.CredentialExpiring,
@@ -189,19 +189,31 @@ func (b *credentialBook) tell(id string, typ store.EventType, changes ...store.C
 }
 
 // tendCredential notes a use and the notice that is due, and reports whether that changed
-// the credential.
+// the credential. A last use in the future, and a notice whose time is more than an
+// hour away, were noted by a clock that was ahead: neither keeps back what comes now.
 func tendCredential(c *records.StoredCredential, now, used time.Time) bool {
 	changed := false
-	if used.Sub(c.LastUsed) >= credentialInterval {
+	if used.Sub(c.LastUsed) >= credentialInterval || !used.IsZero() && usedAhead(c.LastUsed, now) {
 		c.LastUsed = used
 		changed = true
 	}
-	if days := expiryNotice(c.Expires, now); days != 0 && (c.Noticed == 0 || days < c.Noticed) {
+	if c.Noticed != 0 && isLater(expiryNotice(c.Expires, now.Add(jumpWithin)), c.Noticed) {
+		c.Noticed = 0
+		changed = true
+	}
+	if days := expiryNotice(c.Expires, now); days != 0 && isLater(c.Noticed, days) {
 		c.Noticed = days
 		changed = true
 	}
 	return changed
 }
+
+// usedAhead reports whether a last use was noted by a clock that was ahead.
+func usedAhead(at, now time.Time) bool { return at.Sub(now) > credentialInterval }
+
+// isLater reports whether a second notice of expiry comes after a first, each as
+// days before, or 0 for none.
+func isLater(first, second int) bool { return first == 0 || second < first }
 
 // expiryNotice returns which notice of an expiry is the last at a time, as the days
 // before, or 0 before the first.
@@ -217,7 +229,9 @@ func expiryNotice(expires, now time.Time) int {
 	return 0
 }
 
-// hasExpired reports whether an expiry has passed; zero never does.
+// hasExpired reports whether an expiry has passed; zero never does. A clock that is
+// behind lets a credential count, and one that is ahead ends it, for as long as the
+// clock is wrong: nothing of that is kept.
 func hasExpired(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
 
 // timeJSON returns a time as an event shows it, with null for never.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
@@ -39,8 +38,9 @@ func (c *change) daysEdited(before *compiled) error {
 		return err
 	}
 	if had != 0 {
-		marked = slices.DeleteFunc(marked, func(e records.Entry[time.Time]) bool {
-			return c.now.Before(e.Value.AddDate(0, 0, has)) || !c.now.Before(e.Value.AddDate(0, 0, had))
+		marked = slices.DeleteFunc(marked, func(e records.Entry[records.Deprovisioned]) bool {
+			out := e.Value.At(c.now)
+			return c.now.Before(out.AddDate(0, 0, has)) || !c.now.Before(out.AddDate(0, 0, had))
 		})
 		switch goes, err := c.mayDelete(len(marked)); {
 		case err != nil:
@@ -50,7 +50,7 @@ func (c *change) daysEdited(before *compiled) error {
 		}
 	}
 	for i := range marked {
-		marked[i].Value = c.now
+		marked[i].Value = records.Deprovisioned{Since: c.now}
 		if err := records.Deletion.Save(c.tx, &marked[i]); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (c *change) scheduleDeletion(out *account.Output) error {
 		if err != nil || since.Stored() {
 			return err // a DELETE after active=false does not begin again
 		}
-		since.Value = c.now
+		since.Value.Since = c.now
 		return records.Deletion.Save(c.tx, &since)
 	case was && !is:
 		return records.Deletion.Clear(c.tx, after.ID)
@@ -134,7 +134,14 @@ func (c *change) deleteDue(after string) (last string, err error) {
 		return "", err
 	}
 	for _, e := range marked {
-		if c.now.Before(e.Value.AddDate(0, 0, c.conn.Policy.DeleteAfterDays)) {
+		out := e.Value.At(c.now)
+		if out.Equal(c.now) && e.Value.Since.After(c.now) { // the clock was ahead then: the days begin now
+			e.Value.Met = c.now
+			if err := records.Deletion.Save(c.tx, &e); err != nil {
+				return "", err
+			}
+		}
+		if c.now.Before(out.AddDate(0, 0, c.conn.Policy.DeleteAfterDays)) {
 			continue
 		}
 		if err := c.deleteAccount(e.Key); err != nil {

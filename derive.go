@@ -28,7 +28,7 @@ func (c *change) decide(decisions []account.Decision, list ...derivation) ([]acc
 	decisions = slices.Grow(decisions, len(list))
 	for _, d := range list {
 		decisions = append(decisions, account.Decide(account.Input{
-			Before: d.before, Next: d.next, Groups: groups, Policy: c.conn.policy, Now: c.now, Source: c.source,
+			Before: d.before, Next: d.next, Groups: groups, Policy: c.conn.policy, Now: c.now, Sure: c.engine.sure(c.now), Source: c.source,
 		}))
 	}
 	return decisions, nil

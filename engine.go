@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/scimjit/provision/internal/failures"
@@ -54,7 +55,8 @@ type Engine struct {
 	Store Store
 
 	// Now tells the time; nil means time.Now. Times are kept in UTC, in
-	// milliseconds.
+	// milliseconds. A clock that jumps, here or across a restart, costs seconds; see
+	// [Engine.ConfirmClock] for what waits then.
 	Now func() time.Time
 
 	// Rand is the source of ids and secrets; nil means crypto/rand.
@@ -108,9 +110,10 @@ type Engine struct {
 	refusals    requestlog.Counts
 	failures    failures.Counts
 	signing     signingKey
-	jobs        outbox.News // of connections with a new job
-	redriven    outbox.News // of connections where parked events are tried again
-	moved       outbox.News // of connections where a consumer got on
+	beforeJump  atomic.Pointer[time.Time] // of the clock, while work waits; nil otherwise
+	jobs        outbox.News               // of connections with a new job
+	redriven    outbox.News               // of connections where parked events are tried again
+	moved       outbox.News               // of connections where a consumer got on
 }
 
 // Limits bounds what one transaction does. A zero field means its default.
@@ -216,12 +219,18 @@ func (w missingWatcher) Look(context.Context) ([]store.Appended, error) { return
 
 func (missingWatcher) Close() {}
 
-func (e *Engine) now() time.Time {
-	now := time.Now
+// now is the time as it is stored and shown.
+func (e *Engine) now() time.Time { return e.reading().UTC().Truncate(time.Millisecond) }
+
+// reading is the time as the clock gave it. Windows and waits of this process lie
+// between two readings: those of time.Now have a monotonic part, so that nobody who
+// sets the clock moves them. Where Now tells times without one, they are measured
+// by these, and one that is still to come is not believed.
+func (e *Engine) reading() time.Time {
 	if e.Now != nil {
-		now = e.Now
+		return e.Now()
 	}
-	return now().UTC().Truncate(time.Millisecond)
+	return time.Now()
 }
 
 func (e *Engine) logger() *slog.Logger {

@@ -43,8 +43,9 @@ func onEveryStore(t *testing.T, test func(t *testing.T, st store.Store)) {
 
 // clock is a time that tests move by hand.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu    sync.Mutex
+	now   time.Time
+	began time.Time // since when it also goes by itself; zero: it does not
 }
 
 func newClock() *clock { return &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)} }
@@ -52,7 +53,10 @@ func newClock() *clock { return &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, ti
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.now
+	if c.began.IsZero() {
+		return c.now
+	}
+	return c.now.Add(time.Since(c.began)) // without a monotonic part, which nobody could set
 }
 
 func (c *clock) add(d time.Duration) {

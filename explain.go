@@ -36,7 +36,11 @@ type Explanation struct {
 // Nothing is stored. The error is [ErrNotFound] for an unknown account.
 func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error) {
 	var out Explanation
-	err := d.view(ctx, func(r store.Reader) error {
+	clock, err := d.engine.clockWarnings(ctx)
+	if err != nil {
+		return out, err
+	}
+	err = d.view(ctx, func(r store.Reader) error {
 		conn, err := d.engine.connections.load(d.connection, r)
 		if err != nil {
 			return err
@@ -46,7 +50,7 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 			return err
 		}
 		out = Explanation{Account: a, Status: a.Status, Reasons: a.Reasons}
-		if out.Warnings, err = d.engine.warnings(conn, r); err != nil {
+		if out.Warnings, err = d.engine.warnings(conn, r, clock); err != nil {
 			return err
 		}
 		if a.Status == policy.StatusDeleted {
@@ -57,7 +61,7 @@ func (d *Directory) Explain(ctx context.Context, id string) (Explanation, error)
 			return err
 		}
 		decision := account.Decide(account.Input{
-			Before: a, Next: a, Groups: groups, Policy: conn.policy, Now: d.engine.now(), Trace: true,
+			Before: a, Next: a, Groups: groups, Policy: conn.policy, Now: d.engine.now(), Sure: d.engine.sure(d.engine.now()), Trace: true,
 		})
 		out.Status, out.Reasons = decision.Status(), decision.Reasons()
 		waits, err := waitsForGroups(r, conn, a)

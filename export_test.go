@@ -33,18 +33,11 @@ func ClockWatch(e *Engine, elapsed func() time.Duration) func(context.Context) (
 	return (&clockWatch{engine: e, elapsed: elapsed}).look
 }
 
-// RunHeld does the work of Run while the clock may be wrong, and goOn that of the
-// next round, when it counts again.
-func RunHeld(e *Engine, ctx context.Context) (errs []error, goOn func() []error) {
-	b := &background{engine: e, schedules: map[string]*schedule{}, held: true}
-	b.failed = func(_, _ string, err error) { errs = append(errs, err) }
-	b.round(ctx)
-	return errs, func() []error {
-		errs = nil
-		b.hold(false)
-		b.round(ctx)
-		return errs
-	}
+// Rounds returns what does a round of Run, in a process of its own with a time that
+// passes.
+func Rounds(e *Engine, elapsed func() time.Duration, failed func(what, scope string, err error)) func(context.Context) {
+	b := newBackground(e, &clockWatch{engine: e, elapsed: elapsed}, failed)
+	return func(ctx context.Context) { b.round(ctx) }
 }
 
 // WarningCodes lists the codes of all warnings of connections.

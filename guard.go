@@ -104,7 +104,8 @@ const (
 // When they are more than Limits.Deprovision and more than a fifth of its active
 // accounts, the facts are stored but the accounts are held, until an operator
 // says what is right. A change that is too large by itself is held as a whole,
-// also when a job carries it out.
+// also when a job carries it out. A clock that jumps begins an hour early: no more
+// than that many go twice, and nobody is held for what the future counts.
 type massGuard struct {
 	r    store.Reader
 	most int // negative: no guard

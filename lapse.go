@@ -13,7 +13,9 @@ import (
 // Rights that rest on logins alone lapse when no login has told the person's
 // groups for roleEvidenceMaxAgeDays. Records say on which day a login told
 // the groups of an account last, in order of the day; a cursor says up to which
-// day they have been looked at.
+// day they have been looked at. A day that is still to come was told by a clock that
+// was ahead: it counts as today, so that the right lapses later than it should, and
+// not years later.
 
 const lapseInterval = time.Hour
 
@@ -51,7 +53,9 @@ func (e *Engine) lapse(ctx context.Context, connection string) error {
 		}
 		err = e.update(ctx, connection, bySystem(), func(c *change) error {
 			var err error
-			more, err = c.lapse()
+			if more, err = c.bringBack(); err == nil && !more {
+				more, err = c.lapse()
+			}
 			return err
 		})
 		if err != nil {
@@ -59,6 +63,36 @@ func (e *Engine) lapse(ctx context.Context, connection string) error {
 		}
 	}
 	return nil
+}
+
+// bringBack moves the next evidence of days that are still to come to today, and
+// reports whether there may be more. Tomorrow may be today by another clock.
+func (c *change) bringBack() (more bool, err error) {
+	size := c.engine.Limits.batch()
+	ahead, err := records.Evidence.List(c.tx, evidenceKey(c.now.AddDate(0, 0, 2), ""), size)
+	if err != nil || len(ahead) == 0 {
+		return false, err
+	}
+	accounts := make([]*Account, len(ahead))
+	for i, e := range ahead {
+		_, id, _ := strings.Cut(e.Key, "/")
+		if accounts[i], err = c.tx.Account(id); err != nil {
+			return false, err
+		}
+		if err := records.Evidence.Clear(c.tx, e.Key); err != nil {
+			return false, err
+		}
+	}
+	list, err := c.reread(accounts)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range list {
+		if err := noteEvidence(c.tx, d.next, c.now); err != nil {
+			return false, err
+		}
+	}
+	return len(ahead) == size, c.derive(list...)
 }
 
 // lapse derives the next accounts whose rights have lapsed, and reports whether

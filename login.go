@@ -234,7 +234,7 @@ func (l *login) startsBySSO(p *loginPerson, next *Account) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	d := account.Decide(account.Input{Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Source: l.source})
+	d := account.Decide(account.Input{Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Sure: l.engine.sure(l.now), Source: l.source})
 	return l.conn.policy.AllowsSSO(d.Account().Authentication), nil
 }
 
@@ -246,7 +246,7 @@ func (l *login) settleLogin(p *loginPerson, next *Account, logsIn bool) (out acc
 		return out, err
 	}
 	d := account.Decide(account.Input{
-		Before: p.account, Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Source: l.source, LogsIn: logsIn,
+		Before: p.account, Next: next, Groups: groups, Policy: l.conn.policy, Now: l.now, Sure: l.engine.sure(l.now), Source: l.source, LogsIn: logsIn,
 	})
 	verdict, err := l.verdictOn([]account.Decision{d})
 	if err != nil {
@@ -341,7 +341,7 @@ const denialInterval = time.Minute
 
 // recordDenial appends the event of a refusal.
 func (d *Directory) recordDenial(ctx context.Context, refused *DeniedError) error {
-	first, err := d.engine.Plumbing().Once(ctx, d.connection, "denied/"+string(refused.Code)+"/"+refused.Account, d.engine.now().Add(denialInterval))
+	first, err := d.engine.oncePer(ctx, d.connection, "denied/"+string(refused.Code)+"/"+refused.Account, denialInterval)
 	if err != nil || !first {
 		return err
 	}

@@ -28,7 +28,8 @@ type Session struct {
 }
 
 // How long a session is remembered, and how many of an account. The identity
-// provider says how long its session lasts, or nothing.
+// provider says how long its session lasts, or nothing. A clock that is wrong makes it
+// remembered for longer: rather one logout too many than a session that nobody ends.
 const (
 	sessionUsual = 7 * 24 * time.Hour
 	sessionMost  = 30 * 24 * time.Hour
@@ -127,7 +128,7 @@ func (d *Directory) Sessions(ctx context.Context, account string) ([]Session, er
 			return err
 		}
 		for _, s := range rows {
-			if d.engine.now().Before(s.Until) {
+			if d.engine.sure(d.engine.now()).Before(s.Until) {
 				out = append(out, sessionOf(s))
 			}
 		}
@@ -170,7 +171,7 @@ func (c *change) namedAccount(name NameID) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if known.Stored() && c.now.Before(known.Expires) {
+	if known.Stored() && c.engine.sure(c.now).Before(known.Expires) {
 		a, err := c.tx.Account(known.Value)
 		if err == nil && a.Status != policy.StatusDeleted {
 			return a, nil

@@ -38,13 +38,29 @@ func (p Plumbing) NewToken() (string, error) {
 // keys whose time has passed.
 //
 // The time is compared with [Engine.Now]: whoever checks an expiry of its own
-// keeps the key at least as long.
+// keeps the key at least as long. A clock that is set back makes a key count for
+// longer, never shorter: that is safe where a key names one thing, such as an
+// assertion, and locks out who uses the same key again and again. One that jumps ahead
+// makes the key and what it names expire together; the key is kept for an hour more,
+// and counts while work waits for the jump ([Engine.ConfirmClock]), so that it still
+// counts when the clock is set right.
 func (p Plumbing) Once(ctx context.Context, connection, key string, until time.Time) (first bool, err error) {
+	return p.engine.once(ctx, connection, key, until, func(used, now time.Time) bool { return p.engine.sure(now).Before(used) })
+}
+
+// oncePer is Once for a key that is used again and again, and counts for a span each
+// time. A clock that was ahead keeps nobody waiting.
+func (e *Engine) oncePer(ctx context.Context, connection, key string, span time.Duration) (first bool, err error) {
+	return e.once(ctx, connection, key, e.now().Add(span), func(used, now time.Time) bool { return records.Ahead(used, now, span) })
+}
+
+// once uses a key that is not used until a time which counts.
+func (e *Engine) once(ctx context.Context, connection, key string, until time.Time, counts func(used, now time.Time) bool) (first bool, err error) {
 	sum := sha256.Sum256([]byte(key))
-	err = p.engine.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+	err = e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 		first = false
 		used, err := records.Once.Load(tx, hex.EncodeToString(sum[:]))
-		if err != nil || used.Stored() && p.engine.now().Before(used.Expires) {
+		if err != nil || used.Stored() && counts(used.Expires, e.now()) {
 			return err
 		}
 		used.Expires = until.UTC()
@@ -57,13 +73,14 @@ func (p Plumbing) Once(ctx context.Context, connection, key string, until time.T
 	return first && err == nil, err
 }
 
-// pruneOnce removes the keys of a connection whose time has passed.
+// pruneOnce removes the keys of a connection whose time has passed for so long that
+// no clock that jumps unseen can have made it so.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 	if used, err := records.Once.Any(ctx, e.store(), connection); err != nil || !used {
 		return err
 	}
 	return e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-		_, err := records.Once.Prune(tx, e.now())
+		_, err := records.Once.Prune(tx, e.now().Add(-jumpWithin))
 		return err
 	})
 }
@@ -103,7 +120,7 @@ func (p Plumbing) CountRefusal(connection, address, cause string) {
 // [scim.Handler]: https://pkg.go.dev/github.com/scimjit/provision/scim#Handler
 func (p Plumbing) CountFailure(address string) time.Duration {
 	e := p.engine.present()
-	return e.failures.Add(address, e.now())
+	return e.failures.Add(address, e.reading())
 }
 
 // Refusal counts the requests of one minute that were refused for one cause.

@@ -94,7 +94,11 @@ func TestOnce(t *testing.T) {
 		if n := kept(); n != 1 {
 			t.Errorf("%d keys are kept whose time has not passed, want 1", n)
 		}
-		tn.clock.add(time.Minute)
+		tn.clock.add(2 * time.Minute)
+		if n := kept(); n != 1 {
+			t.Errorf("%d keys are kept whose time a clock that jumps may have made pass, want 1", n)
+		}
+		tn.clock.add(time.Hour)
 		if n := kept(); n != 0 {
 			t.Errorf("%d keys are kept whose time has passed", n)
 		}

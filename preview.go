@@ -81,7 +81,7 @@ func (d *Directory) previewPage(ctx context.Context, p *policy.Policy, after str
 			if a.Status == policy.StatusDeleted {
 				continue
 			}
-			next := account.Decide(account.Input{Before: a, Next: a, Groups: groups, Policy: p, Now: d.engine.now()}).Account()
+			next := account.Decide(account.Input{Before: a, Next: a, Groups: groups, Policy: p, Now: d.engine.now(), Sure: d.engine.sure(d.engine.now())}).Account()
 			if changes := store.Changes(a, next); len(changes) > 0 {
 				found = append(found, AccountChange{AccountID: a.ID, UserName: a.UserName, Changes: changes, Reasons: next.Reasons})
 			}

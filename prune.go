@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sort"
 	"time"
 
 	"github.com/scimjit/provision/internal/records"
@@ -122,7 +123,9 @@ type pruning struct {
 }
 
 // pruning looks at the oldest events, at most so many, and reports whether any are
-// removed. It does not part what one transaction appended: that has one time.
+// removed. It does not part what one transaction appended: that has one time. An event
+// of a clock that was ahead is as old as the next one that has a past; one of a clock
+// that was behind stays as long as those before it.
 func (e *Engine) pruning(r store.Reader, look int) (p pruning, due bool, err error) {
 	first, last, err := r.EventRange()
 	if err != nil || first == 0 || first > last {
@@ -137,8 +140,14 @@ func (e *Engine) pruning(r store.Reader, look int) (p pruning, due bool, err err
 	}
 	oldest, ages := e.horizon()
 	most, bounded := e.retentionBytes()
+	past := int64(0) // what comes before it is older
+	if now := e.now(); ages && len(list) > 0 && list[0].Time.After(now) {
+		if past, err = pastAfter(r, first, last, now, oldest); err != nil {
+			return p, false, err
+		}
+	}
 	for i, ev := range list {
-		old := ages && ev.Time.Before(oldest)
+		old := ages && (ev.Time.Before(oldest) || ev.Sequence < past)
 		large := bounded && p.size.Value.Bytes > most
 		together := i > 0 && ev.Time.Equal(list[i-1].Time)
 		if !old && !large && !together {
@@ -150,6 +159,31 @@ func (e *Engine) pruning(r store.Reader, look int) (p pruning, due bool, err err
 		}
 	}
 	return p, p.removed > 0, nil
+}
+
+// pastAfter returns the first event that is not of the future, if it is older than a
+// time, or 0. All of the future before it came while the clock was ahead, so that few
+// events are read to find it.
+func pastAfter(r store.EventReader, first, last int64, now, oldest time.Time) (sequence int64, err error) {
+	var found *store.Event
+	sort.Search(int(last-first)+1, func(i int) bool {
+		if err != nil {
+			return true
+		}
+		var list []*store.Event
+		if list, err = r.Events(first+int64(i), 1); err != nil || len(list) == 0 {
+			return true
+		}
+		past := !list[0].Time.After(now)
+		if past {
+			found = list[0]
+		}
+		return past
+	})
+	if err != nil || found == nil || !found.Time.Before(oldest) {
+		return 0, err
+	}
+	return found.Sequence, nil
 }
 
 func (p *pruning) apply(tx store.Tx) error {

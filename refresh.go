@@ -110,11 +110,10 @@ func (e *Engine) dueForRefresh(ctx context.Context, id string) (due *compiled, e
 	return due, err
 }
 
-// dueBy reports whether a document is to be fetched. No time is believed that is
-// further ahead than it can have been set to.
+// dueBy reports whether a document is to be fetched. A clock that was wrong has it
+// fetched early.
 func dueBy(s records.Refresh, address string, now time.Time) bool {
-	waits := func(until time.Time, most time.Duration) bool { return now.Before(until) && until.Sub(now) <= most }
-	return !waits(s.Leased, refreshLease) && (s.URL != address || !waits(s.Next, refreshMost))
+	return !records.Ahead(s.Leased, now, refreshLease) && (s.URL != address || !records.Ahead(s.Next, now, refreshMost))
 }
 
 // refresh fetches the metadata of a connection and takes it.

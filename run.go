@@ -32,20 +32,12 @@ const deletionInterval = time.Minute
 // [Consumer.Deliver].
 func (e *Engine) Run(ctx context.Context) error {
 	e = e.present()
-	jobs := e.jobs.Listen(store.Global)
-	defer jobs.Close()
-	b := &background{
-		engine: e, schedules: map[string]*schedule{}, fetching: make(chan struct{}, refreshWorkers),
-		failed: func(what, scope string, err error) {
-			if ctx.Err() == nil {
-				e.logger().Error(what, "connection", scope, "error", err)
-			}
-		},
-	}
-	defer b.fetchers.Wait()
-	b.clock = newClockWatch(e)
-	watcher := e.store().Watch()
-	defer watcher.Close()
+	b := newBackground(e, newClockWatch(e), func(what, scope string, err error) {
+		if ctx.Err() == nil {
+			e.logger().Error(what, "connection", scope, "error", err)
+		}
+	})
+	defer b.close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -53,20 +45,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			e.flushLast(ctx)
 			return ctx.Err()
-		case <-jobs.C():
-			for _, id := range jobs.Take() {
-				b.job(ctx, id)
-			}
+		case <-b.jobs.C():
+			b.newJobs(ctx)
 		case <-timer.C:
-			began := time.Now()
-			found, err := watcher.Look(ctx)
-			if err != nil {
-				b.failed("looking for news", store.Global, err)
-			}
-			pause := outbox.PollPause(time.Since(began))
-			b.news(ctx, found)
-			b.round(ctx)
-			timer.Reset(pause)
+			timer.Reset(b.round(ctx))
 		}
 	}
 }
@@ -107,7 +89,10 @@ type background struct {
 	listed time.Time // when they were, by a clock that nobody sets
 	next   int       // where the round goes on
 
-	schedules map[string]*schedule // by connection, or store.Global; nil: everything is due
+	// The rest is nil for RunOnce, by which everything is due.
+	schedules map[string]*schedule // by connection, or store.Global
+	jobs      *outbox.Listener     // to new jobs of this process
+	watcher   store.Watcher
 
 	clock *clockWatch // nil: it is taken as it is
 	held  bool        // what cannot be undone waits
@@ -115,6 +100,21 @@ type background struct {
 	// What waits for a network is done beside, so that nothing else waits for it.
 	fetching chan struct{} // has room for those that may run at once; nil: none is done beside
 	fetchers sync.WaitGroup
+}
+
+func newBackground(e *Engine, clock *clockWatch, failed func(what, scope string, err error)) *background {
+	return &background{
+		engine: e, failed: failed, clock: clock,
+		schedules: map[string]*schedule{store.Global: {}},
+		jobs:      e.jobs.Listen(store.Global), watcher: e.store().Watch(),
+		fetching: make(chan struct{}, refreshWorkers),
+	}
+}
+
+func (b *background) close() {
+	b.fetchers.Wait()
+	b.watcher.Close()
+	b.jobs.Close()
 }
 
 const (
@@ -133,9 +133,18 @@ const (
 
 const listingConnections = "listing connections"
 
-// round does what is due everywhere.
-func (b *background) round(ctx context.Context) {
+// round hears what is new and does what is due everywhere. It returns after how long
+// the next one is.
+func (b *background) round(ctx context.Context) time.Duration {
+	began := time.Now()
+	found, err := b.watcher.Look(ctx)
+	if err != nil {
+		b.failed("looking for news", store.Global, err)
+	}
+	pause := outbox.PollPause(time.Since(began))
 	b.look(ctx)
+	b.newJobs(ctx)
+	b.news(ctx, found)
 	if b.listed.IsZero() || time.Since(b.listed) >= listInterval {
 		if err := b.list(ctx); err != nil {
 			b.failed(listingConnections, store.Global, err)
@@ -144,10 +153,17 @@ func (b *background) round(ctx context.Context) {
 			b.job(ctx, id)
 		}
 	}
-	began, now := time.Now(), b.engine.now()
+	b.tendSome(ctx)
+	b.global(ctx)
+	return pause
+}
+
+// tendSome does the tasks of connections that are due, for a while.
+func (b *background) tendSome(ctx context.Context) {
+	began, now := time.Now(), b.engine.reading()
 	for range b.ids {
 		if ctx.Err() != nil || time.Since(began) >= roundTime {
-			break
+			return
 		}
 		b.next %= len(b.ids)
 		id := b.ids[b.next]
@@ -156,7 +172,12 @@ func (b *background) round(ctx context.Context) {
 			b.tend(ctx, id)
 		}
 	}
-	b.global(ctx)
+}
+
+func (b *background) newJobs(ctx context.Context) {
+	for _, id := range b.jobs.Take() {
+		b.job(ctx, id)
+	}
 }
 
 // look looks at the clock.
@@ -171,11 +192,12 @@ func (b *background) look(ctx context.Context) {
 	b.hold(held)
 }
 
-// hold says whether what cannot be undone waits. When it does no longer it is due.
+// hold says whether what cannot be undone waits. When that changes, it is due again,
+// and so is to tell of it.
 func (b *background) hold(held bool) {
-	if b.held && !held {
+	if b.held != held {
 		for _, s := range b.schedules {
-			s.next = time.Time{}
+			s.next, s.warn = time.Time{}, true
 		}
 	}
 	b.held = held
@@ -199,7 +221,7 @@ func (b *background) list(ctx context.Context) error {
 // news hears in which connections something has happened: their tasks are due sooner,
 // and another process may have left a job.
 func (b *background) news(ctx context.Context, found []store.Appended) {
-	now := b.engine.now()
+	now := b.engine.reading()
 	for _, a := range found {
 		id := a.Scope
 		if _, known := b.schedules[id]; !known {
@@ -218,7 +240,7 @@ func (b *background) global(ctx context.Context) {
 	e := b.engine
 	b.tasks(ctx, store.Global, []task{
 		{"storing refusals", requestlog.Interval, always, func() error { return e.requestLog().Flush(ctx) }},
-		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, store.Global) }},
+		{"pruning refusals", pruneInterval, unlessHeld, func() error { return e.requestLog().Prune(ctx, store.Global) }},
 		{"pruning events of deleted connections", pruneInterval, unlessHeld, func() error { return e.pruneEnded(ctx) }},
 	})
 }
@@ -228,7 +250,7 @@ func (b *background) tend(ctx context.Context, id string) {
 	e := b.engine
 	b.tasks(ctx, id, []task{
 		{"looking after credentials", credentialInterval, always, func() error { return e.tendCredentials(ctx, id) }},
-		{"telling warnings", warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
+		{tellingWarnings, warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{fetchingMetadata, refreshLook, always, func() error { return b.fetch(ctx, id) }},
 		{"deleting accounts", deletionInterval, unlessHeld, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"erasing deleted people", eraseInterval, always, func() error { return b.erase(ctx, id) }},
@@ -236,12 +258,15 @@ func (b *background) tend(ctx context.Context, id string) {
 		{"pruning used keys", deletionInterval, unlessHeld, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning sessions", pruneInterval, unlessHeld, func() error { return e.pruneSessions(ctx, id) }},
 		{"pruning events", pruneEventsInterval, unlessHeld, func() error { return e.prune(ctx, id) }},
-		{"pruning refusals", pruneInterval, always, func() error { return e.requestLog().Prune(ctx, id) }},
+		{"pruning refusals", pruneInterval, unlessHeld, func() error { return e.requestLog().Prune(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, always, func() error { return e.unlist(ctx, id) }},
 	})
 }
 
-const fetchingMetadata = "fetching metadata"
+const (
+	fetchingMetadata = "fetching metadata"
+	tellingWarnings  = "telling warnings"
+)
 
 // fetch fetches the metadata of a connection if that is due. Where too many are being
 // fetched, it is tried again as soon as all connections were looked at.
@@ -316,12 +341,16 @@ const (
 // errAgain is what a task returns that could not be done now and is due again.
 var errAgain = errors.New("provision: not now")
 
-// schedule is when the tasks of a scope were done, by the clock of the engine, which
-// may be set.
+// schedule is when the tasks of a scope were done. Its times are readings of the clock
+// of the engine, which may be set.
 type schedule struct {
 	done    []time.Time // in the order of the tasks
 	next    time.Time   // when a task is due first; zero: now
 	changed time.Time   // when something has happened last
+	warn    bool        // to tell warnings is due
+
+	// quiet is how often a task is done at least where nothing has happened.
+	quiet time.Duration
 }
 
 // scheduleOf returns the schedule of a scope, or nil where everything is due.
@@ -331,7 +360,7 @@ func (b *background) scheduleOf(scope string) *schedule {
 	}
 	s := b.schedules[scope]
 	if s == nil {
-		s = &schedule{}
+		s = &schedule{quiet: quietInterval}
 		b.schedules[scope] = s
 	}
 	return s
@@ -347,7 +376,7 @@ func (s *schedule) due(now time.Time) bool {
 // since it was done.
 func (s *schedule) every(t *task, done time.Time) time.Duration {
 	if s.changed.Before(done) {
-		return max(t.every, quietInterval)
+		return max(t.every, s.quiet)
 	}
 	return t.every
 }
@@ -365,14 +394,15 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	if s.done == nil {
 		s.done = make([]time.Time, len(tasks))
 	}
-	now := b.engine.now()
+	now := b.engine.reading()
 	s.next = now.Add(pruneInterval)
+	defer func() { s.warn = false }()
 	for i := range tasks {
 		t, done := &tasks[i], &s.done[i]
 		if t.final && b.held {
 			continue
 		}
-		if !records.Within(*done, now, s.every(t, *done)) {
+		if !records.Within(*done, now, s.every(t, *done)) || s.warn && t.what == tellingWarnings {
 			if *done = now; b.do(ctx, scope, t) {
 				*done = time.Time{}
 			}

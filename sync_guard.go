@@ -79,7 +79,7 @@ func (s *syncing) countGone(ctx context.Context, future *future, ids []string, b
 		}
 		for _, d := range list {
 			decision := account.Decide(account.Input{
-				Before: d.before, Next: d.next, Groups: groups, Policy: conn.policy, Now: s.engine.now(), Source: s.source,
+				Before: d.before, Next: d.next, Groups: groups, Policy: conn.policy, Now: s.engine.now(), Sure: s.engine.sure(s.engine.now()), Source: s.source,
 			})
 			if decision.Status() != policy.StatusActive {
 				gone++

@@ -18,7 +18,8 @@ var ErrSyncRunning = errors.New("provision: another sync of this connection is r
 const syncLease = 2 * time.Minute
 
 // begin takes the lease. Each write of the sync looks whether it is still its
-// own, so that of two syncs that both believe to hold it only one writes.
+// own, so that of two syncs that both believe to hold it only one writes. A clock that
+// jumps may let another sync begin early, which ends the first.
 func (s *syncing) begin(ctx context.Context) error {
 	id, err := s.engine.newID()
 	if err != nil {
@@ -37,7 +38,7 @@ func (s *syncing) begin(ctx context.Context) error {
 		if err := records.SyncLease.Save(tx, &lease); err != nil {
 			return err
 		}
-		s.lease, s.renewed = id, now
+		s.lease, s.renewed = id, s.engine.reading()
 		return nil
 	})
 }
@@ -60,18 +61,18 @@ func (s *syncing) renew(tx store.Tx) error {
 	if err := records.SyncLease.Save(tx, &lease); err != nil {
 		return err
 	}
-	s.renewed = now
+	s.renewed = s.engine.reading()
 	return nil
 }
 
 // keep prolongs the lease of a sync that reads for long without writing.
 func (s *syncing) keep(ctx context.Context) error {
-	if s.lease == "" || records.Within(s.renewed, s.engine.now(), syncLease/4) {
+	if s.lease == "" || records.Within(s.renewed, s.engine.reading(), syncLease/4) {
 		return nil
 	}
 	err := s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error { return s.renew(tx) })
 	if err == nil {
-		s.renewed = s.engine.now()
+		s.renewed = s.engine.reading()
 	}
 	return err
 }

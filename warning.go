@@ -35,6 +35,7 @@ const (
 	warnDefaultMissing      = "default_group_missing"
 	warnDefaultLost         = "default_group_lost"
 	warnSharedEmail         = "email_shared"
+	warnClockJumped         = "clock_jumped"
 	warnMetadataPartial     = "saml_metadata_partial"
 	warnMetadataUnusable    = "saml_metadata_unusable"
 	warnMetadataOutdated    = "saml_metadata_outdated"
@@ -235,7 +236,7 @@ func (c Connection) Warnings() []Warning {
 func warningCodes() []string {
 	codes := []string{
 		warnCredentialExpired, warnCredentialExpiring, warnCredentialForever,
-		warnDefaultMissing, warnDefaultLost, warnSharedEmail,
+		warnDefaultMissing, warnDefaultLost, warnSharedEmail, warnClockJumped,
 		warnMetadataPartial, warnMetadataUnusable, warnMetadataOutdated,
 		warnMetadataChanged, warnMetadataUnavailable, warnCertificateExpired, warnCertificateEnding,
 	}

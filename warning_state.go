@@ -17,34 +17,39 @@ import (
 // Warnings lists what a connection should be seen to: what its settings do not
 // reach ([Connection.Warnings]), and what has come with time: credentials that have
 // expired, expire within 30 days or never do, certificates of the identity provider
-// likewise, default groups that do not exist or that accounts have lost. A connection
-// that is disabled has only those of its settings.
+// likewise, default groups that do not exist or that accounts have lost; and that
+// work waits because the clock of the engine has jumped ([Engine.ClockJumped]). A
+// connection that is disabled has only those of its settings.
 //
 // The event connection.warning tells each that is new: one of the settings with the
 // edit that made it, one that has come with time by [Engine.Run]. A connection that
 // is new has told whoever saved it. The error is [ErrNotFound] for an unknown
 // connection.
 func (d *Directory) Warnings(ctx context.Context) ([]Warning, error) {
+	clock, err := d.engine.clockWarnings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var list []Warning
-	err := d.view(ctx, func(r store.Reader) error {
+	err = d.view(ctx, func(r store.Reader) error {
 		conn, err := d.engine.connections.load(d.connection, r)
 		if err != nil {
 			return err
 		}
-		list, err = d.engine.warnings(conn, r)
+		list, err = d.engine.warnings(conn, r, clock)
 		return err
 	})
 	return list, err
 }
 
-// warnings lists the warnings of a connection.
-func (e *Engine) warnings(conn *compiled, r store.Reader) ([]Warning, error) {
-	list, err := e.stateWarnings(conn, r)
+// warnings lists the warnings of a connection, with those of the clock.
+func (e *Engine) warnings(conn *compiled, r store.Reader, clock []Warning) ([]Warning, error) {
+	list, err := e.stateWarnings(conn, r, clock)
 	return slices.Concat(conn.Warnings(), list), err
 }
 
-// stateWarnings lists the warnings that come with time.
-func (e *Engine) stateWarnings(conn *compiled, r store.Reader) ([]Warning, error) {
+// stateWarnings lists the warnings that come with time, with those of the clock.
+func (e *Engine) stateWarnings(conn *compiled, r store.Reader, clock []Warning) ([]Warning, error) {
 	if conn.Disabled {
 		return nil, nil
 	}
@@ -57,7 +62,18 @@ func (e *Engine) stateWarnings(conn *compiled, r store.Reader) ([]Warning, error
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(credentials, metadataWarnings(conn, now), groups), nil
+	return slices.Concat(credentials, metadataWarnings(conn, now), groups, clock), nil
+}
+
+// clockWarnings are those of the clock of the engine, which every connection has.
+func (e *Engine) clockWarnings(ctx context.Context) ([]Warning, error) {
+	at, err := e.ClockJumped(ctx)
+	if err != nil || at.IsZero() {
+		return nil, err
+	}
+	return []Warning{{Code: warnClockJumped, Field: "clock", Text: fmt.Sprintf(
+		"the clock has jumped; since %s the deletion of accounts, the pruning of events, used keys, sessions and counts, and the withdrawal of rights wait until it was steady for a day, or until an operator confirms that it is right",
+		at.Format(time.RFC3339))}}, nil
 }
 
 // warnBefore is how long before its end a credential or a certificate is warned of.
@@ -151,7 +167,7 @@ func defaultGroupWarnings(f finder, now time.Time) ([]Warning, error) {
 		switch {
 		case !exists:
 			w.Code, w.Text = warnDefaultMissing, "there is no such group: accounts get it when it appears"
-		case lost.Stored() && now.Before(lost.Expires):
+		case lost.Stored() && records.Ahead(lost.Expires, now, lostInterval):
 			w.Code, w.Text = warnDefaultLost, "the identity provider has deleted the group and made it again: accounts that had it by default do not have it any more"
 		default:
 			continue
@@ -180,20 +196,24 @@ const warningInterval = time.Hour
 // Replicas may do it at the same time: what was told is compared and stored in the
 // transaction of the events. Without news it only reads.
 func (e *Engine) tellWarnings(ctx context.Context, connection string) error {
+	clock, err := e.clockWarnings(ctx)
+	if err != nil {
+		return err
+	}
 	news := false
-	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
+	err = e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
 		conn, err := e.connections.load(connection, r)
 		if err != nil {
 			return err
 		}
-		_, news, err = e.untold(conn, r)
+		_, news, err = e.untold(conn, r, clock)
 		return err
 	})
 	if err != nil || !news {
 		return err
 	}
 	return e.update(ctx, connection, bySystem(), func(c *change) error {
-		list, news, err := e.untold(c.conn, c.tx)
+		list, news, err := e.untold(c.conn, c.tx, clock)
 		if err != nil || !news {
 			return err
 		}
@@ -219,12 +239,12 @@ type toldWarning struct {
 
 // untold lists the warnings of a connection, and reports whether they are others
 // than those that were told.
-func (e *Engine) untold(conn *compiled, r store.Reader) (list []toldWarning, news bool, err error) {
+func (e *Engine) untold(conn *compiled, r store.Reader, clock []Warning) (list []toldWarning, news bool, err error) {
 	before, err := records.Warned.Value(r, "")
 	if err != nil {
 		return nil, false, err
 	}
-	all, err := e.stateWarnings(conn, r)
+	all, err := e.stateWarnings(conn, r, clock)
 	if err != nil {
 		return nil, false, err
 	}

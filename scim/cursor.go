@@ -12,7 +12,9 @@ import (
 
 // cursor is a place in the results of one query (RFC 9865). Clients see it
 // signed: it is bound to the connection, the query and a time, so that nobody
-// reads or writes places that were not given to them.
+// reads or writes places that were not given to them. A clock that is set back lets one
+// count for longer, so that a walk goes on: it opens nothing that its reader could not
+// ask for anew. One that jumps ahead ends it, and the client begins again.
 type cursor struct {
 	Connection string        `json:"c"`
 	Query      []byte        `json:"q"`

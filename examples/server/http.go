@@ -26,13 +26,16 @@ func newHandler(engine *provision.Engine, operatorToken string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", op.health)
 	mux.HandleFunc("GET /readyz", op.ready)
+	mux.HandleFunc("GET /clock", op.guard(op.clock))
+	mux.HandleFunc("POST /clock/confirm", op.guard(op.confirmClock))
 	for pattern, handle := range op.routes() {
 		mux.HandleFunc(pattern, op.guard(handle))
 	}
 	return mux
 }
 
-// routes returns what needs the operator token, by pattern of a ServeMux.
+// routes returns what needs the operator token and is about a connection, by pattern
+// of a ServeMux.
 func (o operator) routes() map[string]func(http.ResponseWriter, *http.Request) error {
 	return map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /connections":             o.connections,

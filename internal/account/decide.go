@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -27,6 +28,10 @@ type Input struct {
 	Source store.Source // of the change
 	LogsIn bool         // the change is a login of this person, if it is let in
 	Trace  bool         // also the options that did not apply are reasons
+
+	// Sure is the last time that is known to have come, where the clock may be ahead:
+	// evidence of logins lapses by it. Zero means Now.
+	Sure time.Time
 }
 
 // gone reports whether the person has no resource (any more).
@@ -44,7 +49,7 @@ type Decision struct {
 func Decide(in Input) Decision {
 	d := Decision{in: in, groups: in.Groups.groupsOf(in.Policy, in.Next)}
 	next := in.Next
-	if lapsed(in.Policy, next, in.Now) {
+	if lapsed(in.Policy, next, cmp.Or(in.Sure, in.Now)) {
 		in.Groups.markLapsed(next.ResourceID, d.groups.raw)
 	}
 	if in.gone() {

@@ -40,11 +40,14 @@ type times struct {
 }
 
 // Add counts a failure of an address, with or without a port. When there were too
-// many before it, it returns how long the address should wait.
+// many before it, it returns how long the address should wait, never longer than the
+// window: a failure that is still to come was noted by a clock that has been set back
+// since, and does not count. Readings of [time.Now] know nothing of that, since they
+// are monotonic.
 func (f *Counts) Add(address string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return max(f.of(address, now).add(now), 0)
+	return f.of(address, now).add(now)
 }
 
 // add notes a failure and returns how long the oldest one in the ring still
@@ -53,13 +56,22 @@ func (t *times) add(now time.Time) time.Duration {
 	oldest := t.at[t.next]
 	t.at[t.next] = now
 	t.next = (t.next + 1) % freeFailures
-	return oldest.Add(failureWindow).Sub(now)
+	if !counts(oldest, now) {
+		return 0
+	}
+	return failureWindow - now.Sub(oldest)
+}
+
+// counts reports whether a failure is within the window.
+func counts(at, now time.Time) bool {
+	since := now.Sub(at)
+	return since >= 0 && since < failureWindow
 }
 
 // over reports whether no failure counts any more.
 func (t *times) over(now time.Time) bool {
 	latest := t.at[(t.next+freeFailures-1)%freeFailures]
-	return now.Sub(latest) >= failureWindow
+	return !counts(latest, now)
 }
 
 // of returns the failures of an address.

@@ -18,14 +18,17 @@ var errLeaseLost = errors.New("provision: the lease of this delivery is lost")
 // consumer. It is taken when there is something to deliver, renewed while that
 // goes on, and given back when nothing is left, so that connections where
 // nothing happens cost no writes. A consumer without others takes it once, for its
-// number, and keeps it.
+// number, and keeps it. Its holder measures it by the monotonic clock. Others read
+// when it ends by the clock of the wall: one that jumps may give it to them early,
+// which the fence then tells the holder.
 type lease struct {
 	*Consumer
 	connection string
 	span       time.Duration
 
-	fence   int64        // 0 when not held
-	expires atomic.Int64 // Unix milliseconds, by the clock of the consumer
+	fence int64        // 0 when not held
+	taken time.Time    // a reading of the monotonic clock
+	ends  atomic.Int64 // a time.Duration after that
 
 	kept // of a consumer without others
 }
@@ -39,7 +42,7 @@ type kept struct {
 
 // left returns for how long nobody else can have the lease.
 func (l *lease) left() time.Duration {
-	return time.Duration(l.expires.Load()-l.Now().UnixMilli()) * time.Millisecond
+	return time.Duration(l.ends.Load()) - time.Since(l.taken)
 }
 
 func (l *lease) alive() bool { return l.Alone || l.left() > 0 }
@@ -57,6 +60,7 @@ func (l *lease) until(now time.Time) time.Time {
 // transaction: what was read before may have been delivered by another since.
 func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.DeliveryCursor) error) (ok bool, err error) {
 	var taken records.Entry[records.DeliveryCursor]
+	var at time.Time
 	err = l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
 		taken = records.Entry[records.DeliveryCursor]{}
 		c, err := records.Cursor.Load(tx, l.Name)
@@ -64,6 +68,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 			return err
 		}
 		now := l.Now()
+		at = time.Now()
 		if records.Ahead(c.Expires, now, l.span) {
 			return nil
 		}
@@ -81,8 +86,8 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 	if err != nil || !taken.Stored() {
 		return false, err
 	}
-	l.fence, l.cursor = taken.Value.Fence, taken
-	l.expires.Store(taken.Expires.UnixMilli())
+	l.fence, l.cursor, l.taken = taken.Value.Fence, taken, at
+	l.ends.Store(int64(l.span))
 	return true, nil
 }
 
@@ -90,12 +95,13 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 // returns errLeaseLost. With a zero expiry fn gives the lease back.
 func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[records.DeliveryCursor]) error) error {
 	var saved records.Entry[records.DeliveryCursor]
+	var ends time.Duration
 	err := l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
 		c, err := l.held(tx)
 		if err != nil {
 			return err
 		}
-		c.Expires = l.until(l.Now())
+		c.Expires, ends = l.until(l.Now()), time.Since(l.taken)+l.span
 		if err := fn(tx, &c); err != nil {
 			return err
 		}
@@ -115,7 +121,7 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 	case saved.Expires.IsZero():
 		l.fence = 0
 	default:
-		l.expires.Store(saved.Expires.UnixMilli())
+		l.ends.Store(int64(ends))
 	}
 	return nil
 }

@@ -279,6 +279,30 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	})
 }
 
+// Who holds a lease and can no longer renew it gives up in time, also when the clock
+// was set back meanwhile.
+func TestLeaseEndsWhenClockIsSetBack(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		s := newSite(t, st, "acme")
+		s.change("ada")
+		var jump atomic.Int64
+		var held blocking
+		stale := &replica{store: &mortal{Store: s.st}}
+		process := s.process(stale.store)
+		process.Now = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+		stale.stop = s.start(process, held.take, outbox.Options{})
+		synctest.Wait()
+		stale.store.dead.Store(true)
+		jump.Store(-int64(time.Hour))
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if held.over() != 1 {
+			t.Error("the context of the stale holder did not end with its lease")
+		}
+		_ = stale.stop()
+	})
+}
+
 // The lease of a process that crashed while its clock was ahead costs seconds.
 func TestLeaseFromTheFuture(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {

@@ -49,7 +49,7 @@ var (
 
 	// Deletion is when an account was deprovisioned that deleteAfterDays will
 	// delete.
-	Deletion = kind[time.Time](Row{Name: "deletion", Owner: "deletion", Key: "account"})
+	Deletion = kind[Deprovisioned](Row{Name: "deletion", Owner: "deletion", Key: "account"})
 
 	// DefaultGroup is the name of a default group that an account waits for,
 	// because no group has the name yet.
@@ -244,10 +244,32 @@ const (
 )
 
 // Clock is what was seen of the clock: the time of the last look, and that of the
-// last jump, if it matters still.
+// last jump, if it matters still, with the time of the look before the first of them.
 type Clock struct {
 	Seen   time.Time `json:"seen"`
 	Jumped time.Time `json:"jumped,omitzero"`
+	Before time.Time `json:"before,omitzero"`
+}
+
+// Deprovisioned is when an account was deprovisioned.
+type Deprovisioned struct {
+	Since time.Time `json:"since"`
+
+	// Met is when Since was first seen to be still to come, as a clock that was wrong
+	// has it. It counts in its place until Since has come.
+	Met time.Time `json:"met,omitzero"`
+}
+
+// At returns since when an account is out, as far as a clock believes: no time that
+// is still to come. Whoever errs by it deletes later.
+func (d Deprovisioned) At(now time.Time) time.Time {
+	switch {
+	case !d.Since.After(now):
+		return d.Since
+	case !d.Met.IsZero() && !d.Met.After(now):
+		return d.Met
+	}
+	return now
 }
 
 // Mass counts the accounts that a connection deprovisioned in an hour.

@@ -3,6 +3,7 @@ package requestlog
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -125,12 +126,18 @@ func find(rows []records.Refused, r records.Refused) int {
 }
 
 // Prune removes what is older than 30 days from a scope: a connection's or
-// [store.Global].
+// [store.Global]. It also removes what is as far in the future: a clock that was ahead
+// counted it, and nobody knows when. So it is for a time when the clock is right.
 func (l *Log) Prune(ctx context.Context, scope string) error {
 	now, due := l.Now(), false
+	ahead := now.Add(retention).Format(minuteLayout)
 	err := l.Store.View(ctx, scope, func(_ context.Context, r store.Reader) error {
 		oldest, err := records.Refusals.List(r, "", 1)
-		due = len(oldest) > 0 && !oldest[0].Expires.After(now)
+		if err != nil {
+			return err
+		}
+		future, err := records.Refusals.List(r, ahead, 1)
+		due = len(future) > 0 || len(oldest) > 0 && !oldest[0].Expires.After(now)
 		return err
 	})
 	if err != nil || !due {
@@ -140,7 +147,21 @@ func (l *Log) Prune(ctx context.Context, scope string) error {
 		if _, err := records.Refusals.Prune(tx, now); err != nil {
 			return err
 		}
-		_, err := records.RefusalDay.Prune(tx, now)
-		return err
+		if _, err := records.RefusalDay.Prune(tx, now); err != nil {
+			return err
+		}
+		if err := clearAfter(tx, records.Refusals, ahead); err != nil {
+			return err
+		}
+		return clearAfter(tx, records.RefusalDay, ahead)
 	})
+}
+
+// clearAfter removes the records of a kind whose key comes after one.
+func clearAfter[V any](tx store.Tx, kind records.Kind[V], after string) error {
+	list, err := kind.List(tx, after, 0)
+	for _, e := range list {
+		err = errors.Join(err, kind.Clear(tx, e.Key))
+	}
+	return err
 }

@@ -145,7 +145,7 @@ func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte,
 	if err != nil || requestID == "" {
 		return verified, identity, err
 	}
-	return verified, identity, h.once(r, sp, "saml request\x00"+requestID, now.Add(pendingFor+time.Second))
+	return verified, identity, h.useRequest(r, sp, requestID, now)
 }
 
 // checkFresh makes sure that somebody who had to authenticate again did so: after

@@ -243,7 +243,7 @@ func (h *Handler) warn(c *cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := h.now()
-	if !c.warned.IsZero() && now.Sub(c.warned) < warnAgain {
+	if since := now.Sub(c.warned); since >= 0 && since < warnAgain { // else the clock has been set back
 		return
 	}
 	c.warned = now

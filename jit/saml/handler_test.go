@@ -285,6 +285,27 @@ func TestPendingLogins(t *testing.T) {
 	}
 }
 
+// A login that was begun while the clock was ahead can be ended when it is right, if
+// it was ahead by little. Otherwise the person begins again: the cookie does not count
+// for years.
+func TestPendingLoginsOfTheFuture(t *testing.T) {
+	for ahead, want := range map[time.Duration]int{
+		15 * time.Second: http.StatusNoContent, time.Hour: http.StatusBadRequest, 3 * 365 * 24 * time.Hour: http.StatusBadRequest,
+	} {
+		s := newSite(t, memory.New(), nil)
+		s.now = noon.Add(ahead)
+		a := s.begin("")
+		s.now = noon
+		if got := s.post(answerTo(a.id).make(t), a.relayState, a.cookie).StatusCode; got != want {
+			t.Errorf("ahead by %v: status %d, want %d\n%s", ahead, got, want, s.log.String())
+		}
+		a = s.begin("", a.cookie)
+		if got := s.post(answerTo(a.id).make(t), a.relayState, a.cookie).StatusCode; got != http.StatusNoContent {
+			t.Errorf("ahead by %v, begun again: status %d\n%s", ahead, got, s.log.String())
+		}
+	}
+}
+
 func TestReturnPath(t *testing.T) {
 	for _, to := range []string{"//evil.example", `/\evil.example`, "https://evil.example", "javascript:alert(1)", "evil", "/a\r\nb", "/" + strings.Repeat("a", 1100), ""} {
 		s := newSite(t, memory.New(), unsolicited)

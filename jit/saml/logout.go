@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/beevik/etree"
 
@@ -174,7 +173,7 @@ func (h *Handler) loggedOut(w http.ResponseWriter, r *http.Request, sp *ServiceP
 		h.fail(w, r, sp.connection, errNoRequest())
 		return
 	}
-	if err := h.once(r, sp, "saml request\x00"+request.RequestID, h.now().Add(pendingFor+time.Second)); err != nil {
+	if err := h.useRequest(r, sp, request.RequestID, h.now()); err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
 	}

@@ -70,10 +70,23 @@ func (sp *ServiceProvider) bareCookie(name string) *http.Cookie {
 	return c
 }
 
+// isOpen reports whether what was begun until a Unix time can still be ended. A time
+// further ahead than a clock that differs a little makes it was written by one that
+// was wrong: the person begins again, rather than that a login stays open for years.
+func isOpen(expires int64, now time.Time) bool {
+	left := time.Unix(expires, 0).Sub(now.Truncate(time.Second))
+	return left > 0 && left <= 2*pendingFor
+}
+
+// useRequest uses up a request, for as long as [isOpen] may say that it is open.
+func (h *Handler) useRequest(r *http.Request, sp *ServiceProvider, id string, now time.Time) error {
+	return h.once(r, sp, "saml request\x00"+id, now.Add(2*pendingFor+time.Second))
+}
+
 // pendingOf returns the pending logins of a browser, the oldest first, and the
 // names of cookies that are of no use.
 func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider, prefix string) (open []pending, stale []string, err error) {
-	now := h.now().Unix()
+	now := h.now()
 	for _, c := range r.Cookies() {
 		nonce, ok := strings.CutPrefix(c.Name, prefix)
 		if !ok {
@@ -89,7 +102,7 @@ func (h *Handler) pendingOf(r *http.Request, sp *ServiceProvider, prefix string)
 		switch {
 		case err != nil:
 			return nil, nil, err
-		case !ok, json.Unmarshal(payload, &p) != nil || p.Nonce != nonce || p.Expires <= now:
+		case !ok, json.Unmarshal(payload, &p) != nil || p.Nonce != nonce || !isOpen(p.Expires, now):
 			stale = append(stale, c.Name)
 		default:
 			open = append(open, p)

@@ -126,7 +126,7 @@ func (h *Handler) useTicket(r *http.Request, sp *ServiceProvider) error {
 		return err
 	case !ok, json.Unmarshal(payload, &t) != nil:
 		return refuse(CodeRequest, "the ticket is not for a test login of this connection")
-	case h.now().Unix() >= t.Expires:
+	case !isOpen(t.Expires, h.now()):
 		return refuse(CodeExpired, "the link of the test login was good for %v", pendingFor)
 	}
 	return h.once(r, sp, "saml ticket\x00"+t.Nonce, time.Unix(t.Expires, 0).Add(time.Second))

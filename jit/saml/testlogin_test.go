@@ -201,6 +201,9 @@ func TestTestLink(t *testing.T) {
 		t.Errorf("status %d", got)
 	}
 	late := link()
+	s.now = noon.AddDate(3, 0, 0)
+	future := link()
+	s.now = noon
 	for name, tt := range map[string]struct {
 		connection, path string
 		after            time.Duration
@@ -210,6 +213,7 @@ func TestTestLink(t *testing.T) {
 		"forged":                {"demo", "test?ticket=" + url.QueryEscape("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 0},
 		"nothing":               {"demo", "test", 0},
 		"late":                  {"demo", late, 10 * time.Minute},
+		"of a clock ahead":      {"demo", future, 0},
 	} {
 		s.now = noon.Add(tt.after)
 		if got := s.getAt(tt.connection, tt.path).StatusCode; got != http.StatusBadRequest {

@@ -191,7 +191,9 @@ const maxCause = 400
 // log says why a token was refused. Refusals cost their sender nothing, so that
 // most of a flood is only counted.
 func (a *Authenticator) log(r *refusal) {
-	if !a.lines.AllowN(a.now(), 1) {
+	now := a.now()
+	if !a.lines.AllowN(now, 1) {
+		a.lines.SetLimitAt(now, a.lines.Limit()) // if the clock was set back, lines come by its new time
 		a.unlogged.Add(1)
 		return
 	}

@@ -41,7 +41,9 @@ const (
 // minutes, also where it says nothing, and 24 hours. A token that names another
 // key makes it look for new ones. In any case there is one fetch at a time and at
 // most one a minute, whatever tokens arrive. While the server does not answer
-// well, the keys that are known serve for another 24 hours.
+// well, the keys that are known serve for another 24 hours. With time.Now nobody who
+// sets the clock changes that; another Now that is set back makes it look for new
+// keys, and begins the 24 hours again.
 //
 // Set the exported fields before the first call and do not change them after. A
 // RemoteKeys is safe for concurrent use and must not be copied.
@@ -63,7 +65,8 @@ type RemoteKeys struct {
 
 	mu      sync.Mutex
 	keys    []Key         // of the last good fetch
-	until   time.Time     // when they are to be fetched again
+	fetched time.Time     // when that was
+	age     time.Duration // after which they are to be fetched again
 	started time.Time     // when the last fetch began
 	running chan struct{} // closed at the end of the running fetch, or nil
 	failure error         // of the last fetch, or nil
@@ -105,12 +108,19 @@ func (r *RemoteKeys) Keys(ctx context.Context, kid string) ([]Key, error) {
 
 // look returns the keys, or a channel that is closed when to look again.
 func (r *RemoteKeys) look(ctx context.Context, kid string) ([]Key, <-chan struct{}, error) {
-	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := r.now()
+	if now.Before(r.started) { // the clock was set back
+		r.started = time.Time{}
+	}
+	if now.Before(r.fetched) {
+		r.fetched = now.Add(-r.age)
+	}
 	known := len(r.keys) > 0 && (kid == "" || slices.ContainsFunc(r.keys, func(k Key) bool { return k.ID == kid }))
-	if !known || !now.Before(r.until) {
-		if r.running == nil && (r.started.IsZero() || now.Sub(r.started).Abs() >= refetch) {
+	old := now.Sub(r.fetched)
+	if !known || old >= r.age {
+		if r.running == nil && (r.started.IsZero() || now.Sub(r.started) >= refetch) {
 			r.started, r.running = now, make(chan struct{})
 			// The fetch is for all who wait: it does not end with the request
 			// that began it.
@@ -120,7 +130,7 @@ func (r *RemoteKeys) look(ctx context.Context, kid string) ([]Key, <-chan struct
 			return nil, r.running, nil
 		}
 	}
-	if r.failure != nil && (!known || !now.Before(r.until.Add(maxStale))) {
+	if r.failure != nil && (!known || old >= r.age+maxStale) {
 		return nil, nil, r.failure
 	}
 	return r.keys, nil, nil
@@ -133,7 +143,7 @@ func (r *RemoteKeys) fetch(ctx context.Context, now time.Time) {
 	defer r.mu.Unlock()
 	r.failure = err
 	if err == nil {
-		r.keys, r.until = keys, now.Add(age)
+		r.keys, r.fetched, r.age = keys, now, age
 	} else {
 		r.logger().Warn("keys cannot be fetched", "url", r.url, "error", err)
 	}

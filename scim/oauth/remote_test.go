@@ -146,6 +146,31 @@ func TestRemoteKeysRotation(t *testing.T) {
 	}
 }
 
+// When the clock is set back, keys are looked for at once, and those that are known
+// serve for a day more while there are none.
+func TestRemoteKeysWhenClockIsSetBack(t *testing.T) {
+	for _, back := range []time.Duration{15 * time.Second, time.Hour, 3 * 365 * 24 * time.Hour} {
+		s := newKeyServer(t)
+		s.publish(t, "max-age=86400", newKey("1"))
+		ids(t, s.source, "1")
+		s.fail()
+		s.clock.add(-back)
+		for _, step := range []struct {
+			after   time.Duration
+			ok      bool
+			fetches int
+		}{{0, true, 2}, {time.Minute - time.Second, true, 2}, {time.Second, true, 3}, {24*time.Hour - time.Minute, false, 4}} {
+			s.clock.add(step.after)
+			if _, err := s.source.Keys(t.Context(), "1"); (err == nil) != step.ok {
+				t.Errorf("back by %v, %v later: %v", back, step.after, err)
+			}
+			if got := s.count(); got != step.fetches {
+				t.Errorf("back by %v, %v later: %d fetches, want %d", back, step.after, got, step.fetches)
+			}
+		}
+	}
+}
+
 // Old keys serve while the server is away, but not for ever.
 func TestRemoteKeysStale(t *testing.T) {
 	s := newKeyServer(t)
