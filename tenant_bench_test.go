@@ -16,7 +16,11 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-var tenantConnections = flag.Int("tenants.connections", 1000, "connections of BenchmarkTenants, beside one")
+var (
+	tenantConnections = flag.Int("tenants.connections", 1000, "connections of BenchmarkTenants, beside one")
+	tenantSettle      = flag.Duration("tenants.settle", 0, "how long BenchmarkTenants waits before it watches an idle process, which has looked at the duties of all connections by then")
+	tenantIdle        = flag.Duration("tenants.idle", 5*time.Second, "how long BenchmarkTenants watches an idle process")
+)
 
 // BenchmarkTenants measures what connections cost that share a process: writes by 8
 // clients, each to another connection in turn, while [provision.Engine.Run] and
@@ -32,6 +36,7 @@ func BenchmarkTenants(b *testing.B) {
 				b.Run("write", s.write)
 				b.Run("latency", s.latency)
 				b.Run("idle", s.idle)
+				b.Run("start", s.start)
 			})
 		}
 	})
@@ -40,6 +45,7 @@ func BenchmarkTenants(b *testing.B) {
 // site is an application with connections, where everything runs.
 type site struct {
 	engine *provision.Engine
+	stop   func()   // what run began
 	ids    []string // of the connections that are written
 	users  atomic.Int64
 	came   atomic.Int64 // events of accounts
@@ -59,15 +65,25 @@ func newSite(b *testing.B, st store.Store, first, n int) *site {
 		_, err := s.engine.Directory(s.ids[i]).As(tester).SaveConnection(b.Context(), provision.Connection{ID: s.ids[i], SCIM: true})
 		return err
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = s.engine.Run(ctx) })
-	running.Go(func() { _ = s.engine.Consumer("host").Deliver(ctx, s.take, provision.DeliveryOptions{}) })
-	b.Cleanup(func() { cancel(); running.Wait() })
+	s.run()
+	b.Cleanup(func() { s.stop() })
 	for i := range s.ids {
 		s.created(b, i)
 	}
 	return s
+}
+
+// run begins what works beside requests, in a new engine.
+func (s *site) run() {
+	s.engine = &provision.Engine{Store: s.engine.Store, Logger: s.engine.Logger, SingleProcess: true}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.engine.Run(ctx) })
+	running.Go(func() { _ = s.engine.Consumer("host").Deliver(ctx, s.take, provision.DeliveryOptions{}) })
+	s.stop = func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // each calls fn with 0 to n-1, by 8 clients.
@@ -152,13 +168,23 @@ func (s *site) latency(b *testing.B) {
 	b.ReportMetric(all[len(all)/2].Seconds()*1000, "p50-ms")
 }
 
-// idleTime is how long BenchmarkTenants watches a process where nothing happens.
-const idleTime = 5 * time.Second
+// start measures from the start of a process until the first event has come.
+func (s *site) start(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		s.stop()
+		b.StartTimer()
+		s.run()
+		s.created(b, 0)
+	}
+}
 
+// idle measures the process while nothing happens.
 func (s *site) idle(b *testing.B) {
+	time.Sleep(*tenantSettle)
 	for b.Loop() {
 		cpu, began := cpuTime(), time.Now()
-		time.Sleep(idleTime)
+		time.Sleep(*tenantIdle)
 		b.ReportMetric(100*(cpuTime()-cpu).Seconds()/time.Since(began).Seconds(), "%core")
 	}
 }
