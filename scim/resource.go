@@ -134,7 +134,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		p.parts = 0
 	}
 	r, err := x.update(t, segments[1], p.parts, func(d *provision.Draft, before schema.Object) error {
-		after, err := req.Apply(&x.decoder, t, before, &draftMembers{draft: d, attribute: t.Members})
+		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: t.Members})
 		if err != nil {
 			return err
 		}
