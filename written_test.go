@@ -2,7 +2,9 @@ package provision_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/scimjit/provision"
@@ -84,6 +86,61 @@ func TestWriteReadsNoGroups(t *testing.T) {
 				}
 				if verified := test.name == "e-mail"; after.EmailVerified != verified || test.event != store.AccountDisabled && len(after.Groups) != 3 {
 					t.Errorf("after: %+v", after)
+				}
+			})
+		})
+	}
+}
+
+// queryStore counts the queries of transactions.
+type queryStore struct {
+	store.Store
+	queries int
+}
+
+type queryTx struct {
+	store.Tx
+	counted *queryStore
+}
+
+func (s *queryStore) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error { return fn(ctx, queryTx{tx, s}) })
+}
+
+func (t queryTx) Query(q store.Query) (store.Page, error) {
+	t.counted.queries++
+	return t.Tx.Query(q)
+}
+
+// TestManyEmailsAreAskedForTogether counts the queries of writes of users with many
+// e-mails, each of which another user, or somebody whom logins made, may have.
+func TestManyEmailsAreAskedForTogether(t *testing.T) {
+	body := func(n int) string {
+		emails := make([]string, n)
+		for i := range emails {
+			emails[i] = fmt.Sprintf(`{"value":"%d@example.com"}`, i)
+		}
+		return `{"userName":"ann","active":true,"emails":[` + strings.Join(emails, ",") + `]}`
+	}
+	for _, n := range []int{2, 2_000} {
+		t.Run(fmt.Sprint(n, " e-mails"), func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, st store.Store) {
+				counted := &queryStore{Store: st}
+				tn := newTenant(t, counted, `{"uniqueEmails":true,"provisionOnFirstLogin":true}`)
+				tn.login(provision.Identity{UserName: "kim", Email: "kim@example.com"})
+				counted.queries = 0
+				id := tn.user(body(n))
+				tn.set(id, strings.ReplaceAll(body(n), "@example.com", "@example.net"))
+				if counted.queries > 9 {
+					t.Errorf("%d queries", counted.queries)
+				}
+				_, err := tn.dir.Create(t.Context(), "User", 0, func(d *provision.Draft) error {
+					d.Write(content(t, "User", `{"userName":"lee","emails":[{"value":"none@example.com"},{"value":"1@EXAMPLE.net"}]}`))
+					return nil
+				})
+				var conflict *store.ConflictError
+				if !errors.As(err, &conflict) || conflict.ID != id {
+					t.Errorf("an e-mail of %s was given again: %v", id, err)
 				}
 			})
 		})

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -84,6 +85,12 @@ func (t *ResourceType) Keys(o Object) []store.Key {
 	keys := keySet{list: make([]store.Key, 0, len(t.indexed)+2)}
 	for _, a := range t.indexed {
 		keys.add(a, Value{Kind: ObjectValue, Object: o}, 0)
+	}
+	if len(keys.list) > fewElements {
+		// A store sorts them inside its transaction, which is quick if they are sorted.
+		slices.SortFunc(keys.list, func(a, b store.Key) int {
+			return cmp.Or(strings.Compare(a.Attribute, b.Attribute), strings.Compare(a.Value, b.Value))
+		})
 	}
 	return keys.list
 }
