@@ -79,7 +79,7 @@ func (p *patcher) mergedObject(a *schema.Attribute, old schema.Value, raw []byte
 
 // overlaid returns a complex value with the sub-attributes of another.
 func (p *patcher) overlaid(old, v schema.Value) (schema.Value, error) {
-	o := slices.Clone(old.Object)
+	o, owned := old.Object, false
 	for _, f := range v.Object {
 		was := o.Get(f.Attribute)
 		if f.Value.Equal(was) {
@@ -87,6 +87,9 @@ func (p *patcher) overlaid(old, v schema.Value) (schema.Value, error) {
 		}
 		if err := p.allowed(f.Attribute, was, f.Value); err != nil {
 			return old, err
+		}
+		if !owned {
+			o, owned = slices.Clone(o), true
 		}
 		o.Set(f.Attribute, f.Value)
 	}
@@ -133,27 +136,40 @@ func (p *patcher) addTo(l *list, added []schema.Value) error {
 	if err := p.look(len(added)); err != nil {
 		return err
 	}
-	edits := make([]edit, 0, len(added))
-	edited := make(map[int]int, len(added)) // by place
+	var edits []edit // of what is merged, and of what may have to stop being primary
+	edited := map[int]int{}
+	first := len(l.elements.List) // of those that are new
+	record := func(e edit) {
+		edited[e.place], edits = len(edits), append(edits, e)
+	}
 	for _, v := range added {
 		i := l.elements.Find(v)
 		if i < 0 {
 			i = len(l.elements.List)
 			l.elements.Append(v)
-			l.changed = true
-			edited[i], edits = len(edits), append(edits, edit{place: i, new: v})
+			if l.changed = true; l.isPrimary(v) {
+				record(edit{place: i, new: v})
+			}
 			continue
 		}
 		n, again := edited[i]
-		if !again {
-			n = len(edits)
-			edited[i], edits = n, append(edits, edit{place: i, old: l.elements.List[i], new: l.elements.List[i]})
+		e := edit{place: i, new: l.elements.List[i]}
+		if again {
+			e = edits[n]
+		} else if i < first {
+			e.old = e.new
 		}
 		if v.Kind == schema.ObjectValue {
 			var err error
-			if edits[n].new, err = p.overlaid(edits[n].new, v); err != nil {
+			if e.new, err = p.overlaid(e.new, v); err != nil {
 				return err
 			}
+		}
+		switch {
+		case again:
+			edits[n] = e
+		case l.isPrimary(e.new) || !e.new.Equal(l.elements.List[i]):
+			record(e)
 		}
 	}
 	edits, err := p.onePrimary(l, edits)
