@@ -94,6 +94,17 @@ func (x *exchange) edited(t *schema.ResourceType, d *provision.Draft, r *store.R
 // documentSize is room for the document of nearly every user.
 const documentSize = 2048
 
+// encoded returns the JSON of a document, in memory that it fills: a store may keep it
+// as it is.
+func encoded(doc schema.Object) store.Document {
+	buffer := newBuffer(documentSize)
+	*buffer = doc.AppendJSON(*buffer)
+	text := make(store.Document, len(*buffer))
+	copy(text, *buffer)
+	keepBuffer(buffer)
+	return text
+}
+
 // content checks a document and puts it into the form that a store keeps.
 func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision.Content, error) {
 	if err := t.Validate(doc); err != nil {
@@ -109,5 +120,5 @@ func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision
 	if keys == nil {
 		keys = []store.Key{}
 	}
-	return provision.Content{Document: doc.AppendJSON(make([]byte, 0, documentSize)), Keys: keys, Display: t.Display(doc)}, nil
+	return provision.Content{Document: encoded(doc), Keys: keys, Display: t.Display(doc)}, nil
 }
