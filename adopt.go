@@ -1,7 +1,11 @@
 package provision
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -89,7 +93,14 @@ func (f finder) adoptableUser(user *Resource) (*Resource, error) {
 	for email := range user.Document.Values("emails", "value") {
 		names = append(names, email.Text())
 	}
+	known, err := f.namesOfLogins(names)
+	if err != nil {
+		return nil, err
+	}
 	for i, name := range names {
+		if !known[naming.Key(name)] {
+			continue
+		}
 		for _, attribute := range []string{"userName", "emails.value"} {
 			r, err := f.adoptableByName(attribute, name, p.ExternalID)
 			if err != nil {
@@ -105,6 +116,31 @@ func (f finder) adoptableUser(user *Resource) (*Resource, error) {
 		}
 	}
 	return nil, nil
+}
+
+// namesOfLogins returns the keys of those of some names, of which there may be many, that
+// people have whom only logins have written: mostly none.
+func (f finder) namesOfLogins(names []string) (map[string]bool, error) {
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = naming.Key(name)
+	}
+	known := map[string]bool{}
+	for _, attribute := range []string{"userName", "emails.value"} {
+		found, err := f.in(TypeUser, attribute, store.String, slices.Clone(keys)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			if r.Source != store.SourceJIT {
+				continue
+			}
+			for value := range r.Document.Values(strings.Split(attribute, ".")...) {
+				known[naming.Key(value.Text())] = true
+			}
+		}
+	}
+	return known, nil
 }
 
 // adoptableByName finds a person by a name or an address. One who is bound to

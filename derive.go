@@ -27,11 +27,18 @@ func (c *change) decide(decisions []account.Decision, list ...derivation) ([]acc
 	}
 	decisions = slices.Grow(decisions, len(list))
 	for _, d := range list {
-		decisions = append(decisions, account.Decide(account.Input{
-			Before: d.before, Next: d.next, Groups: groups, Policy: c.conn.policy, Now: c.now, Sure: c.engine.sure(c.now), Source: c.source,
-		}))
+		in := c.input(d)
+		in.Groups = groups
+		decisions = append(decisions, account.Decide(in))
 	}
 	return decisions, nil
+}
+
+// input returns what is known of a derivation, without groups.
+func (c *change) input(d derivation) account.Input {
+	return account.Input{
+		Before: d.before, Next: d.next, Policy: c.conn.policy, Now: c.now, Sure: c.engine.sure(c.now), Source: c.source,
+	}
 }
 
 // peopleOf returns the users whose accounts are to be derived.

@@ -118,6 +118,26 @@ func (d *Draft) Members() ([]store.Membership, error) {
 	return list, nil
 }
 
+// Member returns a direct member of the group as the draft stands, without its
+// source, if an identity provider says that it is one. It costs the same in a group of
+// any size.
+func (d *Draft) Member(id string) (m store.Membership, is bool, err error) {
+	is, changed := d.members[id]
+	if !changed && !d.cleared && d.before != nil && id != "" {
+		if is, err = d.change.tx.IsMember(d.resource.ID, id); err != nil {
+			return m, false, err
+		}
+	}
+	if !is {
+		return m, false, nil
+	}
+	r, err := memberOf(d.change.tx, id)
+	if err != nil {
+		return m, false, err
+	}
+	return store.Membership{Group: d.resource.ID, Member: id, Kind: r.Type, Display: r.Display}, true, nil
+}
+
 // apply writes what the draft changed and derives the accounts it touches.
 func (d *Draft) apply() error {
 	d.change.tolerances = d.tolerances

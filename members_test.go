@@ -54,8 +54,18 @@ func TestDraftMembers(t *testing.T) {
 				a, b := tn.user(`{"userName":"a"}`), tn.user(`{"userName":"b"}`)
 				group := tn.group("G", a)
 				var drafted []string
+				asked := map[string]bool{}
 				tn.change(group, func(d *provision.Draft) {
 					test.change(d, a, b)
+					for _, id := range []string{a, b, "nobody", ""} {
+						m, is, err := d.Member(id)
+						if err != nil || is && (m.Member != id || m.Kind != "User" || m.Display == "") {
+							t.Errorf("%+v, %v", m, err)
+						}
+						if is {
+							asked[id] = true
+						}
+					}
 					list, err := d.Members()
 					if err != nil {
 						t.Fatal(err)
@@ -71,6 +81,9 @@ func TestDraftMembers(t *testing.T) {
 				got := tn.members(group)
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("members (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(want, asked); diff != "" {
+					t.Errorf("members of the draft, one by one (-want +got):\n%s", diff)
 				}
 				if len(drafted) != len(got) {
 					t.Errorf("the draft listed %v, then the group has %v", drafted, got)

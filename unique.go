@@ -26,21 +26,24 @@ func (d *Draft) checkUnique() error {
 	if !d.change.conn.Policy.UniqueEmails {
 		return nil
 	}
-	var had []string
+	had := map[string]bool{}
 	if d.before != nil {
-		had = emailsOf(d.before.Document)
+		for _, email := range emailsOf(d.before.Document) {
+			had[naming.Key(email)] = true
+		}
 	}
+	var keys []string
 	for _, email := range emailsOf(d.resource.Document) {
-		if slices.ContainsFunc(had, func(have string) bool { return naming.Clash(have, email) }) {
-			continue
+		if key := naming.Key(email); !had[key] {
+			keys = append(keys, key)
 		}
-		found, err := d.change.finder().withEmail(email)
-		if err != nil {
-			return err
-		}
-		if other := d.otherOf(found); other != "" {
-			return &store.ConflictError{Attribute: "emails.value", ID: other}
-		}
+	}
+	found, err := d.change.finder().withEmails(keys)
+	if err != nil {
+		return err
+	}
+	if other := d.otherOf(found); other != "" {
+		return &store.ConflictError{Attribute: "emails.value", ID: other}
 	}
 	return nil
 }
@@ -60,18 +63,23 @@ func emailsOf(user store.Document) (emails []string) {
 	return nil
 }
 
-// withEmail returns the users of whom an e-mail could be taken for this one.
-func (f finder) withEmail(email string) ([]*Resource, error) {
-	found, err := f.clashing(TypeUser, "emails.value", email)
+// withEmails returns the users of whom an e-mail has one of some keys, so that it could
+// be taken for the other.
+func (f finder) withEmails(keys []string) ([]*Resource, error) {
+	found, err := f.in(TypeUser, "emails.value", store.String, slices.Clone(keys)...)
 	if err != nil {
 		return nil, err
 	}
-	named, err := f.clashing(TypeUser, "userName", email)
+	named, err := f.in(TypeUser, "userName", store.String, slices.Clone(keys)...)
 	if err != nil {
 		return nil, err
+	}
+	asked := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		asked[key] = true
 	}
 	for _, r := range named {
-		if slices.ContainsFunc(emailsOf(r.Document), func(have string) bool { return naming.Clash(have, email) }) {
+		if slices.ContainsFunc(emailsOf(r.Document), func(have string) bool { return asked[naming.Key(have)] }) {
 			found = append(found, r)
 		}
 	}

@@ -49,7 +49,16 @@ func (c *change) userWritten(was, r *Resource) error {
 	if err := c.tellSharedEmail(before, next); err != nil {
 		return err
 	}
-	return c.derive(derivation{before, next})
+	return c.deriveWritten(derivation{before, next})
+}
+
+// deriveWritten derives the account of a user who was written. The groups of the
+// person are read only if anything has changed that a decision reads.
+func (c *change) deriveWritten(d derivation) error {
+	if out, ok := account.Undecided(c.input(d)); ok {
+		return c.store(&out)
+	}
+	return c.derive(d)
 }
 
 // startAccount returns the account to derive: a copy of before, or a new one.

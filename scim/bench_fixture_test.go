@@ -247,14 +247,8 @@ func (s *server) putMembers(tb testing.TB, groups []string, sizes []int, members
 	tb.Helper()
 	err := s.store.Update(context.Background(), benchConnection, func(_ context.Context, tx store.Tx) error {
 		now := time.Now().UTC()
-		for _, id := range members {
-			r := &store.Resource{
-				ID: id, Type: provision.TypeUser, Version: 1, Created: now, Modified: now, Display: id,
-				Document: store.Document("{}"), Keys: []store.Key{},
-			}
-			if err := tx.PutResource(r); err != nil {
-				return err
-			}
+		if err := putPeople(tx, now, members); err != nil {
+			return err
 		}
 		for i, group := range groups {
 			for _, id := range members[:sizes[i]] {
@@ -265,6 +259,35 @@ func (s *server) putMembers(tb testing.TB, groups []string, sizes []int, members
 			}
 		}
 		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// putPeople writes users without attributes.
+func putPeople(tx store.Tx, now time.Time, ids []string) error {
+	for _, id := range ids {
+		r := &store.Resource{
+			ID: id, Type: provision.TypeUser, Version: 1, Created: now, Modified: now, Display: id,
+			Document: store.Document("{}"), Keys: []store.Key{},
+		}
+		if err := tx.PutResource(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putOthers writes users who are in no group.
+func (s *server) putOthers(tb testing.TB, n int) {
+	tb.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = "other" + string(appendNumber(nil, i))
+	}
+	err := s.store.Update(context.Background(), benchConnection, func(_ context.Context, tx store.Tx) error {
+		return putPeople(tx, time.Now().UTC(), ids)
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -47,75 +47,61 @@ func namesMembers(body []byte) bool {
 	return false
 }
 
-// draftMembers lets a PATCH change the members of a draft without loading them,
-// unless it asks what they are: then it loads them once.
+// draftMembers lets a PATCH change the members of a draft. They are loaded only if it
+// asks what all are.
 type draftMembers struct {
 	draft     *provision.Draft
 	attribute *schema.Attribute
-
-	values []schema.Value // what Each has loaded; unassigned for a member removed since
-	index  map[string]int // their places by id; nil where nothing is loaded
 }
 
-var _ patch.Members = (*draftMembers)(nil)
+var _ patch.Members = draftMembers{}
 
-func (m *draftMembers) Add(id string) error {
-	if i, known := m.index[id]; !known || m.values[i].Kind == schema.Unassigned {
-		m.values, m.index = nil, nil // what it shows is not known yet
-	}
+func (m draftMembers) Add(id string) error {
 	m.draft.AddMember(id)
 	return nil
 }
 
-func (m *draftMembers) Remove(id string) error {
-	if i, known := m.index[id]; known {
-		m.values[i] = schema.Value{}
-	}
+func (m draftMembers) Remove(id string) error {
 	m.draft.RemoveMember(id)
 	return nil
 }
 
-func (m *draftMembers) Clear() error {
-	m.values, m.index = nil, nil
+func (m draftMembers) Clear() error {
 	m.draft.ClearMembers()
 	return nil
 }
 
-func (m *draftMembers) Each(fn func(schema.Value) error) error {
-	if m.index == nil {
-		if err := m.load(); err != nil {
-			return err
-		}
+func (m draftMembers) Member(id string) (v schema.Value, is bool, err error) {
+	member, is, err := m.draft.Member(id)
+	if err != nil || !is {
+		return v, false, err
 	}
-	for _, v := range m.values {
-		if v.Kind == schema.Unassigned {
-			continue
-		}
-		if err := fn(v); err != nil {
+	return m.value(member), true, nil
+}
+
+func (m draftMembers) Each(fn func(schema.Value) error) error {
+	list, err := m.draft.Members()
+	if err != nil {
+		return err
+	}
+	for _, member := range reported(list) {
+		if err := fn(m.value(member)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *draftMembers) load() error {
-	list, err := m.draft.Members()
-	if err != nil {
-		return err
-	}
-	list = reported(list)
-	m.values, m.index = make([]schema.Value, len(list)), make(map[string]int, len(list))
-	for i, member := range list {
-		v := schema.Value{Kind: schema.ObjectValue}
-		set := func(name, text string) {
-			if a := m.attribute.Lookup(name); a != nil && text != "" {
-				v.Object.Set(a, schema.Value{Kind: schema.Text, Text: text})
-			}
+// value returns a member as an element of its attribute.
+func (m draftMembers) value(member store.Membership) schema.Value {
+	v := schema.Value{Kind: schema.ObjectValue, Object: make(schema.Object, 0, 3)}
+	set := func(name, text string) {
+		if a := m.attribute.Lookup(name); a != nil && text != "" {
+			v.Object.Set(a, schema.Value{Kind: schema.Text, Text: text})
 		}
-		set("value", member.Member)
-		set("display", member.Display)
-		set("type", member.Kind)
-		m.values[i], m.index[member.Member] = v, i
 	}
-	return nil
+	set("value", member.Member)
+	set("display", member.Display)
+	set("type", member.Kind)
+	return v
 }

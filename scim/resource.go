@@ -95,14 +95,14 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		return nil, err
 	}
 	setsMembers := x.setsMembers(t, body)
-	r, err := x.update(t, segments[1], p.parts, func(d *provision.Draft, before schema.Object) error {
+	r, err := x.update(t, segments[1], p.parts, len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
 		after := slices.Clone(doc)
 		if x.dialect.KeepOmitted {
 			keepOmitted(t.Root.Lookup("externalId"), before, &after)
 		}
 		x.settleActive(t, before, &after)
 		if err := x.keepImmutable(before, &after); err != nil {
-			return err
+			return nil, false, err
 		}
 		if setsMembers {
 			d.ClearMembers()
@@ -110,7 +110,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 				d.AddMember(id)
 			}
 		}
-		return x.writeDocument(d, t, after)
+		return after, true, nil
 	})
 	if err != nil {
 		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
@@ -133,19 +133,16 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if silent {
 		p.parts = 0
 	}
-	r, err := x.update(t, segments[1], p.parts, func(d *provision.Draft, before schema.Object) error {
-		after, err := req.Apply(&x.decoder, t, before, &draftMembers{draft: d, attribute: t.Members})
+	r, err := x.update(t, segments[1], p.parts, len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
+		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: t.Members})
 		if err != nil {
-			return err
+			return nil, false, err
 		}
 		x.settleActive(t, before, &after)
 		if t.RequestOnly {
 			p.write(before, after)
 		}
-		if before.Equal(after) {
-			return nil // but perhaps the members
-		}
-		return x.writeDocument(d, t, after)
+		return after, !before.Equal(after), nil
 	})
 	if err != nil {
 		return nil, x.placed(t, err, req.Place)
@@ -154,39 +151,6 @@ func (x *exchange) patch(segments []string) (*response, error) {
 		return &response{status: http.StatusNoContent, etag: etag(r.Version), version: r.Version}, nil
 	}
 	return x.answerWrite(http.StatusOK, t, r, p)
-}
-
-// update changes a stored resource by edit, which PUT and PATCH are: it gets the
-// document as it is, inside the transaction, and may run again.
-func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, edit func(d *provision.Draft, before schema.Object) error) (*store.Resource, error) {
-	r, err := x.directory.Update(x.request.Context(), t.Name, id, parts, func(d *provision.Draft) error {
-		if err := x.checkVersion(d.Version()); err != nil {
-			return err
-		}
-		before, err := t.Document(d.Resource().Document)
-		if err != nil {
-			return err
-		}
-		if err := edit(d, before); err != nil {
-			return err
-		}
-		d.Tolerated(x.decoder.Used.Names()...)
-		return nil
-	})
-	if err == nil {
-		x.countIgnored(t, id)
-	}
-	return r, err
-}
-
-// writeDocument gives a draft its new document.
-func (x *exchange) writeDocument(d *provision.Draft, t *schema.ResourceType, doc schema.Object) error {
-	content, err := x.content(t, doc)
-	if err != nil {
-		return err
-	}
-	d.Write(content)
-	return nil
 }
 
 // delete answers DELETE (RFC 7644 section 3.6).
@@ -247,27 +211,6 @@ func (x *exchange) document(t *schema.ResourceType, p *projection, body []byte) 
 		p.write(nil, doc)
 	}
 	return doc, members, nil
-}
-
-// documentSize is room for the document of nearly every user.
-const documentSize = 2048
-
-// content checks a document and puts it into the form that a store keeps.
-func (x *exchange) content(t *schema.ResourceType, doc schema.Object) (provision.Content, error) {
-	if err := t.Validate(doc); err != nil {
-		return provision.Content{}, err
-	}
-	x.written = doc
-	keys := t.Keys(doc)
-	if t.Name == provision.TypeGroup && !x.dialect.UniqueGroupNames {
-		for i := range keys {
-			keys[i].Unique = false
-		}
-	}
-	if keys == nil {
-		keys = []store.Key{}
-	}
-	return provision.Content{Document: doc.AppendJSON(make([]byte, 0, documentSize)), Keys: keys, Display: t.Display(doc)}, nil
 }
 
 // settleActive says whether a user is active where the request does not, or says

@@ -47,6 +47,13 @@ func newBuffer(size int) *[]byte {
 	return b
 }
 
+// keepBuffer takes a buffer back, of which nothing is used any more.
+func keepBuffer(buffer *[]byte) {
+	if cap(*buffer) <= keptBuffer {
+		buffers.Put(buffer)
+	}
+}
+
 // built is the answer whose body was built in a buffer.
 func built(status int, buffer *[]byte, body []byte) *response {
 	*buffer = body
@@ -73,8 +80,8 @@ func (resp *response) write(w http.ResponseWriter, contentType string) {
 	if resp.body != nil {
 		_, _ = w.Write(resp.body) // the client is gone: there is nobody to tell
 	}
-	if resp.buffer != nil && cap(resp.body) <= keptBuffer {
-		buffers.Put(resp.buffer)
+	if resp.buffer != nil {
+		keepBuffer(resp.buffer)
 		resp.buffer, resp.body = nil, nil
 	}
 }

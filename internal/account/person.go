@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -93,34 +94,34 @@ func personName(name store.Document) string {
 }
 
 func personEmail(emails store.Raw) string {
-	var first, work string
+	var first, work store.Raw // texts are decoded only where they count: there may be many
 	for email := range emails.Elements() {
-		var value, kind string
+		var value, kind store.Raw
 		primary := false
 		for key, v := range email.Document().Fields() {
 			switch string(key) {
 			case "value":
-				value = v.Text()
+				value = v
 			case "type":
-				kind = v.Text()
+				kind = v
 			case "primary":
 				primary = v.Bool()
 			}
 		}
 		switch {
-		case value == "":
+		case !value.Present() || value[0] != '"':
 		case primary:
-			return value
-		case work == "" && strings.EqualFold(kind, "work"):
+			return value.Text()
+		case work == nil && bytes.EqualFold(kind, []byte(`"work"`)):
 			work = value
-		case first == "":
+		case first == nil:
 			first = value
 		}
 	}
-	if work != "" {
-		return work
+	if work != nil {
+		return work.Text()
 	}
-	return first
+	return first.Text()
 }
 
 // Text returns the text at a top-level or nested key, or "".

@@ -256,3 +256,38 @@ func TestOrderOfMemberships(t *testing.T) {
 		same(t, fmt.Sprintf("after the order %v instead of %v", shuffled, rows), one.After, two.After)
 	})
 }
+
+// TestUndecided changes somebody who follows the policy: where nothing has to be
+// decided, deciding makes the same of it, whatever the guards say.
+func TestUndecided(t *testing.T) {
+	undecided, decided := 0, 0
+	eachRandom(t, func(t *testing.T, r random) {
+		in := r.input(t)
+		in.LogsIn, in.Trace = false, false
+		first := account.Decide(copied(in)).Settle(r.answers())
+		if first.Refused {
+			return
+		}
+		in.Before, in.Next = first.After, first.After.Clone()
+		in.Source = pick(r, store.SourceSCIM, store.SourceSync)
+		in.Now = in.Now.Add(time.Duration(r.IntN(40)-8) * 24 * time.Hour)
+		in.Next.Name, in.Next.Email = pick(r, "", "Ann"), pick(r, "", "ann@example.com", "ann@example.net")
+		in.Next.Attributes = pick(r, nil, store.Attributes{"title": []byte(`"Dr"`)})
+		switch r.IntN(6) {
+		case 0:
+			in.Next.Facts = r.facts(in.Next.Facts)
+		case 1:
+			in.Next.ResourceID = pick(r, "", "ann")
+		}
+		out, ok := account.Undecided(copied(in))
+		if !ok {
+			decided++
+			return
+		}
+		undecided++
+		same(t, "what is not decided", account.Decide(copied(in)).Settle(r.answers()), out)
+	})
+	if undecided < 500 || decided < 500 {
+		t.Errorf("%d were not decided, %d were", undecided, decided)
+	}
+}

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -62,6 +63,30 @@ func (d Decision) Settle(a Answers) Output {
 	out := Compare(d.in.Before, after, d.in.Now, notes...)
 	out.Kept, out.Counted = kept, counted
 	return out
+}
+
+// Undecided returns what becomes of an account of which nothing has changed that a
+// decision reads, so that it keeps what it was given; ok is false for any other. It
+// is right about accounts that follow the policy and the groups of their person: a
+// change of these derives the account, or leaves that to a job, which meets it yet.
+// It reads no groups, and takes over what the input gave as Next.
+//
+// What time alone changes is decided: rights that have lapsed, also those that a clock
+// let lapse which was ahead. So is who a guard keeps: it may have changed its mind.
+func Undecided(in Input) (out Output, ok bool) {
+	before, next := in.Before, in.Next
+	switch {
+	case before == nil, before.Status == policy.StatusDeleted, in.gone(), in.LogsIn, in.Trace:
+		return out, false
+	case !store.SameFacts(before, next):
+		return out, false
+	case lapsed(in.Policy, next, cmp.Or(in.Sure, in.Now)), before.Modified.After(in.Now):
+		return out, false
+	case slices.ContainsFunc(before.Reasons, IsGuardReason):
+		return out, false
+	}
+	next.EmailVerified = in.Policy.TrustsEmail(next.Email)
+	return Compare(before, next, in.Now), true
 }
 
 // Compare returns the output of a change that is decided. It gives after its

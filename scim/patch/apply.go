@@ -34,6 +34,9 @@ func (r *Request) Apply(d *schema.Decoder, t *schema.ResourceType, doc schema.Ob
 			return nil, r.placed(i, err)
 		}
 	}
+	if err := p.close(nil); err != nil {
+		return nil, err
+	}
 	if err := p.sweep(); err != nil {
 		return nil, err
 	}
@@ -66,7 +69,11 @@ type patcher struct {
 	owned  bool // the fields of doc, though not what is in them, are ours
 	looked int  // elements looked at
 
+	lists   []*list             // those that are open; what they hold counts
 	touched []*schema.Attribute // see touch
+
+	roster *list    // the members, once an operation had to ask for all; see loadMembers
+	unseen []string // members added since, as far as they are new
 
 	op       string // of the current operation
 	path     string // of it
@@ -102,21 +109,40 @@ func (p *patcher) change(t target, raw []byte) error {
 	if ok, err := p.writable(t.leaf()); !ok {
 		return err
 	}
+	switch {
+	case t.selects():
+		return p.elements(t, raw)
+	case t.attribute.MultiValued && p.op == add:
+		return p.added(t.attribute, raw)
+	}
+	if err := p.close(t.attribute); err != nil {
+		return err
+	}
 	old := p.get(t.attribute)
 	var v schema.Value
 	var err error
-	switch {
-	case t.selects():
-		v, err = p.elements(t, old, raw)
-	case p.op == remove:
+	if p.op == remove {
 		v, err = p.removed(t.attribute, old, raw)
-	default:
+	} else {
 		v, err = p.merged(t.attribute, old, raw)
 	}
 	if err != nil || v.Equal(old) || v.Kind == schema.Unassigned && t.attribute.Lasting {
 		return err
 	}
 	return p.set(t.attribute, old, v)
+}
+
+// added adds values to a multi-valued attribute.
+func (p *patcher) added(a *schema.Attribute, raw []byte) error {
+	values, err := p.values(a, raw, p.pathless)
+	if err != nil {
+		return err
+	}
+	l, err := p.open(a)
+	if err != nil {
+		return err
+	}
+	return p.add(l, values)
 }
 
 // plain returns the JSON that a text holds where an object or a list is expected.

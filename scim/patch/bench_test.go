@@ -96,6 +96,8 @@ func (discard) Remove(string) error                 { return nil }
 func (discard) Clear() error                        { return nil }
 func (discard) Each(func(schema.Value) error) error { return nil }
 
+func (discard) Member(string) (v schema.Value, is bool, err error) { return v, false, nil }
+
 var _ patch.Members = discard{}
 
 func BenchmarkGroup(b *testing.B) {

@@ -108,15 +108,27 @@ func (m *members) Clear() error {
 
 func (m *members) Each(fn func(schema.Value) error) error {
 	m.calls = append(m.calls, "each")
-	a := m.typ.Root.Lookup("members")
 	for _, id := range slices.Clone(m.ids) {
-		var o schema.Object
-		o.Set(a.Lookup("value"), schema.Value{Kind: schema.Text, Text: id})
-		o.Set(a.Lookup("display"), schema.Value{Kind: schema.Text, Text: "display of " + id})
-		o.Set(a.Lookup("type"), schema.Value{Kind: schema.Text, Text: "User"})
-		if err := fn(schema.Value{Kind: schema.ObjectValue, Object: o}); err != nil {
+		if err := fn(m.value(id)); err != nil {
 			return err
 		}
 	}
 	return m.fail
+}
+
+func (m *members) Member(id string) (v schema.Value, is bool, err error) {
+	m.calls = append(m.calls, "member "+id)
+	if !slices.Contains(m.ids, id) {
+		return v, false, m.fail
+	}
+	return m.value(id), true, m.fail
+}
+
+func (m *members) value(id string) schema.Value {
+	a := m.typ.Root.Lookup("members")
+	var o schema.Object
+	o.Set(a.Lookup("value"), schema.Value{Kind: schema.Text, Text: id})
+	o.Set(a.Lookup("display"), schema.Value{Kind: schema.Text, Text: "display of " + id})
+	o.Set(a.Lookup("type"), schema.Value{Kind: schema.Text, Text: "User"})
+	return schema.Value{Kind: schema.ObjectValue, Object: o}
 }

@@ -86,9 +86,10 @@ func TestApplyLimits(t *testing.T) {
 	user := resourceType(t, "User")
 	before := document(t, user, []byte(`{"userName":"babs","emails":[`+list+`]}`))
 	const (
-		edit    = `{"op":"replace","path":"emails[value eq \"7@example.com\"].type","value":"work"}`
+		found   = `{"op":"replace","path":"emails[value eq \"7@example.com\"].type","value":"work"}`
+		edit    = `{"op":"replace","path":"emails[value sw \"7@\"].type","value":"work"}`
 		addOne  = `{"op":"add","path":"emails","value":{"value":"x"}}`
-		twice   = `{"op":"remove","path":"emails[value eq \"x\" or type eq \"y\"]"}`
+		twice   = `{"op":"remove","path":"emails[value eq \"x\" or type ew \"y\"]"}`
 		deep    = `{"op":"remove","path":"emails[((value pr))]"}`
 		another = `{"op":"replace","path":"nickName","value":"B"}`
 	)
@@ -99,12 +100,15 @@ func TestApplyLimits(t *testing.T) {
 		operations []string
 		want       string
 	}{
-		{name: "elements up to a limit", limits: patch.Limits{Elements: 200}, operations: repeated(2, edit)},
-		{name: "elements beyond a limit", limits: patch.Limits{Elements: 200}, operations: repeated(3, edit), want: "tooMany"},
-		{name: "each term counts", limits: patch.Limits{Elements: 399}, operations: []string{twice, twice}, want: "tooMany"},
-		{name: "each term counts up to a limit", limits: patch.Limits{Elements: 400}, operations: []string{twice, twice}},
+		{name: "elements up to a limit", limits: patch.Limits{Elements: 300}, operations: repeated(2, edit)},
+		{name: "elements beyond a limit", limits: patch.Limits{Elements: 299}, operations: repeated(2, edit), want: "tooMany"},
+		{name: "each term counts", limits: patch.Limits{Elements: 599}, operations: []string{twice, twice}, want: "tooMany"},
+		{name: "each term counts up to a limit", limits: patch.Limits{Elements: 600}, operations: []string{twice, twice}},
+		{name: "elements that eq finds", limits: patch.Limits{Elements: 1200}, operations: repeated(1000, found)},
+		{name: "elements that eq finds beyond a limit", limits: patch.Limits{Elements: 1199}, operations: repeated(1000, found), want: "tooMany"},
 		{name: "long elements count more", limits: patch.Limits{Elements: 300}, operations: []string{long, edit}, want: "tooMany"},
 		{name: "elements without a filter", limits: patch.Limits{Elements: 99}, operations: []string{`{"op":"replace","path":"emails.type","value":"work"}`}, want: "tooMany"},
+		{name: "elements of many adds", limits: patch.Limits{Elements: 1100}, operations: repeated(1000, addOne)},
 		{name: "elements of an add", limits: patch.Limits{Elements: 99}, operations: []string{addOne}, want: "tooMany"},
 		{name: "elements of a list to remove", limits: patch.Limits{Elements: 199}, operations: []string{`{"op":"remove","path":"emails","value":[` + list + `]}`}, want: "tooMany"},
 		{name: "elements of a list to remove up to a limit", limits: patch.Limits{Elements: 200}, operations: []string{`{"op":"remove","path":"emails","value":[` + list + `]}`}},

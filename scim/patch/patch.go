@@ -95,10 +95,12 @@ type Limits struct {
 	Filter     filter.Limits // of each path
 
 	// Elements bounds the work of a request on multi-valued attributes: how
-	// many elements its operations look at, counted each time. A value filter
-	// counts an element once for each of its terms and each 64 bytes of the
-	// element. 0 means 1,000,000. Beyond it, Apply returns the error type
-	// "tooMany".
+	// many elements its operations look at. The elements of an attribute count once
+	// for all operations, and once for each sub-attribute by which value filters
+	// with eq find them: such a filter then looks at those alone that it finds. Any
+	// other looks at all each time. Looking at an element counts once for each term
+	// of the filter and each 64 bytes of the element. 0 means 1,000,000. Beyond it,
+	// Apply returns the error type "tooMany".
 	Elements int
 }
 
@@ -114,9 +116,12 @@ type Members interface {
 	Remove(id string) error // removing one that is not there succeeds
 	Clear() error
 
-	// Each calls fn with every member as a complex value ("value", "display",
-	// "type") of the attribute "members", until fn fails. It is called only
-	// for a value filter that is not a list of ids joined by "or", and to
-	// replace one member by another.
+	// Member returns a member by its id as a complex value ("value", "display",
+	// "type") of the attribute "members", or reports that it is none.
+	Member(id string) (v schema.Value, is bool, err error)
+
+	// Each calls fn with every member as such a value, until fn fails. It is
+	// called only for a value filter that is not a list of ids joined by "or", once
+	// for all operations up to a Clear.
 	Each(fn func(schema.Value) error) error
 }

@@ -14,39 +14,39 @@ import (
 )
 
 // elements applies the current operation to the elements that a target selects.
-func (p *patcher) elements(t target, old schema.Value, raw []byte) (schema.Value, error) {
+func (p *patcher) elements(t target, raw []byte) error {
 	selection, err := p.compiled(t)
 	if err != nil {
-		return old, err
+		return err
 	}
 	given, err := p.given(t, raw)
 	if err != nil {
-		return old, err
+		return err
 	}
-	values := slices.Clone(old.Array)
-	var found []int
-	for i, v := range values {
-		ok, err := p.matches(selection, v)
-		if err != nil {
-			return old, err
-		}
-		if !ok {
-			continue
-		}
-		found = append(found, i)
-		if values[i], err = p.edited(t, v, given); err != nil {
-			return old, err
-		}
+	l, err := p.open(t.attribute)
+	if err != nil {
+		return err
+	}
+	found, err := p.selected(l, selection)
+	if err != nil {
+		return err
 	}
 	if len(found) == 0 {
-		return p.missing(t, selection, old, given)
+		return p.missing(t, selection, l, given)
 	}
-	if err := p.onePrimary(t.attribute, old.Array, values, found); err != nil {
-		return old, err
+	edits := make([]edit, len(found))
+	for n, i := range found {
+		edits[n] = edit{place: i, old: l.elements.List[i]}
+		if edits[n].new, err = p.edited(t, edits[n].old, given); err != nil {
+			return err
+		}
 	}
-	values = slices.DeleteFunc(values, func(v schema.Value) bool { return v.Kind == schema.Unassigned })
+	if edits, err = p.onePrimary(l, edits); err != nil {
+		return err
+	}
+	l.apply(edits)
 	p.touch(t.attribute)
-	return arrayValue(t.attribute.Merge(values)), nil
+	return p.settle(l)
 }
 
 // touch remembers an attribute of which an operation has changed single elements.
@@ -79,7 +79,7 @@ func (p *patcher) given(t target, raw []byte) (schema.Value, error) {
 	case p.op == remove:
 		return schema.Value{}, nil
 	case t.sub != nil && t.sub.MultiValued && p.op == add:
-		list, err := p.list(t.sub, raw, false)
+		list, err := p.values(t.sub, raw, false)
 		return arrayValue(list), err
 	case t.sub != nil:
 		return p.decoder.Value(t.sub, raw, false)
@@ -150,27 +150,27 @@ func (p *patcher) replaced(t target, v, given schema.Value) (schema.Value, error
 
 // missing decides what happens where a target selects nothing: creating the
 // element, no change, or "noTarget".
-func (p *patcher) missing(t target, s selection, old, given schema.Value) (schema.Value, error) {
+func (p *patcher) missing(t target, s selection, l *list, given schema.Value) error {
 	switch {
 	case t.filter == nil:
 		// The attribute has no value, so that a replace is an add (section
 		// 3.5.2.3), and a remove has nothing to do.
 	case p.op == remove && !p.decoder.Use(schema.UnknownIgnored),
 		p.op == replace && !p.decoder.Use(schema.ReplaceCreates):
-		return old, p.noTarget(t)
+		return p.noTarget(t)
 	}
 	if given.Kind == schema.Unassigned {
-		return old, nil
+		return nil
 	}
 	v, err := p.created(t, given)
 	if err != nil {
-		return old, err
+		return err
 	}
 	if ok, err := p.matches(s, v); err != nil || !ok {
-		return old, cmp.Or(err, p.noTarget(t))
+		return cmp.Or(err, p.noTarget(t))
 	}
 	p.touch(t.attribute)
-	return p.appended(t.attribute, old, []schema.Value{v})
+	return p.add(l, []schema.Value{v})
 }
 
 // created returns the element that a target describes, with a value.

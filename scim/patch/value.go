@@ -12,7 +12,7 @@ import (
 func (p *patcher) merged(a *schema.Attribute, old schema.Value, raw []byte) (schema.Value, error) {
 	switch {
 	case a.MultiValued && p.op == add:
-		added, err := p.list(a, raw, p.pathless)
+		added, err := p.values(a, raw, p.pathless)
 		if err != nil {
 			return old, err
 		}
@@ -79,7 +79,7 @@ func (p *patcher) mergedObject(a *schema.Attribute, old schema.Value, raw []byte
 
 // overlaid returns a complex value with the sub-attributes of another.
 func (p *patcher) overlaid(old, v schema.Value) (schema.Value, error) {
-	o := slices.Clone(old.Object)
+	o, owned := old.Object, false
 	for _, f := range v.Object {
 		was := o.Get(f.Attribute)
 		if f.Value.Equal(was) {
@@ -88,14 +88,17 @@ func (p *patcher) overlaid(old, v schema.Value) (schema.Value, error) {
 		if err := p.allowed(f.Attribute, was, f.Value); err != nil {
 			return old, err
 		}
+		if !owned {
+			o, owned = slices.Clone(o), true
+		}
 		o.Set(f.Attribute, f.Value)
 	}
 	return complexValue(o), nil
 }
 
-// list decodes values of a multi-valued attribute. One value without an array
+// values decodes values of a multi-valued attribute. One value without an array
 // around it will do, unless strict is set.
-func (p *patcher) list(a *schema.Attribute, raw []byte, strict bool) ([]schema.Value, error) {
+func (p *patcher) values(a *schema.Attribute, raw []byte, strict bool) ([]schema.Value, error) {
 	element := !strict && kind(raw) != '[' && kind(raw) != 'n'
 	v, err := p.decoder.Value(a, raw, element)
 	switch {
@@ -107,32 +110,74 @@ func (p *patcher) list(a *schema.Attribute, raw []byte, strict bool) ([]schema.V
 	return v.Array, nil
 }
 
-// appended returns the values of an attribute with others added: merged into
-// those that are the same (see [schema.Elements]), or behind them.
+// appended returns the values of an attribute with others added.
 func (p *patcher) appended(a *schema.Attribute, old schema.Value, added []schema.Value) (schema.Value, error) {
-	if err := p.look(len(old.Array) + len(added)); err != nil {
+	if err := p.look(len(old.Array)); err != nil {
 		return old, err
 	}
-	elements := a.Elements(slices.Clone(old.Array))
-	var touched []int
+	l := newList(a, old)
+	if err := p.addTo(l, added); err != nil || !l.changed {
+		return old, err
+	}
+	return l.value(), nil
+}
+
+// add is addTo as an operation of its own.
+func (p *patcher) add(l *list, added []schema.Value) error {
+	if err := p.addTo(l, added); err != nil {
+		return err
+	}
+	return p.settle(l)
+}
+
+// addTo adds values to a list: merged into those that are the same (see
+// [schema.Elements]), or behind them.
+func (p *patcher) addTo(l *list, added []schema.Value) error {
+	if err := p.look(len(added)); err != nil {
+		return err
+	}
+	var edits []edit // of what is merged, and of what may have to stop being primary
+	edited := map[int]int{}
+	first := len(l.elements.List) // of those that are new
+	record := func(e edit) {
+		edited[e.place], edits = len(edits), append(edits, e)
+	}
 	for _, v := range added {
-		i := elements.Find(v)
+		i := l.elements.Find(v)
 		if i < 0 {
-			i = len(elements.List)
-			elements.Append(v)
-		} else if v.Kind == schema.ObjectValue {
-			merged, err := p.overlaid(elements.List[i], v)
-			if err != nil {
-				return old, err
+			i = len(l.elements.List)
+			l.elements.Append(v)
+			if l.changed = true; l.isPrimary(v) {
+				record(edit{place: i, new: v})
 			}
-			elements.List[i] = merged
+			continue
 		}
-		touched = append(touched, i)
+		n, again := edited[i]
+		e := edit{place: i, new: l.elements.List[i]}
+		if again {
+			e = edits[n]
+		} else if i < first {
+			e.old = e.new
+		}
+		if v.Kind == schema.ObjectValue {
+			var err error
+			if e.new, err = p.overlaid(e.new, v); err != nil {
+				return err
+			}
+		}
+		switch {
+		case again:
+			edits[n] = e
+		case l.isPrimary(e.new) || !e.new.Equal(l.elements.List[i]):
+			record(e)
+		}
 	}
-	if err := p.onePrimary(a, old.Array, elements.List, touched); err != nil {
-		return old, err
+	edits, err := p.onePrimary(l, edits)
+	if err != nil {
+		return err
 	}
-	return arrayValue(elements.List), nil
+	l.apply(edits)
+	return nil
 }
 
 // removed returns what is left of an attribute. The RFC gives a value no
@@ -141,7 +186,7 @@ func (p *patcher) removed(a *schema.Attribute, old schema.Value, raw []byte) (sc
 	if !a.MultiValued || !p.listed(raw) {
 		return schema.Value{}, nil
 	}
-	list, err := p.list(a, raw, false)
+	list, err := p.values(a, raw, false)
 	if err != nil {
 		return old, err
 	}
@@ -169,40 +214,59 @@ func (p *patcher) listed(raw []byte) bool {
 
 // onePrimary leaves one primary value where the current operation made one
 // (RFC 7644 section 3.5.2), of those that it touched: the first that was primary
-// before, so that the same request again changes nothing, else the first. Values
-// have the indexes that they have in old, and the new ones follow. They are
-// changed in place.
-func (p *patcher) onePrimary(a *schema.Attribute, old, values []schema.Value, touched []int) error {
-	primary := a.Lookup("primary")
-	if primary == nil || primary.Type != schema.Boolean {
-		return nil
+// before, so that the same request again changes nothing, else the first. It
+// returns the edits of the operation with what that changes.
+func (p *patcher) onePrimary(l *list, edits []edit) ([]edit, error) {
+	primary := l.primary()
+	if primary == nil {
+		return edits, nil
 	}
-	isPrimary := func(v schema.Value) bool { return v.Object.Get(primary).Text == "true" }
 	chosen, kept, several := -1, false, false
-	for _, i := range touched {
-		was := i < len(old) && isPrimary(old[i])
+	for n := range edits {
+		was := l.isPrimary(edits[n].old)
 		switch {
-		case !isPrimary(values[i]) || i == chosen:
+		case !l.isPrimary(edits[n].new):
 		case chosen < 0:
-			chosen, kept = i, was
+			chosen, kept = n, was
 		case was && !kept:
-			chosen, kept, several = i, true, true
+			chosen, kept, several = n, true, true
 		default:
 			several = true
 		}
 	}
 	if several && !kept && !p.decoder.Use(schema.OnePrimary) {
-		return refusal("invalidValue", schema.CodeSeveralPrimary, a, "has more than one primary value")
+		return nil, refusal("invalidValue", schema.CodeSeveralPrimary, l.attribute, "has more than one primary value")
 	}
-	for i, v := range values {
-		if chosen < 0 || i == chosen || !isPrimary(v) {
+	if chosen < 0 {
+		return edits, nil
+	}
+	for n := range edits {
+		e := &edits[n]
+		if n == chosen || !l.isPrimary(e.new) {
 			continue
 		}
-		other := schema.Value{Kind: schema.Literal, Text: "false"}
-		if kept && i < len(old) && !isPrimary(old[i]) {
-			other = old[i].Object.Get(primary) // as it was
+		other := notPrimary
+		if kept && e.old.Kind != schema.Unassigned && !l.isPrimary(e.old) {
+			other = e.old.Object.Get(primary) // as it was
 		}
-		values[i] = with(v, primary, other)
+		e.new = with(e.new, primary, other)
 	}
-	return nil
+	return append(edits, l.deposed(edits, edits[chosen].place)...), nil
+}
+
+// notPrimary is what an element that was primary says when another one is.
+var notPrimary = schema.Value{Kind: schema.Literal, Text: "false"}
+
+// deposed returns the edits of primary elements that are none any more, as another
+// one is: of those that are not edited already.
+func (l *list) deposed(edits []edit, chosen int) (others []edit) {
+	for _, i := range l.primaries {
+		v := l.elements.List[i]
+		if i == chosen || !l.isPrimary(v) || slices.ContainsFunc(edits, func(e edit) bool { return e.place == i }) {
+			continue
+		}
+		others = append(others, edit{place: i, old: v, new: with(v, l.primary(), notPrimary)})
+	}
+	l.primaries = append(l.primaries[:0], chosen)
+	return others
 }

@@ -13,11 +13,17 @@ import (
 // simple element is itself.
 //
 // POST, PUT, PATCH and the sources of a sync all put elements together here.
+//
+// Once there are many, they are found by an index, of which each change keeps as
+// much right as it touches: many changes of many elements cost no product.
 type Elements struct {
-	List []Value // the elements, in order
+	// List is the elements, in order. A place of which the element was removed is
+	// unassigned. Only the methods change it.
+	List []Value
 
 	attribute *Attribute
 	index     map[string]int // by identity, once there are many
+	bySub     []subIndex     // see With
 }
 
 // fewElements is up to how many elements are compared one by one.
@@ -37,6 +43,9 @@ func (e *Elements) Find(v Value) int {
 	if e.index == nil {
 		e.index = make(map[string]int, len(e.List))
 		for i, w := range e.List {
+			if w.Kind == Unassigned {
+				continue
+			}
 			if key := e.attribute.identity(w); !e.has(key) {
 				e.index[key] = i
 			}
@@ -55,10 +64,46 @@ func (e *Elements) has(key string) bool {
 
 // Append adds an element at the end, which is none of those in the list.
 func (e *Elements) Append(v Value) {
+	e.List = append(e.List, Value{})
+	e.place(len(e.List)-1, v)
+}
+
+// Remove removes the element in a place. The others keep their places.
+func (e *Elements) Remove(i int) {
 	if e.index != nil {
-		e.index[e.attribute.identity(v)] = len(e.List)
+		if key := e.attribute.identity(e.List[i]); e.index[key] == i {
+			delete(e.index, key)
+		}
 	}
-	e.List = append(e.List, v)
+	e.List[i] = Value{}
+}
+
+// Put puts an element into a place that is empty. If another element is the same,
+// the two become one as in [Attribute.Merge], and the other place is empty. Put
+// returns the place of the element.
+func (e *Elements) Put(i int, v Value) int {
+	same := e.Find(v)
+	if same >= 0 {
+		w := e.List[same]
+		e.Remove(same)
+		if same < i {
+			i, v, w = same, w, v
+		}
+		v = e.attribute.overlaid(v, w)
+	}
+	e.place(i, v)
+	return i
+}
+
+// place puts an element that is none of those in the list into an empty place.
+func (e *Elements) place(i int, v Value) {
+	e.List[i] = v
+	if e.index != nil {
+		e.index[e.attribute.identity(v)] = i
+	}
+	for n := range e.bySub {
+		e.bySub[n].add(i, v)
+	}
 }
 
 // Merge puts elements that are the same together, in the place of the first: what
@@ -68,6 +113,11 @@ func (a *Attribute) Merge(list []Value) []Value {
 	if len(list) < 2 {
 		return list
 	}
+	return a.Merged(list).List
+}
+
+// Merged is [Attribute.Merge], to go on with.
+func (a *Attribute) Merged(list []Value) *Elements {
 	merged := a.Elements(list[:0:len(list)])
 	for _, v := range list {
 		i := merged.Find(v)
@@ -77,7 +127,7 @@ func (a *Attribute) Merge(list []Value) []Value {
 		}
 		merged.List[i] = a.overlaid(merged.List[i], v)
 	}
-	return merged.List
+	return merged
 }
 
 // overlaid returns an element with what another says of the same.

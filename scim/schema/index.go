@@ -85,6 +85,7 @@ func (t *ResourceType) Keys(o Object) []store.Key {
 	for _, a := range t.indexed {
 		keys.add(a, Value{Kind: ObjectValue, Object: o}, 0)
 	}
+	keys.own()
 	return keys.list
 }
 
@@ -131,10 +132,27 @@ func (s *keySet) add(a *Attribute, v Value, depth int) {
 		if key.Value == "" || s.has(key) {
 			return
 		}
-		key.Value = strings.Clone(key.Value)
 		s.list = append(s.list, key)
 		if s.seen != nil {
 			s.seen[key] = true
 		}
+	}
+}
+
+// own gives the keys values of their own, in one piece of memory.
+func (s *keySet) own() {
+	size := 0
+	for i := range s.list {
+		size += len(s.list[i].Value)
+	}
+	var values strings.Builder
+	values.Grow(size)
+	for i := range s.list {
+		values.WriteString(s.list[i].Value)
+	}
+	texts := values.String()
+	for i := range s.list {
+		n := len(s.list[i].Value)
+		s.list[i].Value, texts = texts[:n], texts[n:]
 	}
 }

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
@@ -86,41 +85,55 @@ func (s *scope) personOf(attribute int, value string) (uint32, bool) {
 // Accounts implements store.AccountReader.
 func (r reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 	q.UserName, q.Email = store.NameKey(q.UserName), store.NameKey(q.Email)
-	var list []*store.Account
-	for n := range r.personCandidates(q) {
-		if a := r.people.at(n).account(); accountMatches(a, &q) {
-			list = append(list, a)
-			if len(list) == q.Limit {
+	if attribute, value := indexedBy(&q); value != "" {
+		var buffer few
+		found := r.peopleIndex.find(buffer[:0], attribute, value)
+		slices.SortFunc(found, func(a, b uint32) int { return strings.Compare(r.people.at(a).id(), r.people.at(b).id()) })
+		return r.accountsOf(found, &q), nil
+	}
+	return r.accountsInOrder(q), nil
+}
+
+// indexedBy returns a value by which an index finds all accounts that may match q,
+// whose names are folded, or "".
+func indexedBy(q *store.AccountQuery) (attribute int, value string) {
+	switch {
+	case q.ExternalID != "":
+		return personExternalID, q.ExternalID
+	case q.UserName != "":
+		return personUserName, q.UserName
+	}
+	return personEmail, q.Email
+}
+
+// accountsOf returns those of some accounts that match q. Most writes of people ask
+// for accounts that are not there, which costs no memory.
+func (r reader) accountsOf(found []uint32, q *store.AccountQuery) (list []*store.Account) {
+	for _, n := range found {
+		if a := r.people.at(n).account(); accountMatches(a, q) {
+			if list = append(list, a); len(list) == q.Limit {
 				break
 			}
 		}
 	}
-	return list, nil
+	return list
 }
 
-// personCandidates returns the accounts that may match q, whose names are folded, in
-// order of id.
-func (s *scope) personCandidates(q store.AccountQuery) iter.Seq[uint32] {
-	switch {
-	case q.ExternalID != "":
-		return s.peopleWith(personExternalID, q.ExternalID)
-	case q.UserName != "":
-		return s.peopleWith(personUserName, q.UserName)
-	case q.Email != "":
-		return s.peopleWith(personEmail, q.Email)
-	}
-	list := &s.peopleByID
+// accountsInOrder returns the accounts that match q, of all or of the site admins.
+func (r reader) accountsInOrder(q store.AccountQuery) (list []*store.Account) {
+	all := &r.peopleByID
 	if q.SiteAdmin {
-		list = &s.siteAdmins
+		all = &r.siteAdmins
 	}
-	start, _ := list.search(s.byPersonID(q.After)) // q.After itself does not match
-	return list.from(start)
-}
-
-func (s *scope) peopleWith(attribute int, value string) iter.Seq[uint32] {
-	found := s.peopleIndex.find(nil, attribute, value)
-	slices.SortFunc(found, func(a, b uint32) int { return strings.Compare(s.people.at(a).id(), s.people.at(b).id()) })
-	return slices.Values(found)
+	start, _ := all.search(r.byPersonID(q.After)) // q.After itself does not match
+	for n := range all.from(start) {
+		if a := r.people.at(n).account(); accountMatches(a, &q) {
+			if list = append(list, a); len(list) == q.Limit {
+				break
+			}
+		}
+	}
+	return list
 }
 
 // byPersonID orders accounts relative to an id.

@@ -56,13 +56,16 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 	}
 	args := []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), row.position}
 	query := updateResource
-	if keys := sortKeys(r.Keys); r.Keys != nil && packKeys(keys) != row.keys {
-		if err := t.replaceKeys(r.ID, row, keys); err != nil {
-			return err
+	if r.Keys != nil {
+		keys := sortKeys(r.Keys)
+		if packed := packKeys(keys); packed != row.keys {
+			if err := t.replaceKeys(r.ID, row, keys); err != nil {
+				return err
+			}
+			row.keys = packed
+			query = updateResourceAndKeys
+			args = append(args[:6], row.keys, row.position)
 		}
-		row.keys = packKeys(keys)
-		query = updateResourceAndKeys
-		args = append(args[:6], row.keys, row.position)
 	}
 	n, err := t.conn.Exec(query, args...)
 	if err != nil {
