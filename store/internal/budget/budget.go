@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // lookBytes is how much is read between two looks at the context and the clock.
 // Resources without a document count as [store.EnvelopeSize], so that it is fewer
 // than [store.ScanLook] of them.
-const lookBytes = 64 << 10
+const lookBytes = 16 << 10
 
 // sortLook is how many rows are sorted or merged between two looks.
 const sortLook = 1024
@@ -65,8 +66,11 @@ func (b *Budget) Take(bytes int) error {
 	return b.Look()
 }
 
-// Look returns the error of a context that has ended or of time that is spent.
+// Look returns the error of a context that has ended or of time that is spent. It
+// lets others have the processor: a look-up that became ready does not wait until the
+// scheduler takes it away, which is ten milliseconds.
 func (b *Budget) Look() error {
+	runtime.Gosched()
 	if err := b.ctx.Err(); err != nil {
 		return fmt.Errorf("store: scan: %w", err)
 	}
