@@ -290,6 +290,9 @@ func (s *suite) besides(t *testing.T, st store.Store, name string, version int) 
 		return err
 	})
 	is(t, name+": a view beside", err, nil)
+	if err != nil {
+		return // the update would wait as long
+	}
 	err = st.Update(ctx, scope, func(_ context.Context, tx store.Tx) error {
 		for _, i := range []int{0, 2, scanUsers / 2, scanUsers - 2} {
 			r := s.crowdUser(i, fmt.Sprintf("title %d", version))

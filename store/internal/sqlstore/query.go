@@ -13,11 +13,6 @@ import (
 )
 
 const (
-	// chunkRows is how many resources a scan holds at once, and chunkBytes how
-	// large they are together, but for the last of them.
-	chunkRows  = store.ScanLook
-	chunkBytes = 1 << 20
-
 	// directRows is how many candidates of a lone key term are read with it.
 	directRows = 64
 
@@ -187,12 +182,12 @@ func (r *Reader) selectByScan(s *selection) error {
 		}
 		return r.selectAt(s, positions)
 	}
+	var chunk chunk
 	for after := s.start(); !s.full(); {
-		chunk := newChunk(min(chunkRows, n))
-		if err := r.resources(q.Types, after, chunkRows, 0, chunk.take); err != nil {
+		if err := chunk.read(r.conn, pageOne, r.scope, q.Types[0], after, int64(chunkRows), int64(0)); err != nil {
 			return err
 		}
-		if err := r.match(s, chunk.resources); err != nil {
+		if err := chunk.match(s, r); err != nil {
 			return err
 		}
 		if !chunk.full() {
@@ -336,13 +331,13 @@ func (r *Reader) selectExact(s *selection, positions []int64) error {
 
 // selectAt evaluates the filter on the resources at ascending positions.
 func (r *Reader) selectAt(s *selection, positions []int64) error {
+	var chunk chunk
 	for len(positions) > 0 && !s.full() {
 		some := positions[:min(chunkRows, len(positions))]
-		chunk := newChunk(len(some))
-		if err := r.at(some, chunk.take); err != nil {
+		if err := chunk.read(r.conn, resourcesAt, jsonNumbers(some)); err != nil {
 			return err
 		}
-		if err := r.match(s, chunk.resources); err != nil {
+		if err := chunk.match(s, r); err != nil {
 			return err
 		}
 		read := len(some)
@@ -357,46 +352,29 @@ func (r *Reader) selectAt(s *selection, positions []int64) error {
 	return nil
 }
 
-// chunk is the resources that a scan holds at once.
-type chunk struct {
-	resources []*store.Resource
-	size      int
-}
-
-func newChunk(rows int) *chunk { return &chunk{resources: make([]*store.Resource, 0, rows)} }
-
-func (c *chunk) take(res *store.Resource) error {
-	c.resources = append(c.resources, res)
-	if c.size += res.Size(); c.full() {
-		return ErrEnough
-	}
-	return nil
-}
-
-// full reports whether there may be more than the chunk has room for.
-func (c *chunk) full() bool { return len(c.resources) >= chunkRows || c.size >= chunkBytes }
-
-func (c *chunk) last() int64 { return c.resources[len(c.resources)-1].Position }
-
-// match adds those resources to the selection that the filter matches. No
-// statement is open meanwhile, as a filter may ask for memberships.
+// match adds those resources to the selection that the filter matches.
 func (r *Reader) match(s *selection, resources []*store.Resource) error {
 	for _, res := range resources {
-		if err := s.budget.Take(res.Size()); err != nil {
+		ok, err := s.matches(r, res)
+		if err != nil {
 			return err
 		}
-		if s.matcher != nil {
-			ok, err := s.matcher.Match(res, r)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
+		if ok {
+			s.add(res)
 		}
-		s.add(res)
 	}
 	return nil
+}
+
+// matches reports whether the filter matches a resource.
+func (s *selection) matches(r *Reader, res *store.Resource) (bool, error) {
+	if err := s.budget.Take(res.Size()); err != nil {
+		return false, err
+	}
+	if s.matcher == nil {
+		return true, nil
+	}
+	return s.matcher.Match(res, r)
 }
 
 // cutSorted sorts the matches and leaves the page of them.
