@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,8 +25,12 @@ type countedScans struct {
 
 func (c *countedScans) Scan(ctx context.Context, scope string, q store.Query) (store.Page, error) {
 	if c.inside != nil {
-		c.inside <- struct{}{}
-		<-c.open
+		select {
+		case c.inside <- struct{}{}:
+			<-c.open
+		case <-ctx.Done(): // nobody expects it
+			return store.Page{}, ctx.Err()
+		}
 	} else {
 		c.scans = append(c.scans, scope)
 	}
@@ -137,7 +142,9 @@ func TestScansOfAConnection(t *testing.T) {
 			<-counted.inside
 		}
 		var limit *provision.LimitError
-		_, err := tn.dir.Query(t.Context(), scan)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := tn.dir.Query(ctx, scan)
 		if !errors.As(err, &limit) {
 			t.Fatalf("the third scan: %v", err)
 		}
