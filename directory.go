@@ -112,20 +112,6 @@ func (d *Directory) UserNamed(ctx context.Context, userName string) (*Resource, 
 	return found[0], nil
 }
 
-// Query returns one page of resources, or [ErrNotFound] for an unknown connection;
-// see [store.ResourceReader].
-func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error) {
-	var page store.Page
-	err := d.view(ctx, func(rd store.Reader) error {
-		var err error
-		if page, err = rd.Query(q); err == nil && len(page.Resources) == 0 {
-			err = d.exists(rd)
-		}
-		return err
-	})
-	return page, err
-}
-
 // Create makes a resource of a type from what fn writes to the draft, derives
 // the account of a user, and returns the resource with the parts asked for.
 //

@@ -109,6 +109,7 @@ type Engine struct {
 	credentials credentialCache
 	refusals    requestlog.Counts
 	failures    failures.Counts
+	scans       scans
 	signing     signingKey
 	beforeJump  atomic.Pointer[time.Time] // of the clock, while work waits; nil otherwise
 	jobs        outbox.News               // of connections with a new job
@@ -116,7 +117,8 @@ type Engine struct {
 	moved       outbox.News               // of connections where a consumer got on
 }
 
-// Limits bounds what one transaction does. A zero field means its default.
+// Limits bounds what one transaction does, and one connection. A zero field means
+// its default.
 type Limits struct {
 	// Inline is how many accounts a change may touch and still derive them in
 	// its own transaction; a larger one leaves a job to [Engine.Run]. The
@@ -138,6 +140,12 @@ type Limits struct {
 	// changed, but not be nested deeper. The default is 100.
 	Nesting int
 
+	// Scans is how many scans a connection may have at a time in this process, those
+	// that wait for the store included: queries with more than a thousand candidates,
+	// see [Directory.Query]. A further one is refused with a [*LimitError]. The default
+	// is 2.
+	Scans int
+
 	// Deprovision is how many accounts of a connection may be deprovisioned
 	// within an hour, or a fifth of its active accounts where that is more. The
 	// others are held: they stay as they are until [Directory.Release] or
@@ -148,6 +156,7 @@ type Limits struct {
 func (l Limits) inline() int  { return orDefault(l.Inline, 1000) }
 func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
 func (l Limits) members() int { return orDefault(l.Members, 200_000) }
+func (l Limits) scans() int   { return orDefault(l.Scans, 2) }
 func (l Limits) nesting() int { return orDefault(l.Nesting, 100) }
 
 func (l Limits) deprovision() int {
@@ -204,6 +213,10 @@ func (s missingStore) Update(context.Context, string, func(context.Context, stor
 }
 
 func (s missingStore) Watch() store.Watcher { return missingWatcher(s) }
+
+func (s missingStore) Scan(context.Context, string, store.Query) (store.Page, error) {
+	return store.Page{}, s.err
+}
 
 func (s missingStore) Ping(context.Context) error { return s.err }
 

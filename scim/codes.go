@@ -39,6 +39,7 @@ const (
 	codeBadParameter       schema.Code = "bad_parameter"
 	codeFilterNotSupported schema.Code = "filter_not_supported"
 	codeFilterTooWide      schema.Code = "filter_too_wide"
+	codeTooManyScans       schema.Code = "too_many_scans"
 	codeInvalidCursor      schema.Code = "invalid_cursor"
 	codeExpiredCursor      schema.Code = "expired_cursor"
 	codeNotUnique          schema.Code = "not_unique"
@@ -71,7 +72,8 @@ var refusals = []Refusal{
 	{codeCutShort, http.StatusBadRequest, "invalidSyntax", "the body ended early, or is not what gzip writes"},
 	{codeBadParameter, http.StatusBadRequest, "invalidValue", "a query parameter has a wrong value"},
 	{codeFilterNotSupported, http.StatusForbidden, "", "a discovery endpoint was asked with a filter"},
-	{codeFilterTooWide, http.StatusBadRequest, "tooMany", "the filter names no indexed attribute, and there are too many resources to look at"},
+	{codeFilterTooWide, http.StatusBadRequest, "tooMany", "the filter or the sort has too many resources to look at, or takes too long"},
+	{codeTooManyScans, http.StatusServiceUnavailable, "", "the connection has as many requests that look at many resources as it may"},
 	{codeInvalidCursor, http.StatusBadRequest, "invalidCursor", "the cursor is not one of this query"},
 	{codeExpiredCursor, http.StatusBadRequest, "expiredCursor", "the cursor is too old"},
 	{codeNotUnique, http.StatusConflict, "uniqueness", "another resource has the value"},

@@ -106,10 +106,12 @@ func asError(err error) *Error {
 		return refuse(codeUnknownMember, "members: %s is no user or group of this connection", schema.QuotedText(member.ID))
 	case errors.As(err, &limit) && limit.Member != "":
 		return refuse(codeTooDeepGroups, "members: %s", nestedTooDeep(limit))
+	case errors.As(err, &limit) && limit.Limit == "Limits.Scans":
+		return refuse(codeTooManyScans, "%d requests of this connection that must look at many resources are running: try again, or filter by eq of an indexed attribute", limit.Max).after(scanRetry)
 	case errors.As(err, &limit):
 		return refuse(codeTooManyMembers, "members: more than %d in one request", limit.Max)
 	case errors.As(err, &scan):
-		return refuse(codeFilterTooWide, "filter: it needs an indexed attribute, more than %d resources would be scanned", scan.Limit)
+		return refuse(codeFilterTooWide, "filter: %s: it needs an indexed attribute", spentBound(scan))
 	case errors.As(err, &unavailable):
 		return refuse(codeBusy, "the directory is busy, try again").because(err).after(unavailable.RetryAfter)
 	case errors.As(err, &tooLarge):

@@ -113,8 +113,13 @@ type Limits struct {
 	Count      int   // resources in a page; default 1000
 	PageSize   int   // resources in a page where the client does not say; default 100
 	Answer     int   // bytes of a page, which is cut short for it, to one resource at least; default 8 MiB
-	ScanRows   int   // resources that a filter without an indexed term may scan; default 200,000
+	ScanRows   int   // resources that a filter or a sort may have to look at; default 200,000
 	Operations int   // operations in a PATCH; default 1000
+
+	// ScanTime is how long a filter or a sort may work; what it waits for others does
+	// not count. The default is 2 seconds. How many of a connection may work at a time
+	// is Limits.Scans of the engine.
+	ScanTime time.Duration
 
 	Cursor time.Duration // how long a cursor of RFC 9865 may be used; default an hour
 

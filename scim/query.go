@@ -40,7 +40,7 @@ func (x *exchange) list(segments []string) (*response, error) {
 		return nil, err
 	}
 	if !walks {
-		page, err := x.directory.Query(x.request.Context(), q)
+		page, err := x.pageOf(q, types)
 		if err != nil {
 			return nil, err
 		}
@@ -50,16 +50,16 @@ func (x *exchange) list(segments []string) (*response, error) {
 		}
 		return list.response(page.Total, place{start: start}), nil
 	}
-	return x.walk(q, shapes)
+	return x.walk(q, types, shapes)
 }
 
 // walk answers a list request with a cursor.
-func (x *exchange) walk(q store.Query, shapes []shape) (*response, error) {
+func (x *exchange) walk(q store.Query, types []*schema.ResourceType, shapes []shape) (*response, error) {
 	size := q.Limit
 	if size > 0 {
 		q.Limit++ // one more tells whether the results go on
 	}
-	page, err := x.directory.Query(x.request.Context(), q)
+	page, err := x.pageOf(q, types)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (x *exchange) walk(q store.Query, shapes []shape) (*response, error) {
 // query reads the parameters of a list request. Unknown ones are ignored.
 func (x *exchange) query(types []*schema.ResourceType) (store.Query, int, error) {
 	limits := x.handler.Limits
-	q := store.Query{ScanRows: limits.ScanRows, Bytes: limits.answer()}
+	q := store.Query{ScanRows: limits.ScanRows, ScanTime: limits.ScanTime, Bytes: limits.answer()}
 	start, err := intParam(x.values, "startIndex", 1)
 	if err != nil {
 		return q, 0, err

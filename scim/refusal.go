@@ -17,6 +17,7 @@ const (
 	causeForeignConnection = "foreignConnection" // the credential of one connection at the address of another
 	causeTooManyFailures   = "tooManyFailures"   // 429, of failed authentications
 	causeTooManyRequests   = "tooManyRequests"   // 429, of a credential
+	causeTooManyScans      = "tooManyScans"      // 503, of a connection that has as many scans as it may
 	causeIgnored           = "ignored"           // no refusal: a write named attributes that there are not
 )
 
@@ -65,6 +66,8 @@ func (h *Handler) countRefusal(x *exchange, err error) {
 // refusalCause returns the cause that a refusal is counted by, or "".
 func refusalCause(e *Error, known, foreign bool) string {
 	switch {
+	case e.Code == codeTooManyScans:
+		return causeTooManyScans
 	case e.Status < 400 || e.Status >= 500 || e.Status == http.StatusPreconditionFailed:
 		return ""
 	case foreign:

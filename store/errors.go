@@ -92,11 +92,17 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// ScanError says that a query would have to evaluate its filter on more
-// resources than its limit allows.
-type ScanError struct{ Limit int }
+// ScanError says that a query would take more work than it may. One of the fields is
+// set: the bound that is spent.
+type ScanError struct {
+	Rows int           // Query.ScanRows: there are more candidates
+	Time time.Duration // Query.ScanTime
+}
 
 // Error implements error.
 func (e *ScanError) Error() string {
-	return fmt.Sprintf("store: the filter has no indexed term and more than %d resources to scan", e.Limit)
+	if e.Time > 0 {
+		return fmt.Sprintf("store: the query takes more than %s", e.Time)
+	}
+	return fmt.Sprintf("store: the query has more than %d resources to look at", e.Rows)
 }

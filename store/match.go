@@ -1,12 +1,8 @@
 package store
 
 import (
-	"slices"
-	"strconv"
-	"strings"
+	"bytes"
 	"time"
-
-	"github.com/scimjit/provision/internal/naming"
 )
 
 // Relations answers the membership terms of a filter. A [Reader] is one.
@@ -16,230 +12,194 @@ type Relations interface {
 
 // Match reports whether r matches f. It defines what a filter means, for every
 // store. A nil filter matches everything, and nil relations hold no
-// memberships. The error is one that rel returned.
+// memberships. The error is one that rel returned. Whoever matches several
+// resources calls [Compile] once.
 //
 // A value in the document that is not of the type that the path asks for never
 // compares as true, and so does an operator that its type does not have: CO, SW
 // and EW belong to text, the order operators to text, numbers and instants.
 // The path {"meta", "version"} reads as the text that an entity tag has, such
 // as W/"3".
-func Match(f Filter, r *Resource, rel Relations) (bool, error) {
-	return subject{doc: r.Document, resource: r, relations: rel}.match(f)
-}
+func Match(f Filter, r *Resource, rel Relations) (bool, error) { return Compile(f).Match(r, rel) }
 
 // MatchElement reports whether a complex value, given as canonical JSON,
 // matches f. Membership terms and paths of the resource's own fields match
-// nothing.
-func MatchElement(f Filter, element Document) bool {
-	ok, _ := subject{doc: element}.match(f) // only relations can fail
+// nothing. Whoever matches several calls [CompileElement] once.
+func MatchElement(f Filter, element Document) bool { return CompileElement(f).Match(element) }
+
+// Matcher is a filter that is ready for many resources. Terms share what they
+// read of a resource: its document is passed over at most once, up to the last
+// attribute that the terms need, and each value is decoded and normalized at most
+// once however many terms compare it. Make one with [Compile]. It is used by one
+// goroutine at a time, and keeps the memory of the resource it saw last.
+type Matcher struct {
+	root      term
+	level     level
+	top       reading
+	room      room
+	resource  *Resource
+	relations Relations
+	buffer    []byte // room for texts, first those of the filter
+	kept      int    // how much of buffer the filter has
+	serial    uint64 // of the reading that began last
+	work      work
+}
+
+// work counts what matching did, for tests.
+type work struct {
+	documents int // objects passed over: documents, and elements that Any looks into
+	values    int // decoded or normalized
+}
+
+// Match reports whether r matches the filter, as [Match] does.
+func (m *Matcher) Match(r *Resource, rel Relations) (bool, error) {
+	m.resource, m.relations = r, rel
+	m.begin(&m.top, r.Document)
+	return m.match(&m.root, &m.top)
+}
+
+// ElementMatcher is a filter that is ready for many complex values: see [Matcher].
+// Make one with [CompileElement].
+type ElementMatcher struct{ matcher Matcher }
+
+// Match reports whether a complex value matches the filter, as [MatchElement] does.
+func (m *ElementMatcher) Match(element Document) bool {
+	m.matcher.begin(&m.matcher.top, element)
+	ok, _ := m.matcher.match(&m.matcher.root, &m.matcher.top) // only relations can fail
 	return ok
 }
 
-// subject is what a filter is evaluated on: a resource, an element of it, or
-// its meta attribute.
-type subject struct {
-	doc       Document
-	resource  *Resource // nil for an element
-	relations Relations // nil for an element
-	meta      bool      // paths are relative to meta
+// termKind says how a term is decided.
+type termKind uint8
+
+const (
+	never termKind = iota
+	always
+	allOf
+	anyOf
+	not
+	textCompares
+	numberCompares
+	booleanEquals
+	instantCompares
+	ownInstantCompares
+	keyIn
+	isPresent
+	ownIsPresent
+	elementMatches
+	isMemberOf
+	hasMember
+)
+
+// term is one node of a compiled filter.
+type term struct {
+	kind     termKind
+	op       Operator
+	own      ownField
+	place    int // index in level.places
+	column   int // index in level.columns
+	text     []byte
+	name     string // a group or member, or the literal of a boolean
+	keys     []string
+	number   *number
+	instant  time.Time
+	children []term
 }
 
-func (s subject) match(f Filter) (bool, error) {
-	switch f := f.(type) {
-	case nil:
+// match evaluates a term on what is read of a resource or element. And and Or are
+// decided by the first filter that can.
+func (m *Matcher) match(t *term, r *reading) (bool, error) {
+	switch t.kind {
+	case always:
 		return true, nil
-	case And:
-		return s.matchAll(f, true)
-	case Or:
-		return s.matchAll(f, false)
-	case Not:
-		ok, err := s.match(f.Filter)
+	case allOf, anyOf:
+		for i := range t.children {
+			ok, err := m.match(&t.children[i], r)
+			if err != nil || ok != (t.kind == allOf) {
+				return ok, err
+			}
+		}
+		return t.kind == allOf, nil
+	case not:
+		ok, err := m.match(&t.children[0], r)
 		return !ok && err == nil, err
-	case Compare:
-		return s.compare(&f), nil
-	case In:
-		return s.in(&f), nil
-	case Present:
-		return s.present(f.Path.Keys), nil
-	case Any:
-		return s.matchAny(f), nil
-	case MemberOf:
-		if s.relations == nil {
+	case isMemberOf:
+		if m.relations == nil {
 			return false, nil
 		}
-		return s.relations.IsMember(f.Group, s.resource.ID)
-	case HasMember:
-		if s.relations == nil {
+		return m.relations.IsMember(t.name, m.resource.ID)
+	case hasMember:
+		if m.relations == nil {
 			return false, nil
 		}
-		return s.relations.IsMember(s.resource.ID, f.Member)
+		return m.relations.IsMember(m.resource.ID, t.name)
 	}
-	return false, nil
+	return m.holds(t, r), nil
 }
 
-// matchAll evaluates an And (whole is true) or Or up to the first filter that
-// decides it.
-func (s subject) matchAll(filters []Filter, whole bool) (bool, error) {
-	for _, f := range filters {
-		ok, err := s.match(f)
-		if err != nil {
-			return false, err
+// holds evaluates a term that looks at values alone.
+func (m *Matcher) holds(t *term, r *reading) bool {
+	switch t.kind {
+	case textCompares:
+		return m.anyText(r, t.column, func(have []byte) bool { return t.op.holdsText(have, t.text) })
+	case keyIn:
+		return m.anyText(r, t.column, t.hasKey)
+	case numberCompares:
+		return m.anyNumber(r, t.column, func(have number) bool { return t.op.holdsOrder(have.compare(*t.number)) })
+	case instantCompares:
+		return m.anyInstant(r, t.column, func(have time.Time) bool { return t.op.holdsOrder(have.Compare(t.instant)) })
+	case booleanEquals:
+		for _, v := range m.valuesAt(r, t.place) {
+			if (v[0] == 't' || v[0] == 'f') && string(v) == t.name {
+				return true
+			}
 		}
-		if ok != whole {
-			return ok, nil
-		}
-	}
-	return whole, nil
-}
-
-func (s subject) matchAny(f Any) bool {
-	if s.resource != nil && !s.meta && len(f.Path.Keys) == 1 && f.Path.Keys[0] == "meta" {
-		ok, _ := subject{resource: s.resource, meta: true}.match(f.Filter)
-		return ok
-	}
-	return !walk(Raw(s.doc), f.Path.Keys, func(v Raw) bool {
-		return v[0] != '{' || !MatchElement(f.Filter, v.Document())
-	})
-}
-
-func (s subject) present(keys []string) bool {
-	if s.resource != nil && !s.meta && len(keys) == 1 && keys[0] == "meta" {
-		return true
-	}
-	if text, instant, ok := s.own(keys); ok {
+	case ownInstantCompares:
+		text, have := m.resource.own(t.own)
+		return text == "" && t.op.holdsOrder(have.Compare(t.instant))
+	case ownIsPresent:
+		text, instant := m.resource.own(t.own)
 		return text != "" || !instant.IsZero()
-	}
-	return !walk(Raw(s.doc), keys, func(v Raw) bool { return !v.Present() })
-}
-
-func (s subject) compare(c *Compare) bool {
-	if c.Op == NE {
-		equal := *c
-		equal.Op = EQ
-		return !s.compare(&equal)
-	}
-	if text, instant, ok := s.own(c.Path.Keys); ok {
-		return c.holdsOwn(text, instant)
-	}
-	return !walk(Raw(s.doc), c.Path.Keys, func(v Raw) bool { return !c.holds(v) })
-}
-
-func (s subject) in(f *In) bool {
-	return !walk(Raw(s.doc), f.Path.Keys, func(v Raw) bool {
-		if !v.isText() {
-			return true
+	case isPresent:
+		return m.presentAt(r, t.place)
+	case elementMatches:
+		for i, v := range m.valuesAt(r, t.place) {
+			if v[0] != '{' {
+				continue
+			}
+			if ok, _ := m.match(&t.children[0], m.element(r, t.place, i, v)); ok { // only relations can fail
+				return true
+			}
 		}
-		key := v.Text()
-		switch f.Path.Type {
-		case String:
-			key = naming.Key(key)
-		case Exact:
-		default:
-			return true
-		}
-		_, found := slices.BinarySearch(f.Keys, key)
-		return !found
-	})
-}
-
-// own reads a field of the resource itself: a text, or an instant.
-func (s subject) own(keys []string) (text string, instant time.Time, ok bool) {
-	if s.resource == nil || len(keys) == 0 {
-		return "", time.Time{}, false
-	}
-	switch {
-	case s.meta && len(keys) == 1:
-		return s.resource.meta(keys[0])
-	case s.meta:
-		return "", time.Time{}, false
-	case len(keys) == 1 && keys[0] == "id":
-		return s.resource.ID, time.Time{}, true
-	case len(keys) == 2 && keys[0] == "meta":
-		return s.resource.meta(keys[1])
-	}
-	return "", time.Time{}, false
-}
-
-func (r *Resource) meta(name string) (text string, instant time.Time, ok bool) {
-	switch name {
-	case "resourceType":
-		return r.Type, time.Time{}, true
-	case "version":
-		return `W/"` + strconv.FormatInt(r.Version, 10) + `"`, time.Time{}, true
-	case "created":
-		return "", r.Created, true
-	case "lastModified":
-		return "", r.Modified, true
-	}
-	return "", time.Time{}, false
-}
-
-// holds reports whether one value of a document compares with c.Value.
-func (c *Compare) holds(v Raw) bool {
-	switch c.Path.Type {
-	case String, Exact:
-		return v.isText() && c.holdsText(string(v.text()))
-	case Number:
-		have, ok := parseNumber(string(v))
-		if !ok {
-			return false
-		}
-		want, ok := parseNumber(c.Value)
-		return ok && c.Op.holdsOrder(have.compare(want))
-	case Boolean:
-		return c.Op == EQ && (v[0] == 't' || v[0] == 'f') && string(v) == c.Value
-	case DateTime:
-		if !v.isText() {
-			return false
-		}
-		have, ok := parseInstant(string(v.text()))
-		return ok && c.holdsInstant(have)
 	}
 	return false
 }
 
-func (c *Compare) holdsOwn(text string, instant time.Time) bool {
-	switch c.Path.Type {
-	case String, Exact:
-		return text != "" && c.holdsText(text)
-	case DateTime:
-		return text == "" && c.holdsInstant(instant)
-	}
-	return false
-}
-
-func (c *Compare) holdsInstant(have time.Time) bool {
-	want, ok := parseInstant(c.Value)
-	return ok && c.Op.holdsOrder(have.Compare(want))
-}
-
-// parseInstant reads a dateTime (RFC 7643 section 2.3.5). The time zone of an
-// xsd:dateTime is optional; one without it is in UTC.
-func parseInstant(text string) (time.Time, bool) {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		t, err = time.Parse("2006-01-02T15:04:05", text)
-	}
-	return t, err == nil
-}
-
-func (c *Compare) holdsText(have string) bool {
-	want := c.Value
-	if c.Path.Type == String {
-		if c.Op == EQ {
-			return naming.Match(have, want)
+// hasKey reports whether a text is one of the keys.
+func (t *term) hasKey(have []byte) bool {
+	low, high := 0, len(t.keys)
+	for low < high {
+		middle := (low + high) / 2
+		if t.keys[middle] < string(have) {
+			low = middle + 1
+		} else {
+			high = middle
 		}
-		have, want = naming.Form(have), naming.Form(want)
 	}
-	switch c.Op {
+	return low < len(t.keys) && t.keys[low] == string(have)
+}
+
+// holdsText reports whether two texts compare, both in the form of their type.
+func (o Operator) holdsText(have, want []byte) bool {
+	switch o {
 	case CO:
-		return strings.Contains(have, want)
+		return bytes.Contains(have, want)
 	case SW:
-		return strings.HasPrefix(have, want)
+		return bytes.HasPrefix(have, want)
 	case EW:
-		return strings.HasSuffix(have, want)
+		return bytes.HasSuffix(have, want)
 	}
-	return c.Op.holdsOrder(strings.Compare(have, want))
+	return o.holdsOrder(bytes.Compare(have, want))
 }
 
 // holdsOrder reports whether the operator holds for two values of which the
@@ -258,4 +218,14 @@ func (o Operator) holdsOrder(order int) bool {
 		return order <= 0
 	}
 	return false
+}
+
+// parseInstant reads a dateTime (RFC 7643 section 2.3.5). The time zone of an
+// xsd:dateTime is optional; one without it is in UTC.
+func parseInstant(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04:05", text)
+	}
+	return t, err == nil
 }

@@ -151,14 +151,3 @@ func TestMatchRelations(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkMatch(b *testing.B) {
-	r := &store.Resource{Document: store.Document(person)}
-	f := store.Compare{Path: store.Path{Keys: []string{"emails", "value"}, Type: store.String}, Op: store.CO, Value: "b@"}
-	b.ReportAllocs()
-	for b.Loop() {
-		if ok, err := store.Match(f, r, nil); !ok || err != nil {
-			b.Fatal(ok, err)
-		}
-	}
-}

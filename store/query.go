@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // Query selects a page of resources.
 type Query struct {
 	// Types restricts the query to these resource types; empty means all.
@@ -37,16 +39,30 @@ type Query struct {
 	// With says which parts to load for each resource of the page.
 	With Parts
 
-	// ScanRows bounds how many resources a filter without an indexed term may
-	// be evaluated on. 0 means 200,000.
+	// ScanRows bounds how many candidates a query may have: the resources that its
+	// index terms find, or all of its types where nothing narrows the filter or
+	// there is a Sort without one. 0 means 200,000. Without a filter and a sort there
+	// are none, since a page of everything is read by index.
 	ScanRows int
+
+	// ScanTime bounds how long a query may work, by the monotonic clock; what it waits
+	// before it begins does not count. 0 means 2 seconds in [Store.Scan], and any
+	// time in [ResourceReader].
+	ScanTime time.Duration
 
 	// NoTotal leaves Page.Total unset, for callers that do not need it.
 	NoTotal bool
 }
 
-// DefaultScanRows is the bound of Query.ScanRows where it is 0.
-const DefaultScanRows = 200_000
+// The bounds of Query.ScanRows, and of Query.ScanTime in a scan, where they are 0.
+const (
+	DefaultScanRows = 200_000
+	DefaultScanTime = 2 * time.Second
+)
+
+// ScanLook is how many resources a scan may read at most until it looks at its
+// context again.
+const ScanLook = 256
 
 // Sort orders resources by one attribute. Resources without a value come last
 // when ascending and first when descending (RFC 7644 section 3.4.2.3); equal

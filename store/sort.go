@@ -60,11 +60,12 @@ func (s *Sort) Key(r *Resource) SortKey {
 	if s == nil {
 		return key
 	}
-	text, instant, own := subject{resource: r}.own(s.Path.Keys)
+	own := ownOf(s.Path.Keys)
+	text, instant := r.own(own)
 	switch {
-	case own && s.Path.Type == DateTime:
+	case own != ownNone && s.Path.Type == DateTime:
 		key.instant, key.present = instant, !instant.IsZero()
-	case own:
+	case own != ownNone:
 		key.setText(s.Path.Type, text)
 	default:
 		if v, ok := leading(Raw(r.Document), s.Path.Keys); ok {

@@ -17,7 +17,7 @@
 //
 // Implement [Store], [Reader] and [Tx], then run the conformance suite of
 // package storetest, under the race detector. A store narrows a [Query] by the
-// indexed keys that [Narrow] finds and lets [Match] decide each candidate, so
+// indexed keys that [Narrow] finds and lets a [Matcher] decide each candidate, so
 // that all stores give the same answers. What it keeps of an [Account] is in the
 // table that [AccountFields] returns; [Account.Complete] adds the rest.
 package store
@@ -65,6 +65,20 @@ type Store interface {
 	// used by one goroutine at a time.
 	Watch() Watcher
 
+	// Scan returns one page of the resources that match q, as [ResourceReader] does
+	// in a View, where there may be many candidates. It runs beside Views and Updates,
+	// also those of its own scope, and lets none of them wait for it. A store runs few
+	// scans at once; further ones wait in the order in which they came.
+	//
+	// The resources are those of one moment after the call. Memberships, in the filter
+	// and as parts of the page, may be newer by as long as the scan works.
+	//
+	// A scan that has more candidates or takes longer than q allows fails with a
+	// [*ScanError]. When ctx ends, the error wraps ctx.Err(): waiting ends at once, and
+	// a scan that works calls ctx.Err at the latest for every [ScanLook] resources,
+	// and as it sorts. Inside a transaction of the store the error is [ErrNested].
+	Scan(ctx context.Context, scope string, q Query) (Page, error)
+
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
 
@@ -106,9 +120,9 @@ type ResourceReader interface {
 
 	// Query returns one page of the resources that match q.
 	//
-	// A filter without an indexed term is evaluated on at most q.ScanRows
-	// resources; when there are more, Query fails with a [*ScanError] rather
-	// than return a partial result.
+	// It looks at no more than q.ScanRows candidates and works no longer than
+	// q.ScanTime; where that is not enough it fails with a [*ScanError] rather than
+	// return a partial result. The transaction goes on.
 	Query(q Query) (Page, error)
 }
 

@@ -44,6 +44,22 @@ func Form(s string) string {
 	return compose(policy.Lower(compose(s))) // some marks compose with a small letter only
 }
 
+// AppendForm appends the [Form] of a name to dst. One of ASCII alone takes no other
+// memory.
+func AppendForm(dst, name []byte) []byte {
+	start := len(dst)
+	for _, c := range name {
+		switch {
+		case c >= utf8.RuneSelf:
+			return append(dst[:start], Form(string(name))...)
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
 // Normal returns a name as policies see it: in Unicode normalization form C, where
 // no character becomes one of ASCII, and without white space at its ends.
 func Normal(s string) string { return strings.TrimSpace(compose(s)) }

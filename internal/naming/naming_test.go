@@ -166,6 +166,8 @@ func FuzzNames(f *testing.F) {
 			t.Errorf("%q and %q match and do not clash", a, b)
 		case match != (naming.Form(a) == naming.Form(b)):
 			t.Errorf("Match of %q and %q is %v, their forms are %q and %q", a, b, match, naming.Form(a), naming.Form(b))
+		case string(naming.AppendForm([]byte(b), []byte(a))) != b+naming.Form(a):
+			t.Errorf("appended, the form of %q is %q", a, naming.AppendForm(nil, []byte(a)))
 		case match != naming.Match(b, a) || clash != naming.Clash(b, a):
 			t.Errorf("%q and %q depend on the order", a, b)
 		case naming.Key(naming.Normal(a)) != naming.Key(a):

@@ -247,8 +247,9 @@ func literal(v any) []byte {
 // selection is the compiled value filter of a target. The zero selection is
 // every element.
 type selection struct {
-	filter store.Filter
-	terms  int
+	filter  store.Filter
+	matcher *store.ElementMatcher // of the filter
+	terms   int
 }
 
 // compiled compiles the value filter of a target.
@@ -266,6 +267,7 @@ func (p *patcher) compiled(t target) (s selection, err error) {
 		p.decoder.Used |= loose
 	}
 	terms(t.filter, func(*ast.AttributeExpression) { s.terms++ })
+	s.matcher = store.CompileElement(s.filter)
 	return s, nil
 }
 
@@ -291,12 +293,12 @@ func looseness(t target) (needed schema.Tolerance) {
 // matches reports whether a selection has an element. The error is that of
 // look.
 func (p *patcher) matches(s selection, v schema.Value) (bool, error) {
-	if s.filter == nil {
+	if s.matcher == nil {
 		return true, p.look(1)
 	}
 	p.buffer = v.AppendJSON(p.buffer[:0])
 	if err := p.look(s.terms * (1 + len(p.buffer)/64)); err != nil {
 		return false, err
 	}
-	return store.MatchElement(s.filter, p.buffer), nil
+	return s.matcher.Match(p.buffer), nil
 }

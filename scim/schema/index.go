@@ -75,6 +75,10 @@ func (t *ResourceType) prefix(notation string) string {
 	return longest
 }
 
+// Indexed returns the attributes that are kept as index keys, in the order of the
+// schemas. A filter that compares one of them by eq costs no scan.
+func (t *ResourceType) Indexed() []*Attribute { return slices.Clone(t.indexed) }
+
 // Keys returns the index entries of a document: the value of every indexed
 // attribute, folded where the attribute ignores case, each once. The name of an
 // entry is what [Attribute.String] returns; it is unique where the attribute is.

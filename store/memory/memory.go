@@ -10,6 +10,10 @@
 // undo it, which runs when its function returns an error or panics. Waiting for
 // a scope ends with the context.
 //
+// A scan keeps only the resources of one moment: it holds the lock while it notes
+// which they are, and then for each question about memberships, of which it sees
+// newer ones. Half as many scans run at once as there are processors, one at least.
+//
 // A scope to which nothing was ever committed takes no memory, however often it
 // is read or an update of it fails.
 //
@@ -21,13 +25,14 @@
 // Looking up an id or an indexed key, adding or removing a member, and paging
 // without a filter at any offset cost about the same in a small scope and in a
 // large one. Filters without an indexed term, sorting, and account queries by
-// status read everything in question.
+// status read everything in question: [Store.Scan] does it beside the others.
 package memory
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -41,7 +46,8 @@ var _ store.Store = (*Store)(nil)
 // use.
 type Store struct {
 	closed atomic.Bool
-	empty  *scope // what views of unknown scopes read; never written
+	empty  *scope        // what views of unknown scopes read; never written
+	scans  chan struct{} // one for each scan that runs; others wait in order
 	board  watch.Board
 
 	mu     sync.RWMutex
@@ -49,7 +55,12 @@ type Store struct {
 }
 
 // New returns an empty store.
-func New() *Store { return &Store{empty: newScope(), scopes: map[string]*scope{}} }
+func New() *Store {
+	return &Store{
+		empty: newScope(), scopes: map[string]*scope{},
+		scans: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+	}
+}
 
 // transactionOf is the context key that marks the transactions of a store.
 type transactionOf struct{ store *Store }

@@ -2,9 +2,11 @@ package memory
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/budget"
 	"github.com/scimjit/provision/store/internal/window"
 )
 
@@ -15,14 +17,12 @@ func (r reader) Query(q store.Query) (store.Page, error) {
 			return r.slice(list, q), nil
 		}
 	}
-	c, err := r.candidates(q)
+	b := budget.OfQuery(&q)
+	c, err := r.candidates(&q, b)
 	if err != nil {
 		return store.Page{}, err
 	}
-	if q.Sort != nil {
-		return r.sorted(&q, c)
-	}
-	return r.scan(&q, c)
+	return newSelection(&q, b, c, r, r.loadResource).page(c.each)
 }
 
 // list returns the resources of some types in order of position, or nil when
@@ -89,9 +89,9 @@ type candidates struct {
 }
 
 // each calls yield with the candidates until it returns false.
-func (c *candidates) each(yield func(uint32) bool) {
+func (c *candidates) each(yield func(*store.Resource) bool) {
 	for _, n := range c.found {
-		if !yield(n) {
+		if !yield(c.scope.nodes.at(n).resource) {
 			return
 		}
 	}
@@ -100,47 +100,37 @@ func (c *candidates) each(yield func(uint32) bool) {
 	}
 	for _, chunk := range c.list.chunks {
 		for _, n := range chunk {
-			if c.types != nil && !slices.Contains(c.types, c.scope.nodes.at(n).resource.Type) {
+			res := c.scope.nodes.at(n).resource
+			if c.types != nil && !slices.Contains(c.types, res.Type) {
 				continue
 			}
-			if !yield(n) {
+			if !yield(res) {
 				return
 			}
 		}
 	}
 }
 
-// matches reports whether a candidate matches.
-func (c *candidates) matches(q *store.Query, n uint32) (bool, error) {
-	if c.decided {
-		return true, nil
-	}
-	return store.Match(q.Filter, c.scope.nodes.at(n).resource, reader{c.scope})
-}
-
-// candidates finds the candidates of a query.
-func (r reader) candidates(q store.Query) (*candidates, error) {
+// candidates finds the candidates of a query, as many as there may be.
+func (r reader) candidates(q *store.Query, b *budget.Budget) (*candidates, error) {
 	c := &candidates{scope: r.scope, decided: q.Filter == nil}
 	if q.Filter != nil {
 		if terms, ok := store.Narrow(q.Filter); ok {
-			c.found, c.decided = r.find(terms, q.Types), store.NarrowIsExact(q.Filter)
-			return c, nil
+			var err error
+			c.found, err = r.find(terms, q.Types, b)
+			c.decided = store.NarrowIsExact(q.Filter)
+			return c, err
 		}
-		if limit := limitOr(q.ScanRows); r.count(q.Types) > limit {
-			return nil, &store.ScanError{Limit: limit}
+	}
+	if q.Filter != nil || q.Sort != nil {
+		if err := b.Admit(r.count(q.Types)); err != nil {
+			return nil, err
 		}
 	}
 	if c.list = r.list(q.Types); c.list == nil {
 		c.list, c.types = r.everything, q.Types
 	}
 	return c, nil
-}
-
-func limitOr(limit int) int {
-	if limit == 0 {
-		return store.DefaultScanRows
-	}
-	return limit
 }
 
 // count returns how many resources of some types there are.
@@ -159,57 +149,128 @@ func (s *scope) count(types []string) int {
 
 // find returns the nodes of some types that index terms find, in order of
 // position.
-func (r reader) find(terms []store.Term, types []string) []uint32 {
-	var found []uint32
+func (r reader) find(terms []store.Term, types []string, b *budget.Budget) ([]uint32, error) {
+	found := budget.NewDistinct[uint32](b)
 	for _, term := range terms {
-		if term.Kind == store.ByKey {
-			found = r.holders(found, term.Attribute, term.Value)
-			continue
-		}
-		n, ok := r.lookup("", term.Value)
-		if !ok {
-			continue
-		}
-		switch term.Kind {
-		case store.ByID:
-			found = append(found, n)
-		case store.ByGroup:
-			for e := range r.nodes.at(n).members.all() {
-				found = append(found, e.node)
-			}
-		case store.ByMember:
-			for _, e := range r.nodes.at(n).groups {
-				found = append(found, e.node)
-			}
+		if err := r.findTerm(term, types, found); err != nil {
+			return nil, err
 		}
 	}
-	if len(types) > 0 {
-		found = slices.DeleteFunc(found, func(n uint32) bool { return !slices.Contains(types, r.nodes.at(n).resource.Type) })
+	list, err := found.Sorted()
+	if err != nil || len(list) < 2 {
+		return list, err
 	}
-	if len(found) < 2 {
-		return found
-	}
-	slices.SortFunc(found, func(a, b uint32) int {
+	slices.SortFunc(list, func(a, b uint32) int {
 		return cmp.Compare(r.nodes.at(a).resource.Position, r.nodes.at(b).resource.Position)
 	})
-	return slices.Compact(found)
+	return list, nil
 }
 
-// scan returns a page of the candidates that match.
-func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
-	w, total, skip := window.New(q), 0, q.Offset
+func (r reader) findTerm(term store.Term, types []string, found *budget.Distinct[uint32]) error {
+	add := func(n uint32) error {
+		if len(types) > 0 && !slices.Contains(types, r.nodes.at(n).resource.Type) {
+			return nil
+		}
+		return found.Add(n)
+	}
+	if term.Kind == store.ByKey {
+		var buffer few
+		for _, n := range r.holders(buffer[:0], term.Attribute, term.Value) {
+			if err := add(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	n, ok := r.lookup("", term.Value)
+	if !ok {
+		return nil
+	}
+	switch term.Kind {
+	case store.ByID:
+		return add(n)
+	case store.ByGroup:
+		for e := range r.nodes.at(n).members.all() {
+			if err := add(e.node); err != nil {
+				return err
+			}
+		}
+	case store.ByMember:
+		for _, e := range r.nodes.at(n).groups {
+			if err := add(e.node); err != nil {
+				return err
+			}
+		}
+	case store.ByKey:
+	}
+	return nil
+}
+
+// selection makes the page of a query from its candidates. It reads nothing of the
+// scope but by its functions, so that it needs no lock.
+type selection struct {
+	query     *store.Query
+	budget    *budget.Budget
+	matcher   *store.Matcher // nil: all candidates match
+	relations store.Relations
+	load      func(*store.Resource, store.Parts) (*store.Resource, error)
+}
+
+func newSelection(
+	q *store.Query, b *budget.Budget, c *candidates,
+	relations store.Relations, load func(*store.Resource, store.Parts) (*store.Resource, error),
+) *selection {
+	s := &selection{query: q, budget: b, relations: relations, load: load}
+	if !c.decided {
+		s.matcher = store.Compile(q.Filter)
+	}
+	return s
+}
+
+// page returns the page of the candidates that match.
+func (s *selection) page(candidates iter.Seq[*store.Resource]) (store.Page, error) {
+	if s.query.Sort != nil {
+		return s.sorted(candidates)
+	}
+	return s.inOrder(candidates)
+}
+
+// matches reports whether a candidate matches.
+func (s *selection) matches(res *store.Resource) (bool, error) {
+	if err := s.budget.Take(res.Size()); err != nil {
+		return false, err
+	}
+	if s.matcher == nil {
+		return true, nil
+	}
+	return s.matcher.Match(res, s.relations)
+}
+
+// add loads a resource into a page.
+func (s *selection) add(w *window.Window, res *store.Resource) error {
+	loaded, err := s.load(res, s.query.With)
+	if err == nil {
+		w.Add(loaded)
+	}
+	return err
+}
+
+// inOrder returns the page in order of position.
+func (s *selection) inOrder(candidates iter.Seq[*store.Resource]) (store.Page, error) {
+	q, total := s.query, 0
+	w, skip := window.New(q), q.Offset
 	if q.From != nil {
 		skip = 0
 	}
-	for n := range c.each {
+	for res := range candidates {
 		if q.NoTotal && w.Full() {
 			break
 		}
-		outside := outsidePage(q, r.nodes.at(n).resource.Position)
+		outside := outsidePage(q, res.Position)
 		if outside && q.NoTotal {
 			continue
 		}
-		ok, err := c.matches(q, n)
+		ok, err := s.matches(res)
 		if err != nil {
 			return store.Page{}, err
 		}
@@ -222,7 +283,9 @@ func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
 		case skip > 0:
 			skip--
 		case !w.Full():
-			w.Add(r.load(n, q.With))
+			if err := s.add(&w, res); err != nil {
+				return store.Page{}, err
+			}
 		}
 	}
 	if q.NoTotal {
@@ -243,24 +306,27 @@ func outsidePage(q *store.Query, position int64) bool {
 	return position <= q.From.Position()
 }
 
-// sorted returns a page of the candidates that match in the order of q.Sort.
-func (r reader) sorted(q *store.Query, c *candidates) (store.Page, error) {
+// sorted returns the page in the order of the query's Sort.
+func (s *selection) sorted(candidates iter.Seq[*store.Resource]) (store.Page, error) {
 	type row struct {
-		key  store.SortKey
-		node uint32
+		key      store.SortKey
+		resource *store.Resource
 	}
 	var rows []row
-	for n := range c.each {
-		ok, err := c.matches(q, n)
+	q := s.query
+	for res := range candidates {
+		ok, err := s.matches(res)
 		if err != nil {
 			return store.Page{}, err
 		}
 		if ok {
-			rows = append(rows, row{q.Sort.Key(r.nodes.at(n).resource), n})
+			rows = append(rows, row{q.Sort.Key(res), res})
 		}
 	}
-	slices.SortFunc(rows, func(a, b row) int { return q.Sort.Compare(a.key, b.key) })
-
+	rows, err := budget.Sort(s.budget, rows, func(a, b row) int { return q.Sort.Compare(a.key, b.key) })
+	if err != nil {
+		return store.Page{}, err
+	}
 	page := store.Page{}
 	if !q.NoTotal {
 		page.Total = len(rows)
@@ -283,7 +349,9 @@ func (r reader) sorted(q *store.Query, c *candidates) (store.Page, error) {
 		if w.Full() {
 			break
 		}
-		w.Add(r.load(row.node, q.With))
+		if err := s.add(&w, row.resource); err != nil {
+			return store.Page{}, err
+		}
 	}
 	page.Resources, page.Cut = w.Resources, w.Cut
 	return page, nil

@@ -57,6 +57,25 @@ func (r reader) load(n uint32, with store.Parts) *store.Resource {
 	return &loaded
 }
 
+// loadResource returns a resource as it was read, with the parts asked for as they
+// are now. One that was deleted meanwhile has none.
+func (r reader) loadResource(res *store.Resource, with store.Parts) (*store.Resource, error) {
+	if with == 0 {
+		return res, nil
+	}
+	n, ok := r.lookup(res.Type, res.ID)
+	if !ok {
+		return res, nil
+	}
+	loaded := r.load(n, with)
+	if r.nodes.at(n).resource == res {
+		return loaded, nil
+	}
+	older := *res
+	older.Groups, older.Members = loaded.Groups, loaded.Members
+	return &older, nil
+}
+
 // PutResource implements store.ResourceWriter.
 func (t *tx) PutResource(r *store.Resource) error {
 	n, exists := t.lookup("", r.ID)

@@ -91,3 +91,48 @@ func TestViewCanceledWaiting(t *testing.T) {
 		return nil
 	})
 }
+
+// Scans have connections of their own: as many as Config.Scans work, a further one
+// waits, also where readers are free, and gives up with its context.
+func TestScansWait(t *testing.T) {
+	s, _ := openTraced(t, sqlite.Config{Readers: 2, Scans: 1})
+	update(t, s, func(tx store.Tx) error { return createIn(tx, 1) })
+	q := store.Query{Sort: &store.Sort{Path: store.Path{Keys: []string{"userName"}, Type: store.String}}, Limit: 1}
+	still := &stillAt{Context: t.Context(), at: 2, inside: make(chan struct{}), open: make(chan struct{})}
+	results := make(chan error, 2)
+	scan := func(ctx context.Context) {
+		_, err := s.Scan(ctx, benchScope, q)
+		results <- err
+	}
+	go scan(still)
+	<-still.inside
+	view(t, s, func(store.Reader) error { return nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	second := &asked{Context: ctx, waiting: make(chan struct{})}
+	go scan(second)
+	<-second.waiting
+	cancel()
+	if err := <-results; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "scan not started") {
+		t.Errorf("the second scan: %v", err)
+	}
+	close(still.open)
+	if err := <-results; err != nil {
+		t.Errorf("the first scan: %v", err)
+	}
+}
+
+// stillAt is a context of which one look, by its number, stands still.
+type stillAt struct {
+	context.Context
+
+	looks, at    int
+	inside, open chan struct{}
+}
+
+func (s *stillAt) Err() error {
+	if s.looks++; s.looks == s.at {
+		close(s.inside)
+		<-s.open
+	}
+	return s.Context.Err()
+}

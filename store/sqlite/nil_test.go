@@ -13,7 +13,9 @@ import (
 func TestNoStore(t *testing.T) {
 	var none *sqlite.Store
 	for _, s := range []store.Store{none, &sqlite.Store{}} {
+		_, scan := s.Scan(t.Context(), "acme", store.Query{})
 		for name, err := range map[string]error{
+			"Scan":   scan,
 			"View":   s.View(t.Context(), "acme", func(context.Context, store.Reader) error { return nil }),
 			"Update": s.Update(t.Context(), "acme", func(context.Context, store.Tx) error { return nil }),
 			"Ping":   s.Ping(t.Context()),

@@ -8,9 +8,11 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// pool holds the sessions of views. The one used last is used first, so that
-// under little load there are few, with warm caches.
+// pool holds the sessions of views, or those of scans. Who waits gets one in the
+// order of arrival. The one used last is used first, so that under little load there
+// are few, with warm caches.
 type pool struct {
+	what   string // what the sessions are for
 	open   func(context.Context) (*session, error)
 	tokens chan struct{} // one for each session that may be in use
 	closed chan struct{}
@@ -20,14 +22,14 @@ type pool struct {
 	idle []*session
 }
 
-func newPool(size int, open func(context.Context) (*session, error)) *pool {
-	return &pool{open: open, tokens: make(chan struct{}, size), closed: make(chan struct{})}
+func newPool(what string, size int, open func(context.Context) (*session, error)) *pool {
+	return &pool{what: what, open: open, tokens: make(chan struct{}, size), closed: make(chan struct{})}
 }
 
 // get waits for a session.
 func (p *pool) get(ctx context.Context) (*session, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("store: view not started: %w", err)
+		return nil, fmt.Errorf("store: %s not started: %w", p.what, err)
 	}
 	select {
 	case <-p.closed:
@@ -39,7 +41,7 @@ func (p *pool) get(ctx context.Context) (*session, error) {
 	case <-p.closed:
 		return nil, store.ErrClosed
 	case <-ctx.Done():
-		return nil, fmt.Errorf("store: view not started: %w", ctx.Err())
+		return nil, fmt.Errorf("store: %s not started: %w", p.what, ctx.Err())
 	}
 	if s := p.pop(); s != nil {
 		return s, nil
@@ -72,7 +74,7 @@ func (p *pool) put(s *session) {
 	<-p.tokens
 }
 
-// close waits for the views that run and closes the sessions. It reports whether
+// close waits for what runs and closes the sessions. It reports whether
 // this is the first call.
 func (p *pool) close() (first bool) {
 	p.once.Do(func() {

@@ -29,8 +29,8 @@
 //
 // With Config.DB the store lives in a database of the host, in tables whose
 // names begin with Config.Prefix, and Config.InTx writes the host's own tables in
-// the transaction of the change. The store then holds 1 + Config.Readers
-// connections of the pool and puts the database into WAL mode.
+// the transaction of the change. The store then holds 1 + Config.Readers +
+// Config.Scans connections of the pool and puts the database into WAL mode.
 package sqlite
 
 import (
@@ -59,7 +59,7 @@ type Config struct {
 	// DB is an existing database to use instead of Path. Its driver must be
 	// modernc.org/sqlite, or one whose errors have a Code method that returns
 	// the result code. It stays open when the store is closed. Its pool must
-	// allow at least 2 + Readers connections.
+	// allow at least 2 + Readers + Scans connections.
 	DB *sql.DB
 
 	// Prefix stands before the name of every table and index. It consists of
@@ -76,6 +76,11 @@ type Config struct {
 	// Readers is how many views run at once. 0 means one for each CPU, and at
 	// least 4.
 	Readers int
+
+	// Scans is how many scans run at once ([store.Store.Scan]), each on a connection
+	// of its own beside the Readers. Further ones wait for their turn. 0 means one for
+	// two CPUs, and at least 1: what scans take of the machine others do not get.
+	Scans int
 
 	// WALLimit is how many bytes the write-ahead log (the file with -wal at the end)
 	// may have before the writer waits, for at most 200 milliseconds a second, for
@@ -130,6 +135,7 @@ type Store struct {
 	config  Config
 	db      *sql.DB
 	readers *pool
+	scans   *pool
 	writer  *writer
 	queue   *sqlstore.Queue
 	scopes  sync.Map // string to int64: the numbers of scopes, which never change
@@ -171,6 +177,9 @@ func (c *Config) complete() error {
 	if c.Readers <= 0 {
 		c.Readers = max(leastReaders, runtime.GOMAXPROCS(0))
 	}
+	if c.Scans <= 0 {
+		c.Scans = max(1, runtime.GOMAXPROCS(0)/2)
+	}
 	if c.Prefix == "" {
 		c.Prefix = sqlstore.DefaultPrefix
 	}
@@ -178,8 +187,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("sqlite: the prefix %q is not made of letters, digits and underscores", c.Prefix)
 	}
 	if c.DB != nil {
-		if n := c.DB.Stats().MaxOpenConnections; n > 0 && n < c.Readers+2 {
-			return fmt.Errorf("sqlite: a pool of %d connections is too small for %d readers, a writer and the host", n, c.Readers)
+		if n := c.DB.Stats().MaxOpenConnections; n > 0 && n < c.Readers+c.Scans+2 {
+			return fmt.Errorf("sqlite: a pool of %d connections is too small for %d readers, %d scans, a writer and the host", n, c.Readers, c.Scans)
 		}
 		return nil
 	}
@@ -208,9 +217,9 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.queue = sqlstore.NewQueue(s.writer, sqlstore.QueueLimits{Size: batchSize, Time: batchTime})
-	s.readers = newPool(s.config.Readers, func(ctx context.Context) (*session, error) {
-		return openSession(ctx, s.db, s.config, forReading)
-	})
+	reading := func(ctx context.Context) (*session, error) { return openSession(ctx, s.db, s.config, forReading) }
+	s.readers = newPool("view", s.config.Readers, reading)
+	s.scans = newPool("scan", s.config.Scans, reading)
 	return nil
 }
 
@@ -219,11 +228,28 @@ func (s *Store) View(ctx context.Context, scope string, fn func(context.Context,
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	conn, err := s.readers.get(ctx)
+	return s.read(ctx, s.readers, scope, func(r *sqlstore.Reader) error { return fn(s.mark(ctx), r) })
+}
+
+// Scan implements [store.Store]. It reads one snapshot, memberships included.
+func (s *Store) Scan(ctx context.Context, scope string, q store.Query) (page store.Page, err error) {
+	if err := s.usable(ctx); err != nil {
+		return page, err
+	}
+	err = s.read(ctx, s.scans, scope, func(r *sqlstore.Reader) (err error) {
+		page, err = r.Scan(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+// read runs fn on a snapshot of a scope, with a session of a pool.
+func (s *Store) read(ctx context.Context, sessions *pool, scope string, fn func(*sqlstore.Reader) error) error {
+	conn, err := sessions.get(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.readers.put(conn)
+	defer sessions.put(conn)
 	if err := conn.begin(ctx, beginRead); err != nil {
 		return err
 	}
@@ -234,7 +260,7 @@ func (s *Store) View(ctx context.Context, scope string, fn func(context.Context,
 	}
 	reader := sqlstore.NewReader(conn, id)
 	defer reader.End()
-	if err := fn(s.mark(ctx), reader); err != nil {
+	if err := fn(reader); err != nil {
 		return err
 	}
 	return conn.failed
@@ -324,6 +350,7 @@ func (s *Store) Close() error {
 	if !s.readers.close() {
 		return nil
 	}
+	s.scans.close()
 	s.writer.close()
 	if s.config.DB != nil {
 		return nil

@@ -145,7 +145,9 @@ func (s *suite) canceledInside(t *testing.T, st store.Store) {
 
 func (s *suite) closed(t *testing.T, st store.Store) {
 	is(t, "Close", st.Close(), nil)
+	_, scan := st.Scan(t.Context(), scope, store.Query{Limit: 1})
 	for name, err := range map[string]error{
+		"Scan":   scan,
 		"Ping":   st.Ping(t.Context()),
 		"View":   st.View(t.Context(), scope, func(context.Context, store.Reader) error { return nil }),
 		"Update": st.Update(t.Context(), scope, func(context.Context, store.Tx) error { return nil }),

@@ -82,6 +82,18 @@ var mutants = map[string]func(store.Store) store.Store{
 	"no page is cut":         onQuery(func(_ store.Query, p *store.Page) { p.Cut = false }),
 	"scan is unlimited":      beforeQuery(func(q *store.Query) { q.ScanRows = 1 << 30 }),
 	"no filter on or":        beforeQuery(dropOr),
+
+	"scan is an update":         func(s store.Store) store.Store { return scanUpdates{s} },
+	"scan is a view":            func(s store.Store) store.Store { return scanViews{s} },
+	"scan is not canceled":      func(s store.Store) store.Store { return scanGoesOn{s} },
+	"scan has any rows":         beforeScan(func(q *store.Query) { q.ScanRows = 1 << 30 }),
+	"scan takes any time":       beforeScan(func(q *store.Query) { q.ScanTime = time.Hour }),
+	"scan has no parts":         beforeScan(func(q *store.Query) { q.With = 0 }),
+	"scan has no place":         beforeScan(func(q *store.Query) { q.From = nil }),
+	"query takes any time":      beforeQuery(func(q *store.Query) { q.ScanTime = 0 }),
+	"scan is of several times":  func(s store.Store) store.Store { return scanTwice{s} },
+	"scan is of a wrong scope":  func(s store.Store) store.Store { return scanElsewhere{s} },
+	"scan inside a transaction": func(s store.Store) store.Store { return scanUnmarked{s} },
 }
 
 func ascending(s *store.Sort) *store.Sort {
@@ -351,4 +363,91 @@ func (t oldNames) MembershipsOf(members ...string) ([]store.Membership, error) {
 		t.names[m.Group] = rows[i].Display
 	}
 	return rows, err
+}
+
+// scanUpdates scans while nobody else may write.
+type scanUpdates struct{ store.Store }
+
+func (s scanUpdates) Scan(ctx context.Context, scope string, q store.Query) (page store.Page, err error) {
+	err = s.Update(ctx, scope, func(_ context.Context, tx store.Tx) error {
+		for range 20 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		page, err = tx.Query(q)
+		return err
+	})
+	return page, err
+}
+
+// scanViews scans while nobody writes.
+type scanViews struct{ store.Store }
+
+func (s scanViews) Scan(ctx context.Context, scope string, q store.Query) (page store.Page, err error) {
+	err = s.View(ctx, scope, func(_ context.Context, r store.Reader) error {
+		for range 20 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		page, err = r.Query(q)
+		return err
+	})
+	return page, err
+}
+
+type scanGoesOn struct{ store.Store }
+
+func (s scanGoesOn) Scan(ctx context.Context, scope string, q store.Query) (store.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Page{}, err
+	}
+	return s.Store.Scan(context.WithoutCancel(ctx), scope, q)
+}
+
+// scanTwice makes the second half of a page of a later moment.
+type scanTwice struct{ store.Store }
+
+func (s scanTwice) Scan(ctx context.Context, scope string, q store.Query) (store.Page, error) {
+	page, err := s.Store.Scan(context.WithoutCancel(ctx), scope, q)
+	for range 20 {
+		err = errors.Join(err, ctx.Err())
+	}
+	later, laterErr := s.Store.Scan(ctx, scope, q)
+	if half := len(page.Resources) / 2; half > 1 && len(later.Resources) == len(page.Resources) {
+		copy(page.Resources[half:], later.Resources[half:])
+	}
+	return page, errors.Join(err, laterErr)
+}
+
+type scanElsewhere struct{ store.Store }
+
+func (s scanElsewhere) Scan(ctx context.Context, _ string, q store.Query) (store.Page, error) {
+	return s.Store.Scan(ctx, "acme", q)
+}
+
+// scanUnmarked scans inside a transaction.
+type scanUnmarked struct{ store.Store }
+
+type unmarkedContext struct{ context.Context }
+
+func (unmarkedContext) Value(any) any { return nil }
+
+func (s scanUnmarked) Scan(ctx context.Context, scope string, q store.Query) (store.Page, error) {
+	return s.Store.Scan(unmarkedContext{ctx}, scope, q)
+}
+
+func beforeScan(change func(*store.Query)) func(store.Store) store.Store {
+	return func(s store.Store) store.Store { return scanQueries{s, change} }
+}
+
+type scanQueries struct {
+	store.Store
+	before func(*store.Query)
+}
+
+func (s scanQueries) Scan(ctx context.Context, scope string, q store.Query) (store.Page, error) {
+	s.before(&q)
+	return s.Store.Scan(ctx, scope, q)
 }

@@ -221,7 +221,7 @@ func (s *suite) memberPages(t *testing.T) {
 func (s *suite) scanLimit(t *testing.T) {
 	st := s.open(t)
 	s.people(t, st)
-	scan := store.Present{Path: path(store.String, "userName")}
+	scan, byName := store.Present{Path: path(store.String, "userName")}, &store.Sort{Path: path(store.String, "userName")}
 	for _, test := range []struct {
 		name  string
 		q     store.Query
@@ -236,11 +236,20 @@ func (s *suite) scanLimit(t *testing.T) {
 		{"over the limit with two types", store.Query{Filter: scan, ScanRows: 5, Types: []string{"User", "Group"}}, 0, 5},
 		{"default", store.Query{Filter: scan}, 4, 0},
 		{"no filter", store.Query{ScanRows: 1}, 6, 0},
-		{"indexed", store.Query{Filter: store.And{scan, keyed("displayName", "ann a")}, ScanRows: 1}, 2, 0},
+		{"no filter, and a sort", store.Query{ScanRows: 5, Sort: byName}, 0, 5},
+		{"no filter, and a sort, at the limit", store.Query{ScanRows: 6, Sort: byName}, 6, 0},
+		{"indexed", store.Query{Filter: store.And{scan, keyed("displayName", "ann a")}, ScanRows: 2}, 2, 0},
+		{"indexed, over the limit", store.Query{Filter: store.And{scan, keyed("displayName", "ann a")}, ScanRows: 1}, 0, 1},
+		{"several keys", store.Query{Filter: store.Or{keyed("displayName", "ann a"), keyed("displayName", "ann a"), byID("u1")}, ScanRows: 2}, 2, 0},
+		{"several keys, over the limit", store.Query{Filter: store.Or{keyed("displayName", "ann a"), byID("u2")}, ScanRows: 2}, 0, 2},
+		{"indexed and sorted, over the limit", store.Query{Filter: keyed("displayName", "ann a"), ScanRows: 1, Sort: byName}, 0, 1},
 		{"by id", store.Query{Filter: store.And{byID("u1"), scan}, ScanRows: 1}, 1, 0},
-		{"by group", store.Query{Filter: store.And{scan, store.MemberOf{Group: "g1"}}, ScanRows: 1}, 2, 0},
+		{"by group", store.Query{Filter: store.And{scan, store.MemberOf{Group: "g1"}}, ScanRows: 2}, 2, 0},
+		{"by group, over the limit", store.Query{Filter: store.And{scan, store.MemberOf{Group: "g1"}}, ScanRows: 1}, 0, 1},
+		{"exactly by group, over the limit", store.Query{Filter: store.MemberOf{Group: "g1"}, ScanRows: 1}, 0, 1},
+		{"by group, of other types", store.Query{Filter: store.MemberOf{Group: "g1"}, ScanRows: 1, Types: []string{"Group"}}, 0, 0},
 		{"not indexed", store.Query{Filter: store.Or{scan, keyed("displayName", "ann a")}, ScanRows: 5}, 0, 5},
-		{"sorted", store.Query{Filter: scan, ScanRows: 5, Sort: &store.Sort{Path: path(store.String, "userName")}}, 0, 5},
+		{"sorted", store.Query{Filter: scan, ScanRows: 5, Sort: byName}, 0, 5},
 	} {
 		view(t, st, func(r store.Reader) error {
 			page, err := r.Query(test.q)
@@ -251,7 +260,7 @@ func (s *suite) scanLimit(t *testing.T) {
 				if page.Total != test.total && !test.q.NoTotal {
 					t.Errorf("%s: total %d, want %d", test.name, page.Total, test.total)
 				}
-			case !errors.As(err, &limit) || limit.Limit != test.limit:
+			case !errors.As(err, &limit) || *limit != store.ScanError{Rows: test.limit}:
 				t.Errorf("%s: error %v, want a limit of %d", test.name, err, test.limit)
 			}
 			return nil

@@ -288,12 +288,14 @@ func (s *sameRun) compareQuery(t *testing.T) {
 		from, q.Backward, q.Offset = r.IntN(30), r.IntN(2) == 0, 0
 	}
 	for i, st := range s.stores {
+		var want []string
+		var total int
 		view(t, st, func(rd store.Reader) error {
 			if err := placeQuery(rd, &q, from); err != nil {
 				return err
 			}
-			want, total, err := meaning(rd, q)
-			if err != nil {
+			var err error
+			if want, total, err = meaning(rd, q); err != nil {
 				return err
 			}
 			page, err := rd.Query(q)
@@ -302,6 +304,10 @@ func (s *sameRun) compareQuery(t *testing.T) {
 			}
 			return err
 		})
+		page, err := st.Scan(t.Context(), scope, q)
+		if diff := cmp.Diff(want, ids(page.Resources), cmpopts.EquateEmpty()); diff != "" || page.Total != total || err != nil {
+			t.Errorf("store %d, scan of %+v: %v, total %d, want %d (-want +got):\n%s", i, q, err, page.Total, total, diff)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@
 // # Tiers
 //
 // The tests come in tiers, each a subtest: basic, query, isolation, events, watch,
-// rollback, lifecycle, concurrency, same and durable. Every store passes all of
+// rollback, lifecycle, concurrency, same, scan and durable. Every store passes all of
 // them; only durable asks for [Options.Reopen], because a store in memory has
 // nothing to reopen. What a store cannot do to the letter is data in [Options],
 // not a copy of a test.
@@ -75,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	t.Run("lifecycle", s.lifecycle)
 	t.Run("concurrency", s.concurrency)
 	t.Run("same", func(t *testing.T) { RunSame(t, 1, opts.Steps, s.open(t)) })
+	t.Run("scan", s.scan)
 	if opts.Reopen != nil {
 		t.Run("durable", s.durable)
 	}

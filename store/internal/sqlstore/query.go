@@ -1,20 +1,18 @@
 package sqlstore
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/budget"
 	"github.com/scimjit/provision/store/internal/window"
 )
 
 const (
-	// chunkRows is how many resources a scan holds at once, and chunkBytes how
-	// large they are together, but for the last of them.
-	chunkRows  = 256
-	chunkBytes = 1 << 20
-
 	// directRows is how many candidates of a lone key term are read with it.
 	directRows = 64
 
@@ -24,7 +22,19 @@ const (
 
 // Query implements [store.ResourceReader].
 func (r *Reader) Query(q store.Query) (store.Page, error) {
-	s := &selection{query: &q, page: window.New(&q)}
+	return r.page(&q, budget.OfQuery(&q))
+}
+
+// Scan is Query for [store.Store.Scan], with the reader of a snapshot.
+func (r *Reader) Scan(ctx context.Context, q store.Query) (store.Page, error) {
+	return r.page(&q, budget.OfScan(ctx, &q))
+}
+
+func (r *Reader) page(q *store.Query, b *budget.Budget) (store.Page, error) {
+	s := &selection{query: q, budget: b, page: window.New(q)}
+	if q.Filter != nil {
+		s.matcher = store.Compile(q.Filter)
+	}
 	var err error
 	if q.Filter == nil {
 		err = r.selectAll(s)
@@ -41,7 +51,7 @@ func (r *Reader) Query(q store.Query) (store.Page, error) {
 			return store.Page{}, err
 		}
 	}
-	if err := r.loadParts(&s.page, &q); err != nil {
+	if err := r.loadParts(&s.page, q); err != nil {
 		return store.Page{}, err
 	}
 	page := store.Page{Resources: s.page.Resources, Total: s.total, Cut: s.page.Cut}
@@ -55,6 +65,8 @@ func (r *Reader) Query(q store.Query) (store.Page, error) {
 // position.
 type selection struct {
 	query   *store.Query
+	budget  *budget.Budget
+	matcher *store.Matcher // nil without a filter
 	total   int
 	skipped int // matches that Offset left out
 	page    window.Window
@@ -156,30 +168,26 @@ func (s *selection) take(res *store.Resource) error {
 // selectByScan evaluates the filter on every resource of the types.
 func (r *Reader) selectByScan(s *selection) error {
 	q := s.query
-	limit := q.ScanRows
-	if limit == 0 {
-		limit = store.DefaultScanRows
-	}
 	n, err := r.count(q.Types)
 	if err != nil {
 		return err
 	}
-	if q.Filter != nil && n > limit {
-		return &store.ScanError{Limit: limit}
+	if err := s.budget.Admit(n); err != nil {
+		return err
 	}
 	if len(q.Types) != 1 {
-		positions, err := r.positions(q.Types, s.start(), allRows, 0)
+		positions, err := r.scanPositions(s)
 		if err != nil {
 			return err
 		}
 		return r.selectAt(s, positions)
 	}
+	var chunk chunk
 	for after := s.start(); !s.full(); {
-		chunk := newChunk(min(chunkRows, n))
-		if err := r.resources(q.Types, after, chunkRows, 0, chunk.take); err != nil {
+		if err := chunk.read(r.conn, pageOne, r.scope, q.Types[0], after, int64(chunkRows), int64(0)); err != nil {
 			return err
 		}
-		if err := r.match(s, chunk.resources); err != nil {
+		if err := chunk.match(s, r); err != nil {
 			return err
 		}
 		if !chunk.full() {
@@ -190,6 +198,24 @@ func (r *Reader) selectByScan(s *selection) error {
 	return nil
 }
 
+// scanPositions returns the positions of all resources of the types.
+func (r *Reader) scanPositions(s *selection) (positions []int64, err error) {
+	list := jsonTexts(s.query.Types)
+	var spent error
+	err = r.conn.Query(positionsAny, func(row Scanner) error {
+		var p int64
+		if err := row.Scan(&p); err != nil {
+			return err
+		}
+		positions = append(positions, p)
+		if spent = s.budget.Take(budget.CandidateBytes); spent != nil {
+			return ErrEnough // it is no error of the statement
+		}
+		return nil
+	}, r.scope, list, list, s.start(), allRows, int64(0))
+	return positions, cmp.Or(err, spent)
+}
+
 // selectByTerms evaluates the filter on the resources that the terms find.
 func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
 	if len(terms) == 1 && terms[0].Kind <= store.ByKey {
@@ -198,10 +224,11 @@ func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
 			return err
 		}
 	}
-	var positions []int64
+	found := budget.NewDistinct[int64](s.budget)
 	for len(terms) > 0 {
 		query, args, n := r.candidates(terms)
 		terms = terms[n:]
+		var spent error
 		err := r.conn.Query(query, func(row Scanner) error {
 			var (
 				position int64
@@ -210,17 +237,22 @@ func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
 			if err := row.Scan(&position, &typ); err != nil {
 				return err
 			}
-			if hasType(s.query.Types, typ) {
-				positions = append(positions, position)
+			if !hasType(s.query.Types, typ) {
+				return nil
+			}
+			if spent = found.Add(position); spent != nil {
+				return ErrEnough // it is no error of the statement
 			}
 			return nil
 		}, args...)
-		if err != nil {
+		if err := cmp.Or(err, spent); err != nil {
 			return err
 		}
 	}
-	slices.Sort(positions)
-	positions = slices.Compact(positions)
+	positions, err := found.Sorted()
+	if err != nil {
+		return err
+	}
 	if s.query.Sort == nil && store.NarrowIsExact(s.query.Filter) {
 		return r.selectExact(s, positions)
 	}
@@ -251,6 +283,9 @@ func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err e
 	}
 	slices.SortFunc(chunk, func(a, b *store.Resource) int { return int(a.Position - b.Position) })
 	chunk = slices.CompactFunc(chunk, func(a, b *store.Resource) bool { return a.Position == b.Position })
+	if err := s.budget.Admit(len(chunk)); err != nil {
+		return false, err
+	}
 	return true, r.match(s, chunk)
 }
 
@@ -296,13 +331,13 @@ func (r *Reader) selectExact(s *selection, positions []int64) error {
 
 // selectAt evaluates the filter on the resources at ascending positions.
 func (r *Reader) selectAt(s *selection, positions []int64) error {
+	var chunk chunk
 	for len(positions) > 0 && !s.full() {
 		some := positions[:min(chunkRows, len(positions))]
-		chunk := newChunk(len(some))
-		if err := r.at(some, chunk.take); err != nil {
+		if err := chunk.read(r.conn, resourcesAt, jsonNumbers(some)); err != nil {
 			return err
 		}
-		if err := r.match(s, chunk.resources); err != nil {
+		if err := chunk.match(s, r); err != nil {
 			return err
 		}
 		read := len(some)
@@ -317,48 +352,37 @@ func (r *Reader) selectAt(s *selection, positions []int64) error {
 	return nil
 }
 
-// chunk is the resources that a scan holds at once.
-type chunk struct {
-	resources []*store.Resource
-	size      int
-}
-
-func newChunk(rows int) *chunk { return &chunk{resources: make([]*store.Resource, 0, rows)} }
-
-func (c *chunk) take(res *store.Resource) error {
-	c.resources = append(c.resources, res)
-	if c.size += res.Size(); c.full() {
-		return ErrEnough
-	}
-	return nil
-}
-
-// full reports whether there may be more than the chunk has room for.
-func (c *chunk) full() bool { return len(c.resources) >= chunkRows || c.size >= chunkBytes }
-
-func (c *chunk) last() int64 { return c.resources[len(c.resources)-1].Position }
-
-// match adds those resources to the selection that the filter matches. No
-// statement is open meanwhile, as a filter may ask for memberships.
+// match adds those resources to the selection that the filter matches.
 func (r *Reader) match(s *selection, resources []*store.Resource) error {
 	for _, res := range resources {
-		if s.query.Filter != nil {
-			ok, err := store.Match(s.query.Filter, res, r)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
+		ok, err := s.matches(r, res)
+		if err != nil {
+			return err
 		}
-		s.add(res)
+		if ok {
+			s.add(res)
+		}
 	}
 	return nil
+}
+
+// matches reports whether the filter matches a resource.
+func (s *selection) matches(r *Reader, res *store.Resource) (bool, error) {
+	if err := s.budget.Take(res.Size()); err != nil {
+		return false, err
+	}
+	if s.matcher == nil {
+		return true, nil
+	}
+	return s.matcher.Match(res, r)
 }
 
 // cutSorted sorts the matches and leaves the page of them.
-func (s *selection) cutSorted() {
-	slices.SortFunc(s.sorted, func(a, b sortedMatch) int { return s.query.Sort.Compare(a.key, b.key) })
+func (s *selection) cutSorted() (err error) {
+	s.sorted, err = budget.Sort(s.budget, s.sorted, func(a, b sortedMatch) int { return s.query.Sort.Compare(a.key, b.key) })
+	if err != nil {
+		return err
+	}
 	q, limit := s.query, max(s.query.Limit, 0)
 	if q.From == nil {
 		s.sorted = s.sorted[min(max(q.Offset, 0), len(s.sorted)):]
@@ -377,11 +401,14 @@ func (s *selection) cutSorted() {
 	from, to := window.Fit(len(s.sorted), q.Bytes, q.Backward, func(i int) int { return s.sorted[i].size })
 	s.page.Cut = to-from < len(s.sorted)
 	s.sorted = s.sorted[from:to]
+	return nil
 }
 
 // loadSorted reads the resources of a sorted page, in its order.
 func (r *Reader) loadSorted(s *selection) error {
-	s.cutSorted()
+	if err := s.cutSorted(); err != nil {
+		return err
+	}
 	place := make(map[int64]int, len(s.sorted))
 	positions := make([]int64, len(s.sorted))
 	for i, m := range s.sorted {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/scimjit/provision/store"
@@ -82,27 +83,62 @@ type resourceScan struct {
 	memory   *memory
 	resource store.Resource
 	text     [3]string // created, modified, keys
+
+	// documents, when not nil, is where documents are copied to; those before stay.
+	documents *[]byte
+}
+
+// documentColumn reads the document of a row.
+type documentColumn struct{ scan *resourceScan }
+
+// Scan implements [database/sql.Scanner]: what a driver gives need not be copied
+// twice.
+func (d documentColumn) Scan(src any) error {
+	room := d.scan.documents
+	start := len(*room)
+	switch src := src.(type) {
+	case string:
+		*room = append(*room, src...)
+	case []byte:
+		*room = append(*room, src...)
+	default:
+		return fmt.Errorf("a document is a %T", src)
+	}
+	d.scan.resource.Document = (*room)[start:len(*room):len(*room)]
+	return nil
 }
 
 // next reads one row. A row with a negative position is a membership, see
 // membership.
 func (s *resourceScan) next(row Scanner) (*store.Resource, error) {
+	if err := s.read(row); err != nil || s.resource.Position < 0 {
+		return &s.resource, err
+	}
+	r := s.resource
+	s.memory.putResource(r.ID, storedResource{typ: r.Type, position: r.Position, version: r.Version, keys: s.text[2]})
+	return &r, nil
+}
+
+// read reads one row into s.resource.
+func (s *resourceScan) read(row Scanner) error {
 	r := &s.resource
 	r.Document = nil
+	document := any((*[]byte)(&r.Document))
+	if s.documents != nil {
+		document = documentColumn{s}
+	}
 	err := row.Scan(&r.Position, &r.Type, &r.ID, &r.Version, &s.text[0], &s.text[1], &r.Display,
-		(*[]byte)(&r.Document), &r.Source, &s.text[2])
+		document, &r.Source, &s.text[2])
 	if err != nil || r.Position < 0 {
-		return r, err
+		return err
 	}
 	if r.Created, err = parseTime(s.text[0]); err != nil {
-		return nil, about(r.Type, r.ID, err)
+		return about(r.Type, r.ID, err)
 	}
 	if r.Modified, err = parseTime(s.text[1]); err != nil {
-		return nil, about(r.Type, r.ID, err)
+		return about(r.Type, r.ID, err)
 	}
-	s.memory.putResource(r.ID, storedResource{typ: r.Type, position: r.Position, version: r.Version, keys: s.text[2]})
-	found := *r
-	return &found, nil
+	return nil
 }
 
 // membership returns the membership that the row read last stands for.
