@@ -109,6 +109,7 @@ type Engine struct {
 	signing     signingKey
 	news        outbox.News // of connections with new events or jobs
 	moved       outbox.News // of connections where a consumer got on
+	hung        outbox.Hung // calls of consumers that were left behind
 }
 
 // Limits bounds what one transaction does. A zero field means its default.

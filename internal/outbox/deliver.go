@@ -32,7 +32,11 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &dispatch{
 		Consumer: c, fn: fn, options: o,
+		hung:        c.Hung,
 		connections: map[string]*queued{}, found: make(chan string), due: make(chan string), done: make(chan outcome),
+	}
+	if d.hung == nil {
+		d.hung = &Hung{}
 	}
 	defer d.stop()
 	defer cancel(nil)
@@ -69,6 +73,7 @@ type dispatch struct {
 	*Consumer
 	fn      Func
 	options Options
+	hung    *Hung
 
 	queue       []string // the next to be worked on first
 	running     int
@@ -147,6 +152,7 @@ func (d *dispatch) turn(connection string) *turn {
 	return &turn{
 		lease: lease{Consumer: d.Consumer, connection: connection, span: d.options.lease()},
 		fn:    d.fn, ends: time.Now().Add(slice), due: d.lineDue, refused: d.refused,
+		timeout: d.options.timeout(), hung: d.hung, counts: true, attempts: d.options.attempts(),
 	}
 }
 
@@ -178,8 +184,8 @@ func (d *dispatch) start(ctx context.Context) {
 	}
 }
 
-// errWorkerEnded is the outcome of a consumer that ended its goroutine.
-var errWorkerEnded = errors.New("provision: the consumer ended its goroutine")
+// errWorkerEnded is the outcome of a turn that ended its goroutine, as a store could.
+var errWorkerEnded = errors.New("provision: a worker ended")
 
 func (d *dispatch) work(ctx context.Context, id string) {
 	o := outcome{connection: id, err: errWorkerEnded}
@@ -261,7 +267,7 @@ func (d *dispatch) refused(ctx context.Context, t *turn, ln line, ev *store.Even
 	if v.Since.IsZero() {
 		v.Since = d.Now()
 	}
-	v.Sequence, v.Attempts, v.LastError = ev.Sequence, v.Attempts+1, describe(cause)
+	v.Sequence, v.Attempts, v.Begun, v.LastError = ev.Sequence, v.Attempts+1, false, describe(cause)
 	v.Next = d.Now().Add(retryDelay(v.Attempts))
 	attrs := []any{
 		"consumer", d.Name, "connection", t.connection, "account", accountOf(ln),

@@ -24,6 +24,7 @@ type lease struct {
 	span       time.Duration
 
 	fence   int64        // 0 when not held
+	unclean bool         // the holder before ended without giving it back: perhaps the process died
 	expires atomic.Int64 // Unix milliseconds, by the clock of the consumer
 }
 
@@ -48,6 +49,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 		if records.Ahead(c.Expires, now, l.span) {
 			return nil
 		}
+		l.unclean = !c.Expires.IsZero()
 		c.Value.Fence++
 		c.Expires = now.Add(l.span)
 		if err := read(tx, c.Value); err != nil {

@@ -486,8 +486,8 @@ func TestCrowded(t *testing.T) {
 		time.Sleep(4 * time.Minute)
 		updates := st.updates.Load()
 		time.Sleep(time.Minute)
-		if n := st.updates.Load() - updates; n != 18 {
-			t.Errorf("%d updates in a minute, want one for each of 16, and two for the lease", n)
+		if n := st.updates.Load() - updates; n != 34 {
+			t.Errorf("%d updates in a minute, want two for each of 16, and two for the lease", n)
 		}
 		if list := s.parked(); len(list) != 0 {
 			t.Errorf("%d are parked after five minutes, want none", len(list))

@@ -23,6 +23,12 @@ type turn struct {
 	fn   Func
 	ends time.Time // zero: when nothing is left
 
+	timeout time.Duration // of a call: 0 calls on the goroutine of the turn, negative has no end
+	hung    *Hung         // nil without a timeout
+
+	counts   bool // attempts are stored
+	attempts int  // until an account is parked
+
 	// due says in how long a line is to be tried again: now, if that is not
 	// positive.
 	due func(line) time.Duration
@@ -157,16 +163,21 @@ func (t *turn) forward(ctx context.Context, w *waiting) error {
 	err := t.hold(ctx, func(ctx context.Context) error {
 		for _, ev := range w.events {
 			if !w.waits(ev) {
-				cause, err := t.hand(ctx, Delivery{ev, w.accounts[ev.AccountID], 1, t.fence})
+				account := lineOf(ev)
+				ln, cause, err := t.hand(ctx, newLine(account), Delivery{ev, w.accounts[ev.AccountID], 1, t.fence})
 				if err != nil {
 					return err
 				}
-				if cause != nil {
-					account := lineOf(ev)
-					if w.lines[account], err = t.refused(ctx, t, newLine(account), ev, cause); err != nil {
-						return err
-					}
+				switch {
+				case cause != nil:
+					w.lines[account], err = t.refused(ctx, t, ln, ev, cause)
 					stored = ev.Sequence
+				case ln.Stored(): // it was begun
+					err = t.end(ctx, ln)
+					stored = ev.Sequence
+				}
+				if err != nil {
+					return err
 				}
 			}
 			seen = ev.Sequence
@@ -182,7 +193,7 @@ func (t *turn) forward(ctx context.Context, w *waiting) error {
 	}
 	// The cursor is stored also when ctx has just ended: what was seen was seen.
 	put := t.update(context.WithoutCancel(ctx), func(tx store.Tx, c *records.Entry[records.DeliveryCursor]) error {
-		c.Value.Sequence = seen
+		c.Value.Sequence = max(c.Value.Sequence, seen) // one that was begun may be behind it
 		if all {
 			return giveBack(tx, c)
 		}
@@ -192,18 +203,23 @@ func (t *turn) forward(ctx context.Context, w *waiting) error {
 	return errors.Join(err, put)
 }
 
-// hand gives an event to the consumer. cause is what it has against the event;
+// hand gives an event of a line, or one that would begin it, to the consumer, and
+// returns the line as it is stored. cause is what the consumer has against the event;
 // err says that ctx has ended or that the lease is lost.
-func (t *turn) hand(ctx context.Context, d Delivery) (cause, err error) {
+func (t *turn) hand(ctx context.Context, ln line, d Delivery) (now line, cause, err error) {
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return ln, nil, context.Cause(ctx)
 	case !t.alive():
-		return nil, errLeaseLost
+		return ln, nil, errLeaseLost
 	}
-	cause = call(ctx, t.fn, d)
+	if ln, err = t.begin(ctx, ln, d.Event.Sequence); err != nil {
+		return ln, nil, err
+	}
+	cause = t.call(ctx, d)
 	if cause != nil && ctx.Err() != nil { // a consumer that is being stopped has not failed
-		return nil, context.Cause(ctx)
+		t.unbegin(ctx, ln)
+		return ln, nil, context.Cause(ctx)
 	}
-	return cause, nil
+	return ln, cause, nil
 }
