@@ -88,10 +88,7 @@ type background struct {
 func (b *background) all(ctx context.Context) {
 	e := b.engine
 	if b.clock != nil {
-		var err error
-		if b.held, err = b.clock.look(ctx); err != nil {
-			b.failed("looking at the clock", store.Global, err)
-		}
+		b.lookAtClock(ctx)
 	}
 	ids, err := e.connectionIDs(ctx)
 	if err != nil {
@@ -220,13 +217,29 @@ const (
 
 func taskKey(what, scope string) string { return what + "/" + scope }
 
+// waits reports whether what cannot be undone must wait. The clock may have jumped
+// since all connections were looked at.
+func (b *background) waits(ctx context.Context) bool {
+	if b.clock != nil && b.clock.moved() {
+		b.lookAtClock(ctx)
+	}
+	return b.held
+}
+
+func (b *background) lookAtClock(ctx context.Context) {
+	var err error
+	if b.held, err = b.clock.look(ctx); err != nil {
+		b.failed("looking at the clock", store.Global, err)
+	}
+}
+
 // tasks does the tasks of a scope whose time has come. One that was done in the
 // future was so by a clock that has been set back since.
 func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	now := b.engine.now()
 	for _, task := range tasks {
 		key := taskKey(task.what, scope)
-		if ctx.Err() != nil || task.final && b.held || b.last != nil && records.Within(b.last[key], now, task.every) {
+		if ctx.Err() != nil || b.last != nil && records.Within(b.last[key], now, task.every) || task.final && b.waits(ctx) {
 			continue
 		}
 		if b.last != nil {
