@@ -18,63 +18,87 @@ func single(parts store.Parts) store.Parts {
 	return parts
 }
 
-// largeGroup encodes a group with more members than are read at once. It has the
-// first ones; the others are read while the answer is written, page by page, so that
-// it takes little memory and a client that is slow holds no snapshot.
+// largeGroup answers with a group that has more members than are read at once.
+func (x *exchange) largeGroup(status int, t *schema.ResourceType, r *store.Resource, p projection) (*response, error) {
+	buffer := newBuffer(0)
+	b, rest, err := x.openGroup(*buffer, t, r, p)
+	if err != nil {
+		return nil, err
+	}
+	resp := built(status, buffer, b)
+	resp.etag, resp.version, resp.rest = p.entityTag(r), r.Version, rest
+	return resp, nil
+}
+
+// openGroup writes a group with its first members. The others, and its end, are
+// written by rest while the answer is sent: they are read page by page, so that they
+// take little memory and a client that is slow holds no snapshot.
 //
 // When the group changes meanwhile, the answer has everybody who is a member all the
 // while, and of the others some. Its version is that of the beginning: a write that
 // is conditional on it is refused, and a later GET is answered anew. When the group
-// or the store goes away, the connection ends before the answer does.
-func (x *exchange) largeGroup(status int, t *schema.ResourceType, r *store.Resource, p projection) (*response, error) {
-	buffer := newBuffer(len(r.Document) + 512 + store.MembershipSize*len(r.Members))
-	b, err := appendDocument(*buffer, t, r, p)
-	if err != nil {
-		return nil, err
+// or the store goes away, rest fails: the answer must end before it is whole.
+func (x *exchange) openGroup(b []byte, t *schema.ResourceType, r *store.Resource, p projection) (opened []byte, rest func(io.Writer) error, err error) {
+	if b, err = appendDocument(b, t, r, p); err != nil {
+		return nil, nil, err
 	}
-	first := withoutLast(r.Members)
+	first := withoutLast(r.Members[:min(len(r.Members), provision.MembersPage+1)])
 	b = append(b, `,"members":[`...)
 	begin := len(b)
 	if b, err = x.appendMemberPage(b, begin, t, first, p); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	resp := built(status, buffer, b)
-	resp.etag, resp.version = p.entityTag(r), r.Version
-	empty := len(b) == begin
-	after := first[len(first)-1].Member
-	resp.rest = func(w io.Writer) error {
-		var b []byte
-		for more := true; more; {
-			var page []store.Membership
-			var err error
-			if page, more, err = x.directory.Members(x.request.Context(), r.ID, after); err != nil {
-				return err
-			}
-			if len(page) > 0 {
-				after = page[len(page)-1].Member
-			}
-			begin := len(",")
-			if b, err = x.appendMemberPage(append(b[:0], ','), begin, t, page, p); err != nil {
-				return err
-			}
-			if len(b) == begin {
-				continue
-			}
-			if empty {
-				b = b[begin:]
-			}
-			if _, err := w.Write(b); err != nil {
-				return nil //nolint:nilerr // the client is gone: there is nobody to tell
-			}
-			empty = false
-		}
-		b, err := x.appendEnd(b[:0], t, r, p)
-		if err == nil {
-			_, _ = w.Write(b)
-		}
-		return err
+	g := *r // without what has been read of its members
+	g.Members = nil
+	m := &memberWriter{exchange: x, resourceType: t, group: &g, projection: p, empty: len(b) == begin}
+	if len(first) > 0 {
+		m.after = first[len(first)-1].Member
 	}
-	return resp, nil
+	return b, m.write, nil
+}
+
+// memberWriter writes the members of a group behind the first ones.
+type memberWriter struct {
+	*exchange
+	resourceType *schema.ResourceType
+	group        *store.Resource
+	projection   projection
+	after        string // the last member that was written
+	empty        bool   // none was
+}
+
+func (m *memberWriter) write(w io.Writer) error {
+	var b []byte
+	for more := true; more; {
+		var page []store.Membership
+		var err error
+		if page, more, err = m.directory.Members(m.request.Context(), m.group.ID, m.after); err != nil {
+			return err
+		}
+		if len(page) > 0 {
+			m.after = page[len(page)-1].Member
+		}
+		begin := len(",")
+		if b, err = m.appendMemberPage(append(b[:0], ','), begin, m.resourceType, page, m.projection); err != nil {
+			return err
+		}
+		if len(b) == begin {
+			continue
+		}
+		part := b
+		if m.empty {
+			part = b[begin:]
+		}
+		if _, err := w.Write(part); err != nil {
+			return nil //nolint:nilerr // the client is gone: there is nobody to tell
+		}
+		m.empty = false
+	}
+	b, err := m.appendEnd(b[:0], m.resourceType, m.group, m.projection)
+	if err == nil {
+		_, _ = w.Write(b)
+	}
+	return err
 }
 
 // withoutLast returns memberships without those of the last member, who may have

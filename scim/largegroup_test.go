@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 )
 
@@ -109,6 +110,26 @@ func TestLargeGroup(t *testing.T) {
 				ids, first := c.members(a)
 				if diff := cmp.Diff(c.want, ids); diff != "" || first != test.first {
 					t.Errorf("%s: first %s (-want +got):\n%.1000s", test.name, first, diff)
+				}
+			}
+			c.handler.(*scim.Handler).Limits.Answer = 1000 * store.MembershipSize
+			for _, query := range []string{"", "?cursor=", "?sortBy=displayName&count=5"} {
+				a := c.do("GET", "/Groups"+query, acmeToken, "")
+				var list struct {
+					Resources    []json.RawMessage `json:"Resources"`
+					ItemsPerPage int               `json:"itemsPerPage"`
+				}
+				if err := json.Unmarshal([]byte(a.body), &list); err != nil || len(list.Resources) != 1 || list.ItemsPerPage != 1 {
+					t.Fatalf("list %s: %v in %.300s", query, err, a.body)
+				}
+				var g group
+				if err := json.Unmarshal(list.Resources[0], &g); err != nil {
+					t.Fatal(err)
+				}
+				one := reply{a.status, http.Header{"Etag": {g.Meta.Version}}, string(list.Resources[0])}
+				ids, first := c.members(one)
+				if diff := cmp.Diff(c.want, ids); diff != "" || first != whole {
+					t.Errorf("list %s: first %s (-want +got):\n%.1000s", query, first, diff)
 				}
 			}
 			a := c.do("GET", "/Groups/"+c.group+"?excludedAttributes=members", acmeToken, "")

@@ -63,7 +63,7 @@ func (r reader) slice(list *ordered[uint32], q store.Query) store.Page {
 	w := window.New(&q)
 	w.Resources = make([]*store.Resource, 0, size)
 	for n := range list.from(list.nth(skip)) {
-		w.Add(r.load(n, q.With))
+		w.Add(r.load(n, q.With, q.MaxMembers()))
 		if size--; size == 0 || w.Full() {
 			break
 		}
@@ -222,7 +222,7 @@ func (r reader) scan(q *store.Query, c *candidates) (store.Page, error) {
 		case skip > 0:
 			skip--
 		case !w.Full():
-			w.Add(r.load(n, q.With))
+			w.Add(r.load(n, q.With, q.MaxMembers()))
 		}
 	}
 	if q.NoTotal {
@@ -283,7 +283,7 @@ func (r reader) sorted(q *store.Query, c *candidates) (store.Page, error) {
 		if w.Full() {
 			break
 		}
-		w.Add(r.load(row.node, q.With))
+		w.Add(r.load(row.node, q.With, q.MaxMembers()))
 	}
 	page.Resources, page.Cut = w.Resources, w.Cut
 	return page, nil

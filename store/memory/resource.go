@@ -18,7 +18,7 @@ func (r reader) Resource(typ, id string, with store.Parts) (*store.Resource, err
 	if !ok {
 		return nil, noResource(typ, id)
 	}
-	return r.load(n, with), nil
+	return r.load(n, with, 0), nil
 }
 
 func noResource(typ, id string) error {
@@ -39,8 +39,9 @@ func (s *scope) lookup(typ, id string) (uint32, bool) {
 	return 0, false
 }
 
-// load returns the resource of a node with the parts asked for.
-func (r reader) load(n uint32, with store.Parts) *store.Resource {
+// load returns the resource of a node with the parts asked for, and at most so many
+// members (0: all).
+func (r reader) load(n uint32, with store.Parts, most int) *store.Resource {
 	nd := r.nodes.at(n)
 	groups := with&store.WithGroups != 0 && len(nd.groups) > 0
 	members := with&store.WithMembers != 0 && nd.members.size() > 0
@@ -52,7 +53,7 @@ func (r reader) load(n uint32, with store.Parts) *store.Resource {
 		loaded.Groups = r.groupsOf(n)
 	}
 	if members {
-		loaded.Members = r.membersOf(n, "", 0)
+		loaded.Members = r.membersOf(n, "", most)
 	}
 	return &loaded
 }
