@@ -252,9 +252,9 @@ func (d *dispatch) unblock(connection string) {
 }
 
 // lineDue follows the clock, but believes no time that is further ahead than the
-// longest delay: the clock was set back.
+// delay after so many attempts: the clock was set back.
 func (d *dispatch) lineDue(ln line) time.Duration {
-	if in := ln.Value.Next.Sub(d.Now()); in <= lastRetryDelay {
+	if in := ln.Value.Next.Sub(d.Now()); in <= retryDelay(max(ln.Value.Attempts, 1)) {
 		return in
 	}
 	return 0
