@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -188,8 +190,11 @@ func (a *attacker) idle(ctx context.Context, text string) error {
 	base, _ := a.server.front.Load().(string)
 	for range 20 {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(base, "http://"))
+		if errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil {
+			return nil // it was killed
+		}
 		if err != nil {
-			return nil //nolint:nilerr // it was killed
+			return err
 		}
 		defer func() { _ = conn.Close() }()
 		_, _ = io.WriteString(conn, text)

@@ -22,6 +22,7 @@ var jumps = []time.Duration{
 
 const (
 	deliveryEnd = 2 * time.Minute // for what waits after the load
+	quietFor    = 12              // seconds without a delivery: longer than an attempt, a lease and a retry take
 
 	mostGrowth   = 1.5 // of the heap, and of what the process takes
 	slackHeap    = 8 << 20
@@ -242,7 +243,7 @@ func (r *soakRun) report(ctx context.Context) {
 // deliverAll has consumers behave, and waits until they have seen all there is.
 func (r *soakRun) deliverAll(ctx context.Context) error {
 	began, quiet := time.Now(), 0
-	for size := int64(-1); quiet < 8; {
+	for size := int64(-1); quiet < quietFor; {
 		parked := 0
 		if err := r.server.ask(ctx, http.MethodPost, "/calm", nil, &parked); err != nil {
 			return err
@@ -265,7 +266,7 @@ func (r *soakRun) deliverAll(ctx context.Context) error {
 			return err
 		}
 	}
-	r.say("consumers were done after %v", (time.Since(began) - 8*time.Second).Round(time.Second))
+	r.say("consumers were done after %v", (time.Since(began) - quietFor*time.Second).Round(time.Second))
 	return nil
 }
 
