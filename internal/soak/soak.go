@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,9 +41,10 @@ type soakRun struct {
 	draw    *rand.Rand
 	tenants []*tenant
 	pause   sync.RWMutex
+	saying  sync.Mutex
 	began   time.Time
-	killed  int
-	jumped  int
+	killed  atomic.Int64
+	jumped  atomic.Int64
 }
 
 func soak(ctx context.Context, o options, out io.Writer) error {
@@ -76,6 +78,8 @@ func soak(ctx context.Context, o options, out io.Writer) error {
 }
 
 func (r *soakRun) say(format string, args ...any) {
+	r.saying.Lock()
+	defer r.saying.Unlock()
 	_, _ = fmt.Fprintf(r.out, "%6s  "+format+"\n", append([]any{time.Since(r.began).Round(time.Second)}, args...)...)
 }
 
@@ -161,17 +165,17 @@ func (r *soakRun) disturb(ctx context.Context, d time.Duration, kill bool) error
 			if err := r.server.kill(); err != nil {
 				return err
 			}
-			r.killed++
+			r.killed.Add(1)
 			if r.draw.IntN(2) == 0 { // the clock jumps while nobody looks
 				r.server.offset.Store(int64(offset))
-				r.jumped++
+				r.jumped.Add(1)
 			}
 			if err := r.server.start(ctx, 0); err != nil {
 				return err
 			}
 			continue
 		}
-		r.jumped++
+		r.jumped.Add(1)
 		if err := r.server.setClock(ctx, offset); err != nil {
 			return err
 		}
@@ -235,7 +239,7 @@ func (r *soakRun) report(ctx context.Context) {
 		problems := len(j.problems)
 		j.mu.Unlock()
 		r.say("%d writes, %d reads, %d unanswered, %d refused for the moment, %d kills, %d jumps, clock %v, %d MiB of database, %d of WAL, %d problems",
-			j.writes.Load(), j.reads.Load(), j.unanswered.Load(), j.refused.Load(), r.killed, r.jumped,
+			j.writes.Load(), j.reads.Load(), j.unanswered.Load(), j.refused.Load(), r.killed.Load(), r.jumped.Load(),
 			time.Duration(r.server.offset.Load()), r.size("")>>20, r.size("-wal")>>20, problems)
 	}
 }
@@ -278,7 +282,7 @@ func (r *soakRun) result(n checked) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.problems) == 0 {
-		r.say("nothing was lost: %d writes, %d reads, %d kills, %d jumps of the clock", j.writes.Load(), j.reads.Load(), r.killed, r.jumped)
+		r.say("nothing was lost: %d writes, %d reads, %d kills, %d jumps of the clock", j.writes.Load(), j.reads.Load(), r.killed.Load(), r.jumped.Load())
 		return nil
 	}
 	return fmt.Errorf("%d problems, or more:\n%s", len(j.problems), strings.Join(j.problems, "\n"))
