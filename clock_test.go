@@ -2,11 +2,15 @@ package provision_test
 
 import (
 	"context"
+	"log/slog"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
 )
 
 // countedUpdates is a store that counts how often it is written.
@@ -47,6 +51,42 @@ func TestClocksDisagree(t *testing.T) {
 		if n := counted.n; n > 700 {
 			t.Errorf("%d updates in fifty hours, want two each ten minutes", n)
 		}
+	})
+}
+
+// A jump is seen before anything is done that cannot be undone, also when news of a
+// connection comes before the next look at all of them.
+func TestJumpBetweenLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var offset atomic.Int64
+		engine := &provision.Engine{Store: memory.New(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time {
+			return time.Now().Add(time.Duration(offset.Load()))
+		}}
+		d := engine.Directory("acme").Via(store.SourceSCIM)
+		change := func() {
+			t.Helper()
+			_, err := d.UpdateConnection(t.Context(), func(c *provision.Connection) error {
+				c.Name += "x"
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		change()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- engine.Run(ctx) }()
+		synctest.Wait()
+		offset.Store(int64(3 * 365 * oneDay))
+		change()
+		synctest.Wait()
+		events, err := d.Events(t.Context(), 0, 0)
+		if err != nil || len(events) != 2 || events[0].Sequence != 1 {
+			t.Errorf("%d events are left of 2, %v", len(events), err)
+		}
+		cancel()
+		<-done
 	})
 }
 

@@ -63,6 +63,12 @@ type DeliveryOptions struct {
 	// Concurrency is how many connections this process delivers at once. The
 	// default is 16.
 	Concurrency int
+
+	// Timeout is how long fn may take with an event. Then its context ends, and half
+	// a second later the event counts as refused, whether fn has returned or not. The
+	// default is 30 seconds; a negative one has no end. The other events of the
+	// connection wait so long.
+	Timeout time.Duration
 }
 
 // Parked is an account whose events wait for [Consumer.Redrive], because the
@@ -120,9 +126,19 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 //
 // # Failures
 //
-// When fn returns an error, or panics, the event and the later ones of its account
-// wait, and those of everybody else go on. The event is tried again with growing
-// delays of up to a minute. Attempts are stored: a restart does not begin anew.
+// When fn returns an error, panics, ends its goroutine or does not return within
+// [DeliveryOptions.Timeout], the event and the later ones of its account wait, and
+// those of everybody else go on. The event is tried again with growing delays of up
+// to a minute. Attempts are stored: a restart does not begin anew. A retry is stored
+// before it is made, and so is every attempt in the first turn after a process that
+// ended while it delivered: an event that kills the process, such as by a stack
+// overflow, which nothing recovers from, is parked after as many deaths, one more at
+// most.
+//
+// A call that ignores the end of its context is left behind. While it runs, this
+// process makes no other call for the account: its attempts count as refused. Another
+// process may make one, with a greater Fence.
+//
 // After [DeliveryOptions.Attempts] the account is parked: its events wait for
 // [Consumer.Redrive], an event of type delivery.parked says so, and the log has
 // the error. Events without an account, and those of type delivery.parked, form
@@ -130,7 +146,8 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 //
 // While 16 accounts of a connection are being tried again, its other events wait,
 // too. A consumer that can take nothing at the moment, such as while its database
-// is away, waits in fn instead of returning an error: then nobody is parked.
+// is away, waits in fn instead of returning an error: then nobody is parked. It has a
+// Timeout that is negative, or as long as it may have to wait.
 //
 // A consumer that fell behind [Engine.Retention] ends Deliver with a
 // [*CursorExpiredError].
@@ -232,7 +249,7 @@ func (c Consumer) outbox() *outbox.Consumer {
 	e := c.engine
 	return &outbox.Consumer{
 		Name: c.name, Store: e.store(), Now: e.now, Logger: e.logger(),
-		Connections: e.connectionIDs, Pending: markPending, Alone: e.SingleProcess, Redriven: &e.redriven, Moved: &e.moved,
+		Connections: e.connectionIDs, Pending: markPending, Alone: e.SingleProcess, Redriven: &e.redriven, Moved: &e.moved, Hung: &e.hung,
 	}
 }
 

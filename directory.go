@@ -86,10 +86,59 @@ func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (
 	var r *Resource
 	err := d.view(ctx, func(rd store.Reader) error {
 		var err error
-		r, err = rd.Resource(typ, id, with)
+		r, err = readResource(rd, typ, id, with)
 		return err
 	})
 	return r, err
+}
+
+// FirstMembers is a part of a resource for [Directory.Get], [Directory.Create] and
+// [Directory.Update] instead of [store.WithMembers], by which a group of any size
+// takes little memory. Resource.Members has at most one more than MembersPage. Where
+// it has that one, [Directory.Members] goes on behind the member before the last.
+const FirstMembers store.Parts = 1 << 7
+
+// MembersPage is how many memberships are read at once.
+const MembersPage = 1000
+
+// readResource reads a resource with parts, of which FirstMembers is no store's.
+func readResource(r store.Reader, typ, id string, with store.Parts) (*Resource, error) {
+	found, err := r.Resource(typ, id, with&^FirstMembers)
+	if err != nil || with&FirstMembers == 0 {
+		return found, err
+	}
+	out := *found // the store may share it
+	out.Members, err = r.Memberships(out.ID, "", MembersPage+1)
+	return &out, err
+}
+
+// Members returns a page of the direct memberships in a group, in ascending order of
+// member id, then source, behind a member: those of about MembersPage members, each
+// with all its sources, and whether there are more. Each page is a snapshot of its
+// own: who is a member all the while is there once. The error is [ErrNotFound] where
+// there are none and the group does not exist.
+func (d *Directory) Members(ctx context.Context, group, after string) (page []store.Membership, more bool, err error) {
+	return d.members(ctx, group, after, func(r store.Reader) error {
+		_, err := r.Resource(TypeGroup, group, 0)
+		return err
+	})
+}
+
+// members is Members, which asks whether the group exists.
+func (d *Directory) members(ctx context.Context, group, after string, exists func(store.Reader) error) (page []store.Membership, more bool, err error) {
+	err = d.view(ctx, func(r store.Reader) (err error) {
+		if page, err = r.Memberships(group, after, MembersPage); err == nil && len(page) == 0 {
+			err = exists(r)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if more = len(page) == MembersPage; more {
+		page = wholeMembers(page)
+	}
+	return page, more, nil
 }
 
 // UserNamed returns the user with a user name, without groups. Names are compared as
@@ -201,18 +250,9 @@ func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Reso
 func (d *Directory) MemberCount(ctx context.Context, group string) (int, error) {
 	n, last := 0, ""
 	for {
-		var page []store.Membership
-		err := d.view(ctx, func(r store.Reader) error {
-			var err error
-			page, err = r.Memberships(group, last, membersPage)
-			return err
-		})
+		page, more, err := d.members(ctx, group, last, func(store.Reader) error { return nil })
 		if err != nil {
 			return 0, err
-		}
-		more := len(page) == membersPage
-		if more {
-			page = wholeMembers(page)
 		}
 		counted := ""
 		for _, m := range page {

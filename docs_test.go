@@ -116,3 +116,61 @@ func codesIn(t *testing.T, file string, pattern *regexp.Regexp) (codes []string)
 	}
 	return codes
 }
+
+var (
+	namedTest = regexp.MustCompile("`([\\w/]+)\\.((?:Test|Fuzz)\\w+)`")
+	namedType = regexp.MustCompile("`([\\w/]+)\\.([A-Z]\\w+)\\.([A-Z]\\w+)`")
+)
+
+// Every promise about security has a test, and every limit its field.
+func TestPromisesNameTests(t *testing.T) {
+	data, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	promises := 0
+	for i, line := range strings.Split(string(data), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if !strings.HasPrefix(line, "|") || cells[len(cells)-1] == "test" || strings.HasPrefix(line, "| ---") {
+			continue
+		}
+		promises++
+		tests := namedTest.FindAllStringSubmatch(cells[len(cells)-1], -1)
+		if len(tests) == 0 {
+			t.Errorf("docs/security.md:%d has no test", i+1)
+		}
+		for _, m := range tests {
+			if !declares(t, m[1], "*_test.go", `(?m)^func `+m[2]+`\(`) {
+				t.Errorf("docs/security.md:%d names %s.%s, which is not there", i+1, m[1], m[2])
+			}
+		}
+		for _, m := range namedType.FindAllStringSubmatch(line, -1) {
+			if !declares(t, m[1], "*.go", `(?ms)^type `+m[2]+` struct \{$.*?^\t(\w+, )*`+m[3]+`\b.*?^\}`) {
+				t.Errorf("docs/security.md:%d names the field %s.%s.%s, which is not there", i+1, m[1], m[2], m[3])
+			}
+		}
+	}
+	if promises < 50 {
+		t.Errorf("docs/security.md has %d promises", promises)
+	}
+}
+
+// declares reports whether a file of a folder matches. The root is its package.
+func declares(t *testing.T, folder, files, pattern string) bool {
+	t.Helper()
+	if folder == "provision" {
+		folder = "."
+	}
+	names, err := filepath.Glob(filepath.Join(folder, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	declaration := regexp.MustCompile(pattern)
+	return slices.ContainsFunc(names, func(name string) bool {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return declaration.Match(data)
+	})
+}

@@ -314,5 +314,5 @@ func (d *Draft) result(with store.Parts) (*Resource, error) {
 		r := d.resource
 		return &r, nil
 	}
-	return d.change.tx.Resource(d.resource.Type, d.resource.ID, with)
+	return readResource(d.change.tx, d.resource.Type, d.resource.ID, with)
 }

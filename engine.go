@@ -115,6 +115,7 @@ type Engine struct {
 	jobs        outbox.News               // of connections with a new job
 	redriven    outbox.News               // of connections where parked events are tried again
 	moved       outbox.News               // of connections where a consumer got on
+	hung        outbox.Hung               // calls of consumers that were left behind
 }
 
 // Limits bounds what one transaction does, and one connection. A zero field means

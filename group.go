@@ -179,7 +179,7 @@ func (p *people) below(group string) error {
 	p.seen[group] = true
 	after := ""
 	for !p.tooMany() {
-		ms, err := p.tx.Memberships(group, after, membersPage)
+		ms, err := p.tx.Memberships(group, after, MembersPage)
 		if err != nil {
 			return err
 		}
@@ -188,13 +188,10 @@ func (p *people) below(group string) error {
 				return err
 			}
 		}
-		if len(ms) < membersPage {
+		if len(ms) < MembersPage {
 			return nil
 		}
 		after = ms[len(ms)-1].Member
 	}
 	return nil
 }
-
-// membersPage is how many memberships are read at once.
-const membersPage = 1000

@@ -187,7 +187,7 @@ func isImportID(id string) bool {
 
 // members adds the members of a group, some in each transaction.
 func (i *importing) members(ctx context.Context, g *SyncGroup) error {
-	for ids := range slices.Chunk(g.Members, membersPage) {
+	for ids := range slices.Chunk(g.Members, MembersPage) {
 		err := i.update(ctx, i.why(), func(c *change) error {
 			r, err := c.tx.Resource(TypeGroup, g.ID, 0)
 			if err != nil {

@@ -381,6 +381,15 @@ func (s *schedule) every(t *task, done time.Time) time.Duration {
 	return t.every
 }
 
+// waits reports whether what cannot be undone must wait. The clock may have jumped
+// since the round began.
+func (b *background) waits(ctx context.Context) bool {
+	if b.clock != nil && b.clock.moved() {
+		b.look(ctx)
+	}
+	return b.held
+}
+
 // tasks does the tasks of a scope whose time has come. One that was done in the
 // future was so by a clock that has been set back since.
 func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
@@ -399,10 +408,10 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	defer func() { s.warn = false }()
 	for i := range tasks {
 		t, done := &tasks[i], &s.done[i]
-		if t.final && b.held {
-			continue
-		}
-		if !records.Within(*done, now, s.every(t, *done)) || s.warn && t.what == tellingWarnings {
+		if due := !records.Within(*done, now, s.every(t, *done)) || s.warn && t.what == tellingWarnings; due {
+			if t.final && b.waits(ctx) {
+				continue // hold makes it due again
+			}
 			if *done = now; b.do(ctx, scope, t) {
 				*done = time.Time{}
 			}

@@ -20,6 +20,10 @@ const (
 
 	// clockLook is how often the time is stored.
 	clockLook = 10 * time.Minute
+
+	// clockMoves is how far the clock is from the last look when it is looked at again
+	// before anything is done that cannot be undone.
+	clockMoves = 30 * time.Second
 )
 
 // clockWatch sees jumps of the clock.
@@ -38,6 +42,12 @@ func newClockWatch(e *Engine) *clockWatch {
 		w.elapsed = func() time.Duration { return time.Since(began) }
 	}
 	return w
+}
+
+// moved reports whether the clock may have jumped since the last look.
+func (w *clockWatch) moved() bool {
+	since := w.engine.now().Sub(w.wall)
+	return since < 0 || since > clockMoves
 }
 
 // look reports whether what cannot be undone must wait.

@@ -234,6 +234,13 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			}
 			return err
 		},
+		"Members": func(c ctx, d dir, x foreign) error {
+			page, _, err := d.Members(c, x.group, "")
+			if len(page) > 0 {
+				return fmt.Errorf("members: %v", page)
+			}
+			return gone(err)
+		},
 		"Preview": func(c ctx, d dir, _ foreign) error {
 			for change, err := range d.Preview(c, nobody) {
 				return errors.Join(fmt.Errorf("tells of %v", change), err)

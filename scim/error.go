@@ -164,7 +164,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if e.acceptEncoding != "" {
 		header.Set("Accept-Encoding", e.acceptEncoding)
 	}
-	resp.write(w, h.contentType())
+	_ = resp.write(w, h.contentType()) // a body that is whole cannot fail
 }
 
 // coded returns an error with a code: an error of the host may have none.

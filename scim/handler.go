@@ -196,7 +196,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.writeError(w, r, err)
 		return
 	}
-	resp.write(w, h.contentType())
+	if err := resp.write(w, h.contentType()); err != nil {
+		h.logger().ErrorContext(r.Context(), "an answer was cut off", "error", err)
+		panic(http.ErrAbortHandler) // the client must not take it for whole
+	}
 }
 
 // recover turns a panic into a 500 with an id that the log line carries too.

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 
@@ -39,12 +40,21 @@ type encodedPage struct {
 	resources []*store.Resource // those of the page that fit
 	buffer    *[]byte
 	encoded   []byte // they, with commas between them
+
+	rest func(io.Writer) error // of the only one, a group with many members; or nil
 }
 
 // encodeList encodes the resources of a page, as many as [Limits.Answer] has room
 // for: the first ones, or the last ones. There is always room for one.
 func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []shape) (*encodedPage, error) {
 	most, size := x.handler.Limits.answer(), 0
+	if len(page) == 1 && len(page[0].Members) > most/store.MembershipSize {
+		if s := shapeOf(shapes, page[0].Type); s.projection.parts&store.WithMembers != 0 {
+			buffer := newBuffer(0)
+			b, rest, err := x.openGroup(*buffer, s.resourceType, page[0], s.projection)
+			return &encodedPage{page, buffer, b, rest}, err
+		}
+	}
 	for _, r := range page {
 		if size += store.EnvelopeSize; shapeOf(shapes, r.Type).projection.whole {
 			size += r.Size()
@@ -62,7 +72,7 @@ func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []sh
 			return nil, err
 		}
 		if !backward && i > 0 && len(b) > most {
-			return &encodedPage{page[:i], buffer, b[:ends[i-1]]}, nil
+			return &encodedPage{page[:i], buffer, b[:ends[i-1]], nil}, nil
 		}
 		ends = append(ends, len(b))
 	}
@@ -71,7 +81,7 @@ func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []sh
 		start = ends[first] + len(",")
 		first++
 	}
-	return &encodedPage{page[first:], buffer, b[start:]}, nil
+	return &encodedPage{page[first:], buffer, b[start:], nil}, nil
 }
 
 // response is the list response: how many resources match in all, where the page
@@ -83,8 +93,19 @@ func (p *encodedPage) response(total int, at place) *response {
 	head = append(head, `,"itemsPerPage":`...)
 	head = strconv.AppendInt(head, int64(len(p.resources)), 10)
 	head = append(head, `,"Resources":[`...)
-	resp := built(http.StatusOK, p.buffer, append(p.encoded, ']', '}'))
-	resp.head = head
+	if p.rest == nil {
+		resp := built(http.StatusOK, p.buffer, append(p.encoded, ']', '}'))
+		resp.head = head
+		return resp
+	}
+	resp := built(http.StatusOK, p.buffer, p.encoded)
+	resp.head, resp.rest = head, func(w io.Writer) error {
+		err := p.rest(w)
+		if err == nil {
+			_, _ = io.WriteString(w, "]}") // the client is gone: there is nobody to tell
+		}
+		return err
+	}
 	return resp
 }
 

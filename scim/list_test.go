@@ -37,7 +37,11 @@ func (s *service) pageBelow(path string, limit int) (p listed, ids []string) {
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
 		s.t.Fatalf("GET %s: %v", path, err)
 	}
-	if p.Items != len(p.Resources) || a.header.Get("Content-Length") != itoa(len(a.body)) {
+	length := itoa(len(a.body))
+	if p.Items == 1 && strings.Contains(a.body, `"members":[`) {
+		length = "" // its members are read while they are written
+	}
+	if p.Items != len(p.Resources) || a.header.Get("Content-Length") != length && a.header.Get("Content-Length") != itoa(len(a.body)) {
 		s.t.Errorf("GET %s: itemsPerPage %d of %d resources, Content-Length %s of %d", path, p.Items, len(p.Resources), a.header.Get("Content-Length"), len(a.body))
 	}
 	if at := strings.Index(a.body, `"Resources":`); len(a.body)-at > limit+16 && p.Items != 1 {

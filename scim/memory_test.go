@@ -22,7 +22,10 @@ import (
 // before operations of a bulk request, behind reads of the store, and before the
 // answer is written. The request waits meanwhile, so that nothing is counted but what
 // it holds.
-type heap struct{ before, peak uint64 }
+type heap struct {
+	before, peak uint64
+	views        int
+}
 
 func (h *heap) look() uint64 {
 	runtime.GC()
@@ -33,7 +36,7 @@ func (h *heap) look() uint64 {
 }
 
 func (h *heap) begin() {
-	h.peak = 0
+	h.peak, h.views = 0, 0
 	h.before = h.look()
 }
 
@@ -47,7 +50,9 @@ type heapStore struct {
 
 func (s heapStore) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
 	err := s.Store.View(ctx, scope, fn)
-	s.heap.look()
+	if s.heap.views++; s.heap.views < 5 || s.heap.views%50 == 0 { // to look takes its time
+		s.heap.look()
+	}
 	return err
 }
 
@@ -79,11 +84,14 @@ type hostile struct {
 	many  []string // users of many values
 	crews []string // groups of many members
 	crowd []string // users in them
+
+	legion string   // a group of 200,000 members
+	ranks  []string // users in it
 }
 
 func newHostile(t *testing.T, st store.Store) *hostile {
 	h := &hostile{service: newService(t, st, "okta"), store: st}
-	h.handler.(*scim.Handler).Limits.Rate = -1
+	h.handler.(*scim.Handler).Limits = scim.Limits{Rate: -1, ScanRows: 500_000}
 	text := strings.Repeat("x", 60_000)
 	for i := range 40 {
 		var b strings.Builder
@@ -102,24 +110,26 @@ func newHostile(t *testing.T, st store.Store) *hostile {
 	for i := range 5 {
 		h.crews = append(h.crews, h.must("POST", "/Groups", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"crew%d"}`, i)))
 	}
-	h.crowd = h.fill(12_000)
+	h.crowd = h.fill("memberinthecrowd", 12_000, h.crews...)
+	h.legion = h.must("POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"legion"}`)
+	h.ranks = h.fill("memberinthelegion", 200_000, h.legion)
 	return h
 }
 
-// fill puts users into all crews, behind the handler.
-func (h *hostile) fill(n int) (ids []string) {
+// fill puts users into groups, behind the handler.
+func (h *hostile) fill(prefix string, n int, groups ...string) (ids []string) {
 	err := h.store.Update(h.t.Context(), "acme", func(_ context.Context, tx store.Tx) error {
 		ids = nil
 		now := time.Now().UTC()
 		for i := range n {
-			id := fmt.Sprintf("memberinthecrowd%010d", i)
+			id := fmt.Sprintf("%s%010d", prefix, i)
 			ids = append(ids, id)
 			r := &store.Resource{ID: id, Type: provision.TypeUser, Version: 1, Created: now, Modified: now, Display: id, Document: store.Document("{}"), Keys: []store.Key{}}
 			if err := tx.PutResource(r); err != nil {
 				return err
 			}
-			for _, crew := range h.crews {
-				if _, err := tx.PutMembership(store.Membership{Group: crew, Member: id, Source: store.SourceSCIM, Kind: provision.TypeUser}); err != nil {
+			for _, group := range groups {
+				if _, err := tx.PutMembership(store.Membership{Group: group, Member: id, Source: store.SourceSCIM, Kind: provision.TypeUser}); err != nil {
 					return err
 				}
 			}
@@ -155,6 +165,20 @@ func (h *hostile) requests() []hostileRequest {
 		return fmt.Sprintf(`{"method":"PUT","path":"/Groups/%s","data":%s"displayName":"crew of %d"}}`, h.crews[0], schemas, i)
 	}
 	members := schemas + `"displayName":"crew1","members":[{"value":"` + strings.Join(h.crowd, `"},{"value":"`) + `"}]}`
+	name := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"displayName","value":"legion x"}]}`
+	legion := schemas + `"displayName":"legion","members":[{"value":"` + strings.Join(h.ranks, `"},{"value":"`) + `"}]}`
+	operations := make([]string, 1000)
+	for i := range operations {
+		operations[i] = fmt.Sprintf(`{"op":"replace","path":"title","value":"x%d"}`, i)
+	}
+	wide := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + strings.Join(operations, ",") + `]}`
+	nested := repeat(1000, func(i int) string {
+		members := `[]`
+		if i > 0 && i%99 != 0 { // more levels are refused
+			members = fmt.Sprintf(`[{"value":"bulkId:g%d"}]`, i-1)
+		}
+		return fmt.Sprintf(`{"method":"POST","path":"/Groups","bulkId":"g%d","data":%s"displayName":"nested %d","members":%s}}`, i, schemas, i, members)
+	})
 	return []hostileRequest{
 		{"PATCH of long values, 100 times", "POST", "/Bulk", repeat(100, func(i int) string { return patchOf("/Users/"+h.fat[0], i, "title") })},
 		{"PATCH of many values, 40 times", "POST", "/Bulk", repeat(40, func(i int) string { return patchOf("/Users/"+h.many[0], i, "title") })},
@@ -172,6 +196,18 @@ func (h *hostile) requests() []hostileRequest {
 		{"groups, sorted", "GET", "/Groups?count=1000&sortBy=displayName", ""},
 		{"some of many values", "GET", "/Users/" + h.many[0] + "?attributes=emails.value", ""},
 		{"a group", "GET", "/Groups/" + h.crews[0], ""},
+		{"a large group", "GET", "/Groups/" + h.legion, ""},
+		{"some of a large group", "GET", "/Groups/" + h.legion + "?attributes=members.value", ""},
+		{"rename of a large group, with its members", "PATCH", "/Groups/" + h.legion + "?attributes=members", name},
+		{"PUT of the members of a large group", "PUT", "/Groups/" + h.legion, legion},
+		{"groups, from a large one", "GET", "/Groups?startIndex=6", ""},
+		{"groups by cursor, from a large one", "GET", "/Groups?cursor=&sortBy=displayName&sortOrder=descending", ""},
+		{"PUT that empties a large group", "PUT", "/Groups/" + h.legion, schemas + `"displayName":"legion","members":[]}`},
+		{"PATCH of long values", "PATCH", "/Users/" + h.fat[0], patch},
+		{"PATCH of long values, 1,000 operations", "PATCH", "/Users/" + h.fat[0], wide},
+		{"deep filter", "GET", "/Users?count=1000&filter=" + url.QueryEscape(strings.Repeat("not (", 12)+`title pr`+strings.Repeat(")", 12)), ""},
+		{"wide filter", "GET", "/Users?count=1000&filter=" + url.QueryEscape(strings.Repeat(`title co "x" or `, 9)+`title co "x"`), ""},
+		{"nested groups", "POST", "/Bulk", nested},
 		{"PUT of members", "PUT", "/Groups/" + h.crews[1], members},
 		{"PATCH of many values", "PATCH", "/Users/" + h.many[0], patch},
 	}

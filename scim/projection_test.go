@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -92,6 +93,10 @@ func (tx countingTx) Resource(typ, id string, with store.Parts) (*store.Resource
 	return countingReader{tx.Tx, tx.count}.Resource(typ, id, with)
 }
 
+func (tx countingTx) Memberships(group, after string, limit int) ([]store.Membership, error) {
+	return countingReader{tx.Tx, tx.count}.Memberships(group, after, limit)
+}
+
 type countingReader struct {
 	store.Reader
 	count *countingStore
@@ -112,7 +117,11 @@ func (r countingReader) Query(q store.Query) (store.Page, error) {
 }
 
 func (r countingReader) Memberships(group, after string, limit int) ([]store.Membership, error) {
-	r.count.lists++
+	if limit == provision.MembersPage+1 { // as a part of an answer about the group
+		r.count.parts++
+	} else {
+		r.count.lists++
+	}
 	return r.Reader.Memberships(group, after, limit)
 }
 

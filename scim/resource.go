@@ -24,7 +24,7 @@ func (x *exchange) get(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := x.directory.Get(x.request.Context(), t.Name, segments[1], p.parts)
+	r, err := x.directory.Get(x.request.Context(), t.Name, segments[1], single(p.parts))
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (x *exchange) create(segments []string) (*response, error) {
 		return nil, err
 	}
 	setsMembers := x.setsMembers(t, body)
-	r, err := x.directory.Create(x.request.Context(), t.Name, p.parts, func(d *provision.Draft) error {
+	r, err := x.directory.Create(x.request.Context(), t.Name, single(p.parts), func(d *provision.Draft) error {
 		d.Write(content)
 		if setsMembers {
 			d.ClearMembers() // of a group that logins have made
@@ -95,7 +95,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		return nil, err
 	}
 	setsMembers := x.setsMembers(t, body)
-	r, err := x.update(t, segments[1], p.parts, len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
+	r, err := x.update(t, segments[1], single(p.parts), len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
 		after := slices.Clone(doc)
 		if x.dialect.KeepOmitted {
 			keepOmitted(t.Root.Lookup("externalId"), before, &after)
@@ -133,7 +133,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if silent {
 		p.parts = 0
 	}
-	r, err := x.update(t, segments[1], p.parts, len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
+	r, err := x.update(t, segments[1], single(p.parts), len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
 		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: t.Members})
 		if err != nil {
 			return nil, false, err

@@ -3,6 +3,7 @@ package scim
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
 )
@@ -19,7 +21,7 @@ import (
 const defaultContentType = "application/scim+json"
 
 // response is a complete answer. Nothing is written to the client before it is
-// whole.
+// whole, but of a group with many members: see [exchange.largeGroup].
 type response struct {
 	status   int
 	head     []byte // comes before body
@@ -27,6 +29,8 @@ type response struct {
 	etag     string
 	version  int64 // of the resource alone, for a bulk response; 0 where there is none
 	location string
+
+	rest func(io.Writer) error // writes what follows body and is too large to be kept; or nil
 
 	buffer *[]byte // where body was built, to be used again; nil for others
 }
@@ -60,8 +64,9 @@ func built(status int, buffer *[]byte, body []byte) *response {
 	return &response{status: status, body: body, buffer: buffer}
 }
 
-// write is the one place that writes an answer.
-func (resp *response) write(w http.ResponseWriter, contentType string) {
+// write is the one place that writes an answer. The error is why it could not be
+// written to the end; that the client is gone is none.
+func (resp *response) write(w http.ResponseWriter, contentType string) (err error) {
 	header := w.Header()
 	if resp.etag != "" {
 		header.Set("Etag", resp.etag)
@@ -71,7 +76,9 @@ func (resp *response) write(w http.ResponseWriter, contentType string) {
 	}
 	if resp.body != nil {
 		header.Set("Content-Type", contentType)
-		header.Set("Content-Length", strconv.Itoa(len(resp.head)+len(resp.body)))
+		if resp.rest == nil {
+			header.Set("Content-Length", strconv.Itoa(len(resp.head)+len(resp.body)))
+		}
 	}
 	w.WriteHeader(resp.status)
 	if resp.head != nil {
@@ -80,10 +87,14 @@ func (resp *response) write(w http.ResponseWriter, contentType string) {
 	if resp.body != nil {
 		_, _ = w.Write(resp.body) // the client is gone: there is nobody to tell
 	}
+	if resp.rest != nil {
+		err = resp.rest(w)
+	}
 	if resp.buffer != nil {
 		keepBuffer(resp.buffer)
 		resp.buffer, resp.body = nil, nil
 	}
+	return err
 }
 
 // jsonResponse is an answer that is not about stored resources, written by
@@ -101,6 +112,9 @@ func jsonResponse(status int, v any) (*response, error) {
 
 // resourceResponse encodes one resource.
 func (x *exchange) resourceResponse(status int, t *schema.ResourceType, r *store.Resource, p projection) (*response, error) {
+	if len(r.Members) > provision.MembersPage {
+		return x.largeGroup(status, t, r, p)
+	}
 	buffer := newBuffer(len(r.Document) + 512)
 	b, err := x.appendResource(*buffer, t, r, p)
 	if err != nil {
@@ -114,6 +128,33 @@ func (x *exchange) resourceResponse(status int, t *schema.ResourceType, r *store
 // appendResource writes a resource around its stored document, which is copied
 // as it is unless the projection takes something away.
 func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Resource, p projection) ([]byte, error) {
+	b, err := appendDocument(b, t, r, p)
+	if err != nil {
+		return nil, err
+	}
+	made := len(b)
+	if groups := reported(r.Groups); p.parts&store.WithGroups != 0 && len(groups) > 0 {
+		b = append(b, `,"groups":`...)
+		b = x.appendGroups(b, groups)
+	}
+	members := reported(r.Members)
+	if p.parts&store.WithMembers != 0 && len(members) > 0 {
+		b = append(b, `,"members":`...)
+		b = x.appendMembers(b, members)
+	}
+	if p.returns(t.Root.Lookup("meta")) {
+		b = append(b, `,"meta":`...)
+		b = x.appendMeta(b, t, r, p)
+	}
+	b, err = p.trim(t, b, made)
+	if p.parts&store.WithMembers != 0 && len(members) == 0 && x.dialect.EmptyMembers {
+		b = append(b, `,"members":[]`...)
+	}
+	return append(b, '}'), err
+}
+
+// appendDocument begins a resource with its document.
+func appendDocument(b []byte, t *schema.ResourceType, r *store.Resource, p projection) ([]byte, error) {
 	doc := r.Document
 	if !p.whole {
 		o, err := t.Document(doc)
@@ -130,25 +171,7 @@ func (x *exchange) appendResource(b []byte, t *schema.ResourceType, r *store.Res
 		b = append(b, ',')
 		b = append(b, inner...)
 	}
-	made := len(b)
-	if groups := reported(r.Groups); p.parts&store.WithGroups != 0 && len(groups) > 0 {
-		b = append(b, `,"groups":`...)
-		b = x.appendGroups(b, groups)
-	}
-	members := reported(r.Members)
-	if p.parts&store.WithMembers != 0 && len(members) > 0 {
-		b = append(b, `,"members":`...)
-		b = x.appendMembers(b, members)
-	}
-	if p.returns(t.Root.Lookup("meta")) {
-		b = append(b, `,"meta":`...)
-		b = x.appendMeta(b, t, r, p)
-	}
-	b, err := p.trim(t, b, made)
-	if p.parts&store.WithMembers != 0 && len(members) == 0 && x.dialect.EmptyMembers {
-		b = append(b, `,"members":[]`...)
-	}
-	return append(b, '}'), err
+	return b, nil
 }
 
 // appendSchemas lists the core schema and the extensions that the document has

@@ -32,8 +32,9 @@ type Query struct {
 
 	// Bytes, when positive, bounds the page: it ends before the resource with which
 	// the [Resource.Size] of all, parts included, would be larger, or with Backward
-	// begins behind it. A page has at least one resource nevertheless. A store holds
-	// about as much in memory.
+	// begins behind it. A page has at least one resource nevertheless; of the members of
+	// any it has only the first [Query.MaxMembers]. A store holds about as much in
+	// memory.
 	Bytes int
 
 	// With says which parts to load for each resource of the page.
@@ -63,6 +64,16 @@ const (
 // ScanLook is how many resources a scan may read at most until it looks at its
 // context again.
 const ScanLook = 256
+
+// MaxMembers returns how many memberships in a group a page has at most: one more than
+// Bytes has room for, so that a group with so many is the only one in its page and may
+// have more. 0 is no bound.
+func (q *Query) MaxMembers() int {
+	if q.Bytes <= 0 {
+		return 0
+	}
+	return q.Bytes/MembershipSize + 1
+}
 
 // Sort orders resources by one attribute. Resources without a value come last
 // when ascending and first when descending (RFC 7644 section 3.4.2.3); equal

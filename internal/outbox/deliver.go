@@ -36,8 +36,12 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &dispatch{
 		Consumer: c, fn: fn, options: o,
+		hung:        c.Hung,
 		connections: map[string]*queued{}, leases: map[string]kept{},
 		found: make(chan []store.Appended), due: make(chan string), done: make(chan outcome),
+	}
+	if d.hung == nil {
+		d.hung = &Hung{}
 	}
 	defer d.stop()
 	defer cancel(nil)
@@ -74,6 +78,7 @@ type dispatch struct {
 	*Consumer
 	fn      Func
 	options Options
+	hung    *Hung
 
 	queue       []string // the next to be worked on first
 	running     int
@@ -180,6 +185,7 @@ func (d *dispatch) turn(connection string) *turn {
 	t := &turn{
 		lease: lease{Consumer: d.Consumer, connection: connection, span: d.options.lease()},
 		fn:    d.fn, ends: time.Now().Add(slice), due: d.lineDue, refused: d.refused,
+		timeout: d.options.timeout(), hung: d.hung, counts: true, attempts: d.options.attempts(),
 	}
 	t.kept = d.leases[connection]
 	t.fence = t.cursor.Value.Fence
@@ -238,8 +244,8 @@ func (d *dispatch) start(ctx context.Context) {
 	}
 }
 
-// errWorkerEnded is the outcome of a consumer that ended its goroutine.
-var errWorkerEnded = errors.New("provision: the consumer ended its goroutine")
+// errWorkerEnded is the outcome of a turn that ended its goroutine, as a store could.
+var errWorkerEnded = errors.New("provision: a worker ended")
 
 func (d *dispatch) work(ctx context.Context, t *turn) {
 	o := outcome{connection: t.connection, err: errWorkerEnded}
@@ -311,9 +317,9 @@ func (d *dispatch) unblock(connection string) {
 }
 
 // lineDue follows the clock, but believes no time that is further ahead than the
-// longest delay: the clock was set back.
+// delay after so many attempts: the clock was set back.
 func (d *dispatch) lineDue(ln line) time.Duration {
-	if in := ln.Value.Next.Sub(d.Now()); in <= lastRetryDelay {
+	if in := ln.Value.Next.Sub(d.Now()); in <= retryDelay(max(ln.Value.Attempts, 1)) {
 		return in
 	}
 	return 0
@@ -326,7 +332,7 @@ func (d *dispatch) refused(ctx context.Context, t *turn, ln line, ev *store.Even
 	if v.Since.IsZero() {
 		v.Since = d.Now()
 	}
-	v.Sequence, v.Attempts, v.LastError = ev.Sequence, v.Attempts+1, describe(cause)
+	v.Sequence, v.Attempts, v.Begun, v.LastError = ev.Sequence, v.Attempts+1, false, describe(cause)
 	v.Next = d.Now().Add(retryDelay(v.Attempts))
 	attrs := []any{
 		"consumer", d.Name, "connection", t.connection, "account", accountOf(ln),

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -342,30 +340,6 @@ func TestStoreAway(t *testing.T) {
 			if got := h.said(); len(got) != 1 {
 				t.Errorf("seen %v, want one event", got)
 			}
-		}
-	})
-}
-
-// A consumer that ends its goroutine, as a failed test does, loses its turn and
-// nothing else.
-func TestConsumerEndsGoroutine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newMemorySite(t)
-		s.change("ada")
-		var ended atomic.Bool
-		h := refusing()
-		s.start(s.Consumer, func(ctx context.Context, d outbox.Delivery) error {
-			if ended.CompareAndSwap(false, true) {
-				runtime.Goexit()
-			}
-			return h.take(ctx, d)
-		}, outbox.Options{})
-		time.Sleep(time.Second)
-		if diff := cmp.Diff([]string{"1 ada"}, h.said()); diff != "" {
-			t.Errorf("seen (-want +got):\n%s", diff)
-		}
-		if got := s.logs.of(slog.LevelError, "delivering events"); len(got) != 1 {
-			t.Errorf("logged %v, want once", got)
 		}
 	})
 }

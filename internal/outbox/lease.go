@@ -26,9 +26,10 @@ type lease struct {
 	connection string
 	span       time.Duration
 
-	fence int64        // 0 when not held
-	taken time.Time    // a reading of the monotonic clock
-	ends  atomic.Int64 // a time.Duration after that
+	fence   int64        // 0 when not held
+	unclean bool         // the process before may have died while it delivered
+	taken   time.Time    // a reading of the monotonic clock
+	ends    atomic.Int64 // a time.Duration after that
 
 	kept // of a consumer without others
 }
@@ -72,6 +73,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 		if records.Ahead(c.Expires, now, l.span) {
 			return nil
 		}
+		l.unclean = l.Alone || !c.Expires.IsZero()
 		c.Value.Fence++
 		c.Expires = l.until(now)
 		if err := read(tx, c.Value); err != nil {

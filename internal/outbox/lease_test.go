@@ -131,9 +131,9 @@ func TestLeaseIsRenewed(t *testing.T) {
 		s := newSite(t, st, "acme")
 		s.change("ada")
 		var first, other blocking
-		s.startReplica(first.take, outbox.Options{Lease: 4 * time.Second})
+		s.startReplica(first.take, outbox.Options{Lease: 4 * time.Second, Timeout: -1})
 		synctest.Wait()
-		s.startReplica(other.take, outbox.Options{Lease: 4 * time.Second})
+		s.startReplica(other.take, outbox.Options{Lease: 4 * time.Second, Timeout: -1})
 		time.Sleep(time.Minute)
 		if got := other.all(); len(got) != 0 {
 			t.Errorf("%v came to the other process", got)

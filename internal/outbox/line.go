@@ -118,6 +118,11 @@ func (t *turn) first(lines map[string]line) (first *line, in time.Duration) {
 
 // retry delivers the next events of a line. At the cursor the line ends.
 func (t *turn) retry(ctx context.Context, cursor int64, ln line) error {
+	if ln.Value.Begun && t.counts && ln.Value.Attempts >= t.attempts {
+		ln.Value.LastError, ln.Value.Begun = errUnended.Error(), false
+		_, err := t.park(ctx, ln, nil)
+		return err
+	}
 	w, err := t.lineEvents(ctx, cursor, ln)
 	if expired := (*ExpiredError)(nil); errors.As(err, &expired) {
 		ln.Value.LastError = expired.Error()
@@ -131,7 +136,8 @@ func (t *turn) retry(ctx context.Context, cursor int64, ln line) error {
 	err = t.hold(ctx, func(ctx context.Context) error {
 		for _, ev := range w.events {
 			if lineOf(ev) == accountOf(ln) {
-				cause, err := t.hand(ctx, Delivery{ev, w.accounts[ev.AccountID], ln.Value.Attempts + 1, t.fence})
+				var cause, err error
+				ln, cause, err = t.hand(ctx, ln, Delivery{ev, w.accounts[ev.AccountID], ln.Value.Attempts + 1, t.fence})
 				if err != nil {
 					return err
 				}
@@ -154,7 +160,7 @@ func (t *turn) retry(ctx context.Context, cursor int64, ln line) error {
 	if seen >= cursor {
 		return errors.Join(err, t.end(ctx, ln))
 	}
-	ln.Value.Sequence, ln.Value.Attempts, ln.Value.Next = seen+1, 0, t.Now()
+	ln.Value.Sequence, ln.Value.Attempts, ln.Value.Begun, ln.Value.Next = seen+1, 0, false, t.Now()
 	_, put := t.write(ctx, ln, nil)
 	return errors.Join(err, put)
 }
@@ -212,10 +218,11 @@ func (t *turn) park(ctx context.Context, ln line, resource *store.ResourceRef) (
 }
 
 // lineEvents reads the next events from the first of a line to the cursor, or
-// that one alone when it was refused before: the attempts are its own.
+// that one alone when it was refused before: the attempts are its own. So it is when
+// attempts are stored one by one.
 func (t *turn) lineEvents(ctx context.Context, cursor int64, ln line) (*waiting, error) {
 	limit := min(lineBatch, cursor-ln.Value.Sequence+1)
-	if ln.Value.Attempts > 0 {
+	if ln.Value.Attempts > 0 || t.unclean {
 		limit = 1
 	}
 	w := &waiting{}
@@ -289,7 +296,7 @@ func (c *Consumer) Redrive(ctx context.Context, connection, account string) erro
 			return err
 		}
 		ln.Value.Redriven = ln.Value.Redriven || parked(ln)
-		ln.Value.Attempts, ln.Value.Next = 0, c.Now()
+		ln.Value.Attempts, ln.Value.Begun, ln.Value.Next = 0, false, c.Now()
 		return kind.Save(tx, &ln)
 	})
 	if err == nil {

@@ -12,7 +12,8 @@
 // An event that the consumer refuses does not stop the cursor. Its account gets a
 // line instead (line.go): the event and the later ones of the account wait there,
 // and everybody else's go on. The event is tried again with growing delays, which
-// end in parking.
+// end in parking. A retry is stored before it is made (call.go): what it does to the
+// process cannot make it come again for ever.
 //
 // # Who works
 //
@@ -53,6 +54,10 @@ type Consumer struct {
 
 	Redriven *News // of the connections where this process let lines be tried again
 	Moved    *News // of the connections where a consumer of this process got on
+
+	// Hung keeps the calls that were left behind from one Deliver to the next; nil
+	// forgets them.
+	Hung *Hung
 }
 
 // Func is what a host does with an event.
@@ -71,6 +76,7 @@ type Options struct {
 	Attempts    int           // until an account is parked
 	Lease       time.Duration // of a connection
 	Concurrency int           // connections at once
+	Timeout     time.Duration // of a call of the consumer; negative has no end
 }
 
 func (o Options) attempts() int    { return orDefault(o.Attempts, 15) }
@@ -81,6 +87,13 @@ func (o Options) lease() time.Duration {
 		return o.Lease
 	}
 	return 10 * time.Second
+}
+
+func (o Options) timeout() time.Duration {
+	if o.Timeout == 0 {
+		return 30 * time.Second
+	}
+	return o.Timeout
 }
 
 func orDefault(n, def int) int {

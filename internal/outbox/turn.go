@@ -26,6 +26,12 @@ type turn struct {
 
 	handed []store.Appended // what was stored lately, in order
 
+	timeout time.Duration // of a call: 0 calls on the goroutine of the turn, negative has no end
+	hung    *Hung         // nil without a timeout
+
+	counts   bool // attempts are stored
+	attempts int  // until an account is parked
+
 	// due says in how long a line is to be tried again: now, if that is not
 	// positive.
 	due func(line) time.Duration
@@ -46,7 +52,7 @@ type waiting struct {
 // run delivers until nothing is left, or until the turn is over and there may be
 // more. Otherwise next is in how long a line is due, and 0 where none is.
 func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err error) {
-	w, next, err := t.begin(ctx)
+	w, next, err := t.open(ctx)
 	if err != nil || w == nil {
 		return false, next, err
 	}
@@ -78,9 +84,9 @@ func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err erro
 	}
 }
 
-// begin takes the lease, unless it was kept, and reads what is waiting. Where nothing
+// open takes the lease, unless it was kept, and reads what is waiting. Where nothing
 // is, or somebody else has the lease, it returns nil, and in how long a line is due.
-func (t *turn) begin(ctx context.Context) (w *waiting, next time.Duration, err error) {
+func (t *turn) open(ctx context.Context) (w *waiting, next time.Duration, err error) {
 	if t.fence != 0 {
 		if w, err = t.take(ctx); w == nil && err == nil {
 			w, err = t.reread(ctx)
@@ -249,18 +255,23 @@ func (t *turn) forward(ctx context.Context, w *waiting) (all bool, err error) {
 	err = t.hold(ctx, func(ctx context.Context) error {
 		for _, ev := range w.events {
 			if !w.waits(ev) {
-				cause, err := t.hand(ctx, Delivery{ev, w.accounts[ev.AccountID], 1, t.fence})
+				account := lineOf(ev)
+				ln, cause, err := t.hand(ctx, newLine(account), Delivery{ev, w.accounts[ev.AccountID], 1, t.fence})
 				if err != nil {
 					return err
 				}
-				if cause != nil {
-					account := lineOf(ev)
-					ln, err := t.refused(ctx, t, newLine(account), ev, cause)
-					if err != nil {
-						return err
+				switch {
+				case cause != nil:
+					if ln, err = t.refused(ctx, t, ln, ev, cause); err == nil {
+						w.wait(account, ln)
 					}
-					w.wait(account, ln)
 					t.quiet, stored = false, ev.Sequence
+				case ln.Stored(): // it was begun
+					err = t.end(ctx, ln)
+					stored = ev.Sequence
+				}
+				if err != nil {
+					return err
 				}
 			}
 			seen = ev.Sequence
@@ -276,7 +287,7 @@ func (t *turn) forward(ctx context.Context, w *waiting) (all bool, err error) {
 	}
 	// The cursor is stored also when ctx has just ended: what was seen was seen.
 	put := t.update(context.WithoutCancel(ctx), func(tx store.Tx, c *records.Entry[records.DeliveryCursor]) error {
-		c.Value.Sequence = seen
+		c.Value.Sequence = max(c.Value.Sequence, seen) // one that was begun may be behind it
 		if all {
 			return giveBack(tx, c)
 		}
@@ -286,18 +297,23 @@ func (t *turn) forward(ctx context.Context, w *waiting) (all bool, err error) {
 	return all && put == nil, errors.Join(err, put)
 }
 
-// hand gives an event to the consumer. cause is what it has against the event;
+// hand gives an event of a line, or one that would begin it, to the consumer, and
+// returns the line as it is stored. cause is what the consumer has against the event;
 // err says that ctx has ended or that the lease is lost.
-func (t *turn) hand(ctx context.Context, d Delivery) (cause, err error) {
+func (t *turn) hand(ctx context.Context, ln line, d Delivery) (now line, cause, err error) {
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return ln, nil, context.Cause(ctx)
 	case !t.alive():
-		return nil, errLeaseLost
+		return ln, nil, errLeaseLost
 	}
-	cause = call(ctx, t.fn, d)
+	if ln, err = t.begin(ctx, ln, d.Event.Sequence); err != nil {
+		return ln, nil, err
+	}
+	cause = t.call(ctx, d)
 	if cause != nil && ctx.Err() != nil { // a consumer that is being stopped has not failed
-		return nil, context.Cause(ctx)
+		t.unbegin(ctx, ln)
+		return ln, nil, context.Cause(ctx)
 	}
-	return cause, nil
+	return ln, cause, nil
 }

@@ -305,6 +305,10 @@ type DeliveryLine struct {
 	// Next is when the event is tried again. The line is parked where it is zero.
 	Next time.Time `json:"next,omitzero"`
 
+	// Begun says that the last attempt began, is counted, and has not ended. It stays
+	// where the process has ended meanwhile.
+	Begun bool `json:"begun,omitempty"`
+
 	// Redriven says that an operator had it tried again after it was parked.
 	Redriven bool `json:"redriven,omitempty"`
 }

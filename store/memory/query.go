@@ -63,7 +63,7 @@ func (r reader) slice(list *ordered[uint32], q store.Query) store.Page {
 	w := window.New(&q)
 	w.Resources = make([]*store.Resource, 0, size)
 	for n := range list.from(list.nth(skip)) {
-		w.Add(r.load(n, q.With))
+		w.Add(r.load(n, q.With, q.MaxMembers()))
 		if size--; size == 0 || w.Full() {
 			break
 		}
@@ -213,12 +213,12 @@ type selection struct {
 	budget    *budget.Budget
 	matcher   *store.Matcher // nil: all candidates match
 	relations store.Relations
-	load      func(*store.Resource, store.Parts) (*store.Resource, error)
+	load      func(*store.Resource, store.Parts, int) (*store.Resource, error)
 }
 
 func newSelection(
 	q *store.Query, b *budget.Budget, c *candidates,
-	relations store.Relations, load func(*store.Resource, store.Parts) (*store.Resource, error),
+	relations store.Relations, load func(*store.Resource, store.Parts, int) (*store.Resource, error),
 ) *selection {
 	s := &selection{query: q, budget: b, relations: relations, load: load}
 	if !c.decided {
@@ -248,7 +248,7 @@ func (s *selection) matches(res *store.Resource) (bool, error) {
 
 // add loads a resource into a page.
 func (s *selection) add(w *window.Window, res *store.Resource) error {
-	loaded, err := s.load(res, s.query.With)
+	loaded, err := s.load(res, s.query.With, s.query.MaxMembers())
 	if err == nil {
 		w.Add(loaded)
 	}

@@ -18,7 +18,7 @@ func (r reader) Resource(typ, id string, with store.Parts) (*store.Resource, err
 	if !ok {
 		return nil, noResource(typ, id)
 	}
-	return r.load(n, with), nil
+	return r.load(n, with, 0), nil
 }
 
 func noResource(typ, id string) error {
@@ -39,8 +39,9 @@ func (s *scope) lookup(typ, id string) (uint32, bool) {
 	return 0, false
 }
 
-// load returns the resource of a node with the parts asked for.
-func (r reader) load(n uint32, with store.Parts) *store.Resource {
+// load returns the resource of a node with the parts asked for, and at most so many
+// members (0: all).
+func (r reader) load(n uint32, with store.Parts, most int) *store.Resource {
 	nd := r.nodes.at(n)
 	groups := with&store.WithGroups != 0 && len(nd.groups) > 0
 	members := with&store.WithMembers != 0 && nd.members.size() > 0
@@ -52,14 +53,15 @@ func (r reader) load(n uint32, with store.Parts) *store.Resource {
 		loaded.Groups = r.groupsOf(n)
 	}
 	if members {
-		loaded.Members = r.membersOf(n, "", 0)
+		loaded.Members = r.membersOf(n, "", most)
 	}
 	return &loaded
 }
 
 // loadResource returns a resource as it was read, with the parts asked for as they
-// are now. One that was deleted meanwhile has none.
-func (r reader) loadResource(res *store.Resource, with store.Parts) (*store.Resource, error) {
+// are now, and at most so many members (0: all). One that was deleted meanwhile has
+// none.
+func (r reader) loadResource(res *store.Resource, with store.Parts, most int) (*store.Resource, error) {
 	if with == 0 {
 		return res, nil
 	}
@@ -67,7 +69,7 @@ func (r reader) loadResource(res *store.Resource, with store.Parts) (*store.Reso
 	if !ok {
 		return res, nil
 	}
-	loaded := r.load(n, with)
+	loaded := r.load(n, with, most)
 	if r.nodes.at(n).resource == res {
 		return loaded, nil
 	}

@@ -80,9 +80,9 @@ func (m moments) IsMember(group, member string) (bool, error) {
 	return inMoment(m.ctx, m.scope, func(r reader) (bool, error) { return r.IsMember(group, member) })
 }
 
-func (m moments) loadResource(res *store.Resource, with store.Parts) (*store.Resource, error) {
+func (m moments) loadResource(res *store.Resource, with store.Parts, most int) (*store.Resource, error) {
 	if with == 0 {
 		return res, nil
 	}
-	return inMoment(m.ctx, m.scope, func(r reader) (*store.Resource, error) { return r.loadResource(res, with) })
+	return inMoment(m.ctx, m.scope, func(r reader) (*store.Resource, error) { return r.loadResource(res, with, most) })
 }

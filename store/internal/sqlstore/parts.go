@@ -13,11 +13,10 @@ func (r *Reader) loadParts(w *window.Window, q *store.Query) error {
 	if len(page) == 0 || q.With == 0 {
 		return nil
 	}
-	bytes := q.Bytes
 	if len(page) == 1 {
-		bytes = 0 // none is refused where it is the only one
+		return r.firstParts(page[0], q)
 	}
-	whole, err := r.partsOf(page, q.With, bytes)
+	whole, err := r.partsOf(page, q.With, q.Bytes)
 	if err != nil {
 		return err
 	}
@@ -34,24 +33,38 @@ func (r *Reader) loadParts(w *window.Window, q *store.Query) error {
 		if q.Backward {
 			i = len(page) - 1 - kept
 		}
-		room := left - page[i].Size()
-		if kept == 0 {
-			room = 0
-		} else if room <= 0 {
-			break
-		}
-		whole, err := r.partsOf(page[i:i+1], q.With, room)
-		if err != nil {
+		if room := left - page[i].Size(); kept > 0 {
+			if room <= 0 {
+				break
+			}
+			whole, err := r.partsOf(page[i:i+1], q.With, room)
+			if err != nil {
+				return err
+			}
+			if !whole {
+				break
+			}
+		} else if err := r.firstParts(page[i], q); err != nil {
 			return err
-		}
-		if !whole {
-			break
 		}
 		left -= page[i].Size()
 		kept++
 	}
 	w.Keep(kept)
 	return nil
+}
+
+// firstParts fills the memberships of the resource that a page has whatever its size.
+func (r *Reader) firstParts(res *store.Resource, q *store.Query) (err error) {
+	if with := q.With &^ store.WithMembers; with != 0 {
+		if _, err := r.partsOf([]*store.Resource{res}, with, 0); err != nil {
+			return err
+		}
+	}
+	if q.With&store.WithMembers != 0 {
+		res.Members, err = r.Memberships(res.ID, "", q.MaxMembers())
+	}
+	return err
 }
 
 // partsOf fills the memberships of some resources. It stops and reports false when
