@@ -10,23 +10,6 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-const (
-	// pollInterval is how often the store is asked what others have stored, or more
-	// rarely where that takes more than a pollShare-th of the time.
-	pollInterval    = time.Second
-	pollShare       = 50
-	maxPollInterval = 15 * time.Second
-
-	// sweepInterval is how often all connections are looked at, whatever is known.
-	sweepInterval = 10 * time.Minute
-)
-
-// PollPause returns how long a process does not ask the store what others may have
-// stored, after an answer that took so long.
-func PollPause(took time.Duration) time.Duration {
-	return min(max(pollInterval, pollShare*took), maxPollInterval)
-}
-
 // Deliver calls fn with every event of every connection until ctx ends, and
 // returns the cause. An ExpiredError ends it, too.
 func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
@@ -55,7 +38,7 @@ func (c *Consumer) Deliver(ctx context.Context, fn Func, o Options) error {
 			return context.Cause(ctx)
 		case list := <-d.found:
 			for _, a := range list {
-				d.enqueue(a.Scope).hear(a)
+				d.hear(d.enqueue(a.Scope), a)
 			}
 		case <-redriven.C():
 			d.again(redriven.Take()...)
@@ -84,6 +67,7 @@ type dispatch struct {
 	running     int
 	connections map[string]*queued
 	leases      map[string]kept // those of a consumer without others, by connection
+	handed      int             // events that are kept for turns
 	group       sync.WaitGroup
 
 	found chan []store.Appended // connections where something may have happened
@@ -95,12 +79,16 @@ type dispatch struct {
 type queued struct {
 	waiting  bool // in the queue
 	running  bool
-	again    bool             // there was news while it ran
-	stale    bool             // what it keeps of the lease was changed from outside while it ran
-	blocked  bool             // nothing is tried until the timer: the store or so has failed
-	timer    *time.Timer      // nil without one
-	failures int              // in a row
-	handed   []store.Appended // since the last turn began
+	again    bool        // there was news while it ran
+	stale    bool        // what it keeps of the lease was changed from outside while it ran
+	blocked  bool        // nothing is tried until the timer: the store or so has failed
+	timer    *time.Timer // nil without one
+	failures int         // in a row
+
+	// What was appended since the last turn began, by a consumer without others.
+	handed []store.Appended
+	events int  // in handed
+	many   bool // too many to keep
 }
 
 // outcome is what became of a turn.
@@ -120,65 +108,6 @@ func (d *dispatch) stop() {
 		}
 	}
 	d.group.Wait()
-}
-
-// watch finds the connections where something may have happened: what this process
-// stores is heard at once, what others store at the next question. At first, and
-// rarely after that, it names all connections.
-func (d *dispatch) watch(ctx context.Context) {
-	watcher := d.Store.Watch()
-	defer watcher.Close()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	registered, swept := false, time.Time{}
-	for {
-		var found []store.Appended
-		select {
-		case <-ctx.Done():
-			return
-		case <-watcher.C():
-			found = watcher.Take()
-		case <-timer.C:
-			began := time.Now()
-			var err error
-			if found, err = d.look(ctx, watcher, &registered, &swept); err != nil && ctx.Err() == nil {
-				d.Logger.Error("looking for events", "consumer", d.Name, "error", err)
-			}
-			timer.Reset(PollPause(time.Since(began)))
-		}
-		if len(found) == 0 {
-			continue
-		}
-		select {
-		case d.found <- found:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// look asks for all connections what is new, or lists them all.
-func (d *dispatch) look(ctx context.Context, w store.Watcher, registered *bool, swept *time.Time) ([]store.Appended, error) {
-	if !*registered {
-		if err := d.Register(ctx); err != nil {
-			return nil, err
-		}
-		*registered = true
-	}
-	found, err := w.Look(ctx)
-	if err != nil || time.Since(*swept) < sweepInterval {
-		return found, err
-	}
-	ids, err := d.Connections(ctx)
-	if err != nil {
-		return nil, err
-	}
-	*swept = time.Now()
-	found = make([]store.Appended, len(ids))
-	for i, id := range ids {
-		found[i].Scope = id
-	}
-	return found, nil
 }
 
 func (d *dispatch) turn(connection string) *turn {
@@ -209,15 +138,6 @@ func (d *dispatch) enqueue(connection string) *queued {
 	return q
 }
 
-// hear keeps events for the next turn, unless they are too many.
-func (q *queued) hear(a store.Appended) {
-	if len(q.handed)+len(a.Events) > forwardBatch {
-		q.handed = nil
-		return
-	}
-	q.handed = append(q.handed, a)
-}
-
 // again asks for a turn of connections where what is stored of the delivery was
 // changed from outside.
 func (d *dispatch) again(connections ...string) {
@@ -239,7 +159,8 @@ func (d *dispatch) start(ctx context.Context) {
 		q.waiting, q.running, q.again = false, true, false
 		d.running++
 		t := d.turn(id)
-		t.handed, q.handed = q.handed, nil
+		t.handed = q.handed
+		d.forget(q)
 		d.group.Go(func() { d.work(ctx, t) })
 	}
 }

@@ -123,6 +123,39 @@ func TestNewsDuringDelivery(t *testing.T) {
 	})
 }
 
+// What comes while the consumer takes its time is not kept without end, and still
+// comes once and in order.
+func TestManyNewsDuringDelivery(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		s := newSite(t, st, "acme")
+		var seen []int64
+		next := make(chan bool)
+		s.start(s.Consumer, func(_ context.Context, d outbox.Delivery) error {
+			if len(seen) < 2 {
+				<-next
+			}
+			seen = append(seen, d.Event.Sequence)
+			return nil
+		}, outbox.Options{})
+		want := []int64{s.change("ada")}
+		synctest.Wait()
+		next <- true // from here on a lease is kept
+		for range 2 {
+			for range 150 {
+				want = append(want, s.change("ada"))
+				synctest.Wait()
+			}
+			if len(seen) == 1 {
+				next <- true
+			}
+			time.Sleep(time.Second)
+		}
+		if diff := cmp.Diff(want, seen); diff != "" {
+			t.Errorf("seen (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // What a consumer has seen when it is stopped, it has seen.
 func TestStop(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
