@@ -68,7 +68,8 @@ type Store interface {
 	// Scan returns one page of the resources that match q, as [ResourceReader] does
 	// in a View, where there may be many candidates. It runs beside Views and Updates,
 	// also those of its own scope, and lets none of them wait for it. A store runs few
-	// scans at once; further ones wait in the order in which they came.
+	// scans at once, which rest for half of the time; further ones wait in the order in
+	// which they came.
 	//
 	// The resources are those of one moment after the call. Memberships, in the filter
 	// and as parts of the page, may be newer by as long as the scan works.
