@@ -22,7 +22,7 @@ const mutantVariable = "STORETEST_MUTANT"
 func TestMutants(t *testing.T) {
 	if name := os.Getenv(mutantVariable); name != "" {
 		open := func(*testing.T) store.Store { return mutants[name](memory.New()) }
-		storetest.Run(t, open, storetest.Options{Writers: 10, Steps: 100})
+		storetest.Run(t, open, storetest.Options{Writers: 10, Steps: 100, Patience: time.Second})
 		return
 	}
 	for name := range mutants {

@@ -176,6 +176,8 @@ func (s *suite) scanScopes(t *testing.T, st store.Store) {
 			t.Errorf("%s: %d resources, %v", name, len(page.Resources), err)
 		}
 		scan := func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, s.opts.Patience) // it could wait for the transaction
+			defer cancel()
 			_, err := st.Scan(ctx, scope, q)
 			return err
 		}
@@ -283,7 +285,7 @@ func (s *suite) scanBeside(t *testing.T, st store.Store) {
 // besides is a view and an update of the scope and of another one.
 func (s *suite) besides(t *testing.T, st store.Store, name string, version int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), s.opts.Patience)
 	defer cancel()
 	err := st.View(ctx, scope, func(_ context.Context, r store.Reader) error {
 		_, err := r.Resource("User", crowdID(3), 0)

@@ -42,6 +42,10 @@ type Options struct {
 	// Precision is the precision of stored times. 0 means nanoseconds.
 	Precision time.Duration
 
+	// Patience is how long something may take that must not wait for something else.
+	// 0 means 10 seconds.
+	Patience time.Duration
+
 	// Writers is how many goroutines write at once. 0 means 100.
 	Writers int
 
@@ -53,6 +57,9 @@ type Options struct {
 func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	if opts.Precision == 0 {
 		opts.Precision = time.Nanosecond
+	}
+	if opts.Patience == 0 {
+		opts.Patience = 10 * time.Second
 	}
 	if opts.Writers == 0 {
 		opts.Writers = 100
