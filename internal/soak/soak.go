@@ -22,8 +22,8 @@ var jumps = []time.Duration{
 }
 
 const (
-	deliveryEnd = 2 * time.Minute // for what waits after the load
-	quietFor    = 12              // seconds without a delivery: longer than an attempt, a lease and a retry take
+	deliveryEnd = 10 * time.Minute // for what waits after the load: what was parked is looked for among all events
+	quietFor    = 12               // seconds without a delivery: longer than an attempt, a lease and a retry take
 
 	mostGrowth   = 1.5 // of the heap, and of what the process takes
 	slackHeap    = 8 << 20
