@@ -139,7 +139,10 @@ func (t *turn) take(ctx context.Context) (*waiting, error) {
 	err := t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
 		list, err := t.Pending(r, accounts)
 		for _, a := range list {
-			w.accounts[a.ID] = a // the last one is the newest
+			// Commits may be told in another order than they were made.
+			if known := w.accounts[a.ID]; known == nil || known.Version <= a.Version {
+				w.accounts[a.ID] = a
+			}
 		}
 		return err
 	})

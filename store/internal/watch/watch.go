@@ -3,6 +3,7 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/scimjit/provision/store"
@@ -38,14 +39,15 @@ func (b *Board) Watch(elsewhere func(context.Context) ([]string, error)) store.W
 
 // Tell says that events were committed, with the accounts that were put with them.
 // Of commits to one scope that are told in another order than they were made, the
-// events are left out.
+// events are left out. So are those of a commit with an event of an account that it did
+// not put: how that is by now is not known here.
 func (b *Board) Tell(scope string, events []*store.Event, accounts []*store.Account) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.watchers) == 0 {
 		return
 	}
-	if len(events) > Most || len(accounts) > Most {
+	if len(events) > Most || len(accounts) > Most || !complete(events, accounts) {
 		events, accounts = nil, nil
 	}
 	accounts = asRead(accounts)
@@ -56,6 +58,13 @@ func (b *Board) Tell(scope string, events []*store.Event, accounts []*store.Acco
 		default: // it has not taken what was told before
 		}
 	}
+}
+
+// complete reports whether the account of each event was put.
+func complete(events []*store.Event, accounts []*store.Account) bool {
+	return !slices.ContainsFunc(events, func(ev *store.Event) bool {
+		return ev.AccountID != "" && !slices.ContainsFunc(accounts, func(a *store.Account) bool { return a.ID == ev.AccountID })
+	})
 }
 
 // asRead returns copies of accounts as readers get them.

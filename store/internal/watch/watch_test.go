@@ -96,6 +96,14 @@ func TestEvents(t *testing.T) {
 	}
 	var b watch.Board
 	w := b.Watch(nil)
+	ada := []*store.Event{{Sequence: 1, AccountID: "ada"}}
+	b.Tell("as put", ada, []*store.Account{{ID: "ada"}})
+	b.Tell("not put", ada, []*store.Account{{ID: "grace"}})
+	for _, a := range w.Take() {
+		if come := len(a.Events) == 1; come != (a.Scope == "as put") {
+			t.Errorf("an event of an account, %s: %d events come", a.Scope, len(a.Events))
+		}
+	}
 	for scope := range 150 {
 		b.Tell(fmt.Sprint(scope), events(1, watch.Most), nil)
 	}
