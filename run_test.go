@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,4 +116,46 @@ func TestRun(t *testing.T) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// away is a store that takes no writes for a while.
+type away struct {
+	store.Store
+	gone atomic.Bool
+}
+
+func (a *away) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if a.gone.Load() {
+		return errors.New("away")
+	}
+	return a.Store.Update(ctx, scope, fn)
+}
+
+// A job that fails is tried again at once when the store is back, though nothing tells
+// of it.
+func TestJobOfFailingStore(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			st := &away{Store: memory.New()}
+			tn := newTenant(t, st, `{}`)
+			tn.engine.Now, tn.engine.SingleProcess = nil, alone
+			tn.engine.Limits = provision.Limits{Inline: 1, Batch: 2, Deprovision: -1}
+			for _, name := range []string{"a", "b", "c"} {
+				tn.user(`{"userName":"` + name + `"}`)
+			}
+			tn.setPolicy(`{"company":"One"}`)
+			st.gone.Store(true)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = tn.engine.Run(ctx) })
+			time.Sleep(20 * time.Second)
+			st.gone.Store(false)
+			time.Sleep(5 * time.Second)
+			if n := tn.countPending(); n != 0 {
+				t.Errorf("alone %v: %d accounts are pending", alone, n)
+			}
+			cancel()
+			wg.Wait()
+		})
+	}
 }
