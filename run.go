@@ -300,8 +300,11 @@ func (b *background) fetch(ctx context.Context, id string) error {
 func (b *background) erase(ctx context.Context, id string) error {
 	for {
 		more, err := b.engine.erase(ctx, id)
-		if err != nil || !more || b.schedules != nil {
+		switch {
+		case err != nil || !more:
 			return err
+		case b.schedules != nil:
+			return errMore
 		}
 	}
 }
