@@ -9,8 +9,8 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// What a watcher keeps until it is taken, of one scope and of all. Beyond that it
-// remembers the scope alone. A transaction that puts more accounts than Most need not
+// What a watcher keeps until it is taken: events of one scope, and events and accounts
+// of all. Beyond that it remembers the scope alone. A transaction that puts more accounts than Most need not
 // list the others.
 const (
 	Most     = 100
@@ -86,7 +86,7 @@ type watcher struct {
 
 	// board.mu guards these.
 	heard map[string]*store.Appended
-	kept  int // events
+	kept  int // events and accounts
 }
 
 // hear adds events of a scope, or forgets those that are kept where they would have
@@ -97,14 +97,14 @@ func (w *watcher) hear(scope string, events []*store.Event, accounts []*store.Ac
 		a = &store.Appended{Scope: scope}
 		w.heard[scope] = a
 	}
-	n := len(a.Events)
+	n, more := len(a.Events), len(events)+len(accounts)
 	follows := n > 0 && len(events) > 0 && events[0].Sequence == a.Events[n-1].Sequence+1
-	if known && !follows || len(events) == 0 || n+len(events) > Most || w.kept+len(events) > mostKept {
-		w.kept -= n
+	if known && !follows || len(events) == 0 || n+len(events) > Most || w.kept+more > mostKept {
+		w.kept -= n + len(a.Accounts)
 		a.Events, a.Accounts = nil, nil
 		return
 	}
-	w.kept += len(events)
+	w.kept += more
 	a.Events = append(a.Events, events...)
 	a.Accounts = append(a.Accounts, accounts...)
 }

@@ -116,6 +116,31 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// Of accounts, not more is kept than of events, though a commit with one event may put
+// many.
+func TestAccountsAreBounded(t *testing.T) {
+	var b watch.Board
+	w := b.Watch(nil)
+	accounts := make([]*store.Account, watch.Most)
+	for i := range accounts {
+		accounts[i] = &store.Account{ID: fmt.Sprint(i)}
+	}
+	for range 2 { // what was taken does not count
+		for scope := range 20 {
+			for n := range int64(50) {
+				b.Tell(fmt.Sprint(scope), []*store.Event{{Sequence: n + 1}}, accounts)
+			}
+		}
+		kept := 0
+		for _, a := range w.Take() {
+			kept += len(a.Events) + len(a.Accounts)
+		}
+		if kept > 10_000 || kept < 5_000 {
+			t.Errorf("%d events and accounts are kept, want at most 10,000", kept)
+		}
+	}
+}
+
 func sorted(list []store.Appended) (scopes []string) {
 	for _, a := range list {
 		scopes = append(scopes, a.Scope)
