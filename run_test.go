@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -246,4 +248,41 @@ func TestJumpDuringDutiesIsTold(t *testing.T) {
 	if n := tn.countEvents(at, store.ConnectionWarning); n != 1 {
 		t.Errorf("%d warnings were told, want 1", n)
 	}
+}
+
+// What a consumer has refused of a deleted connection comes again, also after a restart.
+func TestRefusedEventsOfDeletedConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant(t, memory.New(), `{"deprovisionMethod":"delete"}`)
+		defer tn.running()()
+		tn.user(ada)
+		var seen []store.EventType
+		deliver := func(refuse bool, d time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			_ = tn.engine.Consumer("table").Deliver(ctx, func(_ context.Context, d provision.Delivery) error {
+				if refuse && d.Event.AccountID != "" {
+					return errors.New("not now")
+				}
+				seen = append(seen, d.Event.Type)
+				return nil
+			}, provision.DeliveryOptions{})
+		}
+		deliver(true, time.Second)
+		if err := tn.engine.Directory("acme").DeleteConnection(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		deliver(true, time.Minute)
+		time.Sleep(15 * time.Minute) // the process is down, or another one forgets the connection
+		seen = nil
+		deliver(false, 5*time.Minute)
+		if !slices.Contains(seen, store.AccountDeleted) {
+			t.Errorf("seen after the restart: %v", seen)
+		}
+		time.Sleep(15 * time.Minute)
+		listed, err := records.ConnectionList.Any(t.Context(), tn.engine.Store, store.Global)
+		if listed || err != nil {
+			t.Errorf("in the end the connection is listed: %t, %v", listed, err)
+		}
+	})
 }
