@@ -178,6 +178,13 @@ func (l *lease) hold(ctx context.Context, work func(context.Context) error) erro
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil) // also when work ends its goroutine, as a failed test does
+	wg.Go(func() {    // ends it in time also where the store hangs while the lease is renewed
+		for wait(ctx, l.left()) == nil {
+			if !l.alive() {
+				cancel(errLeaseLost)
+			}
+		}
+	})
 	wg.Go(func() {
 		for wait(ctx, min(l.span/3, l.left())) == nil {
 			err := l.update(ctx, func(store.Tx, *records.Entry[records.DeliveryCursor]) error { return nil })
