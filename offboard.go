@@ -188,8 +188,9 @@ func (c *change) dropConnection() (revoked []string, err error) {
 	return revoked, c.append(&store.Event{Type: store.ConnectionDeleted})
 }
 
-// unlist removes a connection without settings from the list of connections,
-// when every consumer has seen its last event. Its events still end: see pruneEnded.
+// unlist removes a connection without settings from the list of connections, when every
+// consumer has seen all of its events: nobody would deliver those that wait to be tried
+// again. Its events still end: see pruneEnded.
 func (e *Engine) unlist(ctx context.Context, connection string) error {
 	var consumers []records.Entry[records.Listed]
 	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) (err error) {
@@ -212,6 +213,10 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 		for _, consumer := range consumers {
 			at, err := records.Cursor.Value(r, consumer.Key)
 			if err != nil || at.Sequence < last {
+				return err
+			}
+			waiting, err := records.Line(consumer.Key).List(r, "", 1)
+			if err != nil || len(waiting) > 0 {
 				return err
 			}
 		}

@@ -93,6 +93,7 @@ type background struct {
 	schedules map[string]*schedule // by connection, or store.Global
 	jobs      *outbox.Listener     // to new jobs of this process
 	watcher   store.Watcher
+	failing   map[string]bool // connections whose job failed: it is tried again
 
 	clock *clockWatch // nil: it is taken as it is
 	held  bool        // what cannot be undone waits
@@ -107,6 +108,7 @@ func newBackground(e *Engine, clock *clockWatch, failed func(what, scope string,
 		engine: e, failed: failed, clock: clock,
 		schedules: map[string]*schedule{store.Global: {}},
 		jobs:      e.jobs.Listen(store.Global), watcher: e.store().Watch(),
+		failing:  map[string]bool{},
 		fetching: make(chan struct{}, refreshWorkers),
 	}
 }
@@ -143,6 +145,9 @@ func (b *background) round(ctx context.Context) time.Duration {
 	}
 	pause := outbox.PollPause(time.Since(began))
 	b.look(ctx)
+	for _, id := range slices.Collect(maps.Keys(b.failing)) {
+		b.job(ctx, id)
+	}
 	b.newJobs(ctx)
 	b.news(ctx, found)
 	if b.listed.IsZero() || time.Since(b.listed) >= listInterval {
@@ -295,8 +300,11 @@ func (b *background) fetch(ctx context.Context, id string) error {
 func (b *background) erase(ctx context.Context, id string) error {
 	for {
 		more, err := b.engine.erase(ctx, id)
-		if err != nil || !more || b.schedules != nil {
+		switch {
+		case err != nil || !more:
 			return err
+		case b.schedules != nil:
+			return errMore
 		}
 	}
 }
@@ -310,12 +318,17 @@ func unlessDeleted(err error) error {
 	return err
 }
 
-// job does the job of a connection, if it has one.
+// job does the job of a connection, if it has one. Where that fails, Run tries again
+// in the next round.
 func (b *background) job(ctx context.Context, id string) {
+	delete(b.failing, id)
 	for ctx.Err() == nil && b.engine.hasJob(ctx, id) {
 		more, err := b.engine.work(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			b.failed("deriving accounts", id, err)
+			if b.failing != nil {
+				b.failing[id] = true
+			}
 		}
 		if !more || err != nil {
 			return

@@ -22,15 +22,20 @@ const (
 	unlessHeld = true
 )
 
-// errAgain is what a task returns that could not be done now and is due again.
-var errAgain = errors.New("provision: not now")
+var (
+	// errAgain is what a task returns that could not be done now and is due again.
+	errAgain = errors.New("provision: not now")
+
+	// errMore is what a task returns that has left something to its next time.
+	errMore = errors.New("provision: there is more")
+)
 
 // schedule is when the tasks of a scope were done. Its times are readings of the clock
 // of the engine, which may be set.
 type schedule struct {
 	done    []time.Time // in the order of the tasks
 	next    time.Time   // when a task is due first; zero: now
-	changed time.Time   // when something has happened last
+	changed time.Time   // when something has happened last, or was left undone
 	warn    bool        // to tell warnings is due
 
 	// quiet is how often a task is done at least where nothing has happened.
@@ -80,7 +85,7 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	s := b.scheduleOf(scope)
 	if s == nil {
 		for i := range tasks {
-			b.do(ctx, scope, &tasks[i])
+			_ = b.do(ctx, scope, &tasks[i]) // it has told failed
 		}
 		return
 	}
@@ -88,16 +93,20 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 		s.done = make([]time.Time, len(tasks))
 	}
 	now := b.engine.reading()
-	s.next = now.Add(pruneInterval)
-	defer func() { s.warn = false }()
+	warn := s.warn
+	s.next, s.warn = now.Add(pruneInterval), false // a task may see the clock jump, and say them anew
 	for i := range tasks {
 		t, done := &tasks[i], &s.done[i]
-		if due := !records.Within(*done, now, s.every(t, *done)) || s.warn && t.what == tellingWarnings; due {
+		if due := !records.Within(*done, now, s.every(t, *done)) || warn && t.what == tellingWarnings; due {
 			if t.final && b.waits(ctx) {
 				continue // hold makes it due again
 			}
-			if *done = now; b.do(ctx, scope, t) {
+			*done = now
+			switch err := b.do(ctx, scope, t); {
+			case errors.Is(err, errAgain):
 				*done = time.Time{}
+			case err != nil:
+				s.changed = now // what is left does not wait as long as where nothing is
 			}
 		}
 		if next := done.Add(s.every(t, *done)); next.Before(s.next) {
@@ -106,14 +115,14 @@ func (b *background) tasks(ctx context.Context, scope string, tasks []task) {
 	}
 }
 
-// do does a task, and reports whether it is due again.
-func (b *background) do(ctx context.Context, scope string, t *task) (again bool) {
+// do does a task.
+func (b *background) do(ctx context.Context, scope string, t *task) error {
 	if ctx.Err() != nil {
-		return true
+		return errAgain
 	}
 	err := t.do()
-	if err != nil && !errors.Is(err, errAgain) {
+	if err != nil && !errors.Is(err, errAgain) && !errors.Is(err, errMore) {
 		b.failed(t.what, scope, err)
 	}
-	return errors.Is(err, errAgain)
+	return err
 }

@@ -32,6 +32,7 @@ type Appended struct {
 
 	// Events are events that were appended, in order and without a gap. There may be
 	// others, before and after them. Nil says only that there is something to read.
+	// An event of an account comes only where its transaction has put that account.
 	Events []*Event
 
 	// Accounts are those that were put by the transactions of Events, as the last of

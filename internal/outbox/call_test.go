@@ -263,3 +263,25 @@ func TestCareIsNoAttempt(t *testing.T) {
 		}
 	})
 }
+
+// The context of a consumer ends with the lease also while the store hangs.
+func TestHangingStoreEndsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemorySite(t)
+		s.change("ada")
+		st := &hanging{Store: s.st, end: make(chan struct{})}
+		ended := make(chan time.Duration, 1)
+		s.start(s.process(st), func(ctx context.Context, _ outbox.Delivery) error {
+			began := time.Now()
+			st.hang.Store(true)
+			<-ctx.Done()
+			ended <- time.Since(began)
+			return ctx.Err()
+		}, outbox.Options{Timeout: time.Hour})
+		time.Sleep(time.Minute)
+		close(st.end)
+		if after := <-ended; after > 10*time.Second {
+			t.Errorf("the context ended after %v, the lease after 10s", after)
+		}
+	})
+}

@@ -57,9 +57,19 @@ func (l *lease) until(now time.Time) time.Time {
 	return now.Add(l.span)
 }
 
-// acquire takes the lease unless somebody else holds it, and reads in the same
-// transaction: what was read before may have been delivered by another since.
-func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.DeliveryCursor) error) (ok bool, err error) {
+// freeIn returns in how long the lease is free if its holder is gone, and 0 where it
+// is free now.
+func (l *lease) freeIn(c *records.Entry[records.DeliveryCursor], now time.Time) time.Duration {
+	if records.Ahead(c.Expires, now, l.span) {
+		return c.Expires.Sub(now) + time.Millisecond
+	}
+	return 0
+}
+
+// acquire takes the lease and reads in the same transaction: what was read before may
+// have been delivered by another since. Where somebody else holds the lease, it
+// returns in how long that ends.
+func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.DeliveryCursor) error) (next time.Duration, err error) {
 	var taken records.Entry[records.DeliveryCursor]
 	var at time.Time
 	err = l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
@@ -70,7 +80,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 		}
 		now := l.Now()
 		at = time.Now()
-		if records.Ahead(c.Expires, now, l.span) {
+		if next = l.freeIn(&c, now); next > 0 {
 			return nil
 		}
 		l.unclean = l.Alone || !c.Expires.IsZero()
@@ -85,12 +95,12 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 		taken = c
 		return nil
 	})
-	if err != nil || !taken.Stored() {
-		return false, err
+	if err != nil || next > 0 {
+		return next, err
 	}
 	l.fence, l.cursor, l.taken = taken.Value.Fence, taken, at
 	l.ends.Store(int64(l.span))
-	return true, nil
+	return 0, nil
 }
 
 // update changes what is stored of the delivery and renews the lease, or
@@ -168,6 +178,13 @@ func (l *lease) hold(ctx context.Context, work func(context.Context) error) erro
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil) // also when work ends its goroutine, as a failed test does
+	wg.Go(func() {    // ends it in time also where the store hangs while the lease is renewed
+		for wait(ctx, l.left()) == nil {
+			if !l.alive() {
+				cancel(errLeaseLost)
+			}
+		}
+	})
 	wg.Go(func() {
 		for wait(ctx, min(l.span/3, l.left())) == nil {
 			err := l.update(ctx, func(store.Tx, *records.Entry[records.DeliveryCursor]) error { return nil })

@@ -219,6 +219,27 @@ func TestLeaseIsExclusive(t *testing.T) {
 	})
 }
 
+// A process that came too late for the lease takes over when the one that was faster
+// dies.
+func TestLeaseOfFasterIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemorySite(t)
+		s.change("ada")
+		var first blocking
+		slow := refusing()
+		s.must(s.Register(t.Context()))
+		s.start(s.process(&interrupted{Store: s.st, then: func() {
+			fast := s.startReplica(first.take, outbox.Options{})
+			synctest.Wait()
+			fast.crash()
+		}}), slow.take, outbox.Options{})
+		time.Sleep(11 * time.Second)
+		if diff := cmp.Diff([]string{"1 ada"}, slow.said()); diff != "" {
+			t.Errorf("seen by the one that is left (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // hanging is a store that does not answer for a while.
 type hanging struct {
 	store.Store

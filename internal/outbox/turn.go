@@ -97,13 +97,13 @@ func (t *turn) open(ctx context.Context) (w *waiting, next time.Duration, err er
 	if err != nil || !busy {
 		return nil, next, err
 	}
-	held, err := t.acquire(ctx, func(r store.Reader, c records.DeliveryCursor) error {
+	next, err = t.acquire(ctx, func(r store.Reader, c records.DeliveryCursor) error {
 		var err error
 		w, err = t.read(r, c)
 		return err
 	})
-	if err != nil || !held {
-		return nil, 0, err
+	if err != nil || next > 0 {
+		return nil, next, err
 	}
 	return w, 0, nil
 }
@@ -139,7 +139,10 @@ func (t *turn) take(ctx context.Context) (*waiting, error) {
 	err := t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
 		list, err := t.Pending(r, accounts)
 		for _, a := range list {
-			w.accounts[a.ID] = a // the last one is the newest
+			// Commits may be told in another order than they were made.
+			if known := w.accounts[a.ID]; known == nil || known.Version <= a.Version {
+				w.accounts[a.ID] = a
+			}
 		}
 		return err
 	})
@@ -157,8 +160,7 @@ func (t *turn) peek(ctx context.Context) (busy bool, next time.Duration, err err
 		if err != nil {
 			return err
 		}
-		if now := t.Now(); records.Ahead(c.Expires, now, t.span) {
-			next = c.Expires.Sub(now) + time.Millisecond // if its holder is gone
+		if next = t.freeIn(&c, t.Now()); next > 0 {
 			return nil
 		}
 		last, err := t.last(r, c.Value.Sequence)

@@ -85,6 +85,14 @@ func (s *suite) handed(t *testing.T) {
 		}
 		return errors.Join(err, err2)
 	})
+	update(t, st, func(tx store.Tx) error {
+		ev := s.event("x")
+		ev.AccountID = person.ID
+		return tx.AppendEvent(ev)
+	})
+	if got := w.Take(); len(got) != 1 || len(got[0].Events) > 0 {
+		t.Errorf("an event of an account that its transaction did not put: %v", got)
+	}
 	update(t, st, func(tx store.Tx) error { // too many to keep
 		for range 1000 {
 			if err := tx.AppendEvent(s.event("x")); err != nil {

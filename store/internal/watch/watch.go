@@ -3,13 +3,14 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/scimjit/provision/store"
 )
 
-// What a watcher keeps until it is taken, of one scope and of all. Beyond that it
-// remembers the scope alone. A transaction that puts more accounts than Most need not
+// What a watcher keeps until it is taken: events of one scope, and events and accounts
+// of all. Beyond that it remembers the scope alone. A transaction that puts more accounts than Most need not
 // list the others.
 const (
 	Most     = 100
@@ -38,14 +39,15 @@ func (b *Board) Watch(elsewhere func(context.Context) ([]string, error)) store.W
 
 // Tell says that events were committed, with the accounts that were put with them.
 // Of commits to one scope that are told in another order than they were made, the
-// events are left out.
+// events are left out. So are those of a commit with an event of an account that it did
+// not put: how that is by now is not known here.
 func (b *Board) Tell(scope string, events []*store.Event, accounts []*store.Account) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.watchers) == 0 {
 		return
 	}
-	if len(events) > Most || len(accounts) > Most {
+	if len(events) > Most || len(accounts) > Most || !complete(events, accounts) {
 		events, accounts = nil, nil
 	}
 	accounts = asRead(accounts)
@@ -56,6 +58,13 @@ func (b *Board) Tell(scope string, events []*store.Event, accounts []*store.Acco
 		default: // it has not taken what was told before
 		}
 	}
+}
+
+// complete reports whether the account of each event was put.
+func complete(events []*store.Event, accounts []*store.Account) bool {
+	return !slices.ContainsFunc(events, func(ev *store.Event) bool {
+		return ev.AccountID != "" && !slices.ContainsFunc(accounts, func(a *store.Account) bool { return a.ID == ev.AccountID })
+	})
 }
 
 // asRead returns copies of accounts as readers get them.
@@ -77,7 +86,7 @@ type watcher struct {
 
 	// board.mu guards these.
 	heard map[string]*store.Appended
-	kept  int // events
+	kept  int // events and accounts
 }
 
 // hear adds events of a scope, or forgets those that are kept where they would have
@@ -88,14 +97,14 @@ func (w *watcher) hear(scope string, events []*store.Event, accounts []*store.Ac
 		a = &store.Appended{Scope: scope}
 		w.heard[scope] = a
 	}
-	n := len(a.Events)
+	n, more := len(a.Events), len(events)+len(accounts)
 	follows := n > 0 && len(events) > 0 && events[0].Sequence == a.Events[n-1].Sequence+1
-	if known && !follows || len(events) == 0 || n+len(events) > Most || w.kept+len(events) > mostKept {
-		w.kept -= n
+	if known && !follows || len(events) == 0 || n+len(events) > Most || w.kept+more > mostKept {
+		w.kept -= n + len(a.Accounts)
 		a.Events, a.Accounts = nil, nil
 		return
 	}
-	w.kept += len(events)
+	w.kept += more
 	a.Events = append(a.Events, events...)
 	a.Accounts = append(a.Accounts, accounts...)
 }

@@ -96,6 +96,14 @@ func TestEvents(t *testing.T) {
 	}
 	var b watch.Board
 	w := b.Watch(nil)
+	ada := []*store.Event{{Sequence: 1, AccountID: "ada"}}
+	b.Tell("as put", ada, []*store.Account{{ID: "ada"}})
+	b.Tell("not put", ada, []*store.Account{{ID: "grace"}})
+	for _, a := range w.Take() {
+		if come := len(a.Events) == 1; come != (a.Scope == "as put") {
+			t.Errorf("an event of an account, %s: %d events come", a.Scope, len(a.Events))
+		}
+	}
 	for scope := range 150 {
 		b.Tell(fmt.Sprint(scope), events(1, watch.Most), nil)
 	}
@@ -105,6 +113,31 @@ func TestEvents(t *testing.T) {
 	}
 	if kept != 10_000 {
 		t.Errorf("%d events of 150 scopes are kept, want 10,000", kept)
+	}
+}
+
+// Of accounts, not more is kept than of events, though a commit with one event may put
+// many.
+func TestAccountsAreBounded(t *testing.T) {
+	var b watch.Board
+	w := b.Watch(nil)
+	accounts := make([]*store.Account, watch.Most)
+	for i := range accounts {
+		accounts[i] = &store.Account{ID: fmt.Sprint(i)}
+	}
+	for range 2 { // what was taken does not count
+		for scope := range 20 {
+			for n := range int64(50) {
+				b.Tell(fmt.Sprint(scope), []*store.Event{{Sequence: n + 1}}, accounts)
+			}
+		}
+		kept := 0
+		for _, a := range w.Take() {
+			kept += len(a.Events) + len(a.Accounts)
+		}
+		if kept > 10_000 || kept < 5_000 {
+			t.Errorf("%d events and accounts are kept, want at most 10,000", kept)
+		}
 	}
 }
 
