@@ -293,11 +293,11 @@ func (s *Store) update(ctx context.Context, scope string, fn func(context.Contex
 	id, known := s.knownScope(scope)
 	if !known {
 		var err error
-		if id, err = sqlstore.MakeScope(conn, scope); err != nil {
+		if id, err = makeScope(conn, scope); err != nil {
 			return nil, err
 		}
 	}
-	tx := sqlstore.NewTx(conn, id)
+	tx := sqlstore.NewLazyTx(conn, id, func() (sqlstore.State, error) { return s.writer.state(id) })
 	defer tx.End()
 	inside := s.mark(context.WithoutCancel(ctx))
 	if err := fn(inside, tx); err != nil {
@@ -313,6 +313,7 @@ func (s *Store) update(ctx context.Context, scope string, fn func(context.Contex
 			return nil, err
 		}
 	}
+	s.writer.keep(id, tx.State())
 	return tx, nil
 }
 
@@ -364,7 +365,7 @@ func (s *Store) findScope(conn *session, name string) (int64, error) {
 	if id, ok := s.knownScope(name); ok {
 		return id, nil
 	}
-	id, err := sqlstore.FindScope(conn, name)
+	id, err := findScope(conn, name)
 	if err == nil && id != 0 {
 		s.scopes.Store(name, id)
 	}
