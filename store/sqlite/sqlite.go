@@ -38,6 +38,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"runtime"
 	"sync"
@@ -132,14 +133,15 @@ const (
 
 // Store is a store in an SQLite database. It implements [store.Store].
 type Store struct {
-	config  Config
-	db      *sql.DB
-	readers *pool
-	scans   *pool
-	writer  *writer
-	queue   *sqlstore.Queue
-	scopes  sync.Map // string to int64: the numbers of scopes, which never change
-	board   watch.Board
+	config     Config
+	migrations fs.FS
+	db         *sql.DB
+	readers    *pool
+	scans      *pool
+	writer     *writer
+	queue      *sqlstore.Queue
+	scopes     sync.Map // string to int64: the numbers of scopes, which never change
+	board      watch.Board
 }
 
 var _ store.Store = (*Store)(nil)
@@ -149,10 +151,15 @@ var _ store.Store = (*Store)(nil)
 // package made is an error, and so is one that cannot be written. Two processes
 // may open the same new file at once.
 func Open(ctx context.Context, config Config) (*Store, error) {
+	return open(ctx, config, Migrations())
+}
+
+// open is Open with other migrations.
+func open(ctx context.Context, config Config, migrations fs.FS) (*Store, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: config, db: config.DB}
+	s := &Store{config: config, migrations: migrations, db: config.DB}
 	if s.db == nil {
 		s.db = openFile(config.Path)
 	}
