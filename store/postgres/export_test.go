@@ -1,0 +1,27 @@
+package postgres
+
+import "time"
+
+// Sent makes a store tell each statement that it sends, as it is sent. Call it before
+// the store is used.
+func Sent(s *Store, fn func(text string, args []any)) { s.sent = fn }
+
+// Unnamed reports whether a store prepares no statements.
+func Unnamed(s *Store) bool { return s.unnamed }
+
+// ResolveTime sets how long a store asks what became of a COMMIT.
+func ResolveTime(s *Store, d time.Duration) { s.resolveTime = d }
+
+// CheckServer is the check of what a server says of itself.
+func CheckServer(version int, encoding, clientEncoding string, readOnly, standby bool, schema string) error {
+	return server{version: version, encoding: encoding, clientEncoding: clientEncoding, readOnly: readOnly, standby: standby, schema: schema}.check("")
+}
+
+var (
+	Rewritten = rewritten
+	Classify  = classify
+	RunAgain  = runAgain
+)
+
+// Tables are the names of the tables of a scope, without the prefix.
+var Tables = names[1:]
