@@ -90,8 +90,8 @@ func (d *database) connect(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-// exec runs a statement beside the stores.
-func exec(t *testing.T, conn *pgx.Conn, query string, args ...any) {
+// execute runs a statement beside the stores.
+func execute(t *testing.T, conn *pgx.Conn, query string, args ...any) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)
