@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,8 +54,8 @@ default_pool_size = 3
 		t.Fatal(err)
 	}
 	args := []string{settings}
-	if os.Getuid() == 0 { // which it refuses to be
-		args = append([]string{"-u", "nobody"}, args...)
+	if os.Getuid() == 0 { // which it refuses to be: it is who may read the socket of the server
+		args = append([]string{"-u", owner(t)}, args...)
 	}
 	command := exec.Command(program, args...)
 	var log strings.Builder
@@ -68,7 +69,7 @@ default_pool_size = 3
 	})
 	through := hostOf.ReplaceAllString(url, "host="+directory)
 	for range 100 {
-		conn, err := pgx.Connect(t.Context(), through+" default_query_exec_mode=exec")
+		conn, err := pgx.Connect(t.Context(), through+" default_query_exec_mode=exec connect_timeout=5")
 		if err == nil {
 			_ = conn.Close(t.Context())
 			return through
@@ -76,6 +77,18 @@ default_pool_size = 3
 		time.Sleep(20 * time.Millisecond) // until it listens
 	}
 	t.Fatalf("pgbouncer does not answer:\n%s", log.String())
+	return ""
+}
+
+// owner returns who package postgrestest runs a server as, where root does.
+func owner(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"postgres", "nobody"} {
+		if _, err := user.Lookup(name); err == nil {
+			return name
+		}
+	}
+	t.Fatal("there is no user postgres, nor nobody")
 	return ""
 }
 
