@@ -196,12 +196,11 @@ func (w *writer) Commit() error {
 	if _, err := w.state.Save(&last, w.scope); err != nil {
 		return err
 	}
-	list := append(last.list, control{putCommit, []any{w.scope, w.store.process, number}})
+	last.list = append(last.list, control{putCommit, []any{w.scope, w.store.process, number}})
 	if w.isNew {
-		list = append(list, control{pruneCommits, []any{w.scope, w.store.process}})
+		last.list = append(last.list, control{pruneCommits, []any{w.scope, w.store.process}})
 	}
-	list = append(list, control{text: commit})
-	sure, err := conn.commit(list)
+	sure, err := conn.commit(append(last.list, control{text: commit}))
 	if !sure {
 		w.end()
 		err = w.resolve(number, err)
@@ -284,7 +283,7 @@ func (w *writer) committed(number int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	sure, err := w.session.commit([]control{{text: commit}})
+	sure, err := w.commit([]control{{text: commit}})
 	if err == nil && !sure {
 		err = errUnknown
 	}
@@ -297,7 +296,7 @@ func (w *writer) Rollback() { w.end() }
 // end gives the connection back. What is still open is rolled back.
 func (w *writer) end() {
 	if w.session != nil {
-		w.session.release()
+		w.release()
 		w.session = nil
 	}
 }

@@ -43,3 +43,24 @@ func makeScope(conn sqlstore.Conn, name string) (number int64, err error) {
 	_, err = conn.Exec(insertScope, number, name, number<<positionBits)
 	return number, err
 }
+
+// findScope returns the number of a scope, or 0 for one that has never been
+// written.
+func (s *Store) findScope(conn *session, name string) (int64, error) {
+	if id, ok := s.knownScope(name); ok {
+		return id, nil
+	}
+	id, err := findScope(conn, name)
+	if err == nil && id != 0 {
+		s.scopes.Store(name, id)
+	}
+	return id, err
+}
+
+func (s *Store) knownScope(name string) (int64, bool) {
+	id, ok := s.scopes.Load(name)
+	if !ok {
+		return 0, false
+	}
+	return id.(int64), true
+}

@@ -18,7 +18,11 @@ func into(found *[]store.Membership) func(store.Membership) error {
 
 // MembershipsOf implements [store.MemberReader].
 func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err error) {
-	if len(members) != 1 {
+	switch len(members) {
+	case 0:
+		return nil, nil
+	case 1:
+	default:
 		return r.membershipsOfMany(members)
 	}
 	err = r.memberships(groupsOfMember, into(&found), r.scope, members[0])

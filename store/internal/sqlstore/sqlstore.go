@@ -9,8 +9,8 @@
 //
 //   - ? stands for a parameter, and provision_ before the name of every table, see
 //     [Rewrite].
-//   - = ANY (?) looks a list up: the argument is a []string or an []int64, which may
-//     be nil. A database without arrays has another way.
+//   - = ANY (?) looks a list up: the argument is a []string or an []int64, never an empty
+//     one. A database without arrays has another way.
 //   - The scope is whatever the store calls it, a number or a text: the argument comes
 //     from [NewReader] or [NewTx].
 //   - What a database cannot know the type of is cast, to BIGINT or TEXT; a flag is a
