@@ -53,6 +53,15 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestClassifyTime checks that the time of a statement is not taken for that of a caller.
+func TestClassifyTime(t *testing.T) {
+	err := postgres.Classify(fmt.Errorf("timeout: %w", context.DeadlineExceeded), true)
+	unavailable(t, "a statement that took too long", err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v is the end of a context", err)
+	}
+}
+
 // TestPostgreSQLCodes lets the server fail an INSERT some times. Numbers that a failed
 // transaction took are taken again.
 func TestPostgreSQLCodes(t *testing.T) {

@@ -20,10 +20,9 @@ func TestPostgreSQLConformance(t *testing.T) {
 		partitions int
 	}{
 		{"plain", 0},
-		{"partitioned", 4},
+		{"partitioned", 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel() // they wait for the server more than they work
 			pool, err := pgxpool.New(t.Context(), db.url+" pool_max_conns=12")
 			if err != nil {
 				t.Fatal(err)
@@ -56,6 +55,7 @@ func conform(t *testing.T, db *database, tables *tables, plans *recorder) {
 		storetest.Options{
 			Writers: 30,
 			Steps:   100,
+			Stride:  5,
 			Join: func(t *testing.T, s store.Store) store.Store {
 				t.Helper()
 				return at(t, of(s))

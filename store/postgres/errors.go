@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -74,6 +75,9 @@ func classify(err error, lost bool) error {
 			return known
 		}
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New(err.Error()) // the time of a statement, not that of the caller
+	}
 	if lost || errors.As(err, &connect) {
 		return away(err, retryLost, true)
 	}
@@ -100,7 +104,9 @@ func classifyCode(err error, code string) error {
 	case codeManyClients:
 		return away(fmt.Errorf("the server has too many clients: %w", err), retryBusy, true)
 	case codeFeature:
-		return &failure{err: err, again: strings.Contains(err.Error(), "cached plan")}
+		if strings.Contains(err.Error(), "cached plan") {
+			return away(err, retrySoon, true) // the next one is prepared again
+		}
 	case codeNoStatement, codeSameStatement:
 		return &failure{err: fmt.Errorf("prepared statements do not work, as behind a pooler: add default_query_exec_mode=exec to the URL: %w", err)}
 	}

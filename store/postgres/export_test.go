@@ -18,6 +18,7 @@ func CheckServer(version int, encoding, clientEncoding string, readOnly, standby
 }
 
 var (
+	OpenWith  = openWith
 	Rewritten = rewritten
 	Classify  = classify
 	RunAgain  = runAgain

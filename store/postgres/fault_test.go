@@ -32,6 +32,7 @@ func TestPostgreSQLLostConnections(t *testing.T) {
 			{"before COMMIT", beforeCommit, 2},
 			{"in the middle of COMMIT", inCommit, 2},
 			{"after COMMIT", afterCommit, 1},
+			{"with COMMIT", withCommit, 0}, // once or twice, as the server heard of it or not
 			{"after all that", never, 1},
 		} {
 			runs := 0
@@ -41,7 +42,7 @@ func TestPostgreSQLLostConnections(t *testing.T) {
 				return appendEvent(ctx, tx)
 			})
 			last++
-			if err != nil || runs != test.runs {
+			if err != nil || runs != test.runs && test.runs > 0 {
 				t.Errorf("%d partitions, %s: %d runs, want %d; %v", partitions, test.name, runs, test.runs, err)
 			}
 			if want := min(int(test.cut), 1); p.happened() != want {

@@ -105,7 +105,7 @@ const (
 
 // prepareSchema brings the schema up to date, or checks that it is.
 func (s *Store) prepareSchema(ctx context.Context, conn *pgx.Conn) error {
-	files, err := fs.ReadDir(migrations, "migrations")
+	files, err := fs.ReadDir(s.migrations, ".")
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *Store) migrate(ctx context.Context, conn *pgx.Conn, files []fs.DirEntry
 		return err
 	}
 	for _, file := range files[min(have, len(files)):] {
-		text, err := migrations.ReadFile("migrations/" + file.Name())
+		text, err := fs.ReadFile(s.migrations, file.Name())
 		if err == nil {
 			err = execAll(ctx, conn, s.config.Migration(string(text)))
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -189,5 +190,62 @@ func TestNoStore(t *testing.T) {
 	}
 	if _, err := s.Watch().Look(t.Context()); err == nil {
 		t.Error("a watcher of a nil store works")
+	}
+}
+
+// TestPostgreSQLSecondVersion brings a store with data to a made-up second version, by
+// many at once, and refuses it to the program before.
+func TestPostgreSQLSecondVersion(t *testing.T) {
+	db := newDatabase(t)
+	first, err := fs.ReadFile(postgres.Migrations(), "0001_initial.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := func(second string) fs.FS {
+		return fstest.MapFS{"0001_initial.sql": {Data: first}, "0002_made_up.sql": {Data: []byte(second)}}
+	}
+	const last = "UPDATE provision_schema SET version = 2 WHERE version < 2;\n"
+	for _, partitions := range []int{0, 2} {
+		config := db.config()
+		config.Partitions = partitions
+		s := open(t, config)
+		if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
+			t.Fatal(err)
+		}
+		_, err := postgres.OpenWith(t.Context(), config, version("ALTER TABLE provision_events ADD COLUMN a text;\nSELECT 1/0;\n"+last))
+		if err == nil || !strings.Contains(err.Error(), "0002_made_up.sql") {
+			t.Errorf("a migration that fails: %v", err)
+		}
+		second := version("ALTER TABLE provision_events ADD COLUMN a text; -- again, if it were there\n" + last)
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				s, err := postgres.OpenWith(t.Context(), config, second)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = s.Close() }()
+				if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
+			t.Errorf("a store of the first version, which is still open: %v", err)
+		}
+		if got := lastEvent(t, s, "acme"); got != 6 {
+			t.Errorf("%d events, want 6", got)
+		}
+		if _, err := postgres.Open(t.Context(), config); err == nil || !strings.Contains(err.Error(), "run a newer program") {
+			t.Errorf("a program of the first version: %v", err)
+		}
+		config.SkipMigrations = true
+		third := version(last)
+		third.(fstest.MapFS)["0003.sql"] = &fstest.MapFile{Data: []byte("SELECT 1;\n")}
+		if _, err := postgres.OpenWith(t.Context(), config, third); err == nil || !strings.Contains(err.Error(), "has version 2, and this program needs 3") {
+			t.Errorf("an old schema and no migrations: %v", err)
+		}
 	}
 }

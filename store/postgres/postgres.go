@@ -36,6 +36,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,13 +50,14 @@ import (
 
 // Store is a store in a PostgreSQL database. It implements [store.Store].
 type Store struct {
-	config  Config
-	pool    *pgxpool.Pool
-	unnamed bool          // no statement is prepared
-	scans   chan struct{} // one for each scan that may run
-	waiting atomic.Int64  // Updates that have not returned
-	board   watch.Board
-	scopes  scopes
+	config     Config
+	migrations fs.FS
+	pool       *pgxpool.Pool
+	unnamed    bool          // no statement is prepared
+	scans      chan struct{} // one for each scan that may run
+	waiting    atomic.Int64  // Updates that have not returned
+	board      watch.Board
+	scopes     scopes
 
 	process string       // names this Store in the table of commits
 	number  atomic.Int64 // of the transaction committed last
@@ -78,10 +80,14 @@ var _ store.Store = (*Store)(nil)
 // allows and a minute at most. Several processes may open the same new database at
 // once.
 func Open(ctx context.Context, config Config) (*Store, error) {
+	return openWith(ctx, config, Migrations())
+}
+
+func openWith(ctx context.Context, config Config, migrations fs.FS) (*Store, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	s := &Store{config: config, pool: config.Pool, process: rand.Text(), resolveTime: resolveTime}
+	s := &Store{config: config, migrations: migrations, pool: config.Pool, process: rand.Text(), resolveTime: resolveTime}
 	s.scopes.inUse, s.scopes.idle = map[string]*scope{}, make(chan struct{})
 	if s.pool == nil {
 		pool, err := s.newPool(ctx)

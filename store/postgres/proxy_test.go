@@ -20,6 +20,7 @@ const (
 	beforeCommit     // nothing of the message arrives
 	inCommit         // a part of it does
 	afterCommit      // all of it does, and the answer is lost
+	withCommit       // all of it does, and the connection is lost before the answer: both may be
 	inStatement      // the INSERT of an event is lost
 )
 
@@ -118,8 +119,9 @@ func (p *proxy) serve(client net.Conn) {
 		defer p.mu.Unlock()
 		delete(p.open, client)
 	}()
-	quiet := make(chan struct{})
+	quiet, answered := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(answered)
 		_, _ = io.Copy(unlessClosed{client, quiet}, server)
 		_ = client.Close()
 	}()
@@ -129,18 +131,25 @@ func (p *proxy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		send, lost := p.pass(buffer[:n])
+		send, lost, waits := p.pass(buffer[:n])
 		if lost {
 			close(quiet)
 		}
-		if _, err := server.Write(send); err != nil || lost {
+		if _, err := server.Write(send); err != nil {
+			return
+		}
+		if lost {
+			if waits {
+				<-answered
+			}
 			return
 		}
 	}
 }
 
-// pass returns how much of a message goes on, and whether the connection is lost then.
-func (p *proxy) pass(message []byte) ([]byte, bool) {
+// pass returns how much of a message goes on, whether the connection is lost then, and
+// whether not before the answer.
+func (p *proxy) pass(message []byte) (send []byte, lost, waits bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	marker := []byte("COMMIT\x00")
@@ -149,16 +158,16 @@ func (p *proxy) pass(message []byte) ([]byte, bool) {
 	}
 	at := bytes.Index(message, marker)
 	if p.cut == never || p.cuts > 0 || at < 0 {
-		return message, false
+		return message, false, false
 	}
 	p.cuts++
 	switch p.cut {
 	case beforeCommit, inStatement:
-		return nil, true
+		return nil, true, false
 	case inCommit:
-		return message[:at+3], true
+		return message[:at+3], true, false
 	}
-	return message, true
+	return message, true, p.cut == afterCommit
 }
 
 // unlessClosed drops what is written after a channel is closed.
