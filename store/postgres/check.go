@@ -66,9 +66,11 @@ func (s *Store) prepare(ctx context.Context) error {
 	// partition.
 	mode := conn.Conn().Config().DefaultQueryExecMode
 	s.unnamed = pooled || partitions > 0 || mode == pgx.QueryExecModeSimpleProtocol
-	scans := s.config.Scans
+	size, scans := int(s.pool.Config().MaxConns), s.config.Scans
 	if scans <= 0 {
-		scans = max(1, int(s.pool.Config().MaxConns)/4)
+		scans = max(1, size/4)
+	} else if scans >= size {
+		return fmt.Errorf("a pool of %d connections has none beside %d scans: make it larger with pool_max_conns", size, scans)
 	}
 	s.scans = make(chan struct{}, scans)
 	return nil

@@ -129,3 +129,28 @@ func unavailable(t *testing.T, what string, err error) {
 		t.Errorf("%s: %v, want an UnavailableError", what, err)
 	}
 }
+
+// TestPostgreSQLCommitAnswers checks what the answer to a COMMIT says.
+func TestPostgreSQLCommitAnswers(t *testing.T) {
+	s := open(t, newDatabase(t).config())
+	const warning = `DO $$ BEGIN RAISE WARNING 'canceling wait for synchronous replication'; END $$`
+	for _, test := range []struct {
+		name, before, beside string
+		sure, fails          bool
+	}{
+		{"as it should be", `SELECT 1`, `SELECT 1`, true, false},
+		{"ROLLBACK", `SELECT 1/0`, "", true, true},
+		{"an error beside it", `SELECT 1`, `SELECT 1/0`, true, true},
+		{"a warning before", warning, `SELECT 1`, true, false},
+		{"a warning with it", `SELECT 1`, warning, false, true},
+	} {
+		var beside []string
+		if test.beside != "" {
+			beside = append(beside, test.beside)
+		}
+		sure, err := postgres.Commit(t.Context(), s, test.before, beside...)
+		if sure != test.sure || (err != nil) != test.fails {
+			t.Errorf("%s: sure: %t, %v", test.name, sure, err)
+		}
+	}
+}

@@ -95,6 +95,7 @@ func TestPostgreSQLOpen(t *testing.T) {
 		{"a newer schema", postgres.Config{URL: db.url, Schema: "newer"}, "run a newer program"},
 		{"no schema", postgres.Config{URL: db.url, Schema: "nowhere", SkipMigrations: true}, "apply postgres.Migrations"},
 		{"partitions", postgres.Config{URL: db.url, Schema: made.Schema, Partitions: 4}, "set it to 0"},
+		{"scans", postgres.Config{URL: db.url + " pool_max_conns=2", Schema: made.Schema, Scans: 2}, "pool_max_conns"},
 	} {
 		_, err := postgres.Open(t.Context(), test.config)
 		if err == nil || !strings.Contains(err.Error(), test.want) {

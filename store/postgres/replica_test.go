@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -229,4 +230,57 @@ func TestPostgreSQLBackPressure(t *testing.T) {
 	}
 	close(goOn)
 	group.Wait()
+}
+
+// TestPostgreSQLGroupCommit commits updates together that wait for each other. One that
+// fails takes nothing with it.
+func TestPostgreSQLGroupCommit(t *testing.T) {
+	const times = 40
+	db := newDatabase(t)
+	s := open(t, db.config())
+	var commits, parts atomic.Int64
+	postgres.Sent(s, func(text string, _ []any) {
+		switch {
+		case text == "COMMIT":
+			commits.Add(1)
+		case strings.HasPrefix(text, "SAVEPOINT"):
+			parts.Add(1)
+		}
+	})
+	failure := errors.New("a failure")
+	var group sync.WaitGroup
+	err := s.Update(t.Context(), "acme", func(ctx context.Context, tx store.Tx) error {
+		for i := range times {
+			group.Go(func() {
+				fails := i%4 == 0
+				err := s.Update(t.Context(), "acme", func(ctx context.Context, tx store.Tx) error {
+					err := appendEvent(ctx, tx)
+					if err == nil && fails {
+						err = failure
+					}
+					return err
+				})
+				if fails != errors.Is(err, failure) || !fails && err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for s.Waiting() <= times {
+			time.Sleep(time.Millisecond) // they wait in goroutines of their own
+		}
+		return appendEvent(ctx, tx)
+	})
+	group.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := commits.Load(); got > times/4 || parts.Load() == 0 {
+		t.Errorf("%d commits with %d parts of %d updates", got, parts.Load(), times+1)
+	}
+	if got := lastEvent(t, s, "acme"); got != 1+times*3/4 {
+		t.Errorf("%d events, want %d", got, 1+times*3/4)
+	}
+	if err := s.Update(t.Context(), "alone", appendEvent); err != nil {
+		t.Fatal(err)
+	}
 }
