@@ -70,16 +70,17 @@ func postInParallel(b *testing.B, h http.Handler, clients int, connections []str
 }
 
 // rowsServer answers a POST with one transaction, written by hand, that writes
-// the rows which ours writes for it: a resource with its keys, an account and an
-// event. It neither decodes nor checks nor encodes anything; it cuts the values
+// the rows which ours writes for it: a resource with its keys, an account, an event,
+// and the numbers of its scope. It neither decodes nor checks nor encodes anything; it cuts the values
 // of the keys out of the body, and pads account and event to their usual size.
 type rowsServer struct {
 	db                            *sql.DB
 	resource, key, account, event *sql.Stmt
+	state, count                  *sql.Stmt
 	scopes                        map[string]int // by Authorization header, from 1
 
-	mu        sync.Mutex // held from BEGIN to COMMIT
-	sequences []int64    // by scope
+	mu     sync.Mutex // held from BEGIN to COMMIT
+	writes []int64    // by scope: how many users, and so events
 }
 
 const (
@@ -117,17 +118,26 @@ func openRows(b *testing.B, connections []string) *rowsServer {
 		return stmt
 	}
 	s := &rowsServer{
-		db: db, scopes: map[string]int{}, sequences: make([]int64, len(connections)+1),
-		resource: prepare(`INSERT INTO provision_resources (scope, type, id, version, created, modified, display, keys, document)
-			VALUES (?, 'User', ?, 1, ?, ?, ?, ?, ?)`),
+		db: db, scopes: map[string]int{}, writes: make([]int64, len(connections)+1),
+		resource: prepare(`INSERT INTO provision_resources (scope, position, type, id, version, created, modified, display, keys, document, source)
+			VALUES (?, ?, 'User', ?, 1, ?, ?, ?, ?, ?, 'scim')`),
 		key: prepare(`INSERT INTO provision_keys (scope, attribute, value, type, slot, position)
 			VALUES (?, ?, ?, 'User', ?, ?)` + strings.Repeat(`, (?, ?, ?, 'User', ?, ?)`, 5)),
 		account: prepare(`INSERT INTO provision_accounts (scope, id, resource_id, user_name, external_id, email, status, site_admin, data)
 			VALUES (?, ?, ?, ?, ?, ?, 'active', 0, ?)`),
 		event: prepare(`INSERT INTO provision_events (scope, sequence, data) VALUES (?, ?, ?)`),
+		state: prepare(`UPDATE provision_scopes SET position = ?, sequence = ? WHERE scope = ?`),
+		count: prepare(`UPDATE provision_types SET count = count + 1 WHERE scope = ? AND type = 'User'`),
 	}
 	for i, name := range connections {
 		s.scopes["Bearer "+benchToken(name)] = i + 1
+		_, err := db.Exec(`INSERT INTO provision_scopes (scope, name, position, sequence, pruned) VALUES (?, ?, 0, 0, 0)`, i+1, name)
+		if err == nil {
+			_, err = db.Exec(`INSERT INTO provision_types (scope, type, count) VALUES (?, 'User', 0)`, i+1)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 	return s
 }
@@ -165,11 +175,9 @@ func (s *rowsServer) insert(scope int, body []byte) error {
 	id, now := rand.Text(), time.Now().UTC().Format(time.RFC3339Nano)
 	userName, externalID, displayName := valueOf(body, "userName"), valueOf(body, "externalId"), valueOf(body, "displayName")
 	keys := fmt.Sprintf("userName:%s,externalId:%s,displayName:%s,emails.value:%[1]s,emails.value:%[1]s", userName, externalID, displayName)
-	result, err := s.resource.Exec(scope, id, now, now, displayName, keys, string(body))
-	if err != nil {
-		return err
-	}
-	position, err := result.LastInsertId()
+	s.writes[scope]++
+	position := int64(scope)<<40 + s.writes[scope]
+	_, err := s.resource.Exec(scope, position, id, now, now, displayName, keys, string(body))
 	if err != nil {
 		return err
 	}
@@ -187,8 +195,13 @@ func (s *rowsServer) insert(scope int, body []byte) error {
 	if err != nil {
 		return err
 	}
-	s.sequences[scope]++
-	_, err = s.event.Exec(scope, s.sequences[scope], string(body[:rowsEventSize]))
+	if _, err = s.event.Exec(scope, s.writes[scope], string(body[:rowsEventSize])); err != nil {
+		return err
+	}
+	if _, err = s.state.Exec(position, s.writes[scope], scope); err != nil {
+		return err
+	}
+	_, err = s.count.Exec(scope)
 	return err
 }
 

@@ -3,6 +3,7 @@
 //
 //	go run ./examples/server
 //	go run ./examples/server -demo-idp
+//	go run ./examples/server -db postgres://user:password@localhost/database
 //
 // It starts with an embedded SQLite file, one demo connection and a fresh
 // token, and prints a curl line that works. With -demo-idp it prints an address
@@ -30,6 +31,7 @@ import (
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/postgres"
 	"github.com/scimjit/provision/store/sqlite"
 )
 
@@ -69,7 +71,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs := flag.NewFlagSet("server", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "listen address; port 0 picks a free port")
-	fs.StringVar(&o.db, "db", "provision.db", "SQLite file, or :memory: for a store that ends with the process")
+	fs.StringVar(&o.db, "db", "provision.db", "SQLite file, postgres:// URL, or :memory: for a store that ends with the process")
 	fs.StringVar(&o.config, "config", "", "JSON file with the connections; without it there is one demo connection")
 	fs.StringVar(&o.operatorToken, "operator-token", "", "token of at least 32 characters for /accounts, /events and the other operator endpoints; random and printed when empty")
 	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
@@ -161,7 +163,11 @@ func openStore(ctx context.Context, db string) (store.Store, error) {
 	case db == ":memory:":
 		return memory.New(), nil
 	case isPostgres(db):
-		return nil, errors.New("flag -db: no PostgreSQL store in this version, use a SQLite file or in-memory :memory: instead")
+		st, err := postgres.Open(ctx, postgres.Config{URL: db})
+		if err != nil {
+			return nil, fmt.Errorf("flag -db: %w", err) // the URL has a password
+		}
+		return st, nil
 	}
 	st, err := sqlite.Open(ctx, sqlite.Config{Path: db})
 	if err != nil {

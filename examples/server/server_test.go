@@ -351,7 +351,7 @@ func TestTokenMoves(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, args := range [][]string{{"-nothing"}, {"extra"}, {"-rate", "-1"}, {"-config", "does-not-exist.json"}, {"-db", "postgres://x"}, {"-db", t.TempDir()}} {
+	for _, args := range [][]string{{"-nothing"}, {"extra"}, {"-rate", "-1"}, {"-config", "does-not-exist.json"}, {"-db", "postgres://u:p@host:port/x"}, {"-db", "postgres://127.0.0.1:1/x?sslmode=disable"}, {"-db", t.TempDir()}} {
 		var out bytes.Buffer
 		if err := run(t.Context(), append([]string{"-addr", "127.0.0.1:0"}, args...), &out, &out); err == nil {
 			t.Errorf("the server started with %q", args)

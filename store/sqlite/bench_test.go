@@ -240,6 +240,8 @@ type floor struct {
 	mu                            sync.Mutex
 	begin, commit                 *sql.Stmt
 	resource, key, account, event *sql.Stmt
+	state, count                  *sql.Stmt
+	position                      int64 // of the last resource
 }
 
 func openFloor(b *testing.B) *floor {
@@ -269,6 +271,11 @@ func openFloor(b *testing.B) *floor {
 			b.Fatal(err)
 		}
 	}
+	_, err = conn.ExecContext(b.Context(), `INSERT INTO provision_scopes (scope, name, position, sequence, pruned) VALUES (1, 'bench', 0, 0, 0);
+		INSERT INTO provision_types (scope, type, count) VALUES (1, 'User', 0)`)
+	if err != nil {
+		b.Fatal(err)
+	}
 	prepare := func(query string) *sql.Stmt {
 		stmt, err := conn.PrepareContext(b.Context(), query)
 		if err != nil {
@@ -280,12 +287,15 @@ func openFloor(b *testing.B) *floor {
 	return &floor{
 		begin: prepare(`BEGIN IMMEDIATE`), commit: prepare(`COMMIT`),
 		resource: prepare(`INSERT INTO provision_resources
-			(scope, type, id, version, created, modified, display, keys, document, source) VALUES (1, 'User', ?, 1, ?, ?, ?, ?, ?, 'scim')`),
+			(scope, position, type, id, version, created, modified, display, keys, document, source)
+			VALUES (1, ?, 'User', ?, 1, ?, ?, ?, ?, ?, 'scim')`),
 		key: prepare(`INSERT INTO provision_keys (scope, attribute, value, type, slot, position)
 			VALUES (1, ?, ?, 'User', 0, ?), (1, ?, ?, 'User', ?, ?), (1, ?, ?, 'User', ?, ?), (1, ?, ?, 'User', ?, ?)`),
 		account: prepare(`INSERT INTO provision_accounts
 			(scope, id, resource_id, user_name, external_id, email, status, site_admin, data) VALUES (1, ?, ?, ?, ?, ?, 'active', 0, ?)`),
 		event: prepare(`INSERT INTO provision_events (scope, sequence, data) VALUES (1, ?, ?)`),
+		state: prepare(`UPDATE provision_scopes SET position = ?, sequence = ? WHERE scope = 1`),
+		count: prepare(`UPDATE provision_types SET count = count + 1 WHERE scope = 1 AND type = 'User'`),
 	}
 }
 
@@ -297,11 +307,9 @@ func (f *floor) create(n int64) error {
 	}
 	r, a := benchResource(n), benchAccount(n)
 	at := r.Created.Format(time.RFC3339Nano)
-	result, err := f.resource.Exec(r.ID, at, at, r.Display, benchPadding[:120], string(r.Document))
-	if err != nil {
-		return err
-	}
-	position, err := result.LastInsertId()
+	f.position++
+	position := f.position
+	_, err := f.resource.Exec(position, r.ID, at, at, r.Display, benchPadding[:120], string(r.Document))
 	if err != nil {
 		return err
 	}
@@ -317,6 +325,12 @@ func (f *floor) create(n int64) error {
 		return err
 	}
 	if _, err := f.event.Exec(position, benchPadding[:1000]); err != nil {
+		return err
+	}
+	if _, err := f.state.Exec(position, position); err != nil {
+		return err
+	}
+	if _, err := f.count.Exec(); err != nil {
 		return err
 	}
 	_, err = f.commit.Exec()

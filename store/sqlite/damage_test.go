@@ -22,7 +22,7 @@ func TestDamagedRows(t *testing.T) {
 		{"event", `UPDATE provision_events SET data = '{'`, func(tx store.Tx) error { _, err := tx.Events(0, 0); return err }, "event 1"},
 		{"time of a resource", `UPDATE provision_resources SET modified = 'x'`, func(tx store.Tx) error { _, err := tx.Resource("User", id, 0); return err }, `User "` + id + `"`},
 		{"keys of a resource", `UPDATE provision_resources SET keys = 'x'`, func(tx store.Tx) error { return tx.DeleteResource("User", id) }, `User "` + id + `"`},
-		{"time of a record", `INSERT INTO provision_records (scope, kind, key, version, expires, value) SELECT id, 'lease', 'k', 1, 'x', '' FROM provision_scopes`, func(tx store.Tx) error { _, err := tx.Record("lease", "k"); return err }, `lease "k"`},
+		{"time of a record", `INSERT INTO provision_records (scope, kind, key, version, expires, value) SELECT scope, 'lease', 'k', 1, 'x', '' FROM provision_scopes`, func(tx store.Tx) error { _, err := tx.Record("lease", "k"); return err }, `lease "k"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := made(t)

@@ -37,7 +37,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := fs.ReadDir(migrations, "migrations")
+	files, err := fs.ReadDir(s.migrations, ".")
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,8 @@ func (s *Store) useWAL(ctx context.Context) error {
 	return err
 }
 
-// migrate applies the migrations that are missing, under the write lock.
+// migrate applies the migrations that are missing, all in one transaction, under the
+// write lock.
 func (s *Store) migrate(ctx context.Context, files []fs.DirEntry) error {
 	if err := s.writer.begin(ctx, beginWrite); err != nil {
 		return err
@@ -122,7 +123,7 @@ func (s *Store) migrate(ctx context.Context, files []fs.DirEntry) error {
 		return err
 	}
 	for _, file := range files[min(have, len(files)):] {
-		text, err := migrations.ReadFile("migrations/" + file.Name())
+		text, err := fs.ReadFile(s.migrations, file.Name())
 		if err == nil {
 			_, err = s.writer.conn.ExecContext(ctx, sqlstore.Rewrite(string(text), s.config.Prefix))
 		}

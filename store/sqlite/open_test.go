@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"context"
 	"database/sql"
 	"io/fs"
 	"os"
@@ -238,35 +237,6 @@ func TestMigrations(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestMigrationOfOldFile opens a file of the first version: what it holds is
-// still there.
-func TestMigrationOfOldFile(t *testing.T) {
-	text, err := fs.ReadFile(sqlite.Migrations(), "0001_initial.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "store.db")
-	execute(t, path, string(text)+`
-		INSERT INTO provision_scopes (id, name) VALUES (1, 'acme');
-		INSERT INTO provision_resources (scope, type, id, version, created, modified, display, keys, document)
-		VALUES (1, 'User', 'u1', 3, '2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z', 'Ann', '', '{"userName":"ann"}');`)
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	err = s.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
-		old, err := r.Resource("User", "u1", 0)
-		if err == nil && (old.Version != 3 || old.Source != "" || string(old.Document) != `{"userName":"ann"}`) {
-			t.Errorf("the stored resource is %+v", old)
-		}
-		return err
-	})
-	if err != nil {
 		t.Error(err)
 	}
 }

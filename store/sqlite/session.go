@@ -119,6 +119,7 @@ func (s *session) Exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	bind(args)
 	result, err := stmt.ExecContext(context.Background(), args...)
 	if err != nil {
 		return 0, s.fail(err)
@@ -136,6 +137,7 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	if err != nil {
 		return err
 	}
+	bind(args)
 	rows, err := stmt.QueryContext(context.Background(), args...)
 	if err != nil {
 		return s.fail(err)
@@ -166,7 +168,7 @@ func (s *session) prepare(query string) (*sql.Stmt, error) {
 	if stmt, ok := s.statements[query]; ok {
 		return stmt, nil
 	}
-	stmt, err := s.conn.PrepareContext(context.Background(), sqlstore.Rewrite(query, s.prefix))
+	stmt, err := s.conn.PrepareContext(context.Background(), lists.Replace(sqlstore.Rewrite(query, s.prefix)))
 	if err != nil {
 		return nil, s.fail(err)
 	}

@@ -38,6 +38,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"runtime"
 	"sync"
@@ -132,14 +133,15 @@ const (
 
 // Store is a store in an SQLite database. It implements [store.Store].
 type Store struct {
-	config  Config
-	db      *sql.DB
-	readers *pool
-	scans   *pool
-	writer  *writer
-	queue   *sqlstore.Queue
-	scopes  sync.Map // string to int64: the numbers of scopes, which never change
-	board   watch.Board
+	config     Config
+	migrations fs.FS
+	db         *sql.DB
+	readers    *pool
+	scans      *pool
+	writer     *writer
+	queue      *sqlstore.Queue
+	scopes     sync.Map // string to int64: the numbers of scopes, which never change
+	board      watch.Board
 }
 
 var _ store.Store = (*Store)(nil)
@@ -149,10 +151,15 @@ var _ store.Store = (*Store)(nil)
 // package made is an error, and so is one that cannot be written. Two processes
 // may open the same new file at once.
 func Open(ctx context.Context, config Config) (*Store, error) {
+	return open(ctx, config, Migrations())
+}
+
+// open is Open with other migrations.
+func open(ctx context.Context, config Config, migrations fs.FS) (*Store, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: config, db: config.DB}
+	s := &Store{config: config, migrations: migrations, db: config.DB}
 	if s.db == nil {
 		s.db = openFile(config.Path)
 	}
@@ -293,11 +300,11 @@ func (s *Store) update(ctx context.Context, scope string, fn func(context.Contex
 	id, known := s.knownScope(scope)
 	if !known {
 		var err error
-		if id, err = sqlstore.MakeScope(conn, scope); err != nil {
+		if id, err = makeScope(conn, scope); err != nil {
 			return nil, err
 		}
 	}
-	tx := sqlstore.NewTx(conn, id)
+	tx := sqlstore.NewLazyTx(conn, id, func() (sqlstore.State, error) { return s.writer.state(id) })
 	defer tx.End()
 	inside := s.mark(context.WithoutCancel(ctx))
 	if err := fn(inside, tx); err != nil {
@@ -313,6 +320,7 @@ func (s *Store) update(ctx context.Context, scope string, fn func(context.Contex
 			return nil, err
 		}
 	}
+	s.writer.keep(id, tx.State())
 	return tx, nil
 }
 
@@ -356,27 +364,6 @@ func (s *Store) Close() error {
 		return nil
 	}
 	return s.db.Close()
-}
-
-// findScope returns the number of a scope, or 0 for one that has never been
-// written.
-func (s *Store) findScope(conn *session, name string) (int64, error) {
-	if id, ok := s.knownScope(name); ok {
-		return id, nil
-	}
-	id, err := sqlstore.FindScope(conn, name)
-	if err == nil && id != 0 {
-		s.scopes.Store(name, id)
-	}
-	return id, err
-}
-
-func (s *Store) knownScope(name string) (int64, bool) {
-	id, ok := s.scopes.Load(name)
-	if !ok {
-		return 0, false
-	}
-	return id.(int64), true
 }
 
 // insideKey is the context key that marks the transactions of one store.

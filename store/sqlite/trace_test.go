@@ -39,12 +39,22 @@ func (t *trace) run(query string) error {
 func (t *trace) failOn(start string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.before = nil; err == nil {
+		return
+	}
 	t.before = func(query string) error {
 		if strings.HasPrefix(query, start) {
 			return err
 		}
 		return nil
 	}
+}
+
+// failing reports whether some statements fail.
+func (t *trace) failing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.before != nil
 }
 
 // take returns the statements since the last call.

@@ -27,9 +27,6 @@ type others struct {
 	last    map[string]int64
 }
 
-// dataVersion is asked on the connection that writes: its own commits do not count.
-const dataVersion = `PRAGMA data_version`
-
 func (o *others) look(ctx context.Context) ([]string, error) {
 	version, err := o.dataVersion(ctx)
 	if err != nil || o.known && version == o.version {
@@ -50,10 +47,10 @@ func (o *others) look(ctx context.Context) ([]string, error) {
 }
 
 func (o *others) dataVersion(ctx context.Context) (version int64, err error) {
-	conn := o.store.writer.session
 	err = o.store.queue.Do(ctx, func() error {
-		conn.failed = nil
-		return conn.Query(dataVersion, func(row sqlstore.Scanner) error { return row.Scan(&version) })
+		o.store.writer.failed = nil
+		version, err = o.store.writer.dataVersion()
+		return err
 	})
 	return version, err
 }
@@ -70,6 +67,6 @@ func (o *others) lastEvents(ctx context.Context) (map[string]int64, error) {
 	}
 	defer conn.rollback()
 	last := make(map[string]int64, len(o.last))
-	err = sqlstore.LastEvents(conn, func(scope string, n int64) { last[scope] = n })
+	err = sqlstore.LastEventOfAll(conn, sqlstore.LastEventsByName, func(scope string, n int64) { last[scope] = n })
 	return last, err
 }

@@ -15,10 +15,12 @@ type writer struct {
 	*session
 	timeout time.Duration
 	wal     walLog
+	states  states
 }
 
 // Begin takes the write lock of the database.
 func (w *writer) Begin(ctx context.Context) error {
+	w.states.looked = false
 	return retry(ctx, w.timeout, func() error { return w.begin(ctx, beginWrite) })
 }
 
@@ -45,7 +47,10 @@ func retry(ctx context.Context, timeout time.Duration, fn func() error) error {
 // Commit makes the transaction durable.
 func (w *writer) Commit() error {
 	w.failed = nil
-	_, err := w.Exec(commit)
+	err := w.saveStates()
+	if err == nil {
+		_, err = w.Exec(commit)
+	}
 	if err != nil {
 		w.Rollback()
 		return err
@@ -55,7 +60,10 @@ func (w *writer) Commit() error {
 }
 
 // Rollback undoes the transaction.
-func (w *writer) Rollback() { w.rollback() }
+func (w *writer) Rollback() {
+	w.states.forget()
+	w.rollback()
+}
 
 // Savepoint starts a part of the transaction.
 func (w *writer) Savepoint() error { return w.control(savepoint) }

@@ -51,6 +51,10 @@ type Options struct {
 
 	// Steps is how many random steps the tier "same" takes. 0 means 400.
 	Steps int
+
+	// Stride is which of the places where a page may begin are tried: one of so many.
+	// 0 means each. It is for a store that is asked over a network.
+	Stride int
 }
 
 // Run runs the suite. open returns a new, empty store; the suite closes it.
@@ -66,6 +70,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	}
 	if opts.Steps == 0 {
 		opts.Steps = 400
+	}
+	if opts.Stride == 0 {
+		opts.Stride = 1
 	}
 	s := suite{opts: opts, open: func(t *testing.T) store.Store {
 		t.Helper()

@@ -57,7 +57,7 @@ func (r *Reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 	where(q.UserName != "", accountUserName, store.NameKey(q.UserName))
 	where(q.ExternalID != "", accountExternalID, q.ExternalID)
 	where(q.Email != "", accountEmail, store.NameKey(q.Email))
-	where(len(q.Statuses) > 0, accountStatuses, jsonTexts(q.Statuses))
+	where(len(q.Statuses) > 0, accountStatuses, q.Statuses)
 	where(q.SiteAdmin, accountSiteAdmin)
 	where(q.Unlinked, accountUnlinked)
 	where(true, accountsOrder, rowLimit(q.Limit))

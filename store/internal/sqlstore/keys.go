@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,7 +100,11 @@ func (t *Tx) replaceKeys(id string, row storedResource, keys []store.Key) error 
 	if err != nil {
 		return about(row.typ, id, err)
 	}
-	if err := t.insertKeys(row, without(keys, old)); err != nil {
+	added := without(keys, old)
+	if err := t.free(row, added, ""); err != nil {
+		return err
+	}
+	if err := t.insertKeys(row, added); err != nil {
 		return err
 	}
 	return t.deleteKeys(row, without(old, keys))
@@ -118,79 +121,94 @@ func without(a, b []store.Key) []store.Key {
 	return rest
 }
 
-// insertKeys writes keys. When a unique one is taken, none is written and the
-// error is a *ConflictError.
-func (t *Tx) insertKeys(row storedResource, keys []store.Key) error {
-	for i, k := range keys {
-		if !k.Unique {
-			continue
-		}
-		n, err := t.conn.Exec(insertUniqueKey,
-			t.scope, k.Attribute, k.Value, row.typ, row.position,
-			t.scope, k.Attribute, k.Value, row.typ, row.position)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return t.undoKeys(row, keys[:i], k)
-		}
-	}
-	args := make([]any, 0, 6*len(insertKeys))
+// free returns a *ConflictError when another resource of the type holds a unique one
+// of the keys, unique or not. With an id it also returns a *VersionError when a resource
+// has that.
+func (t *Tx) free(row storedResource, keys []store.Key, id string) error {
+	var unique []store.Key
 	for _, k := range keys {
 		if k.Unique {
-			continue
-		}
-		args = append(args, t.scope, k.Attribute, k.Value, row.typ, row.position, row.position)
-		if len(args) == cap(args) {
-			if _, err := t.conn.Exec(insertKeys[len(insertKeys)-1], args...); err != nil {
-				return err
-			}
-			args = args[:0]
+			unique = append(unique, k)
 		}
 	}
-	if len(args) == 0 {
-		return nil
+	for id != "" || len(unique) > 0 {
+		some := unique[:min(keysAtOnce, len(unique))]
+		if err := t.freeOf(row, some, id); err != nil {
+			return err
+		}
+		unique, id = unique[len(some):], ""
 	}
-	_, err := t.conn.Exec(insertKeys[len(args)/6-1], args...)
-	return err
+	return nil
 }
 
-// undoKeys removes the unique keys written so far and returns the conflict on
-// another.
-func (t *Tx) undoKeys(row storedResource, written []store.Key, taken store.Key) error {
-	unique := slices.DeleteFunc(slices.Clone(written), func(k store.Key) bool { return !k.Unique })
-	if err := t.deleteKeys(row, unique); err != nil {
+// freeOf is free for as many keys as one statement asks for.
+func (t *Tx) freeOf(row storedResource, keys []store.Key, id string) error {
+	var (
+		args  = make([]any, 0, 2+5*len(keys))
+		query = holders[0][len(keys)]
+	)
+	if id != "" {
+		query = holders[1][len(keys)]
+		args = append(args, t.scope, id)
+	}
+	for _, k := range keys {
+		args = append(args, t.scope, k.Attribute, k.Value, row.typ, row.position)
+	}
+	first, holder := len(keys), ""
+	err := t.conn.Query(query, func(s Scanner) error {
+		var attribute, value, id string
+		if err := s.Scan(&attribute, &value, &id); err != nil {
+			return err
+		}
+		at := -1 // the id itself
+		if attribute != "" || value != "" {
+			at = slices.IndexFunc(keys, func(k store.Key) bool { return k.Attribute == attribute && k.Value == value })
+		}
+		if at < first {
+			first, holder = at, id
+		}
+		return nil
+	}, args...)
+	switch {
+	case err != nil:
 		return err
+	case first < 0:
+		return &store.VersionError{Kind: row.typ, ID: holder}
+	case first < len(keys):
+		return &store.ConflictError{Attribute: keys[first].Attribute, ID: holder}
 	}
-	conflict := &store.ConflictError{Attribute: taken.Attribute}
-	err := t.conn.Query(holderOfKey, func(s Scanner) error { return s.Scan(&conflict.ID) },
-		t.scope, taken.Attribute, taken.Value, row.typ, row.position)
-	if err != nil {
-		return err
+	return nil
+}
+
+// insertKeys writes keys that are free.
+func (t *Tx) insertKeys(row storedResource, keys []store.Key) error {
+	for len(keys) > 0 {
+		n := min(keysAtOnce, len(keys))
+		args := make([]any, 0, 6*n)
+		for _, k := range keys[:n] {
+			args = append(args, t.scope, k.Attribute, k.Value, row.typ, slotOf(row, k), row.position)
+		}
+		if err := t.write(n, insertKeys[n-1], args...); err != nil {
+			return err
+		}
+		keys = keys[n:]
 	}
-	if conflict.ID == "" {
-		return fmt.Errorf("sqlstore: nobody holds the key of %s %q that is taken", row.typ, taken.Attribute)
-	}
-	return conflict
+	return nil
 }
 
 func (t *Tx) deleteKeys(row storedResource, keys []store.Key) error {
 	for _, k := range keys {
-		slot := row.position
-		if k.Unique {
-			slot = 0
-		}
-		if _, err := t.conn.Exec(deleteKey, t.scope, k.Attribute, k.Value, row.typ, slot); err != nil {
+		if _, err := t.conn.Exec(deleteKey, t.scope, k.Attribute, k.Value, row.typ, slotOf(row, k)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func asConflict(err error) *store.ConflictError {
-	var conflict *store.ConflictError
-	if errors.As(err, &conflict) {
-		return conflict
+// slotOf returns what keeps the rows of a value apart: two unique ones would clash.
+func slotOf(row storedResource, k store.Key) int64 {
+	if k.Unique {
+		return 0
 	}
-	return nil
+	return row.position
 }

@@ -18,7 +18,11 @@ func into(found *[]store.Membership) func(store.Membership) error {
 
 // MembershipsOf implements [store.MemberReader].
 func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err error) {
-	if len(members) != 1 {
+	switch len(members) {
+	case 0:
+		return nil, nil
+	case 1:
+	default:
 		return r.membershipsOfMany(members)
 	}
 	err = r.memberships(groupsOfMember, into(&found), r.scope, members[0])
@@ -30,16 +34,16 @@ func (r *Reader) GroupsIn(groups ...string) (found []store.Membership, err error
 	if len(groups) == 0 {
 		return nil, nil
 	}
-	err = r.memberships(groupsInGroups, into(&found), r.scope, jsonTexts(groups))
+	err = r.memberships(groupsInGroups, into(&found), r.scope, groups)
 	return found, err
 }
 
 // Many members are mostly in the same groups, so each group's name is read once.
 const (
 	membershipsOfMany = `SELECT m.group_id, m.member_id, m.source, m.kind FROM provision_members m
-		WHERE m.scope = ? AND m.member_id IN (SELECT value FROM json_each(?)) ORDER BY m.member_id, m.group_id, m.source`
+		WHERE m.scope = ? AND m.member_id = ANY (?) ORDER BY m.member_id, m.group_id, m.source`
 	displayNames = `SELECT r.id, r.display FROM provision_resources r
-		WHERE r.scope = ? AND r.id IN (SELECT value FROM json_each(?))`
+		WHERE r.scope = ? AND r.id = ANY (?)`
 )
 
 func (r *Reader) membershipsOfMany(members []string) (found []store.Membership, err error) {
@@ -52,7 +56,7 @@ func (r *Reader) membershipsOfMany(members []string) (found []store.Membership, 
 		m.Source = knownSource(source)
 		found = append(found, m)
 		return err
-	}, r.scope, jsonTexts(members))
+	}, r.scope, members)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +88,7 @@ func (r *Reader) displays(of []store.Membership) (names map[string]string, err e
 		err := row.Scan(&id, &display)
 		names[id] = display
 		return err
-	}, r.scope, jsonTexts(missing))
+	}, r.scope, missing)
 	return names, err
 }
 

@@ -75,7 +75,7 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 	for i, res := range page {
 		byID[res.ID], ids[i] = res, res.ID
 	}
-	list, size := jsonTexts(ids), 0
+	size := 0
 	fits := func() error {
 		if size += store.MembershipSize; bytes > 0 && size > bytes {
 			return ErrEnough
@@ -87,7 +87,7 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 			res := byID[m.Member]
 			res.Groups = append(res.Groups, m)
 			return fits()
-		}, r.scope, list)
+		}, r.scope, ids)
 		if err != nil {
 			return false, err
 		}
@@ -97,7 +97,7 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 			res := byID[m.Group]
 			res.Members = append(res.Members, m)
 			return fits()
-		}, r.scope, list)
+		}, r.scope, ids)
 	}
 	return bytes <= 0 || size <= bytes, err
 }

@@ -3,9 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
-	"strconv"
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/budget"
@@ -147,8 +145,8 @@ func (r *Reader) selectAll(s *selection) error {
 	case !q.Backward:
 		return r.resources(q.Types, q.From.Position(), int64(q.Limit), 0, s.take)
 	}
-	list := jsonTexts(q.Types)
-	positions, err := r.positionList(positionsBefore, r.scope, list, list, q.From.Position(), int64(q.Limit))
+	query, args := r.ofTypes(q.Types, positionsBeforeAll, positionsBeforeAny)
+	positions, err := r.positionList(query, append(args, q.From.Position(), int64(q.Limit))...)
 	if err != nil {
 		return err
 	}
@@ -200,9 +198,9 @@ func (r *Reader) selectByScan(s *selection) error {
 
 // scanPositions returns the positions of all resources of the types.
 func (r *Reader) scanPositions(s *selection) (positions []int64, err error) {
-	list := jsonTexts(s.query.Types)
 	var spent error
-	err = r.conn.Query(positionsAny, func(row Scanner) error {
+	query, args := r.ofTypes(s.query.Types, positionsAfterAll, positionsAfterAny)
+	err = r.conn.Query(query, func(row Scanner) error {
 		var p int64
 		if err := row.Scan(&p); err != nil {
 			return err
@@ -212,7 +210,7 @@ func (r *Reader) scanPositions(s *selection) (positions []int64, err error) {
 			return ErrEnough // it is no error of the statement
 		}
 		return nil
-	}, r.scope, list, list, s.start(), allRows, int64(0))
+	}, append(args, s.start(), allRows, int64(0))...)
 	return positions, cmp.Or(err, spent)
 }
 
@@ -310,7 +308,7 @@ func (r *Reader) candidates(terms []store.Term) (query string, args []any, n int
 	for i := range values {
 		values[i] = terms[i].Value
 	}
-	return candidatesByKeys, []any{r.scope, term.Attribute, jsonTexts(values)}, n
+	return candidatesByKeys, []any{r.scope, term.Attribute, values}, n
 }
 
 // selectExact takes the page from candidates that all match, without reading
@@ -334,7 +332,7 @@ func (r *Reader) selectAt(s *selection, positions []int64) error {
 	var chunk chunk
 	for len(positions) > 0 && !s.full() {
 		some := positions[:min(chunkRows, len(positions))]
-		if err := chunk.read(r.conn, resourcesAt, jsonNumbers(some)); err != nil {
+		if err := chunk.read(r.conn, resourcesAt, r.scope, some); err != nil {
 			return err
 		}
 		if err := chunk.match(s, r); err != nil {
@@ -422,16 +420,27 @@ func (r *Reader) loadSorted(s *selection) error {
 	})
 }
 
+// ofTypes returns the statement for all types, or that for any of some, with the
+// arguments that it begins with.
+func (r *Reader) ofTypes(types []string, all, some string) (query string, args []any) {
+	if len(types) == 0 {
+		return all, []any{r.scope}
+	}
+	return some, []any{r.scope, types}
+}
+
 // count returns how many resources of the types there are.
 func (r *Reader) count(types []string) (n int, err error) {
-	query, args := countOne, []any{r.scope}
+	query, args := r.ofTypes(types, countAll, countAny)
 	if len(types) == 1 {
-		args = append(args, types[0])
-	} else {
-		list := jsonTexts(types)
-		query, args = countAny, append(args, list, list)
+		query, args[1] = countOne, types[0]
 	}
 	err = r.conn.Query(query, func(row Scanner) error { return row.Scan(&n) }, args...)
+	if err == nil && r.ledger != nil {
+		if err = r.ledger.begin(); err == nil {
+			n += r.ledger.counted(types)
+		}
+	}
 	return n, err
 }
 
@@ -452,7 +461,7 @@ func (r *Reader) at(positions []int64, fn func(*store.Resource) error) error {
 	if len(positions) == 0 {
 		return nil
 	}
-	return r.read(fn, resourcesAt, jsonNumbers(positions))
+	return r.read(fn, resourcesAt, r.scope, positions)
 }
 
 func (r *Reader) read(fn func(*store.Resource) error, query string, args ...any) error {
@@ -467,8 +476,8 @@ func (r *Reader) read(fn func(*store.Resource) error, query string, args ...any)
 }
 
 func (r *Reader) positions(types []string, after, limit, offset int64) ([]int64, error) {
-	list := jsonTexts(types)
-	return r.positionList(positionsAny, r.scope, list, list, after, limit, offset)
+	query, args := r.ofTypes(types, positionsAfterAll, positionsAfterAny)
+	return r.positionList(query, append(args, after, limit, offset)...)
 }
 
 func (r *Reader) positionList(query string, args ...any) (positions []int64, err error) {
@@ -484,27 +493,4 @@ func (r *Reader) positionList(query string, args ...any) (positions []int64, err
 // hasType reports whether a query of these types includes typ.
 func hasType(types []string, typ string) bool {
 	return len(types) == 0 || slices.Contains(types, typ)
-}
-
-// jsonTexts returns a JSON array of texts.
-func jsonTexts(texts []string) string {
-	if len(texts) == 0 {
-		return "[]"
-	}
-	list, err := json.Marshal(texts)
-	if err != nil {
-		return "[]" // a list of texts always marshals
-	}
-	return string(list)
-}
-
-// jsonNumbers returns a JSON array of numbers.
-func jsonNumbers(numbers []int64) string {
-	list := make([]byte, 0, 8*len(numbers)+2)
-	for _, n := range numbers {
-		list = append(list, ',')
-		list = strconv.AppendInt(list, n, 10)
-	}
-	list[0] = '['
-	return string(append(list, ']'))
 }

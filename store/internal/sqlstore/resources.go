@@ -1,10 +1,6 @@
 package sqlstore
 
-import (
-	"errors"
-
-	"github.com/scimjit/provision/store"
-)
+import "github.com/scimjit/provision/store"
 
 // PutResource implements [store.ResourceWriter].
 func (t *Tx) PutResource(r *store.Resource) error {
@@ -23,24 +19,24 @@ func (t *Tx) PutResource(r *store.Resource) error {
 }
 
 func (t *Tx) insertResource(r *store.Resource, created, modified string) error {
+	if err := t.ledger.begin(); err != nil {
+		return err
+	}
 	keys := sortKeys(r.Keys)
-	row := storedResource{typ: r.Type, version: 1, keys: packKeys(keys)}
-	err := t.conn.Query(insertResource, func(s Scanner) error { return s.Scan(&row.position) },
-		t.scope, r.Type, r.ID, r.Version, created, modified, r.Display, row.keys, string(r.Document), string(r.Source))
+	row := storedResource{typ: r.Type, position: t.ledger.Position + 1, version: 1, keys: packKeys(keys)}
+	if err := t.free(row, keys, r.ID); err != nil {
+		return err
+	}
+	err := t.write(1, insertResource, t.scope, row.position, r.Type, r.ID, r.Version, created, modified,
+		r.Display, row.keys, string(r.Document), string(r.Source))
 	if err != nil {
 		return err
 	}
-	if row.position == 0 {
-		return &store.VersionError{Kind: r.Type, ID: r.ID}
-	}
 	if err := t.insertKeys(row, keys); err != nil {
-		if conflict := asConflict(err); conflict != nil {
-			if _, err := t.conn.Exec(deleteResource, row.position); err != nil {
-				return err
-			}
-		}
 		return err
 	}
+	t.ledger.at(row.position)
+	t.ledger.count(r.Type, 1)
 	r.Position = row.position
 	t.memory.putResource(r.ID, row)
 	return nil
@@ -54,7 +50,7 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 	if row.version != r.Version-1 {
 		return &store.VersionError{Kind: r.Type, ID: r.ID}
 	}
-	args := []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), row.position}
+	args := []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), t.scope, row.position}
 	query := updateResource
 	if r.Keys != nil {
 		keys := sortKeys(r.Keys)
@@ -64,15 +60,11 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 			}
 			row.keys = packed
 			query = updateResourceAndKeys
-			args = append(args[:6], row.keys, row.position)
+			args = append(args[:6], row.keys, t.scope, row.position)
 		}
 	}
-	n, err := t.conn.Exec(query, args...)
-	if err != nil {
-		return err
-	}
-	if n != 1 {
-		return about(r.Type, r.ID, errors.New("changed inside a transaction by somebody else"))
+	if err := t.write(1, query, args...); err != nil {
+		return about(r.Type, r.ID, err)
 	}
 	row.version = r.Version
 	r.Position = row.position
@@ -82,6 +74,9 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 
 // DeleteResource implements [store.ResourceWriter].
 func (t *Tx) DeleteResource(typ, id string) error {
+	if err := t.ledger.begin(); err != nil {
+		return err
+	}
 	row, err := t.stored(typ, id)
 	if err != nil {
 		return err
@@ -93,9 +88,10 @@ func (t *Tx) DeleteResource(typ, id string) error {
 	if err := t.deleteKeys(row, keys); err != nil {
 		return err
 	}
-	if _, err := t.conn.Exec(deleteResource, row.position); err != nil {
-		return err
+	if err := t.write(1, deleteResource, t.scope, row.position); err != nil {
+		return about(row.typ, id, err)
 	}
+	t.ledger.count(row.typ, -1)
 	delete(t.memory.resources, id)
 	if _, err := t.conn.Exec(deleteMembersOf, t.scope, id); err != nil {
 		return err

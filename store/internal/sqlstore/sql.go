@@ -2,17 +2,30 @@ package sqlstore
 
 import "strings"
 
+// Every statement binds the scope: it is the first column of every key, so that a
+// database may keep each scope elsewhere. Each condition and each join names it, and
+// each insertion begins with it. Package documentation says what else they keep to.
+//
 // A limit is cast: SQLite looks at a bare parameter there to plan the statement,
 // and so prepares it again whenever the parameter is bound.
 
-// Scopes.
+// The exceptions, all of them: what a store.Watcher asks of every scope at once. A
+// store uses the one that has its names of scopes.
 const (
-	selectScope = `SELECT id FROM provision_scopes WHERE name = ?`
-	insertScope = `INSERT INTO provision_scopes (name) VALUES (?) RETURNING id`
+	// LastEvents is for a store whose scope is a name.
+	LastEvents = `SELECT scope, sequence FROM provision_scopes`
 
-	// The last event of every scope, whether it is retained or not.
-	lastEvents = `SELECT s.name, coalesce((SELECT max(sequence) FROM provision_events WHERE scope = s.id), s.pruned)
-		FROM provision_scopes s`
+	// LastEventsByName is for one whose scope is a number beside the name.
+	LastEventsByName = `SELECT name, sequence FROM provision_scopes`
+)
+
+// The row of a scope, and its counts.
+const (
+	selectState = `SELECT position, sequence, pruned FROM provision_scopes WHERE scope = ?`
+	updateState = `UPDATE provision_scopes SET position = ?, sequence = ?, pruned = ? WHERE scope = ?`
+
+	addCount = `INSERT INTO provision_types AS t (scope, type, count) VALUES (?, ?, ?)
+		ON CONFLICT (scope, type) DO UPDATE SET count = t.count + excluded.count`
 )
 
 // Resources. Every statement that reads resources returns the columns of
@@ -36,35 +49,39 @@ const (
 	storedResourceByID = `SELECT type, position, version, keys FROM provision_resources WHERE scope = ? AND id = ?`
 
 	insertResource = `INSERT INTO provision_resources
-		(scope, type, id, version, created, modified, display, keys, document, source)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, id) DO NOTHING RETURNING position`
+		(scope, position, type, id, version, created, modified, display, keys, document, source)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	updateResource = `UPDATE provision_resources
-		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ? WHERE position = ?`
+		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ? WHERE scope = ? AND position = ?`
 	updateResourceAndKeys = `UPDATE provision_resources
-		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ?, keys = ? WHERE position = ?`
-	deleteResource = `DELETE FROM provision_resources WHERE position = ?`
+		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ?, keys = ? WHERE scope = ? AND position = ?`
+	deleteResource = `DELETE FROM provision_resources WHERE scope = ? AND position = ?`
 )
 
-// Pages of resources, of one type and of any of a JSON array of types ('[]' is
-// all types). The order of one type is that of an index; the others are sorted
-// by position before their documents are read.
+// Pages of resources, of one type, of any of a list of types, and of all. The order
+// of one type is that of an index; the others are sorted by position before their
+// documents are read.
 const (
-	oneType  = `r.type = ?`
-	anyTypes = `(? = '[]' OR r.type IN (SELECT value FROM json_each(?)))`
+	oneType  = ` AND r.type = ?`
+	anyTypes = ` AND r.type = ANY (?)`
 
-	countOne = `SELECT coalesce(sum(count), 0) FROM provision_types r WHERE r.scope = ? AND ` + oneType
-	countAny = `SELECT coalesce(sum(count), 0) FROM provision_types r WHERE r.scope = ? AND ` + anyTypes
+	countAll = `SELECT CAST(coalesce(sum(r.count), 0) AS BIGINT) FROM provision_types r WHERE r.scope = ?`
+	countOne = countAll + oneType
+	countAny = countAll + anyTypes
 
-	pageOne = `SELECT ` + resourceColumns + `, '' FROM provision_resources r WHERE r.scope = ? AND ` + oneType +
+	pageOne = `SELECT ` + resourceColumns + `, '' FROM provision_resources r WHERE r.scope = ?` + oneType +
 		` AND r.position > ? ORDER BY r.position LIMIT CAST(? AS BIGINT) OFFSET ?`
-	positionsAny = `SELECT r.position FROM provision_resources r WHERE r.scope = ? AND ` + anyTypes +
-		` AND r.position > ? ORDER BY r.position LIMIT CAST(? AS BIGINT) OFFSET ?`
 
-	positionsBefore = `SELECT r.position FROM provision_resources r WHERE r.scope = ? AND ` + anyTypes +
-		` AND r.position < ? ORDER BY r.position DESC LIMIT CAST(? AS BIGINT)`
+	positionsHead      = `SELECT r.position FROM provision_resources r WHERE r.scope = ?`
+	positionsAfter     = ` AND r.position > ? ORDER BY r.position LIMIT CAST(? AS BIGINT) OFFSET ?`
+	positionsBefore    = ` AND r.position < ? ORDER BY r.position DESC LIMIT CAST(? AS BIGINT)`
+	positionsAfterAny  = positionsHead + anyTypes + positionsAfter
+	positionsAfterAll  = positionsHead + positionsAfter
+	positionsBeforeAny = positionsHead + anyTypes + positionsBefore
+	positionsBeforeAll = positionsHead + positionsBefore
 
 	resourcesAt = `SELECT ` + resourceColumns + `, '' FROM provision_resources r
-		WHERE r.position IN (SELECT value FROM json_each(?)) ORDER BY r.position`
+		WHERE r.scope = ? AND r.position = ANY (?) ORDER BY r.position`
 )
 
 // Candidates of a filter, found by one term each.
@@ -74,7 +91,7 @@ const (
 	candidatesByKey = `SELECT position, type FROM provision_keys WHERE scope = ? AND attribute = ? AND value = ?`
 
 	candidatesByKeys = `SELECT position, type FROM provision_keys
-		WHERE scope = ? AND attribute = ? AND value IN (SELECT value FROM json_each(?))`
+		WHERE scope = ? AND attribute = ? AND value = ANY (?)`
 
 	candidatesByGroup = `SELECT r.position, r.type
 		FROM provision_members m JOIN provision_resources r ON r.scope = m.scope AND r.id = m.member_id
@@ -86,31 +103,48 @@ const (
 
 	// A lone key term, the most frequent filter, reads its candidates whole.
 	resourcesByKey = `SELECT ` + resourceColumns + `, ''
-		FROM provision_keys k JOIN provision_resources r ON r.position = k.position
+		FROM provision_keys k JOIN provision_resources r ON r.scope = k.scope AND r.position = k.position
 		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? LIMIT CAST(? AS BIGINT)`
 )
 
 // Keys.
 const (
-	// Nothing is inserted when another resource has the value, unique or not.
-	insertUniqueKey = `INSERT INTO provision_keys (scope, attribute, value, type, slot, position)
-		SELECT ?, ?, ?, ?, 0, ? WHERE NOT EXISTS (
-			SELECT 1 FROM provision_keys WHERE scope = ? AND attribute = ? AND value = ? AND type = ? AND position <> ?)
-		ON CONFLICT DO NOTHING`
+	// What keeps a resource from being written: the one that has its id, and for each
+	// value that is to be unique one of those that hold it. Legs of one statement.
+	holderOfID  = `SELECT '', '', r.id FROM provision_resources r WHERE r.scope = ? AND r.id = ?`
+	holderOfKey = `SELECT h.attribute, h.value, h.id FROM (SELECT k.attribute, k.value, r.id
+		FROM provision_keys k JOIN provision_resources r ON r.scope = k.scope AND r.position = k.position
+		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? AND k.type = ? AND k.position <> ?
+		ORDER BY k.slot LIMIT 1) AS h`
+
 	deleteKey = `DELETE FROM provision_keys
 		WHERE scope = ? AND attribute = ? AND value = ? AND type = ? AND slot = ?`
-	holderOfKey = `SELECT r.id FROM provision_keys k JOIN provision_resources r ON r.position = k.position
-		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? AND k.type = ? AND k.position <> ?
-		ORDER BY k.slot LIMIT 1`
 
 	insertKeysHead = `INSERT INTO provision_keys (scope, attribute, value, type, slot, position) VALUES `
 	insertKeysRow  = `(?, ?, ?, ?, ?, ?)`
+	insertKeysTail = ` ON CONFLICT DO NOTHING`
 )
 
+// keysAtOnce is how many keys one statement asks for or inserts.
+const keysAtOnce = 8
+
 // insertKeys holds the statements that insert 1, 2, ... keys.
-var insertKeys = func() (texts [8]string) {
+var insertKeys = func() (texts [keysAtOnce]string) {
 	for i := range texts {
-		texts[i] = insertKeysHead + insertKeysRow + strings.Repeat(", "+insertKeysRow, i)
+		texts[i] = insertKeysHead + insertKeysRow + strings.Repeat(", "+insertKeysRow, i) + insertKeysTail
+	}
+	return texts
+}()
+
+// holders holds the statements that ask for the holders of 0, 1, ... keys, without and
+// with the one of an id.
+var holders = func() (texts [2][keysAtOnce + 1]string) {
+	const union = ` UNION ALL `
+	for n := range keysAtOnce + 1 {
+		if n > 0 {
+			texts[0][n] = holderOfKey + strings.Repeat(union+holderOfKey, n-1)
+		}
+		texts[1][n] = holderOfID + strings.Repeat(union+holderOfKey, n)
 	}
 	return texts
 }()
@@ -126,15 +160,15 @@ const (
 
 	groupsOfMembers = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
-		WHERE m.scope = ? AND m.member_id IN (SELECT value FROM json_each(?)) ORDER BY m.member_id, m.group_id, m.source`
+		WHERE m.scope = ? AND m.member_id = ANY (?) ORDER BY m.member_id, m.group_id, m.source`
 	membersOfGroups = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(u.display, '')
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
-		WHERE m.scope = ? AND m.group_id IN (SELECT value FROM json_each(?)) ORDER BY m.group_id, m.member_id, m.source`
+		WHERE m.scope = ? AND m.group_id = ANY (?) ORDER BY m.group_id, m.member_id, m.source`
 
 	// There is an index of the memberships of groups alone.
 	groupsInGroups = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.member_id
-		WHERE m.scope = ? AND m.kind = 'Group' AND m.group_id IN (SELECT value FROM json_each(?))
+		WHERE m.scope = ? AND m.kind = 'Group' AND m.group_id = ANY (?)
 		ORDER BY m.group_id, m.member_id, m.source`
 
 	reported = ` AND source IN ('scim', 'jit', 'sync')`
@@ -173,25 +207,18 @@ const (
 	accountUserName   = ` AND user_name = ?`
 	accountExternalID = ` AND external_id = ?`
 	accountEmail      = ` AND email = ?`
-	accountStatuses   = ` AND status IN (SELECT value FROM json_each(?))`
-	accountSiteAdmin  = ` AND site_admin = 1`
+	accountStatuses   = ` AND status = ANY (?)`
+	accountSiteAdmin  = ` AND site_admin`
 	accountUnlinked   = ` AND resource_id IS NULL`
 	accountsOrder     = ` ORDER BY id LIMIT CAST(? AS BIGINT)`
 )
 
-// Events. The next sequence is one after the newest retained event, or after
-// the last that was pruned when none is.
+// Events.
 const (
-	appendEvent = `INSERT INTO provision_events (scope, sequence, data)
-		SELECT s.id, coalesce((SELECT max(e.sequence) FROM provision_events e WHERE e.scope = s.id), s.pruned) + 1, ?
-		FROM provision_scopes s WHERE s.id = ? RETURNING sequence`
-	eventsAfter = `SELECT sequence, data FROM provision_events WHERE scope = ? AND sequence > ? ORDER BY sequence LIMIT CAST(? AS BIGINT)`
-	eventRange  = `SELECT coalesce((SELECT min(sequence) FROM provision_events WHERE scope = s.id), 0),
-			coalesce((SELECT max(sequence) FROM provision_events WHERE scope = s.id), 0), s.pruned
-		FROM provision_scopes s WHERE s.id = ?`
+	appendEvent  = `INSERT INTO provision_events (scope, sequence, data) VALUES (?, ?, ?)`
+	eventsAfter  = `SELECT sequence, data FROM provision_events WHERE scope = ? AND sequence > ? ORDER BY sequence LIMIT CAST(? AS BIGINT)`
 	replaceEvent = `UPDATE provision_events SET data = ? WHERE scope = ? AND sequence = ?`
 	pruneEvents  = `DELETE FROM provision_events WHERE scope = ? AND sequence <= ?`
-	prunedUntil  = `UPDATE provision_scopes SET pruned = ? WHERE id = ?`
 )
 
 // Records.

@@ -4,16 +4,27 @@
 //
 // # Dialect
 //
-// The statements are in sql.go, but for a few beside their only use. Each is
-// written with ? for parameters and with provision_ before the name of every
-// table; a [Conn] rewrites both before it prepares a statement, see [Rewrite]. No statement relies on an error of the
-// database to find a conflict: where rows may clash they say ON CONFLICT, so
-// that a conflict leaves the transaction usable in every database.
+// The statements are in sql.go, but for a few beside their only use. Each is written
+// once, in a form that a [Conn] makes that of its database before it prepares it:
+//
+//   - ? stands for a parameter, and provision_ before the name of every table, see
+//     [Rewrite].
+//   - = ANY (?) looks a list up: the argument is a []string or an []int64, never an empty
+//     one. A database without arrays has another way.
+//   - The scope is whatever the store calls it, a number or a text: the argument comes
+//     from [NewReader] or [NewTx].
+//   - What a database cannot know the type of is cast, to BIGINT or TEXT; a flag is a
+//     BOOLEAN.
+//   - No statement relies on an error of the database to find a conflict: it asks
+//     first, or says ON CONFLICT, so that a conflict leaves the transaction usable.
+//   - Every statement, and every join, binds the scope; the exceptions are in sql.go.
 //
 // # Serial updates
 //
 // A [Tx] trusts that nobody else writes the scope while it is open. It
-// remembers what it read and wrote and does not ask again.
+// remembers what it read and wrote and does not ask again. Positions, sequences and
+// counts of resources are numbers of a [State], which the store hands from one Tx to
+// the next; they are written once.
 package sqlstore
 
 import (
@@ -59,15 +70,16 @@ func Rewrite(query, prefix string) string {
 // Reader reads one scope. It implements [store.Reader].
 type Reader struct {
 	conn  Conn
-	scope int64
+	scope any
 
-	// memory is what a Tx knows of the rows that it read and wrote, and nil in
-	// a plain Reader.
+	// memory is what a Tx knows of the rows that it read and wrote, and ledger what
+	// it has counted. Both are nil in a plain Reader.
 	memory *memory
+	ledger *ledger
 }
 
-// NewReader returns a reader of a scope, given by its number.
-func NewReader(conn Conn, scope int64) *Reader { return &Reader{conn: conn, scope: scope} }
+// NewReader returns a reader of a scope, given by what the column has of it.
+func NewReader(conn Conn, scope any) *Reader { return &Reader{conn: conn, scope: scope} }
 
 // End makes r, or the Tx it belongs to, fail from now on. Its connection serves
 // another transaction next.
@@ -89,9 +101,27 @@ type Tx struct {
 	put      []*store.Account
 }
 
-// NewTx returns a transaction on a scope, given by its number.
-func NewTx(conn Conn, scope int64) *Tx {
-	return &Tx{Reader: Reader{conn: conn, scope: scope, memory: &memory{}}}
+// NewTx returns a transaction on a scope, given by what the column has of it. The state
+// is that of its row, read under the lock, or what the transaction before it left.
+func NewTx(conn Conn, scope any, state State) *Tx {
+	return NewLazyTx(conn, scope, func() (State, error) { return state, nil })
+}
+
+// NewLazyTx is NewTx for a state that is only read when it is needed, at most once.
+// Its error is that of the method which needed it.
+func NewLazyTx(conn Conn, scope any, state func() (State, error)) *Tx {
+	return &Tx{Reader: Reader{conn: conn, scope: scope, memory: &memory{}, ledger: &ledger{load: state}}}
+}
+
+// State returns what the scope counts after the transaction. The next one goes on from
+// it; whoever commits them saves it first, see [State.Save]. It is nothing, and has not
+// changed, where a lazy Tx did not need it.
+func (t *Tx) State() State { return t.ledger.State }
+
+// Finish saves the state. Nothing is written in the transaction afterwards.
+func (t *Tx) Finish() (err error) {
+	t.ledger.State, err = t.ledger.Save(t.conn, t.scope)
+	return err
 }
 
 // Appended returns the events that were appended.
@@ -107,8 +137,8 @@ func (t *Tx) didPut(a *store.Account) {
 	}
 }
 
-// Scope returns the number of the scope.
-func (t *Tx) Scope() int64 { return t.scope }
+// Scope returns the scope as it was given.
+func (t *Tx) Scope() any { return t.scope }
 
 // memory holds the columns that a later write compares with. The maps are made
 // when they are needed.
@@ -155,31 +185,14 @@ func (m *memory) putAccount(id string, c accountColumns) {
 	m.accounts[id] = c
 }
 
-// FindScope returns the number of a scope, or 0 when there is none.
-func FindScope(conn Conn, name string) (int64, error) {
-	var id int64
-	err := conn.Query(selectScope, func(row Scanner) error { return row.Scan(&id) }, name)
-	return id, err
-}
-
-// MakeScope returns the number of a scope and makes one when there is none.
-func MakeScope(conn Conn, name string) (int64, error) {
-	id, err := FindScope(conn, name)
-	if err != nil || id != 0 {
-		return id, err
-	}
-	err = conn.Query(insertScope, func(row Scanner) error { return row.Scan(&id) }, name)
-	return id, err
-}
-
-// LastEvents calls fn with every scope and the sequence of its last event, 0 where
-// there was none.
-func LastEvents(conn Conn, fn func(scope string, last int64)) error {
+// LastEventOfAll calls fn with every scope and the sequence of its last event, 0 where
+// there was none. The query is [LastEvents] or [LastEventsByName].
+func LastEventOfAll(conn Conn, query string, fn func(scope string, last int64)) error {
 	var (
 		scope string
 		last  int64
 	)
-	return conn.Query(lastEvents, func(row Scanner) error {
+	return conn.Query(query, func(row Scanner) error {
 		err := row.Scan(&scope, &last)
 		if err == nil {
 			fn(scope, last)

@@ -1,8 +1,11 @@
--- One row per scope. Every other table refers to a scope by its number.
+-- One row per scope, with what it counts. Every other table refers to a scope by its
+-- number, the first column of every key.
 CREATE TABLE provision_scopes (
-  id     INTEGER PRIMARY KEY,
-  name   TEXT    NOT NULL UNIQUE,
-  pruned INTEGER NOT NULL DEFAULT 0 -- events up to this sequence were removed
+  scope    INTEGER PRIMARY KEY,
+  name     TEXT    NOT NULL UNIQUE,
+  position INTEGER NOT NULL, -- of the resource that was made last
+  sequence INTEGER NOT NULL, -- of the last event
+  pruned   INTEGER NOT NULL  -- events up to this sequence were removed
 );
 
 -- How many resources there are, so that a total does not count them.
@@ -13,9 +16,10 @@ CREATE TABLE provision_types (
   PRIMARY KEY (scope, type)
 ) WITHOUT ROWID;
 
--- AUTOINCREMENT: a position is never used again, also after a deletion.
+-- The position is the rowid. The positions of a scope begin at its number times 2^40,
+-- so that those of two scopes never meet, and (scope, position) needs no index.
 CREATE TABLE provision_resources (
-  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  position INTEGER PRIMARY KEY,
   scope    INTEGER NOT NULL,
   type     TEXT    NOT NULL,
   id       TEXT    NOT NULL,
@@ -24,22 +28,14 @@ CREATE TABLE provision_resources (
   modified TEXT    NOT NULL,
   display  TEXT    NOT NULL,
   keys     TEXT    NOT NULL, -- the rows of provision_keys, packed
-  document TEXT    NOT NULL
+  document TEXT    NOT NULL,
+  source   TEXT    NOT NULL  -- which way of provisioning owns it
 );
 
 CREATE UNIQUE INDEX provision_resources_id ON provision_resources (scope, id);
 
 -- The position follows implicitly: pages are read in the order of this index.
 CREATE INDEX provision_resources_type ON provision_resources (scope, type);
-
-CREATE TRIGGER provision_resources_inserted AFTER INSERT ON provision_resources BEGIN
-  INSERT INTO provision_types (scope, type, count) VALUES (new.scope, new.type, 1)
-  ON CONFLICT (scope, type) DO UPDATE SET count = count + 1;
-END;
-
-CREATE TRIGGER provision_resources_deleted AFTER DELETE ON provision_resources BEGIN
-  UPDATE provision_types SET count = count - 1 WHERE scope = old.scope AND type = old.type;
-END;
 
 -- The slot is 0 for a unique key, so that a second one of the same value
 -- clashes, and the position of the resource for any other.
@@ -64,6 +60,10 @@ CREATE TABLE provision_members (
 
 CREATE INDEX provision_members_member ON provision_members (scope, member_id, group_id, source, kind);
 
+-- Groups in groups, without the users in them: how deep they are nested is looked at
+-- when a group becomes a member of a group.
+CREATE INDEX provision_members_nested ON provision_members (scope, group_id, member_id, source) WHERE kind = 'Group';
+
 -- Everything about an account is in data; the other columns are to find it. An
 -- empty text is null there: SQLite prepares a statement again on every use when
 -- a partial index compares a column with a constant that the statement compares
@@ -77,7 +77,7 @@ CREATE TABLE provision_accounts (
   external_id TEXT,
   email       TEXT, -- folded
   status      TEXT    NOT NULL,
-  site_admin  INTEGER NOT NULL,
+  site_admin  BOOLEAN NOT NULL,
   data        TEXT    NOT NULL
 );
 
@@ -86,7 +86,7 @@ CREATE UNIQUE INDEX provision_accounts_resource ON provision_accounts (scope, re
 CREATE INDEX provision_accounts_user_name ON provision_accounts (scope, user_name, id) WHERE user_name IS NOT NULL;
 CREATE INDEX provision_accounts_external ON provision_accounts (scope, external_id, id) WHERE external_id IS NOT NULL;
 CREATE INDEX provision_accounts_email ON provision_accounts (scope, email, id) WHERE email IS NOT NULL;
-CREATE INDEX provision_accounts_admin ON provision_accounts (scope, id) WHERE site_admin = 1;
+CREATE INDEX provision_accounts_admin ON provision_accounts (scope, id) WHERE site_admin;
 CREATE INDEX provision_accounts_unlinked ON provision_accounts (scope, id) WHERE resource_id IS NULL;
 
 CREATE TABLE provision_events (

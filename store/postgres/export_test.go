@@ -1,0 +1,50 @@
+package postgres
+
+import (
+	"context"
+	"time"
+)
+
+// Sent makes a store tell each statement that it sends, as it is sent. Call it before
+// the store is used.
+func Sent(s *Store, fn func(text string, args []any)) { s.sent = fn }
+
+// Unnamed reports whether a store prepares no statements.
+func Unnamed(s *Store) bool { return s.unnamed }
+
+// ResolveTime sets how long a store asks what became of a COMMIT.
+func ResolveTime(s *Store, d time.Duration) { s.resolveTime = d }
+
+// Commit begins a transaction, sends statements, whatever comes of them, and commits. It
+// reports whether the store is sure what became of it.
+func Commit(ctx context.Context, s *Store, before string, beside ...string) (sure bool, err error) {
+	conn, err := s.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.release()
+	if _, err := conn.pipeline(control{text: beginUpdate}); err != nil {
+		return false, err
+	}
+	_, _ = conn.pipeline(control{text: before})
+	var list []control
+	for _, text := range beside {
+		list = append(list, control{text: text})
+	}
+	return conn.commit(append(list, control{text: commit}))
+}
+
+// CheckServer is the check of what a server says of itself.
+func CheckServer(version int, encoding, clientEncoding string, readOnly, standby bool, schema string) error {
+	return server{version: version, encoding: encoding, clientEncoding: clientEncoding, readOnly: readOnly, standby: standby, schema: schema}.check("")
+}
+
+var (
+	OpenWith  = openWith
+	Rewritten = rewritten
+	Classify  = classify
+	RunAgain  = runAgain
+)
+
+// Tables are the names of the tables of a scope, without the prefix.
+var Tables = names[1:]

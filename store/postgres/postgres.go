@@ -1,0 +1,279 @@
+// Package postgres is a store in PostgreSQL, for one process or many.
+//
+// # Durability
+//
+// An Update returns when its transaction is committed, by the settings of the server:
+// with synchronous_commit as it is by default, and a synchronous standby where there
+// is one, nothing that was acknowledged is lost. A connection that is lost in the
+// middle of a COMMIT leaves no doubt: the store finds out what became of it.
+//
+// Updates of one scope wait for each other in the process, without a connection, and
+// are committed together when several wait. Between processes the lock of a row keeps
+// them apart.
+//
+// # Processes
+//
+// Any number of processes may share a database. One that stops while it holds the lock
+// of a scope is cut off by the server after Config.IdleTimeout. What cannot be done now,
+// because the server is away or busy or somebody holds a lock, fails with an
+// [*store.UnavailableError]. Nothing is half-written then.
+//
+// # Poolers
+//
+// The store needs no state of a session, so that it works through pgbouncer in
+// transaction mode. It notices a pooler when it is opened, and then prepares no
+// statements.
+//
+// # Partitions
+//
+// Everything belongs to one scope, the id of a connection, and every key begins with
+// it. Config.Partitions makes the tables partitioned by it, which is also how engines
+// that shard PostgreSQL spread them.
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/sqlstore"
+	"github.com/scimjit/provision/store/internal/watch"
+)
+
+// Store is a store in a PostgreSQL database. It implements [store.Store].
+type Store struct {
+	config     Config
+	migrations fs.FS
+	pool       *pgxpool.Pool
+	unnamed    bool          // no statement is prepared
+	scans      chan struct{} // one for each scan that may run
+	waiting    atomic.Int64  // Updates that have not returned
+	board      watch.Board
+	scopes     scopes
+
+	process string       // names this Store in the table of commits
+	number  atomic.Int64 // of the transaction committed last
+	known   sync.Map     // scope to nothing: those that have a row
+	told    sync.Map     // scope to int64: the last event that this Store appended
+	texts   sync.Map     // string to string: statements as they are sent
+	kept    atomic.Int64 // how many texts there are
+
+	// For tests.
+	sent        func(text string, args []any)
+	resolveTime time.Duration
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens a store and migrates its schema. It checks that the server can be used
+// for it, and its errors say what to do.
+//
+// A server that is starting or has too many clients is waited for, as long as ctx
+// allows and a minute at most. Several processes may open the same new database at
+// once.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	return openWith(ctx, config, Migrations())
+}
+
+func openWith(ctx context.Context, config Config, migrations fs.FS) (*Store, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	s := &Store{config: config, migrations: migrations, pool: config.Pool, process: rand.Text(), resolveTime: resolveTime}
+	s.scopes.inUse, s.scopes.idle = map[string]*scope{}, make(chan struct{})
+	if s.pool == nil {
+		pool, err := s.newPool(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("postgres: %w", err)
+		}
+		s.pool = pool
+	}
+	if err := s.prepare(ctx); err != nil {
+		if config.Pool == nil {
+			s.pool.Close()
+		}
+		return nil, fmt.Errorf("postgres: open: %w", err)
+	}
+	return s, nil
+}
+
+// View implements [store.Store].
+func (s *Store) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	return s.read(ctx, "view", scope, func(r *sqlstore.Reader) error { return fn(s.mark(ctx), r) })
+}
+
+// Scan implements [store.Store]. It reads one snapshot, memberships included.
+func (s *Store) Scan(ctx context.Context, scope string, q store.Query) (page store.Page, err error) {
+	if err := s.usable(ctx); err != nil {
+		return page, err
+	}
+	select {
+	case s.scans <- struct{}{}:
+	case <-ctx.Done():
+		return page, notStarted("scan", ctx)
+	}
+	defer func() { <-s.scans }()
+	err = s.read(ctx, "scan", scope, func(r *sqlstore.Reader) (err error) {
+		page, err = r.Scan(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+func notStarted(what string, ctx context.Context) error {
+	return fmt.Errorf("store: %s not started: %w", what, ctx.Err())
+}
+
+// viewIdle is how long a view may compute between two reads.
+const viewIdle = time.Minute
+
+// read runs fn on a snapshot of a scope.
+func (s *Store) read(ctx context.Context, what, scope string, fn func(*sqlstore.Reader) error) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return notStarted(what, ctx)
+	}
+	if _, err := s.enter(scope, false); err != nil {
+		return err
+	}
+	defer s.leave(nil)
+	conn, _, err := s.begin(ctx,
+		control{text: beginView},
+		control{text: fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, viewIdle.Milliseconds())},
+		control{text: fmt.Sprintf(`SET LOCAL statement_timeout = %d`, s.config.StatementTimeout.Milliseconds())})
+	if err != nil {
+		if ctx.Err() != nil {
+			return notStarted(what, ctx)
+		}
+		return err
+	}
+	defer conn.release()
+	conn.view = ctx
+	reader := sqlstore.NewReader(conn, scope)
+	defer reader.End()
+	if err := fn(reader); err != nil {
+		return err
+	}
+	return conn.failed
+}
+
+// Update implements [store.Store].
+func (s *Store) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	defer s.waiting.Add(-1)
+	s.waiting.Add(1)
+	c, err := s.enter(scope, true)
+	if err != nil {
+		return err
+	}
+	defer s.leave(c)
+	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, 2*pause {
+		var tx *sqlstore.Tx
+		err := c.queue.Do(ctx, func() (err error) {
+			tx, err = c.run(ctx, fn)
+			return err
+		})
+		if err == nil {
+			s.tellBoard(scope, tx)
+			return nil
+		}
+		if attempt == attempts || !runAgain(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return notStarted("update", ctx)
+		case <-time.After(jitter(pause)):
+		}
+	}
+}
+
+// run runs fn in the open transaction. From here on the end of the caller's context
+// changes nothing: others commit in the same transaction.
+func (w *writer) run(ctx context.Context, fn func(context.Context, store.Tx) error) (*sqlstore.Tx, error) {
+	conn := w.session
+	tx := sqlstore.NewTx(conn, w.scope, w.state)
+	defer tx.End()
+	err := fn(w.store.mark(context.WithoutCancel(ctx)), tx)
+	if conn.failed != nil {
+		return nil, conn.failed // whatever fn made of it
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.state = tx.State()
+	return tx, nil
+}
+
+// tellBoard tells the watchers what was committed.
+func (s *Store) tellBoard(scope string, tx *sqlstore.Tx) {
+	events := tx.Appended()
+	if len(events) == 0 {
+		return
+	}
+	s.told.Store(scope, events[len(events)-1].Sequence)
+	s.board.Tell(scope, events, tx.Put())
+}
+
+// Waiting returns how many Updates have not returned: a measure of load.
+func (s *Store) Waiting() int {
+	if !s.opened() {
+		return 0
+	}
+	return int(s.waiting.Load())
+}
+
+// Ping implements [store.Store].
+func (s *Store) Ping(ctx context.Context) error {
+	return s.View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
+		_, err := r.IsMember("ping", "ping") // reads a table
+		return err
+	})
+}
+
+// Close implements [store.Store]. It waits for the transactions that run. The pool of
+// the host stays open.
+func (s *Store) Close() error {
+	if !s.opened() {
+		return errNoStore
+	}
+	if s.shut() && s.config.Pool == nil {
+		s.pool.Close()
+	}
+	return nil
+}
+
+// insideKey is the context key that marks the transactions of one store.
+type insideKey struct{ store *Store }
+
+func (s *Store) mark(ctx context.Context) context.Context {
+	return context.WithValue(ctx, insideKey{s}, true)
+}
+
+// errNoStore is the error of a nil Store, and of one that Open did not return.
+var errNoStore = errors.New("postgres: there is no store: make one with Open")
+
+func (s *Store) opened() bool { return s != nil && s.scans != nil }
+
+// usable reports why no transaction can begin.
+func (s *Store) usable(ctx context.Context) error {
+	switch {
+	case !s.opened():
+		return errNoStore
+	case ctx.Value(insideKey{s}) != nil:
+		return store.ErrNested
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package postgres_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+)
+
+// cut is where a proxy loses a connection.
+type cut int
+
+const (
+	never        cut = iota
+	beforeCommit     // nothing of the message arrives
+	inCommit         // a part of it does
+	afterCommit      // all of it does, and the answer is lost
+	withCommit       // all of it does, and the connection is lost before the answer: both may be
+	inStatement      // the INSERT of an event is lost
+)
+
+// proxy stands between a store and the server, and cuts a connection once when it is
+// told to.
+type proxy struct {
+	directory string
+	target    string
+
+	mu      sync.Mutex
+	cut     cut
+	refuses bool
+	cuts    int
+	open    map[net.Conn]bool
+}
+
+var hostOf = regexp.MustCompile(`host=(\S+)`)
+
+// newProxy returns a proxy before a database, and the connection string through it.
+func newProxy(t *testing.T, url string) (*proxy, string) {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "proxy") // a socket has a short name
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	const socket = ".s.PGSQL.5432"
+	listener, err := net.Listen("unix", filepath.Join(directory, socket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{directory: directory, target: filepath.Join(hostOf.FindStringSubmatch(url)[1], socket), open: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.lose()
+	})
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(client)
+		}
+	}()
+	return p, hostOf.ReplaceAllString(url, "host="+directory)
+}
+
+// arm makes the proxy cut the next connection that gets there.
+func (p *proxy) arm(where cut) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut, p.cuts = where, 0
+}
+
+// refuse makes the proxy refuse connections, from the next cut on, or accept them.
+func (p *proxy) refuse(refuses bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuses = refuses
+}
+
+// lose cuts all connections.
+func (p *proxy) lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		_ = c.Close()
+	}
+}
+
+func (p *proxy) happened() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cuts
+}
+
+func (p *proxy) serve(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	p.mu.Lock()
+	refused := p.refuses && (p.cut == never || p.cuts > 0)
+	p.mu.Unlock()
+	if refused {
+		return
+	}
+	server, err := net.Dial("unix", p.target)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	p.mu.Lock()
+	p.open[client] = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.open, client)
+	}()
+	quiet, answered := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _ = io.Copy(unlessClosed{client, quiet}, server)
+		_ = client.Close()
+	}()
+	buffer := make([]byte, 1<<20)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		send, lost, waits := p.pass(buffer[:n])
+		if lost {
+			close(quiet)
+		}
+		if _, err := server.Write(send); err != nil {
+			return
+		}
+		if lost {
+			if waits {
+				<-answered
+			}
+			return
+		}
+	}
+}
+
+// pass returns how much of a message goes on, whether the connection is lost then, and
+// whether not before the answer.
+func (p *proxy) pass(message []byte) (send []byte, lost, waits bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	marker := []byte("COMMIT\x00")
+	if p.cut == inStatement {
+		marker = []byte("account.updated")
+	}
+	at := bytes.Index(message, marker)
+	if p.cut == never || p.cuts > 0 || at < 0 {
+		return message, false, false
+	}
+	p.cuts++
+	switch p.cut {
+	case beforeCommit, inStatement:
+		return nil, true, false
+	case inCommit:
+		return message[:at+3], true, false
+	}
+	return message, true, p.cut == afterCommit
+}
+
+// unlessClosed drops what is written after a channel is closed.
+type unlessClosed struct {
+	io.Writer
+
+	closed chan struct{}
+}
+
+// Write implements io.Writer.
+func (u unlessClosed) Write(b []byte) (int, error) {
+	select {
+	case <-u.closed:
+		return 0, fmt.Errorf("cut")
+	default:
+		return u.Writer.Write(b)
+	}
+}

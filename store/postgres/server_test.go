@@ -1,0 +1,117 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/scimjit/provision/internal/postgrestest"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/postgres"
+)
+
+// database is an empty database for a test, in which each store has a schema.
+type database struct {
+	url     string
+	schemas atomic.Int64
+}
+
+func newDatabase(t *testing.T) *database {
+	t.Helper()
+	return &database{url: postgrestest.Start(t).Database(t)}
+}
+
+// config returns where the next empty store is.
+func (d *database) config() postgres.Config {
+	return postgres.Config{URL: d.url, Schema: fmt.Sprintf("store%d", d.schemas.Add(1))}
+}
+
+// tables are made once and used by many tests, one after the other: to make them takes
+// longer than most tests.
+type tables struct {
+	config postgres.Config // but for the schema
+	pool   *pgxpool.Pool
+	mu     sync.Mutex
+	free   []string // schemas
+}
+
+// get returns where an empty store is, until the test ends.
+func (f *tables) get(t *testing.T, db *database) postgres.Config {
+	t.Helper()
+	config := f.config
+	config.URL, config.Pool = "", f.pool
+	f.mu.Lock()
+	if last := len(f.free) - 1; last >= 0 {
+		config.Schema = f.free[last]
+		f.free = f.free[:last]
+	}
+	f.mu.Unlock()
+	if config.Schema == "" {
+		config.Schema = db.config().Schema
+	} else {
+		for _, table := range postgres.Tables {
+			if _, err := f.pool.Exec(t.Context(), fmt.Sprintf(`DELETE FROM %s.provision_%s`, config.Schema, table)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.free = append(f.free, config.Schema)
+	})
+	return config
+}
+
+// open opens a store that is closed with the test.
+func open(t *testing.T, config postgres.Config) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// connect connects beside the stores.
+func (d *database) connect(t *testing.T) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), d.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+// execute runs a statement beside the stores.
+func execute(t *testing.T, conn *pgx.Conn, query string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// appendEvent is an update that appends an event.
+func appendEvent(_ context.Context, tx store.Tx) error {
+	return tx.AppendEvent(&store.Event{Type: store.AccountUpdated})
+}
+
+// lastEvent returns the sequence of the last event of a scope.
+func lastEvent(t *testing.T, s store.Store, scope string) (last int64) {
+	t.Helper()
+	err := s.View(t.Context(), scope, func(_ context.Context, r store.Reader) (err error) {
+		_, last, err = r.EventRange()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
