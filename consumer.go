@@ -132,7 +132,7 @@ func (e *CursorExpiredError) Error() string { return (*outbox.ExpiredError)(e).E
 // to a minute. Attempts are stored: a restart does not begin anew. A retry is stored
 // before it is made, and so is every attempt in the first turn after a process that
 // ended while it delivered: an event that kills the process, such as by a stack
-// overflow, which nothing recovers from, is parked after as many deaths, one more at
+// overflow, which nothing recovers from, is parked after as many deaths, a few more at
 // most.
 //
 // A call that ignores the end of its context is left behind. While it runs, this
@@ -171,7 +171,8 @@ func (c Consumer) Deliver(ctx context.Context, fn func(context.Context, Delivery
 // until nothing is left. Where fn returns an error or panics, DeliverOnce returns
 // that error at once: the event is the next one again, is not counted as
 // attempted, and nobody is parked. Parked accounts stay parked, and what another
-// process delivers at the moment is left to it.
+// process delivers at the moment is left to it. With [Engine.SingleProcess] it must
+// not run beside a Deliver of the consumer.
 //
 // It is for tests of hosts, beside [Engine.RunOnce].
 func (c Consumer) DeliverOnce(ctx context.Context, fn func(context.Context, Delivery) error) error {

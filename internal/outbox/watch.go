@@ -83,7 +83,7 @@ func (d *dispatch) look(ctx context.Context, w store.Watcher, registered *bool, 
 }
 
 // mostHanded is how many events are kept for turns of all connections.
-const mostHanded = 10_000
+const mostHanded = 2_000
 
 // hear keeps events for the next turn of a connection, unless they are too many: then
 // it reads them.

@@ -14,7 +14,7 @@ import (
 // list the others.
 const (
 	Most     = 100
-	mostKept = 10_000
+	mostKept = 2_000
 )
 
 // Board is where a store tells of its commits. Its zero value is ready to use. It is

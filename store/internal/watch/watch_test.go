@@ -111,8 +111,8 @@ func TestEvents(t *testing.T) {
 	for _, a := range w.Take() {
 		kept += len(a.Events)
 	}
-	if kept != 10_000 {
-		t.Errorf("%d events of 150 scopes are kept, want 10,000", kept)
+	if kept != 2_000 {
+		t.Errorf("%d events of 150 scopes are kept, want 2,000", kept)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestAccountsAreBounded(t *testing.T) {
 	}
 	for range 2 { // what was taken does not count
 		for scope := range 20 {
-			for n := range int64(50) {
+			for n := range int64(9) {
 				b.Tell(fmt.Sprint(scope), []*store.Event{{Sequence: n + 1}}, accounts)
 			}
 		}
@@ -135,8 +135,8 @@ func TestAccountsAreBounded(t *testing.T) {
 		for _, a := range w.Take() {
 			kept += len(a.Events) + len(a.Accounts)
 		}
-		if kept > 10_000 || kept < 5_000 {
-			t.Errorf("%d events and accounts are kept, want at most 10,000", kept)
+		if kept > 2_000 || kept < 1_000 {
+			t.Errorf("%d events and accounts are kept, want at most 2,000", kept)
 		}
 	}
 }
