@@ -161,7 +161,7 @@ func TestPostgreSQLHolderStops(t *testing.T) {
 		t.Errorf("another replica: %v", err)
 	}
 	close(goOn)
-	if err := <-stopped; err != nil || runs != 2 {
+	if err := <-stopped; err != nil || runs < 2 {
 		t.Errorf("the one that stopped: %d runs, %v", runs, err)
 	}
 	if got := lastEvent(t, list[0], "acme"); got != 2 {
@@ -176,6 +176,7 @@ func TestPostgreSQLSmallPool(t *testing.T) {
 	for _, size := range []int{1, 2} {
 		config := db.config()
 		config.URL += fmt.Sprintf(" pool_max_conns=%d", size)
+		config.AcquireTimeout = time.Minute // a busy machine fails nobody
 		s := open(t, config)
 		w := s.Watch()
 		race([]*postgres.Store{s}, 40, func(s *postgres.Store, i int) {
