@@ -93,13 +93,22 @@ func TestStatements(t *testing.T) {
 		})
 	}
 
+	// One for each call, two for the transaction, one that asks whether others have
+	// written, and one for the number of the last event. A new resource asks for the
+	// holders of its id and unique keys, writes its other keys, and is counted.
+	t.Run("post", func(t *testing.T) {
+		if err := create(s, 300); err != nil {
+			t.Fatal(err)
+		}
+		if queries := tr.take(); len(queries) > 10 {
+			t.Errorf("%d statements:\n%s", len(queries), strings.Join(queries, "\n"))
+		}
+	})
 	t.Run("patch", func(t *testing.T) {
 		if err := replace(s, 5); err != nil {
 			t.Fatal(err)
 		}
 		queries := tr.take()
-		// One for each call, two for the transaction, one that asks whether others have
-		// written, and one for the number of the last event.
 		if n := len(queries); n > 9 {
 			t.Errorf("%d statements:\n%s", n, strings.Join(queries, "\n"))
 		}
