@@ -25,7 +25,7 @@ func TestPostgreSQL(t *testing.T) {
 	args := []string{"-db", "postgres:///" + name + "?user=postgres&host=" + host, "-config", file, "-operator-token", operatorToken}
 	first, second := start(t, args...), start(t, args...)
 	if status, body := first.do("POST", "/scim/v2/Users", token, newUser); status != http.StatusCreated {
-		t.Fatalf("creating a user: %d %s", status, body)
+		t.Fatalf("creating a user: %d %s\n%s", status, body, first.log)
 	}
 	if got := second.get("/scim/v2/Users", token); !strings.Contains(got, `"totalResults":1`) {
 		t.Errorf("users at the other server: %s", got)
