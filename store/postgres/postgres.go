@@ -213,7 +213,9 @@ func (w *writer) run(ctx context.Context, fn func(context.Context, store.Tx) err
 	if err != nil {
 		return nil, err
 	}
-	w.state = tx.State()
+	if state := tx.State(); state.Changed() { // else it may be that of a Tx that never needed it
+		w.state = state
+	}
 	return tx, nil
 }
 

@@ -161,7 +161,7 @@ func TestPostgreSQLHolderStops(t *testing.T) {
 		t.Errorf("another replica: %v", err)
 	}
 	close(goOn)
-	if err := <-stopped; err != nil || runs != 2 {
+	if err := <-stopped; err != nil || runs < 2 {
 		t.Errorf("the one that stopped: %d runs, %v", runs, err)
 	}
 	if got := lastEvent(t, list[0], "acme"); got != 2 {
@@ -176,6 +176,7 @@ func TestPostgreSQLSmallPool(t *testing.T) {
 	for _, size := range []int{1, 2} {
 		config := db.config()
 		config.URL += fmt.Sprintf(" pool_max_conns=%d", size)
+		config.AcquireTimeout = time.Minute // a busy machine fails nobody
 		s := open(t, config)
 		w := s.Watch()
 		race([]*postgres.Store{s}, 40, func(s *postgres.Store, i int) {
@@ -254,6 +255,9 @@ func TestPostgreSQLGroupCommit(t *testing.T) {
 			group.Go(func() {
 				fails := i%4 == 0
 				err := s.Update(t.Context(), "acme", func(ctx context.Context, tx store.Tx) error {
+					if i%4 == 1 { // it neither reads nor changes what the scope counts
+						return tx.PutRecord(&store.Record{Kind: "lease", Key: strconv.Itoa(i), Value: []byte("x")})
+					}
 					err := appendEvent(ctx, tx)
 					if err == nil && fails {
 						err = failure
@@ -277,8 +281,8 @@ func TestPostgreSQLGroupCommit(t *testing.T) {
 	if got := commits.Load(); got > times/4 || parts.Load() == 0 {
 		t.Errorf("%d commits with %d parts of %d updates", got, parts.Load(), times+1)
 	}
-	if got := lastEvent(t, s, "acme"); got != 1+times*3/4 {
-		t.Errorf("%d events, want %d", got, 1+times*3/4)
+	if got := lastEvent(t, s, "acme"); got != 1+times/2 {
+		t.Errorf("%d events, want %d", got, 1+times/2)
 	}
 	if err := s.Update(t.Context(), "alone", appendEvent); err != nil {
 		t.Fatal(err)

@@ -253,8 +253,8 @@ func (s *Store) begin(ctx context.Context, list ...control) (*session, *pgconn.R
 		if !lost || attempt == begins || ctx.Err() != nil {
 			return nil, nil, err
 		}
-		if s.config.Pool == nil {
-			s.pool.Reset()
+		if attempt > 1 && s.config.Pool == nil {
+			s.pool.Reset() // it was not the only one
 		}
 	}
 }

@@ -19,6 +19,7 @@ func (s *suite) concurrency(t *testing.T) {
 		run  func(t *testing.T, st store.Store)
 	}{
 		{"updates are serial", s.serial},
+		{"updates of every kind", s.mixed},
 		{"no member is lost", s.noLostMember},
 		{"one conditional write wins", s.oneWinner},
 		{"one holder of a unique key", s.oneHolder},
@@ -72,6 +73,41 @@ func (s *suite) serial(t *testing.T, st store.Store) {
 		}
 		return err
 	})
+}
+
+// mixed lets updates of several kinds wait for each other, as a store may commit them
+// together: what one does not need or did not do must not count for the next.
+func (s *suite) mixed(t *testing.T, st store.Store) {
+	failure := errors.New("a failure")
+	kinds := []func(tx store.Tx, i int) error{
+		func(tx store.Tx, _ int) error { return tx.AppendEvent(s.event("x")) },
+		func(tx store.Tx, i int) error {
+			return tx.PutRecord(&store.Record{Kind: "lease", Key: strconv.Itoa(i), Value: []byte("v")})
+		},
+		func(tx store.Tx, i int) error { return tx.PutResource(s.user(strconv.Itoa(i))) },
+		func(tx store.Tx, i int) error {
+			return all(tx.PutResource(s.user(strconv.Itoa(i))), tx.AppendEvent(s.event("x")), failure)
+		},
+		func(store.Tx, int) error { return nil },
+	}
+	n := 2 * len(kinds) * max(1, s.opts.Writers/10)
+	together(t, n, func(i int) error {
+		err := st.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error { return kinds[i%len(kinds)](tx, i) })
+		if errors.Is(err, failure) {
+			return nil
+		}
+		return err
+	})
+	got, want := dump(t, st, scope), n/len(kinds)
+	if got.Last != int64(want) || len(got.Events) != want || got.Total != want || len(got.Resources) != want || len(got.Records) != want {
+		t.Errorf("%d events up to %d, %d resources of %d, %d records, want %d of each",
+			len(got.Events), got.Last, len(got.Resources), got.Total, len(got.Records), want)
+	}
+	for i := range got.Resources[:max(0, len(got.Resources)-1)] {
+		if got.Resources[i].Position >= got.Resources[i+1].Position {
+			t.Errorf("positions %d and %d", got.Resources[i].Position, got.Resources[i+1].Position)
+		}
+	}
 }
 
 func (s *suite) noLostMember(t *testing.T, st store.Store) {
