@@ -54,6 +54,12 @@ func (v *versions) take(_ context.Context, d outbox.Delivery) error {
 	return nil
 }
 
+func (v *versions) all() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.came
+}
+
 // A consumer without others is handed what was just stored. An event that put nothing
 // comes with its account as it was then, though that was changed without an event
 // after what was handed over.
@@ -73,7 +79,7 @@ func TestHandedAccountIsNotOlder(t *testing.T) {
 		s.update("acme", func(tx store.Tx) error { return tell(tx, "ada") })
 		time.Sleep(time.Second)
 		want := []string{"1: version 1", "2: version 2", "3: version 1", "4: version 4", "5: version 4"}
-		if diff := cmp.Diff(want, v.came); diff != "" {
+		if diff := cmp.Diff(want, v.all()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	})
@@ -100,7 +106,7 @@ func TestHandedInAnotherOrder(t *testing.T) {
 		st.tell(s.appended(3, "ada", 2))
 		time.Sleep(5 * time.Second)
 		want := []string{"1: version 1", "2: version 1", "3: version 2", "4: version 3"}
-		if diff := cmp.Diff(want, v.came); diff != "" {
+		if diff := cmp.Diff(want, v.all()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	})

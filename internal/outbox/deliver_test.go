@@ -149,6 +149,7 @@ func TestManyNewsDuringDelivery(t *testing.T) {
 				next <- true
 			}
 			time.Sleep(time.Second)
+			synctest.Wait()
 		}
 		if diff := cmp.Diff(want, seen); diff != "" {
 			t.Errorf("seen (-want +got):\n%s", diff)
