@@ -217,6 +217,9 @@ func (h *hostile) requests() []hostileRequest {
 // limit of an answer, and nothing that grows with how often a request asks for
 // something. What one operation decodes, and lets go, is not looked at.
 func TestPeakMemory(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes memory of its own, and ten minutes for this")
+	}
 	const (
 		answer = 8 << 20 // the default of Limits.Answer
 		slack  = 2 << 20 // what stores, caches and pools keep
