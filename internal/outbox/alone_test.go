@@ -76,6 +76,7 @@ func TestHandedAccountIsNotOlder(t *testing.T) {
 		synctest.Wait() // the consumer has it
 		s.change("ada")
 		s.update("acme", func(tx store.Tx) error { return put(tx, "ada") })
+		synctest.Wait() // the change is kept for the next turn
 		s.update("acme", func(tx store.Tx) error { return tell(tx, "ada") })
 		time.Sleep(time.Second)
 		want := []string{"1: version 1", "2: version 2", "3: version 1", "4: version 4", "5: version 4"}

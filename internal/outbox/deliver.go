@@ -88,7 +88,7 @@ type queued struct {
 	// What was appended since the last turn began, by a consumer without others.
 	handed []store.Appended
 	events int  // in handed
-	many   bool // too many to keep
+	reads  bool // there is more than can be kept
 }
 
 // outcome is what became of a turn.

@@ -123,8 +123,8 @@ func TestNewsDuringDelivery(t *testing.T) {
 	})
 }
 
-// What comes while the consumer takes its time is not kept without end, and still
-// comes once and in order.
+// What comes while the consumer takes its time comes once and in order, also where it
+// is more than can be handed over.
 func TestManyNewsDuringDelivery(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")

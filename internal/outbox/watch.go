@@ -85,16 +85,16 @@ func (d *dispatch) look(ctx context.Context, w store.Watcher, registered *bool, 
 // mostHanded is how many events are kept for turns of all connections.
 const mostHanded = 2_000
 
-// hear keeps events for the next turn of a connection, unless they are too many: then
-// it reads them.
+// hear keeps events for the next turn of a connection, unless they are too many, or
+// there are others that were not brought: then it reads them.
 func (d *dispatch) hear(q *queued, a store.Appended) {
-	n := len(a.Events)
-	if !d.Alone || n == 0 {
+	if !d.Alone {
 		return
 	}
-	if q.many || q.events+n > forwardBatch || d.handed+n > mostHanded {
+	n := len(a.Events)
+	if n == 0 || q.reads || q.events+n > forwardBatch || d.handed+n > mostHanded {
 		d.forget(q)
-		q.many = true
+		q.reads = true
 		return
 	}
 	q.handed = append(q.handed, a)
@@ -105,5 +105,5 @@ func (d *dispatch) hear(q *queued, a store.Appended) {
 // forget drops what was kept for the next turn of a connection.
 func (d *dispatch) forget(q *queued) {
 	d.handed -= q.events
-	q.handed, q.events, q.many = nil, 0, false
+	q.handed, q.events, q.reads = nil, 0, false
 }
