@@ -149,7 +149,6 @@ func (b *background) round(ctx context.Context) time.Duration {
 		b.job(ctx, id)
 	}
 	b.newJobs(ctx)
-	b.news(ctx, found)
 	if b.listed.IsZero() || time.Since(b.listed) >= listInterval {
 		if err := b.list(ctx); err != nil {
 			b.failed(listingConnections, store.Global, err)
@@ -158,6 +157,7 @@ func (b *background) round(ctx context.Context) time.Duration {
 			b.job(ctx, id)
 		}
 	}
+	b.news(ctx, found)
 	b.tendSome(ctx)
 	b.global(ctx)
 	return pause
@@ -218,6 +218,7 @@ func (b *background) list(ctx context.Context) error {
 	known := map[string]bool{store.Global: true}
 	for _, id := range ids {
 		known[id] = true
+		b.scheduleOf(id)
 	}
 	maps.DeleteFunc(b.schedules, func(id string, _ *schedule) bool { return !known[id] })
 	return nil
@@ -228,7 +229,7 @@ func (b *background) list(ctx context.Context) error {
 func (b *background) news(ctx context.Context, found []store.Appended) {
 	now := b.engine.reading()
 	for _, a := range found {
-		if _, known := b.schedules[a.Scope]; !known && !slices.Contains(b.ids, a.Scope) {
+		if _, known := b.schedules[a.Scope]; !known {
 			b.ids = append(b.ids, a.Scope) // a new one
 		}
 		s := b.scheduleOf(a.Scope)

@@ -37,6 +37,7 @@ import (
 	"sync/atomic"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/nested"
 	"github.com/scimjit/provision/store/internal/watch"
 )
 
@@ -62,9 +63,6 @@ func New() *Store {
 	}
 }
 
-// transactionOf is the context key that marks the transactions of a store.
-type transactionOf struct{ store *Store }
-
 // View implements store.Store. Reading an unknown scope does not create it.
 func (s *Store) View(ctx context.Context, id string, fn func(context.Context, store.Reader) error) error {
 	if err := s.usable(ctx); err != nil {
@@ -78,7 +76,7 @@ func (s *Store) View(ctx context.Context, id string, fn func(context.Context, st
 		return fmt.Errorf("memory: waiting for the scope: %w", err)
 	}
 	defer sc.lock.release(false)
-	return fn(context.WithValue(ctx, transactionOf{s}, true), reader{sc})
+	return fn(nested.Mark(ctx, s), reader{sc})
 }
 
 // Update implements store.Store. fn runs once.
@@ -97,7 +95,7 @@ func (s *Store) Update(ctx context.Context, id string, fn func(context.Context, 
 	committed := false
 	// Not a recover: a panic goes on after the rollback, with its stack.
 	defer func() { t.end(committed) }()
-	if err := fn(context.WithValue(ctx, transactionOf{s}, true), t); err != nil {
+	if err := fn(nested.Mark(ctx, s), t); err != nil {
 		return err
 	}
 	committed = true
@@ -152,10 +150,7 @@ func (s *Store) usable(ctx context.Context) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if ctx.Value(transactionOf{s}) != nil {
-		return store.ErrNested
-	}
-	return nil
+	return nested.Refuse(ctx, s)
 }
 
 // scope returns a scope, or nil when nothing was ever written to it.

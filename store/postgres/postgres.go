@@ -44,6 +44,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/nested"
 	"github.com/scimjit/provision/store/internal/sqlstore"
 	"github.com/scimjit/provision/store/internal/watch"
 )
@@ -107,7 +108,7 @@ func openWith(ctx context.Context, config Config, migrations fs.FS) (*Store, err
 
 // View implements [store.Store].
 func (s *Store) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
-	return s.read(ctx, "view", scope, func(r *sqlstore.Reader) error { return fn(s.mark(ctx), r) })
+	return s.read(ctx, "view", scope, func(r *sqlstore.Reader) error { return fn(nested.Mark(ctx, s), r) })
 }
 
 // Scan implements [store.Store]. It reads one snapshot, memberships included.
@@ -206,7 +207,7 @@ func (w *writer) run(ctx context.Context, fn func(context.Context, store.Tx) err
 	conn := w.session
 	tx := sqlstore.NewTx(conn, w.scope, w.state)
 	defer tx.End()
-	err := fn(w.store.mark(context.WithoutCancel(ctx)), tx)
+	err := fn(nested.Mark(context.WithoutCancel(ctx), w.store), tx)
 	if conn.failed != nil {
 		return nil, conn.failed // whatever fn made of it
 	}
@@ -257,13 +258,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// insideKey is the context key that marks the transactions of one store.
-type insideKey struct{ store *Store }
-
-func (s *Store) mark(ctx context.Context) context.Context {
-	return context.WithValue(ctx, insideKey{s}, true)
-}
-
 // errNoStore is the error of a nil Store, and of one that Open did not return.
 var errNoStore = errors.New("postgres: there is no store: make one with Open")
 
@@ -271,11 +265,8 @@ func (s *Store) opened() bool { return s != nil && s.scans != nil }
 
 // usable reports why no transaction can begin.
 func (s *Store) usable(ctx context.Context) error {
-	switch {
-	case !s.opened():
+	if !s.opened() {
 		return errNoStore
-	case ctx.Value(insideKey{s}) != nil:
-		return store.ErrNested
 	}
-	return nil
+	return nested.Refuse(ctx, s)
 }

@@ -45,6 +45,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/internal/nested"
 	"github.com/scimjit/provision/store/internal/sqlstore"
 	"github.com/scimjit/provision/store/internal/watch"
 )
@@ -235,7 +236,7 @@ func (s *Store) View(ctx context.Context, scope string, fn func(context.Context,
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	return s.read(ctx, s.readers, scope, func(r *sqlstore.Reader) error { return fn(s.mark(ctx), r) })
+	return s.read(ctx, s.readers, scope, func(r *sqlstore.Reader) error { return fn(nested.Mark(ctx, s), r) })
 }
 
 // Scan implements [store.Store]. It reads one snapshot, memberships included.
@@ -306,7 +307,7 @@ func (s *Store) update(ctx context.Context, scope string, fn func(context.Contex
 	}
 	tx := sqlstore.NewLazyTx(conn, id, func() (sqlstore.State, error) { return s.writer.state(id) })
 	defer tx.End()
-	inside := s.mark(context.WithoutCancel(ctx))
+	inside := nested.Mark(context.WithoutCancel(ctx), s)
 	if err := fn(inside, tx); err != nil {
 		return nil, err
 	}
@@ -366,13 +367,6 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// insideKey is the context key that marks the transactions of one store.
-type insideKey struct{ store *Store }
-
-func (s *Store) mark(ctx context.Context) context.Context {
-	return context.WithValue(ctx, insideKey{s}, true)
-}
-
 // errNoStore is the error of a nil Store, and of one that Open did not return.
 var errNoStore = errors.New("sqlite: there is no store: make one with Open")
 
@@ -380,11 +374,8 @@ func (s *Store) opened() bool { return s != nil && s.queue != nil }
 
 // usable reports why no transaction can begin.
 func (s *Store) usable(ctx context.Context) error {
-	switch {
-	case !s.opened():
+	if !s.opened() {
 		return errNoStore
-	case ctx.Value(insideKey{s}) != nil:
-		return store.ErrNested
 	}
-	return nil
+	return nested.Refuse(ctx, s)
 }

@@ -98,3 +98,36 @@ func TestDistinct(t *testing.T) {
 		}
 	}
 }
+
+// A scan rests for as long as it works, and has its time for work. A look-up does not
+// rest.
+func TestRest(t *testing.T) {
+	const steps, step = 100, time.Millisecond
+	scan := func(q *store.Query) *budget.Budget { return budget.OfScan(context.Background(), q) }
+	for _, test := range []struct {
+		name  string
+		begin func(*store.Query) *budget.Budget
+		time  time.Duration
+		took  time.Duration
+		spent bool
+	}{
+		{"a scan", scan, steps*step + 1, 2 * steps * step, false},
+		{"a scan without enough time", scan, steps * step / 2, steps * step, true},
+		{"a look-up", budget.OfQuery, steps*step + 1, steps * step, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, b := time.Now(), test.begin(&store.Query{ScanTime: test.time})
+				var err error
+				for n := 0; n < steps && err == nil; n++ {
+					time.Sleep(step) // stands for work
+					err = b.Look()
+				}
+				var spent *store.ScanError
+				if took := time.Since(began); took != test.took || errors.As(err, &spent) != test.spent {
+					t.Errorf("took %v, %v, want %v, spent %t", took, err, test.took, test.spent)
+				}
+			})
+		})
+	}
+}
