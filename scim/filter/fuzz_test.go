@@ -156,9 +156,9 @@ func harmless(text string) bool {
 	return len(text) <= 300 && utf8.ValidString(text) && strings.Count(text, "(")+strings.Count(text, "[") <= 10 && !strings.Contains(text, `\`)
 }
 
-// glued finds keywords that the library's parser takes within brackets without
-// a space to end them: "a[b prand c pr]".
-var glued = regexp.MustCompile(`(?i)\[.*((pr|true|false|null)(and|or)|(and|or)[a-z0-9.$-])`)
+// glued finds keywords that the library's parser takes without a space to end what
+// is before them: within brackets "a[b prand c pr]", and anywhere "a eq 0or b pr".
+var glued = regexp.MustCompile(`(?i)\[.*((pr|true|false|null)(and|or)|(and|or)[a-z0-9.$-])|[0-9](and|or)`)
 
 // compareOracle compares a result with that of the library's parser, then what
 // is read from that result, written by Format.

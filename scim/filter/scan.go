@@ -196,7 +196,8 @@ func (s *scanner) attribute() (ast.AttributePath, *Error) {
 	return ast.AttributePath{}, s.expected(s.pos, "an attribute name")
 }
 
-// number scans a JSON number.
+// number scans a JSON number. A word cannot follow at once: "0or" is neither a number
+// and a keyword, nor the same with and without leniency.
 func (s *scanner) number() (json.Number, *Error) {
 	start, end := s.pos, s.pos
 	at := func(c byte) bool { return end < len(s.text) && s.text[end] == c }
@@ -229,6 +230,9 @@ func (s *scanner) number() (json.Number, *Error) {
 		if !digits() {
 			return "", s.expected(end, "a digit")
 		}
+	}
+	if end < len(s.text) && classes[s.text[end]]&word != 0 {
+		return "", s.expected(end, "the end of the number")
 	}
 	s.pos = end
 	return json.Number(s.text[start:end]), nil
