@@ -24,9 +24,9 @@ type Server struct {
 }
 
 // Start starts a server in a temporary directory, where it listens on a Unix
-// socket only. Where Debian's postgresql is not installed it skips the test.
+// socket only. It does not wait for the disk, unless the settings say "fsync=on". Where Debian's postgresql is not installed it skips the test.
 // Whoever must not miss that looks for SKIP-EXTERNAL in the output of go test -v.
-func Start(t *testing.T) *Server {
+func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is right
 	if len(found) == 0 {
@@ -43,13 +43,16 @@ func Start(t *testing.T) *Server {
 	}
 	data := filepath.Join(directory, "data")
 	s.run(t, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N")
-	s.run(t, "pg_ctl", "-D", data, "-w", "-l", filepath.Join(directory, "log"),
-		"-o", fmt.Sprintf("-c listen_addresses= -c unix_socket_directories=%s -c fsync=off", directory), "start")
+	options := fmt.Sprintf("-c listen_addresses= -c unix_socket_directories=%s -c fsync=off", directory)
+	for _, setting := range settings {
+		options += " -c " + setting
+	}
+	s.run(t, "pg_ctl", "-D", data, "-w", "-l", filepath.Join(directory, "log"), "-o", options, "start")
 	t.Cleanup(func() { s.run(t, "pg_ctl", "-D", data, "-m", "immediate", "stop") })
 	return s
 }
 
-func (s *Server) becomeNobody(t *testing.T) {
+func (s *Server) becomeNobody(t testing.TB) {
 	t.Helper()
 	u, err := user.Lookup("postgres")
 	if err != nil {
@@ -67,7 +70,7 @@ func (s *Server) becomeNobody(t *testing.T) {
 }
 
 // Database makes an empty database and returns its connection string.
-func (s *Server) Database(t *testing.T) string {
+func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	s.made++
 	name := fmt.Sprintf("test%d", s.made)
@@ -75,7 +78,7 @@ func (s *Server) Database(t *testing.T) string {
 	return fmt.Sprintf("host=%s user=postgres dbname=%s", s.directory, name)
 }
 
-func (s *Server) run(t *testing.T, program string, args ...string) {
+func (s *Server) run(t testing.TB, program string, args ...string) {
 	t.Helper()
 	// Not CommandContext: the context of a test ends before it is cleaned up.
 	command := exec.Command(filepath.Join(s.programs, program), args...) //nolint:noctx // see above
