@@ -123,7 +123,7 @@ type Engine struct {
 type Limits struct {
 	// Inline is how many accounts a change may touch and still derive them in
 	// its own transaction; a larger one leaves a job to [Engine.Run]. The
-	// default is 1,000.
+	// default is 500.
 	Inline int
 
 	// Batch is how many accounts at most a job derives in one transaction. The default
@@ -154,7 +154,7 @@ type Limits struct {
 	Deprovision int
 }
 
-func (l Limits) inline() int  { return orDefault(l.Inline, 1000) }
+func (l Limits) inline() int  { return orDefault(l.Inline, 500) }
 func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
 func (l Limits) members() int { return orDefault(l.Members, 200_000) }
 func (l Limits) scans() int   { return orDefault(l.Scans, 2) }

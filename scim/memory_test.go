@@ -91,7 +91,7 @@ type hostile struct {
 
 func newHostile(t *testing.T, st store.Store) *hostile {
 	h := &hostile{service: newService(t, st, "okta"), store: st}
-	h.handler.(*scim.Handler).Limits = scim.Limits{Rate: -1, ScanRows: 500_000}
+	h.handler.(*scim.Handler).Limits = scim.Limits{Rate: -1, ScanRows: 500_000, ScanTime: time.Hour}
 	text := strings.Repeat("x", 60_000)
 	for i := range 40 {
 		var b strings.Builder
