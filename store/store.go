@@ -98,6 +98,7 @@ type Reader interface {
 	AccountReader
 	EventReader
 	RecordReader
+	Clock
 }
 
 // Tx reads and writes one scope. A Tx sees its own writes.
@@ -241,6 +242,18 @@ type RecordReader interface {
 	// Records returns the records of a kind in ascending byte order of key,
 	// starting after the key given, at most limit (0: all).
 	Records(kind, after string, limit int) ([]*Record, error)
+}
+
+// Clock tells the time of the store, by which processes that share it agree how long
+// something lasts: leases, and waits that one process begins and another ends. What
+// people are told, and what they have set, goes by the clock of the engine.
+type Clock interface {
+	// Now returns the time by the clock that the processes have in common: that of the
+	// database where it has one, as it is now and not when the transaction began. A
+	// store without a server has that of its process, which its user may set. It is
+	// in UTC, cut to milliseconds, and without a monotonic part. The clock may be set,
+	// like any other.
+	Now() (time.Time, error)
 }
 
 // RecordWriter writes records.

@@ -35,6 +35,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/nested"
@@ -46,6 +47,11 @@ var _ store.Store = (*Store)(nil)
 // Store is a store in memory. Make one with [New]. It is safe for concurrent
 // use.
 type Store struct {
+	// Now tells the time of the store ([store.Clock]); nil means time.Now. Who gives
+	// an engine another clock gives it to its store, too. It is set before the first
+	// call.
+	Now func() time.Time
+
 	closed atomic.Bool
 	empty  *scope        // what views of unknown scopes read; never written
 	scans  chan struct{} // one for each scan that runs; others wait in order
@@ -57,10 +63,17 @@ type Store struct {
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{
-		empty: newScope(), scopes: map[string]*scope{},
-		scans: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+	s := &Store{scopes: map[string]*scope{}, scans: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	s.empty = newScope(s)
+	return s
+}
+
+func (s *Store) now() time.Time {
+	now := time.Now
+	if s.Now != nil {
+		now = s.Now
 	}
+	return now().UTC().Truncate(time.Millisecond)
 }
 
 // View implements store.Store. Reading an unknown scope does not create it.
@@ -167,7 +180,7 @@ func (s *Store) enter(id string) *scope {
 	defer s.mu.Unlock()
 	sc := s.scopes[id]
 	if sc == nil {
-		sc = newScope()
+		sc = newScope(s)
 		s.scopes[id] = sc
 	}
 	sc.updates++

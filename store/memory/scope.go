@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"github.com/scimjit/provision/store"
 )
@@ -10,6 +11,7 @@ import (
 // scope is the state of one connection. Its lock guards everything in it but
 // updates.
 type scope struct {
+	store   *Store
 	updates int // that run or wait; Store.mu guards it
 
 	lock    lock
@@ -48,8 +50,9 @@ type edge struct {
 	source uint16 // number in scope.sources
 }
 
-func newScope() *scope {
+func newScope(of *Store) *scope {
 	s := &scope{
+		store:       of,
 		index:       newIndex(),
 		attributes:  []string{"id"},
 		everything:  &ordered[uint32]{},
@@ -64,6 +67,9 @@ func newScope() *scope {
 
 // reader implements store.Reader on a scope whose lock is held.
 type reader struct{ *scope }
+
+// Now implements store.Clock.
+func (r reader) Now() (time.Time, error) { return r.store.now(), nil }
 
 // tx implements store.Tx on a scope whose lock is held for writing.
 type tx struct {

@@ -82,6 +82,16 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	return nil
 }
 
+// askNow is the time as it is now: now() is as old as the transaction, which may have
+// waited for its lock.
+const askNow = `SELECT clock_timestamp()`
+
+// Now implements [sqlstore.Conn].
+func (s *session) Now() (now time.Time, err error) {
+	err = s.Query(askNow, func(row sqlstore.Scanner) error { return row.Scan(&now) })
+	return now, err
+}
+
 // ready returns why no statement may run.
 func (s *session) ready() error {
 	if s.failed == nil && s.view != nil && s.view.Err() != nil {

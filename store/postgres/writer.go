@@ -223,8 +223,13 @@ func (c *collector) Exec(query string, args ...any) (int64, error) {
 
 // Query implements [sqlstore.Conn].
 func (c *collector) Query(string, func(sqlstore.Scanner) error, ...any) error {
-	return errors.New("postgres: nothing can be read while a transaction is committed")
+	return errAtCommit
 }
+
+// Now implements [sqlstore.Conn].
+func (c *collector) Now() (time.Time, error) { return time.Time{}, errAtCommit }
+
+var errAtCommit = errors.New("postgres: nothing can be read while a transaction is committed")
 
 // commit sends statements that end with COMMIT. It reports whether it is sure what
 // became of it.

@@ -45,6 +45,7 @@ const beginWait = 25 * time.Millisecond
 type session struct {
 	conn       *sql.Conn
 	prefix     string
+	now        func() time.Time
 	statements map[string]*sql.Stmt // by their text before it was rewritten
 
 	// failed is the first error of a statement in the transaction. What was
@@ -75,7 +76,7 @@ func openSession(ctx context.Context, db *sql.DB, config Config, p purpose) (*se
 	if err != nil {
 		return nil, classify(err)
 	}
-	s := &session{conn: conn, prefix: config.Prefix, statements: make(map[string]*sql.Stmt)}
+	s := &session{conn: conn, prefix: config.Prefix, now: config.Now, statements: make(map[string]*sql.Stmt)}
 	for _, pragma := range pragmas(config, p) {
 		if _, err := conn.ExecContext(ctx, pragma); err != nil {
 			s.close()
@@ -155,6 +156,9 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	}
 	return nil
 }
+
+// Now implements [sqlstore.Conn].
+func (s *session) Now() (time.Time, error) { return s.now(), nil }
 
 // prepare returns the statement of a query, prepared once. Statements run
 // without a context; see view.

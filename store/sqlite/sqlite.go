@@ -95,6 +95,11 @@ type Config struct {
 	// its error undoes the change and is what Update returns. It must not keep tx.
 	InTx func(ctx context.Context, tx Tx, events []store.Event) error
 
+	// Now tells the time of the store ([store.Clock]); nil means time.Now, which
+	// processes on one machine have in common. Who gives an engine another clock gives
+	// it to its store, too.
+	Now func() time.Time
+
 	// NoMigrate makes Open fail where it would change the schema. Use it when
 	// the migrations are applied by a tool, see [Migrations].
 	NoMigrate bool
@@ -187,6 +192,9 @@ func (c *Config) complete() error {
 	}
 	if c.Scans <= 0 {
 		c.Scans = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Prefix == "" {
 		c.Prefix = sqlstore.DefaultPrefix

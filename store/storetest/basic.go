@@ -34,6 +34,7 @@ func (s *suite) basic(t *testing.T) {
 		{"expired records", s.expiredRecords},
 		{"global scope", s.globalScope},
 		{"own writes", s.ownWrites},
+		{"clock", s.clock},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s.open(t)) })
 	}
@@ -280,4 +281,44 @@ func (s *suite) ownWrites(t *testing.T, st store.Store) {
 		record.Expires = time.Time{}
 		return all(err, eventErr, recordErr, tx.PutRecord(record))
 	})
+}
+
+// clock looks at the time that the store tells: it goes on while a transaction does, and
+// from one to the next.
+func (s *suite) clock(t *testing.T, st store.Store) {
+	var last time.Time
+	goesOn := func(r store.Reader) error {
+		for until := time.Now().Add(s.opts.Patience); ; {
+			now, err := r.Now()
+			switch {
+			case err != nil:
+				return err
+			case now.Location() != time.UTC || !now.Equal(now.Truncate(time.Millisecond)):
+				t.Errorf("Now: %v, want milliseconds of UTC", now)
+			case now.Before(last):
+				t.Errorf("Now: %v after %v", now, last)
+			case now.After(last) && !last.IsZero():
+				return nil
+			}
+			last = now
+			if time.Now().After(until) {
+				t.Fatalf("Now: still %v", now)
+			}
+		}
+	}
+	update(t, st, inUpdate(goesOn))
+	view(t, st, goesOn)
+	viewIn(t, st, "nowhere", goesOn)
+	update(t, st, inUpdate(goesOn))
+	if s.opts.Join == nil {
+		return
+	}
+	other := s.opts.Join(t, st)
+	defer func() { _ = other.Close() }()
+	view(t, other, goesOn) // it has the clock in common
+}
+
+// inUpdate reads in an update.
+func inUpdate(read func(store.Reader) error) func(store.Tx) error {
+	return func(tx store.Tx) error { return read(tx) }
 }

@@ -149,6 +149,11 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 	"DeleteRecord": func(_ *suite, t *testing.T, tx store.Tx) {
 		is(t, "DeleteRecord", tx.DeleteRecord("lease", "k", 0), store.ErrNotFound)
 	},
+	"Now": func(_ *suite, t *testing.T, tx store.Tx) {
+		if _, err := tx.Now(); err != nil {
+			t.Errorf("Now: %v", err)
+		}
+	},
 	"PruneRecords": func(_ *suite, t *testing.T, tx store.Tx) {
 		n, err := tx.PruneRecords("lease", time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 		if n != 0 || err != nil {

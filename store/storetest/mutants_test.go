@@ -70,6 +70,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
 	"errors say nothing":     onTx(func(tx store.Tx) store.Tx { return bareErrors{tx} }),
 	"expiry is exclusive":    onTx(func(tx store.Tx) store.Tx { return lateExpiry{tx} }),
+	"time stands still":      onTx(func(tx store.Tx) store.Tx { return stands{tx, time.Now().UTC().Truncate(time.Millisecond)} }),
 	"total is of the page":   onQuery(func(_ store.Query, p *store.Page) { p.Total = len(p.Resources) }),
 	"sort is ascending":      beforeQuery(func(q *store.Query) { q.Sort = ascending(q.Sort) }),
 	"sort has no effect":     beforeQuery(func(q *store.Query) { q.Sort = nil }),
@@ -266,6 +267,14 @@ type lateExpiry struct{ store.Tx }
 func (t lateExpiry) PruneRecords(kind string, now time.Time) (int, error) {
 	return t.Tx.PruneRecords(kind, now.Add(-time.Nanosecond))
 }
+
+// stands tells the time at which the transaction began.
+type stands struct {
+	store.Tx
+	began time.Time
+}
+
+func (t stands) Now() (time.Time, error) { return t.began, nil }
 
 // onQuery changes pages, and beforeQuery queries, in views.
 func onQuery(change func(store.Query, *store.Page)) func(store.Store) store.Store {

@@ -30,6 +30,7 @@ package sqlstore
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/watch"
@@ -49,6 +50,9 @@ type Conn interface {
 	// Query runs a statement and calls row for each row of its result, until row
 	// returns [ErrEnough], which is no error.
 	Query(query string, row func(Scanner) error, args ...any) error
+
+	// Now returns the time by the clock that all who use the database have in common.
+	Now() (time.Time, error)
 }
 
 // ErrEnough ends the reading of a result whose other rows nobody needs.
@@ -93,6 +97,14 @@ var errEnded = errors.New("sqlstore: used after the end of its transaction")
 func (ended) Exec(string, ...any) (int64, error) { return 0, errEnded }
 
 func (ended) Query(string, func(Scanner) error, ...any) error { return errEnded }
+
+func (ended) Now() (time.Time, error) { return time.Time{}, errEnded }
+
+// Now implements [store.Clock].
+func (r *Reader) Now() (time.Time, error) {
+	now, err := r.conn.Now()
+	return now.UTC().Truncate(time.Millisecond), err
+}
 
 // Tx reads and writes one scope. It implements [store.Tx].
 type Tx struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,6 +29,8 @@ func (r *recorder) Exec(query string, args ...any) (int64, error) {
 }
 
 func (r *recorder) Query(string, func(sqlstore.Scanner) error, ...any) error { return nil }
+
+func (r *recorder) Now() (time.Time, error) { return time.Time{}, nil }
 
 func group(id string) *store.Resource {
 	return &store.Resource{ID: id, Type: "Group", Version: 1, Document: store.Document(`{}`)}
