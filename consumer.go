@@ -56,8 +56,8 @@ type DeliveryOptions struct {
 	Attempts int
 
 	// Lease is how long the other processes wait for one that no longer
-	// answers before one of them takes over. The default is 10 seconds. It must
-	// be longer than the clocks of the processes are apart.
+	// answers before one of them takes over. The default is 10 seconds. It goes by
+	// the clock of the store.
 	Lease time.Duration
 
 	// Concurrency is how many connections this process delivers at once. The

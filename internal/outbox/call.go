@@ -133,14 +133,13 @@ func (t *turn) begin(ctx context.Context, ln line, sequence int64) (line, error)
 	if !t.counts || ln.Value.Attempts == 0 && !t.unclean {
 		return ln, nil
 	}
-	before, now := ln.Value, t.Now()
+	before := ln.Value
 	v := &ln.Value
 	if v.Since.IsZero() {
-		v.Since = now
+		v.Since = t.Now()
 	}
 	v.Sequence, v.Attempts, v.Begun = sequence, before.Attempts+1, true
-	v.Next = now.Add(retryDelay(v.Attempts))
-	ln, err := t.write(ctx, ln, nil)
+	ln, err := t.write(ctx, ln, retryDelay(v.Attempts), nil)
 	ln.Value.Attempts = before.Attempts // whoever refuses counts
 	return ln, err
 }
@@ -150,8 +149,8 @@ func (t *turn) unbegin(ctx context.Context, ln line) {
 	if !ln.Value.Begun {
 		return
 	}
-	ln.Value.Begun, ln.Value.Next = false, t.Now()
-	if _, err := t.write(ctx, ln, nil); err != nil && !errors.Is(err, errLeaseLost) {
+	ln.Value.Begun = false
+	if _, err := t.write(ctx, ln, 0, nil); err != nil && !errors.Is(err, errLeaseLost) {
 		t.Logger.Warn("taking back an attempt that was stopped", "consumer", t.Name, "connection", t.connection, "error", err)
 	}
 }

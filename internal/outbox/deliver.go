@@ -237,10 +237,10 @@ func (d *dispatch) unblock(connection string) {
 	}
 }
 
-// lineDue follows the clock, but believes no time that is further ahead than the
-// delay after so many attempts: the clock was set back.
-func (d *dispatch) lineDue(ln line) time.Duration {
-	if in := ln.Value.Next.Sub(d.Now()); in <= retryDelay(max(ln.Value.Attempts, 1)) {
+// lineDue follows the clock of the store, but believes no time that is further ahead
+// than the delay after so many attempts: the clock was set back.
+func (d *dispatch) lineDue(ln line, now time.Time) time.Duration {
+	if in := ln.Value.Next.Sub(now); in <= retryDelay(max(ln.Value.Attempts, 1)) {
 		return in
 	}
 	return 0
@@ -254,7 +254,6 @@ func (d *dispatch) refused(ctx context.Context, t *turn, ln line, ev *store.Even
 		v.Since = d.Now()
 	}
 	v.Sequence, v.Attempts, v.Begun, v.LastError = ev.Sequence, v.Attempts+1, false, describe(cause)
-	v.Next = d.Now().Add(retryDelay(v.Attempts))
 	attrs := []any{
 		"consumer", d.Name, "connection", t.connection, "account", accountOf(ln),
 		"sequence", v.Sequence, "attempt", v.Attempts, "error", v.LastError,
@@ -266,7 +265,7 @@ func (d *dispatch) refused(ctx context.Context, t *turn, ln line, ev *store.Even
 	if v.Attempts >= d.options.attempts() {
 		return t.park(ctx, ln, ev.Resource)
 	}
-	return t.write(ctx, ln, nil)
+	return t.write(ctx, ln, retryDelay(v.Attempts), nil)
 }
 
 // DeliverOnce delivers what waits in all connections, and returns when nothing is
@@ -300,7 +299,7 @@ func (c *Consumer) deliverOnce(ctx context.Context, connection string, fn Func) 
 	t := &turn{
 		lease: lease{Consumer: c, connection: connection, span: Options{}.lease()},
 		fn:    counted,
-		due:   func(line) time.Duration { return 0 },
+		due:   func(line, time.Time) time.Duration { return 0 },
 		refused: func(_ context.Context, _ *turn, ln line, ev *store.Event, cause error) (line, error) {
 			return ln, fmt.Errorf("provision: consumer %q refused event %d of connection %q: %w", c.Name, ev.Sequence, connection, cause)
 		},

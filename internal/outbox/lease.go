@@ -19,8 +19,8 @@ var errLeaseLost = errors.New("provision: the lease of this delivery is lost")
 // goes on, and given back when nothing is left, so that connections where
 // nothing happens cost no writes. A consumer without others takes it once, for its
 // number, and keeps it. Its holder measures it by the monotonic clock. Others read
-// when it ends by the clock of the wall: one that jumps may give it to them early,
-// which the fence then tells the holder.
+// when it ends by the clock of the store, which all of them have in common: one that
+// jumps may give it to them early, which the fence then tells the holder.
 type lease struct {
 	*Consumer
 	connection string
@@ -31,8 +31,25 @@ type lease struct {
 	taken   time.Time    // a reading of the monotonic clock
 	ends    atomic.Int64 // a time.Duration after that
 
+	clock reading // zero before the store was asked
+
 	kept // of a consumer without others
 }
+
+// reading is what the clock of the store said, from where the monotonic clock goes on.
+type reading struct {
+	told time.Time
+	at   time.Time // a reading of the monotonic clock, before it was told
+}
+
+func readClock(c store.Clock) (r reading, err error) {
+	r.at = time.Now()
+	r.told, err = c.Now()
+	return r, err
+}
+
+// now is the time of the store, or later by as long as it took to ask.
+func (r reading) now() time.Time { return r.told.Add(time.Since(r.at)) }
 
 // kept is what a consumer without others need not read again.
 type kept struct {
@@ -48,22 +65,17 @@ func (l *lease) left() time.Duration {
 
 func (l *lease) alive() bool { return l.Alone || l.left() > 0 }
 
-// until returns when a lease ends that is taken or renewed now: zero where it needs
-// no end.
-func (l *lease) until(now time.Time) time.Time {
-	if l.Alone {
-		return time.Time{}
-	}
-	return now.Add(l.span)
-}
-
 // freeIn returns in how long the lease is free if its holder is gone, and 0 where it
-// is free now.
-func (l *lease) freeIn(c *records.Entry[records.DeliveryCursor], now time.Time) time.Duration {
-	if records.Ahead(c.Expires, now, l.span) {
-		return c.Expires.Sub(now) + time.Millisecond
+// is free now. The store is asked for the time only where somebody holds it.
+func (l *lease) freeIn(r store.Clock, c *records.Entry[records.DeliveryCursor]) (time.Duration, error) {
+	if c.Expires.IsZero() {
+		return 0, nil
 	}
-	return 0
+	now, err := r.Now()
+	if err == nil && records.Ahead(c.Expires, now, l.span) {
+		return c.Expires.Sub(now) + time.Millisecond, nil
+	}
+	return 0, err
 }
 
 // acquire takes the lease and reads in the same transaction: what was read before may
@@ -71,21 +83,24 @@ func (l *lease) freeIn(c *records.Entry[records.DeliveryCursor], now time.Time) 
 // returns in how long that ends.
 func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.DeliveryCursor) error) (next time.Duration, err error) {
 	var taken records.Entry[records.DeliveryCursor]
-	var at time.Time
+	var clock reading
 	err = l.Store.Update(ctx, l.connection, func(_ context.Context, tx store.Tx) error {
 		taken = records.Entry[records.DeliveryCursor]{}
 		c, err := records.Cursor.Load(tx, l.Name)
 		if err != nil {
 			return err
 		}
-		now := l.Now()
-		at = time.Now()
-		if next = l.freeIn(&c, now); next > 0 {
-			return nil
+		if next, err = l.freeIn(tx, &c); err != nil || next > 0 {
+			return err
 		}
 		l.unclean = l.Alone || !c.Expires.IsZero()
 		c.Value.Fence++
-		c.Expires = l.until(now)
+		if clock, err = readClock(tx); err != nil {
+			return err
+		}
+		if c.Expires = clock.told.Add(l.span); l.Alone {
+			c.Expires = time.Time{} // it needs no end
+		}
 		if err := read(tx, c.Value); err != nil {
 			return err
 		}
@@ -98,7 +113,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 	if err != nil || next > 0 {
 		return next, err
 	}
-	l.fence, l.cursor, l.taken = taken.Value.Fence, taken, at
+	l.fence, l.cursor, l.clock, l.taken = taken.Value.Fence, taken, clock, clock.at
 	l.ends.Store(int64(l.span))
 	return 0, nil
 }
@@ -113,9 +128,15 @@ func (l *lease) update(ctx context.Context, fn func(store.Tx, *records.Entry[rec
 		if err != nil {
 			return err
 		}
-		c.Expires, ends = l.until(l.Now()), time.Since(l.taken)+l.span
 		if err := fn(tx, &c); err != nil {
 			return err
+		}
+		if !c.Expires.IsZero() {
+			clock, err := readClock(tx)
+			if err != nil {
+				return err
+			}
+			c.Expires, ends = clock.told.Add(l.span), clock.at.Sub(l.taken)+l.span
 		}
 		if err := records.Cursor.Save(tx, &c); err != nil {
 			return err

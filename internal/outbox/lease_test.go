@@ -308,9 +308,8 @@ func TestLeaseEndsWhenClockIsSetBack(t *testing.T) {
 		s.change("ada")
 		var jump atomic.Int64
 		var held blocking
-		stale := &replica{store: &mortal{Store: s.st}}
+		stale := &replica{store: &mortal{Store: timed{s.st, func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }}}}
 		process := s.process(stale.store)
-		process.Now = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
 		stale.stop = s.start(process, held.take, outbox.Options{})
 		synctest.Wait()
 		stale.store.dead.Store(true)
@@ -324,15 +323,14 @@ func TestLeaseEndsWhenClockIsSetBack(t *testing.T) {
 	})
 }
 
-// The lease of a process that crashed while its clock was ahead costs seconds.
+// The lease of a process that crashed while the clock was ahead costs seconds.
 func TestLeaseFromTheFuture(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
 		s.change("ada")
 		var never blocking
-		first := &replica{store: &mortal{Store: s.st}}
+		first := &replica{store: &mortal{Store: timed{s.st, func() time.Time { return time.Now().AddDate(3, 0, 0) }}}}
 		wrong := s.process(first.store)
-		wrong.Now = func() time.Time { return time.Now().AddDate(3, 0, 0) }
 		first.stop = s.start(wrong, never.take, outbox.Options{})
 		synctest.Wait()
 		if _, ends := s.lease(); ends.IsZero() {
@@ -395,6 +393,62 @@ func TestCursorOfSlowConsumer(t *testing.T) {
 		c, err := records.Cursor.View(t.Context(), s.st, "acme", "host")
 		if err != nil || c.Value.Sequence != 71 { // one is of the parking
 			t.Errorf("cursor %+v after ten seconds, want 71, %v", c.Value, err)
+		}
+	})
+}
+
+// apart returns the consumer in a process whose clock is wrong by an hour.
+func (s *site) apart(by time.Duration, st store.Store) *outbox.Consumer {
+	c := s.process(st)
+	c.Now = func() time.Time { return time.Now().Add(by) }
+	return c
+}
+
+// Processes whose clocks are an hour apart agree on who holds a lease: nobody takes one
+// that is held, and nobody waits for an hour where its holder is gone.
+func TestLeaseGoesByClockOfStore(t *testing.T) {
+	for _, by := range []time.Duration{-time.Hour, time.Hour} {
+		onEveryStore(t, func(t *testing.T, st store.Store) {
+			s := newSite(t, st, "acme")
+			s.change("ada")
+			var first, other blocking
+			holder := &replica{store: &mortal{Store: st}}
+			holder.stop = s.start(s.apart(by, holder.store), first.take, outbox.Options{Timeout: -1})
+			synctest.Wait()
+			s.start(s.process(st), other.take, outbox.Options{Timeout: -1})
+			time.Sleep(time.Minute)
+			if got := other.all(); len(got) != 0 {
+				t.Errorf("a clock that is wrong by %v: %v came to another process", by, got)
+			}
+			holder.crash()
+			time.Sleep(12 * time.Second)
+			if diff := cmp.Diff([]delivered{{1, 2}}, other.all()); diff != "" {
+				t.Errorf("a clock that is wrong by %v: after the crash (-want +got):\n%s", by, diff)
+			}
+		})
+	}
+}
+
+// The delays between attempts are kept, also when processes whose clocks are an hour
+// apart take turns.
+func TestRetryGoesByClockOfStore(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		s := newSite(t, st, "acme")
+		h := refusing("ada")
+		s.change("ada")
+		for i := range 20 {
+			by := time.Hour
+			if i%2 == 0 {
+				by = -by
+			}
+			stop := s.start(s.apart(by, st), h.take, outbox.Options{Attempts: 100})
+			time.Sleep(10 * time.Second)
+			_ = stop()
+		}
+		// After 0.1, 0.2 ... 51.2 seconds and one minute each, and up to a second more as a
+		// new process looks.
+		if n := len(h.attempts()); n < 11 || n > 12 {
+			t.Errorf("%d attempts in 200 seconds, want 11 or 12", n)
 		}
 	})
 }

@@ -31,11 +31,16 @@ func lineOf(ev *store.Event) string {
 	return ev.AccountID
 }
 
-func readLines(r store.RecordReader, consumer string) (map[string]line, error) {
-	list, err := records.Line(consumer).List(r, "", 0)
+// lines reads the lines of the consumer, and where there are some the clock by which
+// they are due.
+func (t *turn) lines(r store.Reader) (map[string]line, error) {
+	list, err := records.Line(t.Name).List(r, "", 0)
 	out := make(map[string]line, len(list))
 	for _, ln := range list {
 		out[accountOf(ln)] = ln
+	}
+	if len(list) > 0 && t.clock.at.IsZero() && err == nil {
+		t.clock, err = readClock(r)
 	}
 	return out, err
 }
@@ -108,7 +113,7 @@ func (t *turn) first(lines map[string]line) (first *line, in time.Duration) {
 		if parked(ln) {
 			continue
 		}
-		due := t.due(ln)
+		due := t.due(ln, t.clock.now())
 		if first == nil || due < in || due == in && ln.Value.Sequence < first.Value.Sequence {
 			first, in = &ln, due
 		}
@@ -160,8 +165,8 @@ func (t *turn) retry(ctx context.Context, cursor int64, ln line) error {
 	if seen >= cursor {
 		return errors.Join(err, t.end(ctx, ln))
 	}
-	ln.Value.Sequence, ln.Value.Attempts, ln.Value.Begun, ln.Value.Next = seen+1, 0, false, t.Now()
-	_, put := t.write(ctx, ln, nil)
+	ln.Value.Sequence, ln.Value.Attempts, ln.Value.Begun = seen+1, 0, false
+	_, put := t.write(ctx, ln, 0, nil)
 	return errors.Join(err, put)
 }
 
@@ -175,10 +180,10 @@ func (t *turn) end(ctx context.Context, ln line) error {
 	return err
 }
 
-// write stores a line, unless somebody else has changed it meanwhile, and the
-// cursor behind its first event. Where ev is not nil it is parking, of which ev
-// tells.
-func (t *turn) write(ctx context.Context, ln line, ev *store.Event) (line, error) {
+// write stores a line that is due in a while, unless somebody else has changed it
+// meanwhile, and the cursor behind its first event. Where ev is not nil it is parking,
+// of which ev tells.
+func (t *turn) write(ctx context.Context, ln line, in time.Duration, ev *store.Event) (line, error) {
 	kind, saved := records.Line(t.Name), ln
 	err := t.update(context.WithoutCancel(ctx), func(tx store.Tx, c *records.Entry[records.DeliveryCursor]) error {
 		now, err := kind.Load(tx, ln.Key)
@@ -186,6 +191,13 @@ func (t *turn) write(ctx context.Context, ln line, ev *store.Event) (line, error
 			return err
 		}
 		put := ln
+		if put.Value.Next = (time.Time{}); ev == nil {
+			clock, err := tx.Now()
+			if err != nil {
+				return err
+			}
+			put.Value.Next = clock.Add(in)
+		}
 		if err := kind.Save(tx, &put); err != nil {
 			return err
 		}
@@ -206,10 +218,10 @@ func (t *turn) write(ctx context.Context, ln line, ev *store.Event) (line, error
 // park makes a line wait for Redrive.
 func (t *turn) park(ctx context.Context, ln line, resource *store.ResourceRef) (line, error) {
 	v := &ln.Value
-	v.Since, v.Next, v.Redriven = t.Now(), time.Time{}, false
+	v.Since, v.Redriven = t.Now(), false
 	t.Logger.Error("parked the events of an account", "consumer", t.Name, "connection", t.connection,
 		"account", accountOf(ln), "sequence", v.Sequence, "attempts", v.Attempts, "error", v.LastError)
-	return t.write(ctx, ln, &store.Event{
+	return t.write(ctx, ln, 0, &store.Event{
 		Type: store.DeliveryParked, Time: v.Since, Connection: t.connection,
 		Actor:    store.Actor{Kind: "system", ID: t.Name},
 		Resource: resource, AccountID: accountOf(ln),
@@ -296,7 +308,10 @@ func (c *Consumer) Redrive(ctx context.Context, connection, account string) erro
 			return err
 		}
 		ln.Value.Redriven = ln.Value.Redriven || parked(ln)
-		ln.Value.Attempts, ln.Value.Begun, ln.Value.Next = 0, false, c.Now()
+		ln.Value.Attempts, ln.Value.Begun = 0, false
+		if ln.Value.Next, err = tx.Now(); err != nil {
+			return err
+		}
 		return kind.Save(tx, &ln)
 	})
 	if err == nil {

@@ -334,7 +334,7 @@ func TestRetryWhenClockIsSetBack(t *testing.T) {
 		onEveryStore(t, func(t *testing.T, st store.Store) {
 			s := newSite(t, st, "acme")
 			var back atomic.Int64
-			s.Now = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+			s.Store = timed{st, func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }}
 			h := refusing("ada")
 			s.change("ada")
 			s.start(s.Consumer, h.take, outbox.Options{})

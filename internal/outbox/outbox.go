@@ -40,8 +40,10 @@ import (
 type Consumer struct {
 	Name   string
 	Store  store.Store
-	Now    func() time.Time
 	Logger *slog.Logger
+
+	// Now tells the time that is shown; leases and retries go by the clock of the Store.
+	Now func() time.Time
 
 	// Connections lists the connections.
 	Connections func(context.Context) ([]string, error)

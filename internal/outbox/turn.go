@@ -32,9 +32,9 @@ type turn struct {
 	counts   bool // attempts are stored
 	attempts int  // until an account is parked
 
-	// due says in how long a line is to be tried again: now, if that is not
-	// positive.
-	due func(line) time.Duration
+	// due says in how long a line is to be tried again, by the time of the store: now,
+	// if that is not positive.
+	due func(ln line, now time.Time) time.Duration
 
 	// refused decides about an event that the consumer refused. It stores and
 	// returns the line of the account, or returns an error that ends the turn.
@@ -160,14 +160,14 @@ func (t *turn) peek(ctx context.Context) (busy bool, next time.Duration, err err
 		if err != nil {
 			return err
 		}
-		if next = t.freeIn(&c, t.Now()); next > 0 {
-			return nil
+		if next, err = t.freeIn(r, &c); err != nil || next > 0 {
+			return err
 		}
 		last, err := t.last(r, c.Value.Sequence)
 		if err != nil {
 			return err
 		}
-		lines, err := readLines(r, t.Name)
+		lines, err := t.lines(r)
 		if err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func (t *turn) read(r store.Reader, c records.DeliveryCursor) (*waiting, error) 
 	w := &waiting{cursor: c.Sequence}
 	var err error
 	if !t.quiet {
-		if w.lines, err = readLines(r, t.Name); err != nil {
+		if w.lines, err = t.lines(r); err != nil {
 			return nil, err
 		}
 	}
