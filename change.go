@@ -99,7 +99,7 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 			if err != nil {
 				return err
 			}
-			c.mass = massGuard{r: tx, most: e.Limits.deprovision(), now: c.now}
+			c.mass = massGuard{r: tx, most: e.Limits.deprovision()}
 			if err := fn(c); err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ type life struct {
 
 // begin begins a process.
 func (l *life) begin(st store.Store) {
-	l.store = &crashing{Store: st}
+	l.store = &crashing{Store: timed{st, l.clock.Now}}
 	began := time.Now()
 	l.ctx, l.cancel = context.WithCancel(l.t.Context())
 	engine := &provision.Engine{Store: l.store, Now: l.clock.Now}

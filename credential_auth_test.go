@@ -73,7 +73,7 @@ func TestCredentialOnReplicas(t *testing.T) {
 		t.Run(change.name, func(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, st store.Store) {
 				tn := newTenant(t, st, `{}`)
-				there := &provision.Engine{Store: st, Now: tn.clock.Now}
+				there := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 				token, cred, err := tn.engine.Directory("acme").As(tester).IssueToken(t.Context(), time.Time{})
 				if err != nil {
 					t.Fatal(err)
@@ -364,7 +364,7 @@ func TestLastUsed(t *testing.T) {
 		if got := tn.events(at); len(got) != 0 {
 			t.Errorf("a use left events: %v", got)
 		}
-		other := &provision.Engine{Store: st, Now: tn.clock.Now}
+		other := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		list, err := other.Directory("acme").Credentials(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -391,7 +391,7 @@ func TestLastUsedOfBrokenStore(t *testing.T) {
 		}
 		broken.err = nil
 		tn.runOnce()
-		fresh := &provision.Engine{Store: st, Now: tn.clock.Now}
+		fresh := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		list, err := fresh.Directory("acme").Credentials(t.Context())
 		if err != nil || !list[0].LastUsed.Equal(tn.clock.Now()) {
 			t.Errorf("last use %v, error %v", list, err)

@@ -181,7 +181,7 @@ func TestStaleReservations(t *testing.T) {
 func TestConcurrentSetCredential(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
-		other := &provision.Engine{Store: st, Now: tn.clock.Now}
+		other := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		first, second := provision.Secret{Token: secretText}, provision.Secret{Token: secretText + "2"}
 		for range 20 {
 			var wg sync.WaitGroup
@@ -193,7 +193,7 @@ func TestConcurrentSetCredential(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			fresh := &provision.Engine{Store: st, Now: tn.clock.Now}
+			fresh := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 			_, _, err1 := fresh.Authenticate(t.Context(), first)
 			_, _, err2 := fresh.Authenticate(t.Context(), second)
 			if (err1 == nil) == (err2 == nil) {
@@ -264,7 +264,7 @@ func TestClaimLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		racing.first = func() {
-			there := &provision.Engine{Store: st, Now: tn.clock.Now}
+			there := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 			if _, err := there.Directory("other").As(tester).SetCredential(t.Context(), secret, time.Time{}); err != nil {
 				t.Error(err)
 			}

@@ -56,7 +56,9 @@ type Engine struct {
 
 	// Now tells the time; nil means time.Now. Times are kept in UTC, in
 	// milliseconds. A clock that jumps, here or across a restart, costs seconds; see
-	// [Engine.ConfirmClock] for what waits then.
+	// [Engine.ConfirmClock] for what waits then. How long something lasts that replicas
+	// share, such as a lease, goes by the clock of the Store: a Store without a server,
+	// such as memory.Store, should have the same Now.
 	Now func() time.Time
 
 	// Rand is the source of ids and secrets; nil means crypto/rand.

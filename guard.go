@@ -104,14 +104,15 @@ const (
 // When they are more than Limits.Deprovision and more than a fifth of its active
 // accounts, the facts are stored but the accounts are held, until an operator
 // says what is right. A change that is too large by itself is held as a whole,
-// also when a job carries it out. A clock that jumps begins an hour early: no more
-// than that many go twice, and nobody is held for what the future counts.
+// also when a job carries it out. The hour goes by the clock of the store, which
+// replicas have in common. One that jumps begins an hour early: no more than that many
+// go twice, and nobody is held for what the future counts.
 type massGuard struct {
 	r    store.Reader
 	most int // negative: no guard
-	now  time.Time
 
 	count *records.Entry[records.Mass] // nil: not read yet
+	now   time.Time                    // when it was
 	dirty bool                         // it must be stored
 }
 
@@ -122,6 +123,9 @@ func (g *massGuard) read() (*records.Mass, error) {
 	}
 	e, err := records.MassCount.Load(g.r, "")
 	if err != nil {
+		return nil, err
+	}
+	if g.now, err = g.r.Now(); err != nil {
 		return nil, err
 	}
 	if !records.Within(e.Value.Since, g.now, massWindow) {

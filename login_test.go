@@ -135,7 +135,7 @@ func TestLoginScripts(t *testing.T) {
 				id := fmt.Sprintf("c%d", i)
 				r := &loginRun{resources: map[string]string{}, accounts: map[string]string{}}
 				r.tenant = &tenant{t: t, clock: newClock()}
-				r.engine = &provision.Engine{Store: st, Now: r.clock.Now}
+				r.engine = &provision.Engine{Store: timed{st, r.clock.Now}, Now: r.clock.Now}
 				if script.Local != nil {
 					r.engine.Linker = hostAccounts(script.Local)
 				}
@@ -455,7 +455,7 @@ func TestSimultaneousFirstLogins(t *testing.T) {
 				// Two engines, as on two replicas.
 				engine := tn.engine
 				if i%2 == 1 {
-					engine = &provision.Engine{Store: st, Now: tn.clock.Now}
+					engine = &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 				}
 				a, err := engine.Directory("acme").Login(t.Context(), provision.Identity{
 					ID: "00u1", UserName: "ann@example.com", Email: "ann@example.com",

@@ -45,22 +45,32 @@ func (p Plumbing) NewToken() (string, error) {
 // and counts while work waits for the jump ([Engine.ConfirmClock]), so that it still
 // counts when the clock is set right.
 func (p Plumbing) Once(ctx context.Context, connection, key string, until time.Time) (first bool, err error) {
-	return p.engine.once(ctx, connection, key, until, func(used, now time.Time) bool { return p.engine.sure(now).Before(used) })
+	e := p.engine
+	return e.once(ctx, connection, key, func(_ store.Tx, used time.Time) (time.Time, bool, error) {
+		return until, e.sure(e.now()).Before(used), nil
+	})
 }
 
 // oncePer is Once for a key that is used again and again, and counts for a span each
-// time. A clock that was ahead keeps nobody waiting.
+// time, by the clock of the store. One that was ahead keeps nobody waiting.
 func (e *Engine) oncePer(ctx context.Context, connection, key string, span time.Duration) (first bool, err error) {
-	return e.once(ctx, connection, key, e.now().Add(span), func(used, now time.Time) bool { return records.Ahead(used, now, span) })
+	return e.once(ctx, connection, key, func(tx store.Tx, used time.Time) (until time.Time, counts bool, err error) {
+		now, err := tx.Now()
+		return now.Add(span), records.Ahead(used, now, span), err
+	})
 }
 
-// once uses a key that is not used until a time which counts.
-func (e *Engine) once(ctx context.Context, connection, key string, until time.Time, counts func(used, now time.Time) bool) (first bool, err error) {
+// once uses a key. may says until when, and whether an earlier use counts still.
+func (e *Engine) once(ctx context.Context, connection, key string, may func(tx store.Tx, used time.Time) (until time.Time, counts bool, err error)) (first bool, err error) {
 	sum := sha256.Sum256([]byte(key))
 	err = e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 		first = false
 		used, err := records.Once.Load(tx, hex.EncodeToString(sum[:]))
-		if err != nil || used.Stored() && counts(used.Expires, e.now()) {
+		if err != nil {
+			return err
+		}
+		until, counts, err := may(tx, used.Expires)
+		if err != nil || used.Stored() && counts {
 			return err
 		}
 		used.Expires = until.UTC()
@@ -74,13 +84,21 @@ func (e *Engine) once(ctx context.Context, connection, key string, until time.Ti
 }
 
 // pruneOnce removes the keys of a connection whose time has passed for so long that
-// no clock that jumps unseen can have made it so.
+// no clock that jumps unseen can have made it so. It has by the clock of the store, too:
+// other replicas may still count with the key.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 	if used, err := records.Once.Any(ctx, e.store(), connection); err != nil || !used {
 		return err
 	}
 	return e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-		_, err := records.Once.Prune(tx, e.now().Add(-jumpWithin))
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		if ours := e.now(); ours.Before(now) {
+			now = ours
+		}
+		_, err = records.Once.Prune(tx, now.Add(-jumpWithin))
 		return err
 	})
 }

@@ -48,7 +48,7 @@ func TestOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			firsts := 0
 			for range 16 {
-				engine := &provision.Engine{Store: st, Now: tn.clock.Now}
+				engine := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 				wg.Go(func() {
 					first, err := engine.Plumbing().Once(t.Context(), "acme", "assertion/_1", until)
 					if err != nil {
@@ -156,7 +156,7 @@ func TestRunStoresRefusals(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run ended with %v", err)
 	}
-	there := &provision.Engine{Store: st, Now: tn.clock.Now}
+	there := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 	if got := append(refusals(t, there, "acme"), refusals(t, there, "")...); len(got) != 2 {
 		t.Errorf("stored %v, want both", got)
 	}

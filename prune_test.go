@@ -121,7 +121,7 @@ func TestCountedBytes(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		tn.engine.RetentionBytes = 1<<20 - 1 // so little that every event is counted
-		other := &provision.Engine{Store: st, Now: tn.clock.Now, RetentionBytes: tn.engine.RetentionBytes}
+		other := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now, RetentionBytes: tn.engine.RetentionBytes}
 		for i := range 20 {
 			tn.clock.add(24 * time.Hour)
 			tn.user(fmt.Sprintf(`{"userName":"user %d"}`, i))

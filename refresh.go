@@ -70,10 +70,14 @@ func (e *Engine) refreshDue(ctx context.Context, id string) error {
 	err = e.store().Update(ctx, id, func(_ context.Context, tx store.Tx) error {
 		claimed = false
 		state, err := records.MetadataRefresh.Load(tx, "")
-		if err != nil || !dueBy(state.Value, c.SAML.MetadataURL, e.now()) {
+		if err != nil {
 			return err
 		}
-		state.Value.Leased = e.now().Add(refreshLease)
+		now, err := tx.Now()
+		if err != nil || !dueBy(state.Value, c.SAML.MetadataURL, now) {
+			return err
+		}
+		state.Value.Leased = now.Add(refreshLease)
 		if err := records.MetadataRefresh.Save(tx, &state); err != nil {
 			return err
 		}
@@ -102,7 +106,11 @@ func (e *Engine) dueForRefresh(ctx context.Context, id string) (due *compiled, e
 			return err
 		}
 		state, err := records.MetadataRefresh.Value(r, "")
-		if err == nil && dueBy(state, c.SAML.MetadataURL, e.now()) {
+		if err != nil {
+			return err
+		}
+		now, err := r.Now()
+		if err == nil && dueBy(state, c.SAML.MetadataURL, now) {
 			due = c
 		}
 		return err
@@ -110,8 +118,8 @@ func (e *Engine) dueForRefresh(ctx context.Context, id string) (due *compiled, e
 	return due, err
 }
 
-// dueBy reports whether a document is to be fetched. A clock that was wrong has it
-// fetched early.
+// dueBy reports whether a document is to be fetched, by the clock of the store. One that
+// was wrong has it fetched early.
 func dueBy(s records.Refresh, address string, now time.Time) bool {
 	return !records.Ahead(s.Leased, now, refreshLease) && (s.URL != address || !records.Ahead(s.Next, now, refreshMost))
 }
@@ -220,7 +228,11 @@ func (c *change) takeMetadata(address, text string, fetched *metadata.IdentityPr
 	if err != nil {
 		return false, err
 	}
-	state.Value = records.Refresh{URL: address, Next: c.now.Add(untilNext(fetched, c.now))}
+	now, err := c.tx.Now()
+	if err != nil {
+		return false, err
+	}
+	state.Value = records.Refresh{URL: address, Next: now.Add(untilNext(fetched, c.now))}
 	if err := records.MetadataRefresh.Save(c.tx, &state); err != nil {
 		return false, err
 	}
@@ -278,7 +290,11 @@ func (e *Engine) missMetadata(ctx context.Context, conn *compiled, cause error) 
 			*s = records.Refresh{URL: conn.SAML.MetadataURL}
 		}
 		first := s.Failures == 0
-		s.Leased, s.Next = time.Time{}, c.now.Add(min(refreshRetry<<min(s.Failures, 8), refreshUsual))
+		now, err := c.tx.Now()
+		if err != nil {
+			return err
+		}
+		s.Leased, s.Next = time.Time{}, now.Add(min(refreshRetry<<min(s.Failures, 8), refreshUsual))
 		s.Failures++
 		if err := records.MetadataRefresh.Save(c.tx, &state); err != nil || !first {
 			return err

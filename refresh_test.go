@@ -360,7 +360,7 @@ func TestRefreshByReplicas(t *testing.T) {
 		p.publish(published(t))
 		var wg sync.WaitGroup
 		for range 4 {
-			replica := &provision.Engine{Store: st, Now: tn.clock.Now, Outbound: p.outbound}
+			replica := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now, Outbound: p.outbound}
 			wg.Go(func() {
 				if err := replica.RunOnce(t.Context()); err != nil {
 					t.Error(err)

@@ -144,7 +144,9 @@ func (b *background) round(ctx context.Context) time.Duration {
 		b.failed("looking for news", store.Global, err)
 	}
 	pause := outbox.PollPause(time.Since(began))
-	b.look(ctx)
+	if b.held || b.clock.moved() {
+		b.look(ctx)
+	}
 	for _, id := range slices.Collect(maps.Keys(b.failing)) {
 		b.job(ctx, id)
 	}
@@ -187,9 +189,6 @@ func (b *background) newJobs(ctx context.Context) {
 
 // look looks at the clock.
 func (b *background) look(ctx context.Context) {
-	if b.clock == nil {
-		return
-	}
 	held, err := b.clock.look(ctx)
 	if err != nil {
 		b.failed("looking at the clock", store.Global, err)

@@ -50,7 +50,7 @@ func (s *syncing) askGuard(ctx context.Context, groups []groupWrite) error {
 		return nil
 	}
 	return s.view(ctx, func(r store.Reader) error {
-		guard := massGuard{r: r, most: s.engine.Limits.deprovision(), now: s.engine.now()}
+		guard := massGuard{r: r, most: s.engine.Limits.deprovision()}
 		var err error
 		s.report.Held, err = guard.tooMany(gone)
 		return err

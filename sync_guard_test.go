@@ -153,7 +153,7 @@ func (d during) Users(ctx context.Context) iter.Seq2[provision.SyncUser, error] 
 func TestSyncOneAtATime(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
-		there := &provision.Engine{Store: st, Now: tn.clock.Now}
+		there := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		if _, err := there.Directory("other").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "other"})); err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestSyncOneAtATime(t *testing.T) {
 func TestSyncTakenOver(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
-		there := &provision.Engine{Store: st, Now: tn.clock.Now}
+		there := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		broken := errors.New("the source broke")
 		if _, err := tn.dir.Sync(t.Context(), listed{t: t, users: named("ada"), fail: broken}, provision.SyncOptions{}); !errors.Is(err, broken) {
 			t.Errorf("error %v, want %v", err, broken)
@@ -218,7 +218,7 @@ func TestSyncTakenOver(t *testing.T) {
 func TestSyncTakenOverStillRunning(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
-		there := &provision.Engine{Store: st, Now: tn.clock.Now}
+		there := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		began, ended, second := make(chan bool), make(chan bool), make(chan error, 1)
 		wait := func() {
 			began <- true

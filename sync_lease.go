@@ -18,16 +18,20 @@ var ErrSyncRunning = errors.New("provision: another sync of this connection is r
 const syncLease = 2 * time.Minute
 
 // begin takes the lease. Each write of the sync looks whether it is still its
-// own, so that of two syncs that both believe to hold it only one writes. A clock that
-// jumps may let another sync begin early, which ends the first.
+// own, so that of two syncs that both believe to hold it only one writes. It goes by the
+// clock of the store: one that jumps may let another sync begin early, which ends the
+// first.
 func (s *syncing) begin(ctx context.Context) error {
 	id, err := s.engine.newID()
 	if err != nil {
 		return err
 	}
 	return s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
-		now := s.engine.now()
 		lease, err := records.SyncLease.Load(tx, "")
+		if err != nil {
+			return err
+		}
+		now, err := tx.Now()
 		if err != nil {
 			return err
 		}
@@ -53,9 +57,12 @@ func (s *syncing) renew(tx store.Tx) error {
 	if !lease.Stored() || lease.Value != s.lease {
 		return ErrSyncRunning
 	}
-	now := s.engine.now()
-	if in := lease.Expires.Sub(now); in > syncLease*3/4 && in <= syncLease {
+	if records.Within(s.renewed, s.engine.reading(), syncLease/4) {
 		return nil
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return err
 	}
 	lease.Expires = now.Add(syncLease)
 	if err := records.SyncLease.Save(tx, &lease); err != nil {

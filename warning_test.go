@@ -164,7 +164,7 @@ func TestWarningsOfCredentials(t *testing.T) {
 		tn.clock.add(oneDay)
 		ending := []string{"credential_expiring " + cred.ID}
 		tn.expectWarnings("30 days before", at, ending, ending)
-		tn.engine = &provision.Engine{Store: st, Now: tn.clock.Now}
+		tn.engine = &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 		tn.expectWarnings("after a restart", at, ending, ending)
 		tn.clock.add(30 * oneDay)
 		expired := "credential_expired " + cred.ID

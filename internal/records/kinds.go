@@ -29,7 +29,7 @@ var (
 	// SigningKey is the key by which an engine signs.
 	SigningKey = kind[[]byte](Row{Name: "signingKey", Owner: "signatures", Global: true})
 
-	// ClockSeen is when any process last looked at the clock.
+	// ClockSeen is when any process last looked at the clock of the store.
 	ClockSeen = kind[Clock](Row{Name: "clockSeen", Owner: "clock", Global: true})
 
 	// Once is a key that has been used.
