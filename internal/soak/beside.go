@@ -102,6 +102,9 @@ func besideOn(ctx context.Context, o options, store, folder string, out io.Write
 		if err != nil {
 			return err
 		}
+		if !o.only.MatchString(store + ": " + at.name) {
+			continue
+		}
 		_, err = row(at.name, alone, at.do)
 	}
 	if n := j.unanswered.Load(); err == nil && n > 0 && ctx.Err() == nil {

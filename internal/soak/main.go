@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type options struct {
 	folder      string
 	beside      bool
 	sample      time.Duration
+	only        *regexp.Regexp // the rows of -beside that are made, by store and name
 	attackers   int
 	fat, crowd  int           // what hostile clients have: large users, and members of a group
 	settling    time.Duration // until leases of the dead have ended, and clients that do not read are cut off
@@ -54,8 +56,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fs.StringVar(&o.folder, "folder", "", "where the store and the logs of the consumers stay; empty is a folder that is removed")
 	fs.BoolVar(&o.beside, "beside", false, "print the latency of a mixed load beside each hostile request, and nothing else")
 	fs.DurationVar(&o.sample, "sample", 5*time.Second, "how long each row of -beside is measured")
+	only := fs.String("only", "", "make only those rows of -beside whose store and name this matches, as \"sqlite: GET\"")
 	fs.IntVar(&o.attackers, "attackers", 1, "how many requests -beside sends at once")
 	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
 		return err
 	}
 	if o.clients < 1 || o.attackers < 1 || o.connections < o.clients || o.duration <= 0 {
