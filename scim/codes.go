@@ -84,7 +84,7 @@ var refusals = []Refusal{
 	{codeLastSiteAdmin, http.StatusConflict, "", "nobody else would be site admin"},
 	{codeUnknownBulkID, http.StatusBadRequest, "invalidValue", "a bulkId names no operation that succeeded"},
 	{codeBulkCircle, http.StatusConflict, "", "operations of a bulk request wait for each other"},
-	{codeBusy, http.StatusServiceUnavailable, "", "the store is busy or away"},
+	{codeBusy, http.StatusServiceUnavailable, "", "the store is busy or away, or a group of many members changes while a request looks at all of them"},
 	{codeCanceled, http.StatusServiceUnavailable, "", "the client went away, or the time was over"},
 	{codeInternal, http.StatusInternalServerError, "", "an error of the server, which the log has under the id"},
 

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/scimjit/provision"
@@ -47,11 +48,25 @@ func namesMembers(body []byte) bool {
 	return false
 }
 
-// draftMembers lets a PATCH change the members of a draft. They are loaded only if it
-// asks what all are.
+// setMembers makes ids the members of a group.
+func setMembers(list patch.Members, ids []string) error {
+	if err := list.Clear(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := list.Add(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// draftMembers lets a PUT or PATCH change the members of a draft. Who all are it says
+// only of few: others are asked for before the transaction (memberEdits).
 type draftMembers struct {
 	draft     *provision.Draft
 	attribute *schema.Attribute
+	all       bool // there are few
 }
 
 var _ patch.Members = draftMembers{}
@@ -76,27 +91,30 @@ func (m draftMembers) Member(id string) (v schema.Value, is bool, err error) {
 	if err != nil || !is {
 		return v, false, err
 	}
-	return m.value(member), true, nil
+	return memberValue(m.attribute, member), true, nil
 }
 
 func (m draftMembers) Each(fn func(schema.Value) error) error {
+	if !m.all {
+		return errAhead
+	}
 	list, err := m.draft.Members()
 	if err != nil {
 		return err
 	}
 	for _, member := range reported(list) {
-		if err := fn(m.value(member)); err != nil {
+		if err := fn(memberValue(m.attribute, member)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// value returns a member as an element of its attribute.
-func (m draftMembers) value(member store.Membership) schema.Value {
+// memberValue returns a member as an element of its attribute.
+func memberValue(attribute *schema.Attribute, member store.Membership) schema.Value {
 	v := schema.Value{Kind: schema.ObjectValue, Object: make(schema.Object, 0, 3)}
 	set := func(name, text string) {
-		if a := m.attribute.Lookup(name); a != nil && text != "" {
+		if a := attribute.Lookup(name); a != nil && text != "" {
 			v.Object.Set(a, schema.Value{Kind: schema.Text, Text: text})
 		}
 	}
@@ -104,4 +122,129 @@ func (m draftMembers) value(member store.Membership) schema.Value {
 	set("display", member.Display)
 	set("type", member.Kind)
 	return v
+}
+
+// memberEdits are what a PUT or PATCH does to the members of a version of a group before
+// its transaction.
+type memberEdits struct {
+	exchange  *exchange
+	attribute *schema.Attribute
+	group     *store.Resource
+	stored    []store.Membership // as clients read them, each member once
+	listed    map[string]bool    // the members in stored: true where SCIM has written that they are
+
+	cleared bool
+	pending map[string]bool // true adds, false removes
+	order   []string        // the keys of pending in the order of their first change
+}
+
+var _ patch.Members = (*memberEdits)(nil)
+
+// readMembers reads the members of a version of a group, page by page. They are of that
+// version only if the group has it still in the end. Names are those of the moment at
+// which they are read: that of a member may change without a new version of the group.
+func (x *exchange) readMembers(t *schema.ResourceType, group *store.Resource) (*memberEdits, error) {
+	m := &memberEdits{exchange: x, attribute: t.Members, group: group, listed: map[string]bool{}, pending: map[string]bool{}}
+	after := ""
+	for more := true; more; {
+		var page []store.Membership
+		var err error
+		if page, more, err = x.directory.Members(x.request.Context(), group.ID, after); err != nil {
+			return nil, err
+		}
+		for _, member := range page {
+			after = member.Member
+			if fromProvider(member.Source) {
+				m.listed[after] = m.listed[after] || member.Source == store.SourceSCIM
+			}
+		}
+		m.stored = append(m.stored, reported(page)...)
+	}
+	return m, nil
+}
+
+func (m *memberEdits) set(id string, member bool) error {
+	if _, known := m.pending[id]; !known {
+		m.order = append(m.order, id)
+	}
+	m.pending[id] = member
+	return nil
+}
+
+func (m *memberEdits) Add(id string) error    { return m.set(id, true) }
+func (m *memberEdits) Remove(id string) error { return m.set(id, false) }
+
+func (m *memberEdits) Clear() error {
+	m.cleared, m.order = true, nil
+	clear(m.pending)
+	return nil
+}
+
+func (m *memberEdits) Member(id string) (v schema.Value, is bool, err error) {
+	is, changed := m.pending[id]
+	if !changed && !m.cleared {
+		_, is = m.listed[id]
+	}
+	if !is {
+		return v, false, nil
+	}
+	r, err := m.exchange.directory.Get(m.exchange.request.Context(), "", id, 0)
+	if errors.Is(err, store.ErrNotFound) {
+		err = &provision.MemberError{ID: id}
+	}
+	if err != nil {
+		return v, false, err
+	}
+	return memberValue(m.attribute, store.Membership{Member: id, Kind: r.Type, Display: r.Display}), true, nil
+}
+
+func (m *memberEdits) Each(fn func(schema.Value) error) error {
+	for _, member := range m.stored {
+		keep, changed := m.pending[member.Member]
+		if changed && !keep || !changed && m.cleared {
+			continue
+		}
+		if err := fn(memberValue(m.attribute, member)); err != nil {
+			return err
+		}
+	}
+	for _, id := range m.order {
+		if _, stored := m.listed[id]; stored || !m.pending[id] {
+			continue
+		}
+		v, _, err := m.Member(id)
+		if err == nil {
+			err = fn(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replay does to a draft of the same version what was done: only what makes a
+// difference, so that a list that is sent again costs nothing inside the transaction. A
+// group that logins have made is taken over as a whole.
+func (m *memberEdits) replay(d *provision.Draft) {
+	whole := m.group.Source != store.SourceSCIM
+	if whole && m.cleared {
+		d.ClearMembers()
+	}
+	if !whole && m.cleared {
+		for _, member := range m.stored {
+			if !m.pending[member.Member] {
+				d.RemoveMember(member.Member)
+			}
+		}
+	}
+	for _, id := range m.order {
+		byUs, stored := m.listed[id]
+		switch {
+		case m.pending[id] && (whole || !byUs):
+			d.AddMember(id)
+		case !m.pending[id] && (whole || stored):
+			d.RemoveMember(id)
+		}
+	}
 }

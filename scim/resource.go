@@ -95,7 +95,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		return nil, err
 	}
 	setsMembers := x.setsMembers(t, body)
-	r, err := x.update(t, segments[1], single(p.parts), len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
+	r, err := x.update(t, segments[1], single(p.parts), len(body), func(list patch.Members, before schema.Object) (schema.Object, bool, error) {
 		after := slices.Clone(doc)
 		if x.dialect.KeepOmitted {
 			keepOmitted(t.Root.Lookup("externalId"), before, &after)
@@ -105,10 +105,7 @@ func (x *exchange) replace(segments []string) (*response, error) {
 			return nil, false, err
 		}
 		if setsMembers {
-			d.ClearMembers()
-			for _, id := range members {
-				d.AddMember(id)
-			}
+			return after, true, setMembers(list, members)
 		}
 		return after, true, nil
 	})
@@ -133,8 +130,8 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if silent {
 		p.parts = 0
 	}
-	r, err := x.update(t, segments[1], single(p.parts), len(body), func(d *provision.Draft, before schema.Object) (schema.Object, bool, error) {
-		after, err := req.Apply(&x.decoder, t, before, draftMembers{draft: d, attribute: t.Members})
+	r, err := x.update(t, segments[1], single(p.parts), len(body), func(members patch.Members, before schema.Object) (schema.Object, bool, error) {
+		after, err := req.Apply(&x.decoder, t, before, members)
 		if err != nil {
 			return nil, false, err
 		}

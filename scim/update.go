@@ -2,16 +2,18 @@ package scim
 
 import (
 	"errors"
+	"net/http"
+	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/scim/patch"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
 )
 
-// edit is what PUT or PATCH makes of a document, and whether that is to be written. It
-// may run again, also on another version of the document. The draft is nil for a type
-// without members.
-type edit func(d *provision.Draft, before schema.Object) (after schema.Object, write bool, err error)
+// edit is what PUT or PATCH makes of a document and of members, and whether the document
+// is to be written. It may run again, also on another version of the document.
+type edit func(members patch.Members, before schema.Object) (after schema.Object, write bool, err error)
 
 // largeDocument is how many bytes a document or a body may have that is edited inside
 // the transaction, while the other writers of the connection wait: some 800 e-mails,
@@ -19,65 +21,101 @@ type edit func(d *provision.Draft, before schema.Object) (after schema.Object, w
 // would cost one more transaction and save nothing.
 const largeDocument = 16 << 10
 
+// aheadTries is how often a group with many members is edited before its transaction,
+// where others change it each time.
+const aheadTries = 3
+
 // edited is what an edit has made of one version of a document.
 type edited struct {
 	version int64 // 0: nothing was edited yet
 	content provision.Content
 	write   bool
-	err     error // of the edit
+	members *memberEdits // before the transaction, of a group; or nil
+	err     error        // of the edit
 }
 
-// errLarge ends a transaction in which a document turned out to be large.
-var errLarge = errors.New("scim: the document is large")
+// errAhead ends a transaction in which an edit turned out to be one that is made before
+// it: of a large document, or one that asks who all members are.
+var errAhead = errors.New("scim: the edit is made before the transaction")
 
-// update changes a stored resource by an edit. A large document is edited before the
-// transaction, which takes what comes of it if the version is still the same, and
-// edits it again if it has moved.
+// update changes a stored resource by an edit. A large one is made before the
+// transaction, which takes what comes of it if the version is still the same. If it has
+// moved, a document is edited again inside, and a group with many members again before:
+// with those, nobody else waits while they are read.
 func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, body int, change edit) (*store.Resource, error) {
 	var ahead edited
-	mayLead := t.Members == nil // members are edited where they are stored
-	if mayLead && body > largeDocument {
+	if body > largeDocument && (t.Members == nil || x.method == http.MethodPut) {
 		r, err := x.directory.Get(x.request.Context(), t.Name, id, 0)
 		if err != nil {
 			return nil, err
 		}
-		ahead = x.edited(t, nil, r, change)
+		ahead = x.ahead(t, r, change)
 	}
-	var large *store.Resource
-	write := func(d *provision.Draft) error {
-		if err := x.checkVersion(d.Version()); err != nil {
-			return err
+	for try := 1; ; try++ {
+		var late *store.Resource // what is to be edited before
+		r, err := x.directory.Update(x.request.Context(), t.Name, id, parts, func(d *provision.Draft) error {
+			late = nil
+			if err := x.checkVersion(d.Version()); err != nil {
+				return err
+			}
+			e := ahead
+			if e.version != d.Version() {
+				if e = x.inside(t, d, &ahead, try, change); errors.Is(e.err, errAhead) {
+					late = d.Resource()
+				}
+			} else if e.members != nil && e.err == nil {
+				e.members.replay(d)
+			}
+			if e.err != nil {
+				return e.err
+			}
+			if e.write { // but perhaps the members
+				d.Write(e.content)
+			}
+			d.Tolerated(x.decoder.Used.Names()...)
+			return nil
+		})
+		if late == nil {
+			if err == nil {
+				x.countIgnored(t, id)
+			}
+			return r, err
 		}
-		if large = nil; mayLead && ahead.version == 0 && len(d.Resource().Document) > largeDocument {
-			large = d.Resource()
-			return errLarge
-		}
-		e := ahead
-		if e.version != d.Version() {
-			e = x.edited(t, d, d.Resource(), change)
-		}
-		if e.err != nil {
-			return e.err
-		}
-		if e.write { // but perhaps the members
-			d.Write(e.content)
-		}
-		d.Tolerated(x.decoder.Used.Names()...)
-		return nil
+		ahead = x.ahead(t, late, change)
 	}
-	r, err := x.directory.Update(x.request.Context(), t.Name, id, parts, write)
-	if large != nil {
-		ahead = x.edited(t, nil, large, change)
-		r, err = x.directory.Update(x.request.Context(), t.Name, id, parts, write)
+}
+
+// inside edits a version of a document inside the transaction, or refuses to, after
+// what was edited before the transaction is of another version.
+func (x *exchange) inside(t *schema.ResourceType, d *provision.Draft, ahead *edited, try int, change edit) edited {
+	switch {
+	case ahead.members != nil && try <= aheadTries:
+		return edited{err: errAhead}
+	case ahead.members != nil && len(ahead.members.stored) > provision.MembersPage:
+		return edited{err: refuse(codeBusy, "the group has many members and changes all the time, try again").after(time.Second)}
+	case t.Members == nil && ahead.version == 0 && len(d.Resource().Document) > largeDocument:
+		return edited{err: errAhead}
 	}
-	if err == nil {
-		x.countIgnored(t, id)
+	all := ahead.members != nil // they are few
+	return x.edited(t, draftMembers{draft: d, attribute: t.Members, all: all}, d.Resource(), change)
+}
+
+// ahead edits a version of a document before the transaction.
+func (x *exchange) ahead(t *schema.ResourceType, r *store.Resource, change edit) edited {
+	if t.Members == nil {
+		return x.edited(t, nil, r, change)
 	}
-	return r, err
+	members, err := x.readMembers(t, r)
+	if err != nil {
+		return edited{version: r.Version, err: err}
+	}
+	e := x.edited(t, members, r, change)
+	e.members = members
+	return e
 }
 
 // edited edits a version of a document.
-func (x *exchange) edited(t *schema.ResourceType, d *provision.Draft, r *store.Resource, change edit) edited {
+func (x *exchange) edited(t *schema.ResourceType, members patch.Members, r *store.Resource, change edit) edited {
 	e := edited{version: r.Version}
 	before, err := t.Document(r.Document)
 	if err != nil {
@@ -85,7 +123,7 @@ func (x *exchange) edited(t *schema.ResourceType, d *provision.Draft, r *store.R
 		return e
 	}
 	var after schema.Object
-	if after, e.write, e.err = change(d, before); e.err == nil && e.write {
+	if after, e.write, e.err = change(members, before); e.err == nil && e.write {
 		e.content, e.err = x.content(t, after)
 	}
 	return e
