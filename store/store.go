@@ -182,6 +182,36 @@ type MemberWriter interface {
 	// DeleteMembership removes one membership and reports whether it was there.
 	// An empty source removes those of every source.
 	DeleteMembership(group, member string, source Source) (removed bool, err error)
+
+	StageWriter
+}
+
+// StageWriter changes more memberships of one group than one transaction may write.
+//
+// They are staged in several transactions, under a number that was never used before
+// in the scope and is greater than 0: nobody sees anything of them. ShowStage shows
+// all at once. What is left then, or of a stage that is given up, is settled in
+// several transactions again, and changes nothing that anybody sees. All other
+// methods, of readers and writers alike, know only what is seen.
+//
+// A group has one stage at a time: the one before was settled. The caller has found
+// out which memberships a stage changes, and shows none after others changed them.
+type StageWriter interface {
+	// StageMembers stages memberships: those in joining begin, and those in leaving
+	// end. Their Kind and Display count for nothing. The group need not exist until the
+	// stage is shown. It returns how many were staged: none whose member does not
+	// exist, or that is seen already, or that is not there to leave. A membership of
+	// another group than the first, or of a stage below 1, is an error.
+	StageMembers(stage int64, joining, leaving []Membership) (staged int, err error)
+
+	// ShowStage shows what was staged under a number. It costs the same however much
+	// that is.
+	ShowStage(stage int64) error
+
+	// SettleStage settles what is left of a stage, at most limit memberships, and
+	// reports whether there may be more. Of one that was not shown, nothing becomes of
+	// what was staged. After the last of it the number is free.
+	SettleStage(stage int64, limit int) (more bool, err error)
 }
 
 // AccountReader reads accounts.

@@ -33,14 +33,17 @@ func (r reader) membersOf(group uint32, after string, limit int) []store.Members
 	if limit > 0 {
 		size = min(size, limit)
 	}
-	if size == 0 {
-		return nil
-	}
-	list := make([]store.Membership, 0, size)
+	var list []store.Membership
 	id := r.nodes.at(group).resource.ID
 	for e := range members.from(start) {
 		if len(list) == size {
 			break
+		}
+		if !r.seen(e) {
+			continue
+		}
+		if list == nil {
+			list = make([]store.Membership, 0, size)
 		}
 		m := r.nodes.at(e.node).resource
 		list = append(list, store.Membership{
@@ -65,15 +68,18 @@ func (r reader) MembershipsOf(members ...string) (list []store.Membership, err e
 
 func (r reader) groupsOf(member uint32) []store.Membership {
 	nd := r.nodes.at(member)
-	if len(nd.groups) == 0 {
-		return nil
-	}
-	list := make([]store.Membership, len(nd.groups))
-	for i, e := range nd.groups {
-		g := r.nodes.at(e.node).resource
-		list[i] = store.Membership{
-			Group: g.ID, Member: nd.resource.ID, Source: r.sources[e.source], Kind: nd.resource.Type, Display: g.Display,
+	var list []store.Membership
+	for _, e := range nd.groups {
+		if !r.seen(e) {
+			continue
 		}
+		if list == nil {
+			list = make([]store.Membership, 0, len(nd.groups))
+		}
+		g := r.nodes.at(e.node).resource
+		list = append(list, store.Membership{
+			Group: g.ID, Member: nd.resource.ID, Source: r.sources[e.source], Kind: nd.resource.Type, Display: g.Display,
+		})
 	}
 	return list
 }
@@ -86,7 +92,7 @@ func (r reader) GroupsIn(groups ...string) (list []store.Membership, err error) 
 			continue
 		}
 		for e := range r.nodes.at(n).members.all() {
-			if m := r.nodes.at(e.node).resource; m.Type == "Group" {
+			if m := r.nodes.at(e.node).resource; m.Type == "Group" && r.seen(e) {
 				list = append(list, store.Membership{
 					Group: group, Member: m.ID, Source: r.sources[e.source], Kind: m.Type, Display: m.Display,
 				})
@@ -104,7 +110,7 @@ func (r reader) IsMember(group, member string) (bool, error) {
 			return false, nil
 		}
 		for e := range r.nodes.at(g).members.from(place{}) {
-			if r.sources[e.source].Reported() {
+			if r.sources[e.source].Reported() && r.seen(e) {
 				return true, nil
 			}
 		}
@@ -112,7 +118,7 @@ func (r reader) IsMember(group, member string) (bool, error) {
 	}
 	m, ok := r.lookup("", member)
 	return ok && slices.ContainsFunc(r.nodes.at(m).groups, func(e edge) bool {
-		return r.sources[e.source].Reported() && (group == "" || r.nodes.at(e.node).resource.ID == group)
+		return r.sources[e.source].Reported() && r.seen(e) && (group == "" || r.nodes.at(e.node).resource.ID == group)
 	}), nil
 }
 
@@ -128,11 +134,14 @@ func (t *tx) PutMembership(m store.Membership) (added bool, err error) {
 		return false, noResource("", m.Member)
 	}
 	source := t.sourceNumber(m.Source)
-	if _, found := t.searchGroups(n, g, source); found {
-		return false, nil
+	if i, found := t.searchGroups(n, g, source); found {
+		if t.seen(t.nodes.at(n).groups[i]) {
+			return false, nil
+		}
+		t.mark(g, n, source, 0)
+		return true, nil
 	}
-	t.addEdge(g, n, source)
-	t.did(func() { t.dropEdge(g, n, source) })
+	t.insertEdge(g, n, source, 0)
 	return true, nil
 }
 
@@ -149,8 +158,8 @@ func (t *tx) DeleteMembership(group, member string, source store.Source) (remove
 	// From the end, as removing moves what follows.
 	for i := len(t.nodes.at(n).groups) - 1; i >= 0; i-- {
 		e := t.nodes.at(n).groups[i]
-		if e.node == g && (source == "" || t.sources[e.source] == source) {
-			t.removeEdge(g, n, e.source)
+		if e.node == g && (source == "" || t.sources[e.source] == source) && t.seen(e) {
+			t.removeEdge(g, n, e)
 			removed = true
 		}
 	}
@@ -176,14 +185,20 @@ func (s *scope) searchGroups(member, group uint32, source uint16) (int, bool) {
 }
 
 // addEdge enters a membership on both sides.
-func (s *scope) addEdge(group, member uint32, source uint16) {
+func (s *scope) addEdge(group, member uint32, source, mark uint16) {
 	g, m := s.nodes.at(group), s.nodes.at(member)
 	if g.members == nil {
 		g.members = &ordered[edge]{}
 	}
-	g.members.insert(edge{member, source}, s.byID(m.resource.ID, s.sources[source]))
+	g.members.insert(edge{member, source, mark}, s.byID(m.resource.ID, s.sources[source]))
 	i, _ := s.searchGroups(member, group, source)
-	m.groups = slices.Insert(m.groups, i, edge{group, source})
+	m.groups = slices.Insert(m.groups, i, edge{group, source, mark})
+}
+
+// insertEdge is addEdge in a transaction.
+func (t *tx) insertEdge(group, member uint32, source, mark uint16) {
+	t.addEdge(group, member, source, mark)
+	t.did(func() { t.dropEdge(group, member, source) })
 }
 
 // dropEdge takes a membership out on both sides.
@@ -196,9 +211,9 @@ func (s *scope) dropEdge(group, member uint32, source uint16) {
 }
 
 // removeEdge is dropEdge in a transaction.
-func (t *tx) removeEdge(group, member uint32, source uint16) {
-	t.dropEdge(group, member, source)
-	t.did(func() { t.addEdge(group, member, source) })
+func (t *tx) removeEdge(group, member uint32, e edge) {
+	t.dropEdge(group, member, e.source)
+	t.did(func() { t.addEdge(group, member, e.source, e.mark) })
 }
 
 // removeMembers removes all members of a group.
@@ -220,7 +235,7 @@ func (t *tx) removeMembers(group uint32) {
 		for e := range members.all() {
 			m := t.nodes.at(e.node)
 			i, _ := t.searchGroups(e.node, group, e.source)
-			m.groups = slices.Insert(m.groups, i, edge{group, e.source})
+			m.groups = slices.Insert(m.groups, i, edge{group, e.source, e.mark})
 		}
 	})
 }

@@ -191,12 +191,18 @@ func (r reader) findTerm(term store.Term, types []string, found *budget.Distinct
 		return add(n)
 	case store.ByGroup:
 		for e := range r.nodes.at(n).members.all() {
+			if !r.seen(e) {
+				continue
+			}
 			if err := add(e.node); err != nil {
 				return err
 			}
 		}
 	case store.ByMember:
 		for _, e := range r.nodes.at(n).groups {
+			if !r.seen(e) {
+				continue
+			}
 			if err := add(e.node); err != nil {
 				return err
 			}

@@ -162,7 +162,13 @@ func (t *tx) insert(r *store.Resource, keys string) {
 		t.byType[r.Type] = list
 	}
 	t.position = r.Position
-	n := t.nodes.add(node{resource: r, keys: keys})
+	n, unborn := t.unborn[r.ID]
+	if unborn {
+		delete(t.unborn, r.ID)
+		t.nodes.at(n).resource, t.nodes.at(n).keys = r, keys
+	} else {
+		n = t.nodes.add(node{resource: r, keys: keys})
+	}
 	t.link(n)
 	at := t.byPosition(r.Position)
 	list.insert(n, at)
@@ -171,7 +177,12 @@ func (t *tx) insert(r *store.Resource, keys string) {
 		t.unlink(n)
 		list.remove(at)
 		t.everything.remove(at)
-		t.nodes.remove(n)
+		if unborn {
+			t.nodes.at(n).resource, t.nodes.at(n).keys = unbornGroup(r.ID), ""
+			t.unborn[r.ID] = n
+		} else {
+			t.nodes.remove(n)
+		}
 	})
 }
 
@@ -199,7 +210,7 @@ func (t *tx) DeleteResource(typ, id string) error {
 	}
 	t.removeMembers(n)
 	for _, e := range slices.Clone(t.nodes.at(n).groups) {
-		t.removeEdge(e.node, n, e.source)
+		t.removeEdge(e.node, n, e)
 	}
 
 	removed := *t.nodes.at(n)

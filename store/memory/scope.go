@@ -25,6 +25,8 @@ type scope struct {
 	everything *ordered[uint32]
 	byType     map[string]*ordered[uint32] // in order of Position, like everything
 	sources    []store.Source              // membership sources by number
+	stages     map[uint16]*stage           // of memberships, by the mark of those that join
+	unborn     map[string]uint32           // nodes of groups that have staged members only, by id
 
 	people       table[person]
 	peopleIndex  index // of people, by personIndex.keys
@@ -48,6 +50,7 @@ type node struct {
 type edge struct {
 	node   uint32 // the other side
 	source uint16 // number in scope.sources
+	mark   uint16 // of the stage by which it begins, or one more: by which it ends; 0: of none
 }
 
 func newScope(of *Store) *scope {
@@ -59,6 +62,8 @@ func newScope(of *Store) *scope {
 		byType:      map[string]*ordered[uint32]{},
 		peopleIndex: newIndex(),
 		records:     map[string]*ordered[*store.Record]{},
+		stages:      map[uint16]*stage{},
+		unborn:      map[string]uint32{},
 	}
 	s.tx.reader = reader{s}
 	s.tx.buffer = make([]byte, 0, 2048)

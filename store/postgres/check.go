@@ -140,7 +140,7 @@ func (is server) check(schema string) error {
 }
 
 // names of the tables, without the prefix.
-var names = []string{"schema", "scopes", "commits", "types", "resources", "keys", "members", "accounts", "events", "records"}
+var names = []string{"schema", "scopes", "commits", "types", "resources", "keys", "members", "stages", "accounts", "events", "records"}
 
 // countPartitions returns how many partitions the tables have, 0 for plain ones.
 func (s *Store) countPartitions(ctx context.Context, conn *pgx.Conn) (n int, err error) {

@@ -15,13 +15,22 @@ func (s *suite) durable(t *testing.T) {
 		_, err := tx.PruneEvents(1)
 		return all(err, tx.DeleteResource("User", "id-bob"))
 	})
-	want := map[string]state{scope: dump(t, st, scope), "other": dump(t, st, "other")}
+	s.crew(t, st, "staged")
+	s.crew(t, st, twin)
+	updateIn(t, st, "staged", func(tx store.Tx) error { return stageSome(tx, 7) })
+	same(t, "a stage, before opening again", ask(t, st, "staged"), ask(t, st, twin))
+	want := map[string]state{"staged": dump(t, st, "staged"), scope: dump(t, st, scope), "other": dump(t, st, "other")}
 
 	st = s.opts.Reopen(t, st)
 	t.Cleanup(func() { _ = st.Close() })
 	for id, state := range want {
 		same(t, "scope "+id+" after opening again", dump(t, st, id), state)
 	}
+	updateIn(t, st, "staged", func(tx store.Tx) error { return tx.ShowStage(7) })
+	st = s.opts.Reopen(t, st)
+	t.Cleanup(func() { _ = st.Close() })
+	stageTwin(t, st)
+	same(t, "a stage that was shown, after opening again", ask(t, st, "staged"), ask(t, st, twin))
 	s.positionsGoOn(t, st)
 	s.eventsGoOn(t, st)
 }

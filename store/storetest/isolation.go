@@ -80,6 +80,24 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 			t.Errorf("DeleteMembership: %t, %v", removed, err)
 		}
 	},
+	"StageMembers": func(_ *suite, t *testing.T, tx store.Tx) {
+		m := store.Membership{Group: "id-staff", Member: "id-ann", Source: store.SourceSCIM}
+		other := m
+		other.Source = store.SourceJIT
+		n, err := tx.StageMembers(1, []store.Membership{other}, []store.Membership{m})
+		if n != 0 || err != nil {
+			t.Errorf("StageMembers: %d, %v", n, err)
+		}
+	},
+	"ShowStage": func(_ *suite, t *testing.T, tx store.Tx) {
+		is(t, "ShowStage", tx.ShowStage(1), nil)
+	},
+	"SettleStage": func(_ *suite, t *testing.T, tx store.Tx) {
+		more, err := tx.SettleStage(1, 100)
+		if more || err != nil {
+			t.Errorf("SettleStage: %t, %v", more, err)
+		}
+	},
 	"Account": func(_ *suite, t *testing.T, tx store.Tx) {
 		_, err := tx.Account("acc-ann")
 		is(t, "Account", err, store.ErrNotFound)

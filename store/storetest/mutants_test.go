@@ -67,6 +67,10 @@ var mutants = map[string]func(store.Store) store.Store{
 	"people are groups":      func(s store.Store) store.Store { return nestsPeople{s} },
 	"names stay":             onTx(func(tx store.Tx) store.Tx { return oldNames{tx, map[string]string{}} }),
 	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
+	"stages are seen":        onTx(func(tx store.Tx) store.Tx { return seenStages{tx} }),
+	"stages are not seen":    onTx(func(tx store.Tx) store.Tx { return unseenStages{tx} }),
+	"stages end early":       onTx(func(tx store.Tx) store.Tx { return endedStages{tx} }),
+	"nobody stages to leave": onTx(func(tx store.Tx) store.Tx { return joinedStages{tx} }),
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
 	"errors say nothing":     onTx(func(tx store.Tx) store.Tx { return bareErrors{tx} }),
 	"expiry is exclusive":    onTx(func(tx store.Tx) store.Tx { return lateExpiry{tx} }),
@@ -241,6 +245,28 @@ type alwaysNew struct{ store.Tx }
 func (t alwaysNew) PutMembership(m store.Membership) (bool, error) {
 	_, err := t.Tx.PutMembership(m)
 	return true, err
+}
+
+type seenStages struct{ store.Tx }
+
+func (t seenStages) StageMembers(stage int64, joining, leaving []store.Membership) (int, error) {
+	n, err := t.Tx.StageMembers(stage, joining, leaving)
+	return n, errors.Join(err, t.ShowStage(stage))
+}
+
+type unseenStages struct{ store.Tx }
+
+func (t unseenStages) ShowStage(int64) error { return nil }
+
+type endedStages struct{ store.Tx }
+
+func (t endedStages) SettleStage(int64, int) (bool, error) { return false, nil }
+
+type joinedStages struct{ store.Tx }
+
+func (t joinedStages) StageMembers(stage int64, joining, leaving []store.Membership) (int, error) {
+	n, err := t.Tx.StageMembers(stage, joining, nil)
+	return n + len(leaving), err
 }
 
 type anyRecord struct{ store.Tx }

@@ -41,6 +41,12 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 			return err
 		},
 	},
+	"StageMembers": {stageAnn},
+	"ShowStage":    {stageAnn},
+	"SettleStage": {func(s *suite, tx store.Tx) error {
+		_, err := tx.SettleStage(1, 1)
+		return all(stageAnn(s, tx), err)
+	}},
 	"PutAccount": {
 		func(s *suite, tx store.Tx) error { return tx.PutAccount(s.account("acc-new", "id-bob")) },
 		func(s *suite, tx store.Tx) error {
@@ -80,6 +86,12 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 		_, err := tx.PruneRecords("lease", s.base().Add(time.Hour))
 		return err
 	}},
+}
+
+// stageAnn makes ann leave, by a stage that is shown.
+func stageAnn(_ *suite, tx store.Tx) error {
+	_, err := tx.StageMembers(1, nil, []store.Membership{{Group: "id-staff", Member: "id-ann", Source: store.SourceSCIM}})
+	return all(err, tx.ShowStage(1))
 }
 
 // rollback is the tier of transactions that come to nothing.

@@ -62,6 +62,7 @@ type sameRun struct {
 	stores []store.Store
 	rand   *rand.Rand
 	ids    []string // every id that was ever used
+	stage  int64    // the last number of a stage
 }
 
 func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
@@ -112,7 +113,7 @@ func (s *sameRun) write(t *testing.T) {
 func (s *sameRun) step() func(tx store.Tx) string {
 	id, other, n := s.id(), s.id(), s.rand.IntN(6)
 	source := pick(s.rand, []store.Source{store.SourceSCIM, store.SourceJIT})
-	switch s.rand.IntN(12) {
+	switch s.rand.IntN(15) {
 	case 0, 1, 2:
 		id = "r" + strconv.Itoa(s.rand.IntN(1000)) // not in order of creation
 		s.ids = append(s.ids, id)
@@ -148,6 +149,19 @@ func (s *sameRun) step() func(tx store.Tx) string {
 			e := s.event("x")
 			return outcome(nil, tx.AppendEvent(e)) + outcome(e.Sequence, nil) + outcome(tx.PruneEvents(through))
 		}
+	case 12, 13:
+		s.stage++
+		stage, other := s.stage, []string{other, s.id(), s.id()}
+		return func(tx store.Tx) string { return stageRandom(tx, stage, id, source, other) }
+	case 14:
+		stage := max(1, s.stage-int64(n))
+		return func(tx store.Tx) string {
+			for {
+				if more, err := tx.SettleStage(stage, 2); !more || err != nil {
+					return outcome(nil, err)
+				}
+			}
+		}
 	}
 	key, version := "k"+strconv.Itoa(n), int64(s.rand.IntN(3))
 	return func(tx store.Tx) string {
@@ -166,6 +180,32 @@ func (s *sameRun) join(tx store.Tx, group, member string, source store.Source) s
 		return outcome(nil, store.ErrNotFound)
 	}
 	return outcome(tx.PutMembership(store.Membership{Group: group, Member: member, Source: source, Kind: m.Type}))
+}
+
+// stageRandom stages that those who are members of a group, of some users and groups,
+// leave, and that the others join. It shows the stages with an even number.
+func stageRandom(tx store.Tx, stage int64, group string, source store.Source, members []string) string {
+	if _, err := tx.Resource("", group, 0); err != nil {
+		return outcome(nil, err)
+	}
+	var joining, leaving []store.Membership
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(members))) {
+		m := store.Membership{Group: group, Member: id, Source: source}
+		of, err := tx.MembershipsOf(id)
+		if err != nil {
+			return outcome(nil, err)
+		}
+		if slices.ContainsFunc(of, func(o store.Membership) bool { return o.Group == group && o.Source == source }) {
+			leaving = append(leaving, m)
+		} else {
+			joining = append(joining, m)
+		}
+	}
+	n, err := tx.StageMembers(stage, joining, leaving)
+	if stage%2 == 0 && err == nil {
+		err = tx.ShowStage(stage)
+	}
+	return outcome(n, err)
 }
 
 // outcome describes a result so that it is the same for all stores.

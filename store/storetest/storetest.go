@@ -11,7 +11,7 @@
 //
 // # Tiers
 //
-// The tests come in tiers, each a subtest: basic, query, isolation, events, watch,
+// The tests come in tiers, each a subtest: basic, stages, query, isolation, events, watch,
 // rollback, lifecycle, concurrency, same, scan and durable. Every store passes all of
 // them; only durable asks for [Options.Reopen], because a store in memory has
 // nothing to reopen. What a store cannot do to the letter is data in [Options],
@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		return st
 	}}
 	t.Run("basic", s.basic)
+	t.Run("stages", s.stages)
 	t.Run("query", s.query)
 	t.Run("isolation", s.isolation)
 	t.Run("events", s.events)

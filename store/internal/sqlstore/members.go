@@ -4,7 +4,7 @@ import "github.com/scimjit/provision/store"
 
 // Memberships implements [store.MemberReader].
 func (r *Reader) Memberships(group, after string, limit int) (found []store.Membership, err error) {
-	err = r.memberships(membersPage, into(&found), r.scope, group, after, rowLimit(limit))
+	err = r.memberships(membersPage, into(&found), r.scope, group, after, r.scope, rowLimit(limit))
 	return found, err
 }
 
@@ -25,7 +25,7 @@ func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err
 	default:
 		return r.membershipsOfMany(members)
 	}
-	err = r.memberships(groupsOfMember, into(&found), r.scope, members[0])
+	err = r.memberships(groupsOfMember, into(&found), r.scope, members[0], r.scope)
 	return found, err
 }
 
@@ -34,14 +34,14 @@ func (r *Reader) GroupsIn(groups ...string) (found []store.Membership, err error
 	if len(groups) == 0 {
 		return nil, nil
 	}
-	err = r.memberships(groupsInGroups, into(&found), r.scope, groups)
+	err = r.memberships(groupsInGroups, into(&found), r.scope, groups, r.scope)
 	return found, err
 }
 
 // Many members are mostly in the same groups, so each group's name is read once.
 const (
 	membershipsOfMany = `SELECT m.group_id, m.member_id, m.source, m.kind FROM provision_members m
-		WHERE m.scope = ? AND m.member_id = ANY (?) ORDER BY m.member_id, m.group_id, m.source`
+		WHERE m.scope = ? AND m.member_id = ANY (?)` + shown + ` ORDER BY m.member_id, m.group_id, m.source`
 	displayNames = `SELECT r.id, r.display FROM provision_resources r
 		WHERE r.scope = ? AND r.id = ANY (?)`
 )
@@ -56,7 +56,7 @@ func (r *Reader) membershipsOfMany(members []string) (found []store.Membership, 
 		m.Source = knownSource(source)
 		found = append(found, m)
 		return err
-	}, r.scope, members)
+	}, r.scope, members, r.scope)
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +94,14 @@ func (r *Reader) displays(of []store.Membership) (names map[string]string, err e
 
 // IsMember implements [store.MemberReader].
 func (r *Reader) IsMember(group, member string) (found bool, err error) {
-	query, args := isMember, []any{r.scope, group, member}
+	query, args := isMember, []any{r.scope, group, member, r.scope}
 	switch {
 	case group == "" && member == "":
 		return false, nil
 	case group == "":
-		query, args = hasGroups, []any{r.scope, member}
+		query, args = hasGroups, []any{r.scope, member, r.scope}
 	case member == "":
-		query, args = hasMembers, []any{r.scope, group}
+		query, args = hasMembers, []any{r.scope, group, r.scope}
 	}
 	err = r.conn.Query(query, func(Scanner) error {
 		found = true
@@ -128,7 +128,7 @@ func (r *Reader) memberships(query string, fn func(store.Membership) error, args
 
 // PutMembership implements [store.MemberWriter].
 func (t *Tx) PutMembership(m store.Membership) (added bool, err error) {
-	n, err := t.conn.Exec(insertMember, t.scope, m.Group, m.Member, string(m.Source), m.Kind)
+	n, err := t.conn.Exec(insertMember, t.scope, m.Group, m.Member, string(m.Source), m.Kind, t.scope)
 	return n == 1, err
 }
 
@@ -136,9 +136,9 @@ func (t *Tx) PutMembership(m store.Membership) (added bool, err error) {
 func (t *Tx) DeleteMembership(group, member string, source store.Source) (removed bool, err error) {
 	var n int64
 	if source == "" {
-		n, err = t.conn.Exec(deleteMemberAll, t.scope, group, member)
+		n, err = t.conn.Exec(deleteMemberAll, t.scope, group, member, t.scope)
 	} else {
-		n, err = t.conn.Exec(deleteMember, t.scope, group, member, string(source))
+		n, err = t.conn.Exec(deleteMember, t.scope, group, member, string(source), t.scope)
 	}
 	return n > 0, err
 }

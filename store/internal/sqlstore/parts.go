@@ -87,7 +87,7 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 			res := byID[m.Member]
 			res.Groups = append(res.Groups, m)
 			return fits()
-		}, r.scope, ids)
+		}, r.scope, ids, r.scope)
 		if err != nil {
 			return false, err
 		}
@@ -97,7 +97,7 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 			res := byID[m.Group]
 			res.Members = append(res.Members, m)
 			return fits()
-		}, r.scope, ids)
+		}, r.scope, ids, r.scope)
 	}
 	return bytes <= 0 || size <= bytes, err
 }

@@ -295,9 +295,9 @@ func (r *Reader) candidates(terms []store.Term) (query string, args []any, n int
 	case store.ByID:
 		return candidatesByID, []any{r.scope, term.Value}, 1
 	case store.ByGroup:
-		return candidatesByGroup, []any{r.scope, term.Value}, 1
+		return candidatesByGroup, []any{r.scope, term.Value, r.scope}, 1
 	case store.ByMember:
-		return candidatesByMember, []any{r.scope, term.Value}, 1
+		return candidatesByMember, []any{r.scope, term.Value, r.scope}, 1
 	}
 	for n = 1; n < len(terms) && terms[n].Kind == store.ByKey && terms[n].Attribute == term.Attribute; n++ {
 	}

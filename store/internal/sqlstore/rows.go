@@ -50,7 +50,7 @@ func noResource(typ, id string) error {
 // resourceQuery returns the statement that reads a resource with the parts
 // asked for, and its arguments.
 func (r *Reader) resourceQuery(id string, with store.Parts) (string, []any) {
-	args := []any{r.scope, id, r.scope, id, r.scope, id}
+	args := []any{r.scope, id, r.scope, id, r.scope, r.scope, id, r.scope}
 	legs := with & (store.WithGroups | store.WithMembers)
 	in := 0
 	if r.memory != nil {
@@ -60,7 +60,7 @@ func (r *Reader) resourceQuery(id string, with store.Parts) (string, []any) {
 	case 0:
 		args = args[:2]
 	case store.WithGroups, store.WithMembers:
-		args = args[:4]
+		args = args[:5]
 	}
 	return resourceQueries[in][legs], args
 }

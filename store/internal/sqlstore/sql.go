@@ -41,10 +41,10 @@ const (
 	// The sign of the first column tells the rows apart.
 	groupsLeg = ` UNION ALL SELECT -1, m.kind, m.group_id, 0, '', '', coalesce(g.display, ''), '', m.source, ''
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
-		WHERE m.scope = ? AND m.member_id = ?`
+		WHERE m.scope = ? AND m.member_id = ?` + shown
 	membersLeg = ` UNION ALL SELECT -2, m.kind, m.member_id, 0, '', '', coalesce(u.display, ''), '', m.source, ''
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
-		WHERE m.scope = ? AND m.group_id = ?`
+		WHERE m.scope = ? AND m.group_id = ?` + shown
 
 	storedResourceByID = `SELECT type, position, version, keys FROM provision_resources WHERE scope = ? AND id = ?`
 
@@ -95,11 +95,11 @@ const (
 
 	candidatesByGroup = `SELECT r.position, r.type
 		FROM provision_members m JOIN provision_resources r ON r.scope = m.scope AND r.id = m.member_id
-		WHERE m.scope = ? AND m.group_id = ?`
+		WHERE m.scope = ? AND m.group_id = ?` + shown
 
 	candidatesByMember = `SELECT r.position, r.type
 		FROM provision_members m JOIN provision_resources r ON r.scope = m.scope AND r.id = m.group_id
-		WHERE m.scope = ? AND m.member_id = ?`
+		WHERE m.scope = ? AND m.member_id = ?` + shown
 
 	// A lone key term, the most frequent filter, reads its candidates whole.
 	resourcesByKey = `SELECT ` + resourceColumns + `, ''
@@ -149,38 +149,71 @@ var holders = func() (texts [2][keysAtOnce + 1]string) {
 	return texts
 }()
 
+// shown leaves out the memberships that nobody sees: those that join with a stage
+// which was not shown yet, and those that leave with one which was. Most belong to no
+// stage, and cost a look at a column.
+const shown = ` AND (stage IS NULL OR (stage > 0) = EXISTS (
+		SELECT 1 FROM provision_stages s WHERE s.scope = ? AND s.number = abs(stage)))`
+
+// Stages of memberships: the number of a stage for those that join with it, and its
+// negative for those that leave.
+const (
+	// The kind is that of the resource: who does not exist joins nothing.
+	stageJoining = `INSERT INTO provision_members (scope, group_id, member_id, source, kind, stage)
+		SELECT r.scope, CAST(? AS TEXT), r.id, CAST(? AS TEXT), r.type, CAST(? AS BIGINT)
+		FROM provision_resources r WHERE r.scope = ? AND r.id = ANY (?) ON CONFLICT DO NOTHING`
+	stageLeaving = `UPDATE provision_members SET stage = ?
+		WHERE scope = ? AND group_id = ? AND source = ? AND member_id = ANY (?) AND stage IS NULL`
+
+	showStage  = `INSERT INTO provision_stages (scope, number) VALUES (?, ?) ON CONFLICT DO NOTHING`
+	endStage   = `DELETE FROM provision_stages WHERE scope = ? AND number = ?`
+	stageShown = `SELECT 1 FROM provision_stages WHERE scope = ? AND number = ?`
+
+	membersStaged = `SELECT m.group_id, m.member_id FROM provision_members m
+		WHERE m.scope = ? AND m.stage = ? ORDER BY m.group_id, m.member_id LIMIT CAST(? AS BIGINT)`
+	settleStaged = `UPDATE provision_members SET stage = NULL
+		WHERE scope = ? AND group_id = ? AND member_id = ANY (?) AND stage = ?`
+	deleteStaged = `DELETE FROM provision_members
+		WHERE scope = ? AND group_id = ? AND member_id = ANY (?) AND stage = ?`
+)
+
 // Memberships.
 const (
 	membersPage = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(u.display, '')
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
-		WHERE m.scope = ? AND m.group_id = ? AND m.member_id > ? ORDER BY m.member_id, m.source LIMIT CAST(? AS BIGINT)`
+		WHERE m.scope = ? AND m.group_id = ? AND m.member_id > ?` + shown + `
+		ORDER BY m.member_id, m.source LIMIT CAST(? AS BIGINT)`
 	groupsOfMember = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
-		WHERE m.scope = ? AND m.member_id = ? ORDER BY m.group_id, m.source`
+		WHERE m.scope = ? AND m.member_id = ?` + shown + ` ORDER BY m.group_id, m.source`
 
 	groupsOfMembers = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
-		WHERE m.scope = ? AND m.member_id = ANY (?) ORDER BY m.member_id, m.group_id, m.source`
+		WHERE m.scope = ? AND m.member_id = ANY (?)` + shown + ` ORDER BY m.member_id, m.group_id, m.source`
 	membersOfGroups = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(u.display, '')
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
-		WHERE m.scope = ? AND m.group_id = ANY (?) ORDER BY m.group_id, m.member_id, m.source`
+		WHERE m.scope = ? AND m.group_id = ANY (?)` + shown + ` ORDER BY m.group_id, m.member_id, m.source`
 
 	// There is an index of the memberships of groups alone.
 	groupsInGroups = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.member_id
-		WHERE m.scope = ? AND m.kind = 'Group' AND m.group_id = ANY (?)
+		WHERE m.scope = ? AND m.kind = 'Group' AND m.group_id = ANY (?)` + shown + `
 		ORDER BY m.group_id, m.member_id, m.source`
 
 	reported = ` AND source IN ('scim', 'jit', 'sync')`
 
-	isMember   = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?` + reported + ` LIMIT 1`
-	hasMembers = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ?` + reported + ` LIMIT 1`
-	hasGroups  = `SELECT 1 FROM provision_members WHERE scope = ? AND member_id = ?` + reported + ` LIMIT 1`
+	isMember   = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?` + reported + shown + ` LIMIT 1`
+	hasMembers = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ?` + reported + shown + ` LIMIT 1`
+	hasGroups  = `SELECT 1 FROM provision_members WHERE scope = ? AND member_id = ?` + reported + shown + ` LIMIT 1`
 
-	insertMember = `INSERT INTO provision_members (scope, group_id, member_id, source, kind)
-		VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	deleteMember       = `DELETE FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ? AND source = ?`
-	deleteMemberAll    = `DELETE FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?`
+	// A row that nobody sees becomes one that all see.
+	insertMember = `INSERT INTO provision_members AS t (scope, group_id, member_id, source, kind)
+		VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (scope, group_id, member_id, source) DO UPDATE SET stage = NULL
+		WHERE t.stage IS NOT NULL AND (t.stage < 0) = EXISTS (
+			SELECT 1 FROM provision_stages s WHERE s.scope = ? AND s.number = abs(t.stage))`
+	deleteMember       = `DELETE FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ? AND source = ?` + shown
+	deleteMemberAll    = `DELETE FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?` + shown
 	deleteMembersOf    = `DELETE FROM provision_members WHERE scope = ? AND group_id = ?`
 	deleteMembershipOf = `DELETE FROM provision_members WHERE scope = ? AND member_id = ?`
 )

@@ -62,14 +62,25 @@ CREATE TABLE IF NOT EXISTS provision_members (
   member_id text COLLATE "C" NOT NULL,
   source    text COLLATE "C" NOT NULL,
   kind      text COLLATE "C" NOT NULL,
+  stage     bigint, -- by whose number it joins, or by the negative leaves; null: none
   PRIMARY KEY (scope, group_id, member_id, source)
 );
 
-CREATE INDEX IF NOT EXISTS provision_members_member ON provision_members (scope, member_id, group_id, source, kind);
+CREATE INDEX IF NOT EXISTS provision_members_member ON provision_members (scope, member_id, group_id, source, kind, stage);
 
 -- Groups in groups, without the users in them.
-CREATE INDEX IF NOT EXISTS provision_members_nested ON provision_members (scope, group_id, member_id, source)
+CREATE INDEX IF NOT EXISTS provision_members_nested ON provision_members (scope, group_id, member_id, source, stage)
   WHERE kind = 'Group';
+
+CREATE INDEX IF NOT EXISTS provision_members_stage ON provision_members (scope, stage, group_id, member_id)
+  WHERE stage IS NOT NULL;
+
+-- The stages that were shown, and have memberships left that are not settled.
+CREATE TABLE IF NOT EXISTS provision_stages (
+  scope  text COLLATE "C" NOT NULL,
+  number bigint NOT NULL,
+  PRIMARY KEY (scope, number)
+);
 
 -- Everything about an account is in data; the other columns are to find it. An
 -- empty text is null there.

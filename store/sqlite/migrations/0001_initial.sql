@@ -55,14 +55,24 @@ CREATE TABLE provision_members (
   member_id TEXT    NOT NULL,
   source    TEXT    NOT NULL,
   kind      TEXT    NOT NULL,
+  stage     INTEGER, -- by whose number it joins, or by the negative leaves; null: none
   PRIMARY KEY (scope, group_id, member_id, source)
 ) WITHOUT ROWID;
 
-CREATE INDEX provision_members_member ON provision_members (scope, member_id, group_id, source, kind);
+CREATE INDEX provision_members_member ON provision_members (scope, member_id, group_id, source, kind, stage);
 
 -- Groups in groups, without the users in them: how deep they are nested is looked at
 -- when a group becomes a member of a group.
-CREATE INDEX provision_members_nested ON provision_members (scope, group_id, member_id, source) WHERE kind = 'Group';
+CREATE INDEX provision_members_nested ON provision_members (scope, group_id, member_id, source, stage) WHERE kind = 'Group';
+
+CREATE INDEX provision_members_stage ON provision_members (scope, stage, group_id, member_id) WHERE stage IS NOT NULL;
+
+-- The stages that were shown, and have memberships left that are not settled.
+CREATE TABLE provision_stages (
+  scope  INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (scope, number)
+) WITHOUT ROWID;
 
 -- Everything about an account is in data; the other columns are to find it. An
 -- empty text is null there: SQLite prepares a statement again on every use when
