@@ -27,7 +27,9 @@ import (
 // clients at a time on one connection or on many, with transactions written by hand
 // beside. Each of a run's servers has a database of its own.
 func BenchmarkPostgres(b *testing.B) {
-	server := postgrestest.Start(b, "fsync=on", "max_connections=120")
+	server := postgrestest.Start(b)
+	server.Stop(b, "fast")
+	server.StartAgain(b, "fsync=on", "max_connections=120")
 	for _, load := range []struct{ clients, connections int }{{1, 1}, {8, 1}, {32, 1}, {8, 32}, {32, 32}} {
 		names := make([]string, load.connections)
 		for i := range names {

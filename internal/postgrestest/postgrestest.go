@@ -11,45 +11,121 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
 
-// Server is a PostgreSQL server that ends with the test that started it.
+// Server is a PostgreSQL server that ends with the test that started it. Its methods are
+// called one at a time.
 type Server struct {
 	programs  string // a directory
 	directory string // of the data and the socket
 	owner     *syscall.SysProcAttr
+	running   bool
 	made      int // databases
 }
 
 // Start starts a server in a temporary directory, where it listens on a Unix
-// socket only. It does not wait for the disk, unless the settings say "fsync=on". Where Debian's postgresql is not installed it skips the test.
+// socket only. Where Debian's postgresql is not installed it skips the test.
 // Whoever must not miss that looks for SKIP-EXTERNAL in the output of go test -v.
-func Start(t testing.TB, settings ...string) *Server {
+// The options are those of initdb.
+func Start(t testing.TB, options ...string) *Server {
+	t.Helper()
+	s := newServer(t)
+	s.run(t, "initdb", append([]string{"-D", s.data(), "-U", "postgres", "-A", "trust", "-N"}, options...)...)
+	s.StartAgain(t)
+	return s
+}
+
+// newServer returns a server without data.
+func newServer(t testing.TB) *Server {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is right
 	if len(found) == 0 {
 		t.Skip("SKIP-EXTERNAL: postgresql is not installed")
 	}
+	s := &Server{programs: filepath.Dir(slices.Max(found)), directory: temporary(t)}
+	if os.Getuid() == 0 { // which the server refuses to be
+		s.becomeNobody(t)
+	}
+	t.Cleanup(func() {
+		if s.running {
+			s.Stop(t, "immediate")
+		}
+	})
+	return s
+}
+
+// temporary returns a directory with a short name, as a socket needs.
+func temporary(t testing.TB) string {
+	t.Helper()
 	directory, err := os.MkdirTemp("", "postgrestest")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(directory) })
-	s := &Server{programs: filepath.Dir(slices.Max(found)), directory: directory}
-	if os.Getuid() == 0 { // which the server refuses to be
-		s.becomeNobody(t)
-	}
-	data := filepath.Join(directory, "data")
-	s.run(t, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N")
-	options := fmt.Sprintf("-c listen_addresses= -c unix_socket_directories=%s -c fsync=off", directory)
+	return directory
+}
+
+func (s *Server) data() string { return filepath.Join(s.directory, "data") }
+
+// Directory returns where the socket is: the host of connection strings.
+func (s *Server) Directory() string { return s.directory }
+
+// StartAgain starts a server that has stopped, and waits until it answers. It does not
+// wait for the disk, unless the settings say "fsync=on".
+func (s *Server) StartAgain(t testing.TB, settings ...string) {
+	t.Helper()
+	options := fmt.Sprintf("-c listen_addresses= -c unix_socket_directories=%s -c fsync=off", s.directory)
 	for _, setting := range settings {
 		options += " -c " + setting
 	}
-	s.run(t, "pg_ctl", "-D", data, "-w", "-l", filepath.Join(directory, "log"), "-o", options, "start")
-	t.Cleanup(func() { s.run(t, "pg_ctl", "-D", data, "-m", "immediate", "stop") })
-	return s
+	s.run(t, "pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.directory, "log"), "-o", options, "start")
+	s.running = true
+}
+
+// Stop stops the server: fast, which ends the sessions, or immediate, which leaves the
+// data as after a crash.
+func (s *Server) Stop(t testing.TB, mode string) {
+	t.Helper()
+	s.running = false
+	s.run(t, "pg_ctl", "-D", s.data(), "-w", "-m", mode, "stop")
+}
+
+// Kill ends the first process of the server as kill -9 does. The others end when they
+// notice.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.running = false
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Standby starts a server that follows s.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	standby := newServer(t)
+	standby.made = s.made
+	standby.run(t, "pg_basebackup", "-h", s.directory, "-U", "postgres", "-D", standby.data(), "-R", "-c", "fast", "-N")
+	standby.StartAgain(t)
+	return standby
+}
+
+// Promote makes a standby a primary.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	s.run(t, "pg_ctl", "-D", s.data(), "-w", "promote")
 }
 
 func (s *Server) becomeNobody(t testing.TB) {

@@ -39,6 +39,9 @@ type proxy struct {
 
 var hostOf = regexp.MustCompile(`host=(\S+)`)
 
+// socket is the name of the socket of a server.
+const socket = ".s.PGSQL.5432"
+
 // newProxy returns a proxy before a database, and the connection string through it.
 func newProxy(t *testing.T, url string) (*proxy, string) {
 	t.Helper()
@@ -47,7 +50,6 @@ func newProxy(t *testing.T, url string) (*proxy, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(directory) })
-	const socket = ".s.PGSQL.5432"
 	listener, err := net.Listen("unix", filepath.Join(directory, socket))
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +94,14 @@ func (p *proxy) lose() {
 	}
 }
 
+// lead makes the proxy lead to another server, and cuts what leads elsewhere.
+func (p *proxy) lead(directory string) {
+	p.mu.Lock()
+	p.target = filepath.Join(directory, socket)
+	p.mu.Unlock()
+	p.lose()
+}
+
 func (p *proxy) happened() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,12 +111,12 @@ func (p *proxy) happened() int {
 func (p *proxy) serve(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	p.mu.Lock()
-	refused := p.refuses && (p.cut == never || p.cuts > 0)
+	refused, target := p.refuses && (p.cut == never || p.cuts > 0), p.target
 	p.mu.Unlock()
 	if refused {
 		return
 	}
-	server, err := net.Dial("unix", p.target)
+	server, err := net.Dial("unix", target)
 	if err != nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -114,4 +115,22 @@ func lastEvent(t *testing.T, s store.Store, scope string) (last int64) {
 		t.Fatal(err)
 	}
 	return last
+}
+
+// poll waits until a query answers with a number that is not 0.
+func poll(t *testing.T, conn *pgx.Conn, query string, args ...any) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		n := 0
+		if err := conn.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		if n > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not become true: %s", query)
+		}
+		time.Sleep(10 * time.Millisecond) // another process is to do something
+	}
 }

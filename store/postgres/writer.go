@@ -18,7 +18,7 @@ import (
 // Statements that are beside those of package sqlstore. The lock is a statement of its
 // own: what is read by the statement that waits for it is older than the lock.
 const (
-	beginUpdate = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`
+	beginUpdate = `BEGIN ISOLATION LEVEL READ COMMITTED` // not READ WRITE, whose error on a standby has no code of its own
 	beginView   = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
 	commit      = `COMMIT`
 	rollback    = `ROLLBACK`
