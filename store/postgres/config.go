@@ -61,11 +61,14 @@ type Config struct {
 	AcquireTimeout time.Duration
 
 	// LockTimeout bounds how long to wait for another process that updates the same
-	// scope. It should be longer than IdleTimeout. 0 means 8 seconds.
+	// scope. It should be longer than IdleTimeout: then one that has stopped is found
+	// and its session ended, by pg_terminate_backend, which the role may for its own.
+	// 0 means 8 seconds.
 	LockTimeout time.Duration
 
 	// IdleTimeout bounds how long an Update computes between two statements, while
-	// it holds the lock of its scope. The server ends one that takes longer. 0 means
+	// it holds the lock of its scope. The server ends one that takes longer. It also
+	// bounds how long one reads a result or sends a message, where others wait. 0 means
 	// 5 seconds.
 	IdleTimeout time.Duration
 

@@ -34,6 +34,9 @@ func Commit(ctx context.Context, s *Store, before string, beside ...string) (sur
 	return conn.commit(append(list, control{text: commit}))
 }
 
+// EndHolder ends the holder of the lock of a scope, where it may.
+func EndHolder(ctx context.Context, s *Store, scope string) bool { return s.endHolder(ctx, scope) }
+
 // CheckServer is the check of what a server says of itself.
 func CheckServer(version int, encoding, clientEncoding string, readOnly, standby bool, schema string) error {
 	return server{version: version, encoding: encoding, clientEncoding: clientEncoding, readOnly: readOnly, standby: standby, schema: schema}.check("")

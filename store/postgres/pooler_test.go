@@ -18,9 +18,9 @@ import (
 	"github.com/scimjit/provision/store/storetest"
 )
 
-// startPooler runs pgbouncer in transaction mode before a database, with fewer
-// connections than clients, and returns the connection string through it.
-func startPooler(t *testing.T, url string) string {
+// startPooler runs pgbouncer in transaction mode before a database, with some connections
+// for all clients, and returns the connection string through it.
+func startPooler(t *testing.T, url string, size int) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -48,8 +48,8 @@ unix_socket_dir = %s
 auth_type = any
 auth_file = %s
 pool_mode = transaction
-default_pool_size = 3
-`, hostOf.FindStringSubmatch(url)[1], directory, users))
+default_pool_size = %d
+`, hostOf.FindStringSubmatch(url)[1], directory, users, size))
 	if err := os.Chmod(directory, 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +96,8 @@ func owner(t *testing.T) string {
 func TestPostgreSQLPooler(t *testing.T) {
 	db := newDatabase(t)
 	config := db.config()
-	config.URL = startPooler(t, config.URL)
-	config.AcquireTimeout = time.Minute // a busy machine fails nobody
+	config.URL = startPooler(t, config.URL, 3) // fewer than clients
+	config.AcquireTimeout = time.Minute        // a busy machine fails nobody
 	s := open(t, config)
 	if !postgres.Unnamed(s) {
 		t.Fatal("the pooler was not noticed")

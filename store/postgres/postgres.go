@@ -14,7 +14,9 @@
 // # Processes
 //
 // Any number of processes may share a database. One that stops while it holds the lock
-// of a scope is cut off by the server after Config.IdleTimeout. What cannot be done now,
+// of a scope is cut off after Config.IdleTimeout: by the server, or, where the server
+// waits for the rest of a message or for somebody to read, by those who wait for the lock.
+// Others write within 10 seconds, as the time-outs are. What cannot be done now,
 // because the server is away or busy or somebody holds a lock, fails with an
 // [*store.UnavailableError]. Nothing is half-written then.
 //

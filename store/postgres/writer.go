@@ -141,12 +141,12 @@ func (w *writer) Begin(ctx context.Context) error {
 	return w.lock(ctx)
 }
 
-// lock begins a transaction that holds the lock of the scope.
-func (w *writer) lock(ctx context.Context) error {
+// lockWithin is lock for a part of the time.
+func (w *writer) lockWithin(ctx context.Context, wait time.Duration) error {
 	c := &w.store.config
 	list := []control{
 		{text: beginUpdate},
-		{text: fmt.Sprintf(`SET LOCAL lock_timeout = %d`, c.LockTimeout.Milliseconds())},
+		{text: fmt.Sprintf(`SET LOCAL lock_timeout = %d`, max(1, wait.Milliseconds()))}, // 0 is no limit
 		{text: fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, c.IdleTimeout.Milliseconds())},
 		{text: fmt.Sprintf(`SET LOCAL statement_timeout = %d`, c.StatementTimeout.Milliseconds())},
 	}
