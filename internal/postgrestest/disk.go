@@ -3,15 +3,17 @@
 package postgrestest
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
 
 // Disk is a small file system, to be filled up. It is gone with the test.
 type Disk struct {
-	Directory string // empty at first, and the server's
+	Directory string // of the servers
 }
 
 // NewDisk makes one of some bytes, in memory. Where it may not it skips the test, as
@@ -33,10 +35,30 @@ func NewDisk(t *testing.T, size int) *Disk {
 	return d
 }
 
-// Resize makes the disk larger.
-func (d *Disk) Resize(t *testing.T, size int) {
+// Fill leaves no room on the disk.
+func (d *Disk) Fill(t *testing.T) {
 	t.Helper()
-	if err := syscall.Mount("tmpfs", d.Directory, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size)); err != nil {
+	file, err := os.Create(d.filler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for size := 1 << 20; size > 0; size /= 2 { // the last ones find no room
+		for err = nil; err == nil; {
+			_, err = file.Write(make([]byte, size))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Clear gives back the room that Fill took.
+func (d *Disk) Clear(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(d.filler()); err != nil {
 		t.Fatal(err)
 	}
 }
+
+func (d *Disk) filler() string { return filepath.Join(d.Directory, "filler") }

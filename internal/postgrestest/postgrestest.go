@@ -73,15 +73,17 @@ func (s *Server) data() string { return filepath.Join(s.directory, "data") }
 // Directory returns where the socket is: the host of connection strings.
 func (s *Server) Directory() string { return s.directory }
 
-// StartAgain starts a server that has stopped, and waits until it answers. It does not
-// wait for the disk, unless the settings say "fsync=on".
+// StartAgain starts a server that has stopped, or that is about to after a crash, and
+// waits until it answers. It does not wait for the disk, unless the settings say
+// "fsync=on".
 func (s *Server) StartAgain(t testing.TB, settings ...string) {
 	t.Helper()
 	options := fmt.Sprintf("-c listen_addresses= -c unix_socket_directories=%s -c fsync=off", s.directory)
 	for _, setting := range settings {
 		options += " -c " + setting
 	}
-	s.run(t, "pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.directory, "log"), "-o", options, "start")
+	s.run(t, "pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.directory, "log"), "-o", options,
+		"-m", "immediate", "restart") // which also starts one that does not run
 	s.running = true
 }
 

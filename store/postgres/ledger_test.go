@@ -88,10 +88,21 @@ func (l *ledger) write(t *testing.T, s store.Store, name string, writers int) (s
 // await waits until n more updates are acknowledged.
 func (l *ledger) await(t *testing.T, n int) {
 	t.Helper()
+	l.awaitMore(t, n, "acknowledged", func() int { return len(l.acknowledged) })
+}
+
+// awaitRefusals waits until n more updates are refused.
+func (l *ledger) awaitRefusals(t *testing.T, n int) {
+	t.Helper()
+	l.awaitMore(t, n, "refused", func() int { return l.refused })
+}
+
+func (l *ledger) awaitMore(t *testing.T, n int, what string, count func() int) {
+	t.Helper()
 	want := -1
 	for deadline := time.After(time.Minute); ; {
 		l.mu.Lock()
-		have, heard := len(l.acknowledged), l.heard
+		have, heard := count(), l.heard
 		l.mu.Unlock()
 		if want < 0 {
 			want = have + n
@@ -102,7 +113,7 @@ func (l *ledger) await(t *testing.T, n int) {
 		select {
 		case <-heard:
 		case <-deadline:
-			t.Fatalf("%d updates were acknowledged, want %d", have, want)
+			t.Fatalf("%d updates were %s, want %d", have, what, want)
 		}
 	}
 }
