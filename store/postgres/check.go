@@ -140,7 +140,7 @@ func (is server) check(schema string) error {
 }
 
 // names of the tables, without the prefix.
-var names = []string{"schema", "scopes", "commits", "types", "resources", "keys", "members", "stages", "accounts", "events", "records"}
+var names = []string{schemaTable, "scopes", "commits", "types", "resources", "keys", "members", "stages", "accounts", "events", "records"}
 
 // countPartitions returns how many partitions the tables have, 0 for plain ones.
 func (s *Store) countPartitions(ctx context.Context, conn *pgx.Conn) (n int, err error) {
@@ -169,7 +169,7 @@ func (s *Store) checkRights(ctx context.Context, conn *pgx.Conn) error {
 		switch {
 		case right == "":
 			absent = table
-		case right == "SELECT" || table != s.config.tables()+"schema": // of that one the version is read
+		case right == "SELECT" || table != s.config.tables()+schemaTable: // of that one the version is read
 			missing = append(missing, right+" on "+table)
 		}
 		return nil

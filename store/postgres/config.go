@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/sqlstore"
 )
 
@@ -46,6 +48,11 @@ type Config struct {
 	// the migrations are applied by a tool, see [Migrations], or by another role: the
 	// store then needs no right but to read and write its tables.
 	SkipMigrations bool
+
+	// Migrating, when not nil, is called before each statement of a migration, in its
+	// transaction: to log the progress, or to look for room on the disk. Its error
+	// undoes all migrations and is what Open returns.
+	Migrating func(store.Migration) error
 
 	// Scans is how many scans run at once ([store.Store.Scan]), each on a connection
 	// of the pool. Further ones wait for their turn. 0 means a quarter of the pool,
@@ -92,9 +99,6 @@ var (
 
 // complete checks the configuration and fills in the defaults.
 func (c *Config) complete() error {
-	if c.Prefix == "" {
-		c.Prefix = sqlstore.DefaultPrefix
-	}
 	for _, d := range []struct {
 		field    *time.Duration
 		fallback time.Duration
@@ -116,14 +120,22 @@ func (c *Config) complete() error {
 		return errors.New("neither URL nor Pool is set")
 	case c.URL != "" && c.Pool != nil:
 		return errors.New("both URL and Pool are set")
+	case c.LockTimeout >= c.StatementTimeout:
+		return fmt.Errorf("LockTimeout %s is not below StatementTimeout %s", c.LockTimeout, c.StatementTimeout)
+	}
+	return c.completeNames()
+}
+
+// completeNames is complete for what the tables are called.
+func (c *Config) completeNames() error {
+	c.Prefix = cmp.Or(c.Prefix, sqlstore.DefaultPrefix)
+	switch {
 	case !validPrefix.MatchString(c.Prefix):
 		return fmt.Errorf("the prefix %q is not made of at most 30 lower-case letters, digits and underscores", c.Prefix)
 	case c.Schema != "" && !validSchema.MatchString(c.Schema):
 		return fmt.Errorf("the schema %q is not made of letters, digits and underscores", c.Schema)
 	case c.Partitions < 0 || c.Partitions > mostPartitions:
 		return fmt.Errorf("%d partitions are not between 0 and %d", c.Partitions, mostPartitions)
-	case c.LockTimeout >= c.StatementTimeout:
-		return fmt.Errorf("LockTimeout %s is not below StatementTimeout %s", c.LockTimeout, c.StatementTimeout)
 	}
 	return nil
 }

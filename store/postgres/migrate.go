@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -22,8 +23,8 @@ var migrations embed.FS
 // Migrations returns the files that make and change the schema, in the order of
 // their names. [Open] applies them; a host that applies them with a tool of its
 // own sets Config.SkipMigrations, and gives the text of each to
-// [Config.Migration] first. Each keeps the version in the table provision_schema.
-// Every statement may be run again.
+// [Config.Migration] first; the command store/storectl prints them all ready. Each keeps
+// the version in the table provision_schema. Every statement may be run again.
 func Migrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -35,32 +36,79 @@ func Migrations() fs.FS {
 // Migration returns the text of a file of [Migrations] for the schema, the prefix and
 // the partitions of c.
 func (c Config) Migration(text string) string {
-	if c.Prefix == "" {
-		c.Prefix = sqlstore.DefaultPrefix
-	}
 	var out strings.Builder
-	for _, statement := range statements(text) {
-		for _, part := range partitioned(statement, c.Partitions) {
-			out.WriteString(c.rewriteDefinition(part))
-			out.WriteString(";\n\n")
-		}
+	for _, statement := range c.definitions(sqlstore.Statements(text)) {
+		out.WriteString(statement)
+		out.WriteString(";\n\n")
 	}
 	return out.String()
 }
 
-// statements splits a file and drops its comments.
-func statements(text string) []string {
-	var list []string
-	for statement := range strings.SplitSeq(comment.ReplaceAllString(text, ""), ";\n") {
-		if statement = strings.TrimSpace(statement); statement != "" {
-			list = append(list, statement)
+// Script returns the migrations after a version, 0 for all, as one transaction of plain
+// SQL for the schema, the prefix and the partitions of c: what an owner of the tables
+// gives to psql where the role of [Open] may not make any. It says on top what it is.
+// The error is that of a wrong name, or of a version that there is not.
+func (c Config) Script(after int) (string, error) {
+	if err := c.completeNames(); err != nil {
+		return "", fmt.Errorf("postgres: %w", err)
+	}
+	list, err := sqlstore.ReadMigrations(Migrations())
+	if err != nil {
+		return "", err
+	}
+	if after < 0 || after >= len(list) {
+		return "", fmt.Errorf("postgres: there is no migration after version %d: the newest is %d", after, len(list))
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "-- Tables of package postgres, from version %d to %d. It may be run again.\n", after, len(list))
+	fmt.Fprintf(&out, "BEGIN;\n\nSET LOCAL lock_timeout = '%s';\n\n", migrationLock)
+	if c.Schema != "" && after == 0 {
+		fmt.Fprintf(&out, "-- Needs CREATE on the database: leave it out where the schema is there.\n%s;\n\n", c.createSchema())
+	}
+	for _, m := range list[after:] {
+		fmt.Fprintf(&out, "-- %s\n%s", m.File, c.Migration(m.Text))
+	}
+	out.WriteString("COMMIT;\n")
+	return out.String(), nil
+}
+
+// Grants returns the statements that give a role what [Open] needs with
+// SkipMigrations: to read and write the tables, and nothing else.
+func (c Config) Grants(role string) (string, error) {
+	if err := c.completeNames(); err != nil {
+		return "", fmt.Errorf("postgres: %w", err)
+	}
+	to := pgx.Identifier{role}.Sanitize()
+	var out strings.Builder
+	if c.Schema != "" {
+		fmt.Fprintf(&out, "GRANT USAGE ON SCHEMA %s TO %s;\n", pgx.Identifier{c.Schema}.Sanitize(), to)
+	}
+	for _, name := range names {
+		rights := "SELECT, INSERT, UPDATE, DELETE"
+		if name == schemaTable {
+			rights = "SELECT"
+		}
+		fmt.Fprintf(&out, "GRANT %s ON %s%s TO %s;\n", rights, c.tables(), name, to)
+	}
+	return out.String(), nil
+}
+
+func (c Config) createSchema() string {
+	return `CREATE SCHEMA IF NOT EXISTS ` + pgx.Identifier{c.Schema}.Sanitize()
+}
+
+// definitions returns statements for the schema, the prefix and the partitions of c.
+func (c Config) definitions(list []string) (out []string) {
+	c.Prefix = cmp.Or(c.Prefix, sqlstore.DefaultPrefix)
+	for _, statement := range list {
+		for _, part := range partitioned(statement, c.Partitions) {
+			out = append(out, c.rewriteDefinition(part))
 		}
 	}
-	return list
+	return out
 }
 
 var (
-	comment     = regexp.MustCompile(`(?m)\s*--.*$`)
 	createTable = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) \(\n(.*)\n\)( WITH \(.*\))?$`)
 	indexName   = regexp.MustCompile(`\bINDEX IF NOT EXISTS ` + sqlstore.DefaultPrefix)
 )
@@ -105,36 +153,55 @@ const (
 
 // prepareSchema brings the schema up to date, or checks that it is.
 func (s *Store) prepareSchema(ctx context.Context, conn *pgx.Conn) error {
-	files, err := fs.ReadDir(s.migrations, ".")
+	known, err := sqlstore.ReadMigrations(s.migrations)
 	if err != nil {
 		return err
 	}
 	have, err := s.version(ctx, conn)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case have > len(files):
-		return fmt.Errorf("the schema has version %d, and this program knows up to %d: run a newer program", have, len(files))
-	case have == len(files):
-		return nil
-	case s.config.SkipMigrations:
-		return fmt.Errorf("the schema has version %d, and this program needs %d: apply postgres.Migrations first, or open once without SkipMigrations and with a role that may create tables", have, len(files))
 	}
-	return s.migrateWaiting(ctx, conn, files)
+	missing, err := have.Missing(known)
+	switch {
+	case err != nil || len(missing) == 0:
+		return err
+	case s.config.SkipMigrations:
+		return fmt.Errorf("the schema has version %d, and this program needs %d: an owner of the tables applies what %q prints, or opens once without SkipMigrations",
+			have.Is, len(known), s.config.printCommand(have.Is))
+	}
+	return s.migrateWaiting(ctx, conn, known)
 }
 
-// version returns the version of the schema, 0 when there is none.
-func (s *Store) version(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+// printCommand returns the command that prints the migrations after a version.
+func (c Config) printCommand(after int) string {
+	text := "go run github.com/scimjit/provision/store/storectl migrations"
+	if c.Schema != "" {
+		text += " -schema " + c.Schema
+	}
+	if c.Prefix != sqlstore.DefaultPrefix {
+		text += " -prefix " + c.Prefix
+	}
+	if c.Partitions > 0 {
+		text += fmt.Sprintf(" -partitions %d", c.Partitions)
+	}
+	if after > 0 {
+		text += fmt.Sprintf(" -after %d", after)
+	}
+	return text
+}
+
+// version returns the version of the schema, zero when there is none.
+func (s *Store) version(ctx context.Context, conn *pgx.Conn) (v sqlstore.Version, err error) {
 	var there bool
-	err = queryRow(ctx, conn, `SELECT to_regclass($1) IS NOT NULL`, s.config.tables()+"schema").Scan(&there)
+	err = queryRow(ctx, conn, `SELECT to_regclass($1) IS NOT NULL`, s.config.tables()+schemaTable).Scan(&there)
 	if err != nil || !there {
-		return 0, err
+		return v, err
 	}
-	err = queryRow(ctx, conn, s.config.rewriteDefinition(`SELECT version FROM provision_schema`)).Scan(&version)
+	err = queryRow(ctx, conn, s.config.rewriteDefinition(sqlstore.SelectVersion)).Scan(&v.Is, &v.Oldest)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
+		return v, nil
 	}
-	return version, err
+	return v, err
 }
 
 // queryRow asks without preparing: it works through every pooler.
@@ -143,9 +210,9 @@ func queryRow(ctx context.Context, conn *pgx.Conn, query string, args ...any) pg
 }
 
 // migrateWaiting migrates again while somebody else does, or keeps it from a lock.
-func (s *Store) migrateWaiting(ctx context.Context, conn *pgx.Conn, files []fs.DirEntry) error {
+func (s *Store) migrateWaiting(ctx context.Context, conn *pgx.Conn, known []sqlstore.Migration) error {
 	for deadline := time.Now().Add(migrationWait); ; {
-		err := s.migrate(ctx, conn, files)
+		err := s.migrate(ctx, conn, known)
 		if !isRace(err) || time.Now().After(deadline) {
 			return err
 		}
@@ -170,15 +237,15 @@ func isRace(err error) bool {
 // migrate applies the migrations that are missing, in one transaction that holds a
 // lock on the table of the version. It needs no lock of a session, so that it works
 // through a pooler.
-func (s *Store) migrate(ctx context.Context, conn *pgx.Conn, files []fs.DirEntry) (err error) {
-	first := s.config.rewriteDefinition(`CREATE TABLE IF NOT EXISTS provision_schema (version bigint NOT NULL)`)
+func (s *Store) migrate(ctx context.Context, conn *pgx.Conn, known []sqlstore.Migration) (err error) {
+	first := s.config.rewriteDefinition(makeSchemaTable)
 	if s.config.Schema != "" {
 		var there bool
 		if err := queryRow(ctx, conn, `SELECT to_regnamespace(quote_ident($1)) IS NOT NULL`, s.config.Schema).Scan(&there); err != nil {
 			return err
 		}
 		if !there {
-			first = `CREATE SCHEMA IF NOT EXISTS ` + pgx.Identifier{s.config.Schema}.Sanitize() + "; " + first
+			first = s.config.createSchema() + "; " + first
 		}
 	}
 	if err := execAll(ctx, conn, first); err != nil {
@@ -198,17 +265,43 @@ func (s *Store) migrate(ctx context.Context, conn *pgx.Conn, files []fs.DirEntry
 	if err != nil {
 		return err
 	}
-	for _, file := range files[min(have, len(files)):] {
-		text, err := fs.ReadFile(s.migrations, file.Name())
-		if err == nil {
-			err = execAll(ctx, conn, s.config.Migration(string(text)))
-		}
-		if err != nil {
-			return fmt.Errorf("migration %s: %w", file.Name(), s.explain(err))
+	missing, err := have.Missing(known)
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		if err := s.apply(ctx, conn, &m); err != nil {
+			return s.explain(err)
 		}
 	}
 	return execAll(ctx, conn, `COMMIT`)
 }
+
+// apply runs one migration.
+func (s *Store) apply(ctx context.Context, conn *pgx.Conn, m *sqlstore.Migration) error {
+	var size int64
+	for _, table := range m.Rewrites {
+		n := int64(0)
+		err := queryRow(ctx, conn, tableSize, s.config.rewriteDefinition(table)).Scan(&n)
+		if err != nil {
+			return fmt.Errorf("migration %s: the size of %s: %w", m.File, table, err)
+		}
+		size += n
+	}
+	return m.Run(s.config.definitions(m.Statements), size, s.config.Migrating, func(statement string) error {
+		return execAll(ctx, conn, statement)
+	})
+}
+
+const (
+	schemaTable     = "schema" // without the prefix
+	makeSchemaTable = `CREATE TABLE IF NOT EXISTS provision_schema (version bigint NOT NULL, oldest bigint NOT NULL)`
+
+	// tableSize asks for the bytes of a table with its partitions and indexes, 0 where
+	// there is no such table.
+	tableSize = `SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
+		FROM (SELECT relid FROM pg_partition_tree(to_regclass($1)) UNION SELECT to_regclass($1)) t WHERE relid IS NOT NULL`
+)
 
 // execAll runs statements that have no parameters.
 func execAll(ctx context.Context, conn *pgx.Conn, text string) error {
@@ -221,7 +314,7 @@ func (s *Store) explain(err error) error {
 	if sqlState(err) != "42501" {
 		return err
 	}
-	return fmt.Errorf("the role may not make tables here: grant it CREATE on the schema, or let another role apply postgres.Migrations and set SkipMigrations: %w", err)
+	return fmt.Errorf("the role may not make tables here: grant it CREATE on the schema, or let an owner apply what %q prints and set SkipMigrations: %w", s.config.printCommand(0), err)
 }
 
 // sqlState returns the code of an error of the server, or "".

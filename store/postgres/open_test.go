@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/postgres"
 )
 
@@ -75,7 +77,7 @@ func TestPostgreSQLOpen(t *testing.T) {
 		`GRANT SELECT ON ALL TABLES IN SCHEMA ` + made.Schema + ` TO reader`,
 		`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ` + made.Schema + ` TO writer`,
 		`ALTER ROLE careful SET default_transaction_read_only = on`,
-		`CREATE SCHEMA newer`, `CREATE TABLE newer.provision_schema (version bigint)`, `INSERT INTO newer.provision_schema VALUES (99)`,
+		`CREATE SCHEMA newer`, `CREATE TABLE newer.provision_schema (version bigint, oldest bigint)`, `INSERT INTO newer.provision_schema VALUES (99, 99)`,
 	} {
 		execute(t, conn, statement)
 	}
@@ -93,7 +95,7 @@ func TestPostgreSQLOpen(t *testing.T) {
 		{"may not make tables", postgres.Config{URL: as("stranger")}, "grant it CREATE"},
 		{"may only read", postgres.Config{URL: as("reader"), Schema: made.Schema}, "grant the role DELETE on"},
 		{"a newer schema", postgres.Config{URL: db.url, Schema: "newer"}, "run a newer program"},
-		{"no schema", postgres.Config{URL: db.url, Schema: "nowhere", SkipMigrations: true}, "apply postgres.Migrations"},
+		{"no schema", postgres.Config{URL: db.url, Schema: "nowhere", SkipMigrations: true}, "storectl migrations -schema nowhere\" prints"},
 		{"partitions", postgres.Config{URL: db.url, Schema: made.Schema, Partitions: 4}, "set it to 0"},
 		{"scans", postgres.Config{URL: db.url + " pool_max_conns=2", Schema: made.Schema, Scans: 2}, "pool_max_conns"},
 	} {
@@ -195,7 +197,7 @@ func TestNoStore(t *testing.T) {
 }
 
 // TestPostgreSQLSecondVersion brings a store with data to a made-up second version, by
-// many at once, and refuses it to the program before.
+// many at once, beside programs of the first. A third takes away what those need.
 func TestPostgreSQLSecondVersion(t *testing.T) {
 	db := newDatabase(t)
 	first, err := fs.ReadFile(postgres.Migrations(), "0001_initial.sql")
@@ -214,7 +216,7 @@ func TestPostgreSQLSecondVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := postgres.OpenWith(t.Context(), config, version("ALTER TABLE provision_events ADD COLUMN a text;\nSELECT 1/0;\n"+last))
-		if err == nil || !strings.Contains(err.Error(), "0002_made_up.sql") {
+		if err == nil || !strings.Contains(err.Error(), "0002_made_up.sql, statement 2 of 3") {
 			t.Errorf("a migration that fails: %v", err)
 		}
 		second := version("ALTER TABLE provision_events ADD COLUMN a text; -- again, if it were there\n" + last)
@@ -239,14 +241,88 @@ func TestPostgreSQLSecondVersion(t *testing.T) {
 		if got := lastEvent(t, s, "acme"); got != 6 {
 			t.Errorf("%d events, want 6", got)
 		}
-		if _, err := postgres.Open(t.Context(), config); err == nil || !strings.Contains(err.Error(), "run a newer program") {
+		again := open(t, config)
+		if err := again.Update(t.Context(), "acme", appendEvent); err != nil {
+			t.Errorf("a program of the first version that is started again: %v", err)
+		}
+		third := version(last)
+		third.(fstest.MapFS)["0003.sql"] = &fstest.MapFile{Data: []byte("ALTER TABLE provision_events DROP COLUMN IF EXISTS a;\nUPDATE provision_schema SET version = 3, oldest = 2;\n")}
+		config.SkipMigrations = true
+		if _, err := postgres.OpenWith(t.Context(), config, third); err == nil || !strings.Contains(err.Error(), "has version 2, and this program needs 3") || !strings.Contains(err.Error(), "-after 2") {
+			t.Errorf("an old schema and no migrations: %v", err)
+		}
+		config.SkipMigrations = false
+		if s, err := postgres.OpenWith(t.Context(), config, third); err != nil {
+			t.Error(err)
+		} else {
+			_ = s.Close()
+		}
+		if _, err := postgres.Open(t.Context(), config); err == nil || !strings.Contains(err.Error(), "programs before version 2 cannot use") {
 			t.Errorf("a program of the first version: %v", err)
 		}
-		config.SkipMigrations = true
-		third := version(last)
-		third.(fstest.MapFS)["0003.sql"] = &fstest.MapFile{Data: []byte("SELECT 1;\n")}
-		if _, err := postgres.OpenWith(t.Context(), config, third); err == nil || !strings.Contains(err.Error(), "has version 2, and this program needs 3") {
-			t.Errorf("an old schema and no migrations: %v", err)
+	}
+}
+
+// TestPostgreSQLMigrating expects to be told of every statement and of what is written
+// anew, and that nothing of a migration is there that was refused, or whose process
+// ended in the middle.
+func TestPostgreSQLMigrating(t *testing.T) {
+	db := newDatabase(t)
+	conn := db.connect(t)
+	first, err := fs.ReadFile(postgres.Migrations(), "0001_initial.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{"0001_initial.sql": {Data: first}, "0002_made_up.sql": {Data: []byte(
+		"-- rewrites provision_events\nALTER TABLE provision_events ADD COLUMN a text;\nUPDATE provision_events SET a = 'b';\nUPDATE provision_schema SET version = 2;\n")}}
+	for _, partitions := range []int{0, 2} {
+		config := db.config()
+		config.Partitions = partitions
+		s := open(t, config)
+		if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
+			t.Fatal(err)
+		}
+		var told []store.Migration
+		refused, ended := errors.New("not now"), false
+		config.Migrating = func(m store.Migration) error {
+			told = append(told, m)
+			switch {
+			case m.Statement < 3:
+				return nil
+			case !ended:
+				ended = true
+				return refused
+			}
+			execute(t, conn, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'idle in transaction'`)
+			return nil
+		}
+		if _, err := postgres.OpenWith(t.Context(), config, files); !errors.Is(err, refused) {
+			t.Errorf("error %v", err)
+		}
+		if _, err := postgres.OpenWith(t.Context(), config, files); err == nil {
+			t.Error("a migration whose connection was lost")
+		}
+		if len(told) != 6 {
+			t.Errorf("told %+v", told)
+		}
+		var size int64
+		query := fmt.Sprintf(`SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relnamespace = '%s'::regnamespace AND relname LIKE 'provision_events%%'`, config.Schema)
+		if err := conn.QueryRow(t.Context(), query).Scan(&size); err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range told {
+			want := store.Migration{File: "0002_made_up.sql", From: 1, To: 2, Statement: i%3 + 1, Statements: 3, Rewrites: size}
+			if m != want {
+				t.Errorf("told %+v, want %+v", m, want)
+			}
+		}
+		if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
+			t.Errorf("the store of the first version: %v", err)
+		}
+		var columns int
+		query = fmt.Sprintf(`SELECT count(*) FROM information_schema.columns WHERE table_schema = '%s' AND column_name = 'a'`, config.Schema)
+		if err := conn.QueryRow(t.Context(), query).Scan(&columns); err != nil || columns != 0 {
+			t.Errorf("%d columns of the migration, %v", columns, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/scimjit/provision/store/internal/sqlstore"
 )
@@ -37,15 +38,16 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := fs.ReadDir(s.migrations, ".")
+	known, err := sqlstore.ReadMigrations(s.migrations)
 	if err != nil {
 		return err
 	}
-	switch {
-	case have > len(files):
-		return fmt.Errorf("the schema has version %d, and this program knows up to %d", have, len(files))
-	case have < len(files) && s.config.NoMigrate:
-		return fmt.Errorf("the schema has version %d of %d, and migrations are not allowed", have, len(files))
+	missing, err := have.Missing(known)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 && s.config.NoMigrate {
+		return fmt.Errorf("the schema has version %d, and this program needs %d: apply sqlite.Migrations, or open once without NoMigrate", have.Is, len(known))
 	}
 	if err := s.useWAL(ctx); err != nil {
 		return err
@@ -53,10 +55,10 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.writer.findWAL(ctx, s.config.WALLimit); err != nil {
 		return err
 	}
-	if have == len(files) {
+	if len(missing) == 0 {
 		return nil
 	}
-	return s.migrate(ctx, files)
+	return s.migrate(ctx, known)
 }
 
 // writable fails when the database is open for reading only.
@@ -74,9 +76,9 @@ func (s *Store) writable() error {
 	})
 }
 
-// version returns the version of the schema, 0 when there is none. A file with
+// version returns the version of the schema, zero when there is none. A file with
 // other tables, and none of ours, is somebody else's.
-func (s *Store) version(ctx context.Context) (version int, err error) {
+func (s *Store) version(ctx context.Context) (version sqlstore.Version, err error) {
 	row := func(query string, dest ...any) error {
 		query = sqlstore.Rewrite(query, s.config.Prefix)
 		return classify(s.writer.conn.QueryRowContext(ctx, query).Scan(dest...))
@@ -86,15 +88,15 @@ func (s *Store) version(ctx context.Context) (version int, err error) {
 	err = row(`SELECT count(*) FILTER (WHERE name = 'provision_schema'), count(*)
 		FROM sqlite_master WHERE type = 'table'`, &ours, &all)
 	if err != nil {
-		return 0, err
+		return version, err
 	}
 	if ours == 0 {
 		if s.config.DB == nil && all > 0 {
-			return 0, errors.New("the file holds other tables; to share a database set Config.DB")
+			return version, errors.New("the file holds other tables; to share a database set Config.DB")
 		}
-		return 0, nil
+		return version, nil
 	}
-	err = row(`SELECT version FROM provision_schema`, &version)
+	err = row(sqlstore.SelectVersion, &version.Is, &version.Oldest)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errors.New("the table of the schema version is empty")
 	}
@@ -113,24 +115,61 @@ func (s *Store) useWAL(ctx context.Context) error {
 
 // migrate applies the migrations that are missing, all in one transaction, under the
 // write lock.
-func (s *Store) migrate(ctx context.Context, files []fs.DirEntry) error {
+func (s *Store) migrate(ctx context.Context, known []sqlstore.Migration) error {
 	if err := s.writer.begin(ctx, beginWrite); err != nil {
 		return err
 	}
-	have, err := s.version(ctx) // again: another process may have been first
+	err := s.migrateInside(ctx, known)
 	if err != nil {
 		s.writer.Rollback()
 		return err
 	}
-	for _, file := range files[min(have, len(files)):] {
-		text, err := fs.ReadFile(s.migrations, file.Name())
-		if err == nil {
-			_, err = s.writer.conn.ExecContext(ctx, sqlstore.Rewrite(string(text), s.config.Prefix))
-		}
-		if err != nil {
-			s.writer.Rollback()
-			return fmt.Errorf("migration %s: %w", file.Name(), classify(err))
-		}
-	}
 	return s.writer.Commit()
 }
+
+// migrateInside is migrate in its transaction.
+func (s *Store) migrateInside(ctx context.Context, known []sqlstore.Migration) error {
+	have, err := s.version(ctx) // again: another process may have been first
+	if err != nil {
+		return err
+	}
+	missing, err := have.Missing(known)
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		var size int64
+		if len(m.Rewrites) > 0 {
+			if size, err = s.room(ctx); err != nil {
+				return fmt.Errorf("migration %s: %w", m.File, err)
+			}
+		}
+		err := m.Run(m.Statements, size, s.config.Migrating, func(statement string) error {
+			_, err := s.writer.conn.ExecContext(ctx, sqlstore.Rewrite(statement, s.config.Prefix))
+			return classify(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// room returns how large the file is, and an error where the disk has less room than a
+// migration may need that writes it anew: once for the write-ahead log, and once for the
+// file, in which the old pages are free only afterwards.
+func (s *Store) room(ctx context.Context) (size int64, err error) {
+	var file string
+	err = s.writer.conn.QueryRowContext(ctx, `SELECT d.file, c.page_count * s.page_size
+		FROM pragma_database_list d, pragma_page_count c, pragma_page_size s WHERE d.name = 'main'`).Scan(&file, &size)
+	if err != nil {
+		return 0, classify(err)
+	}
+	free, known := s.free(filepath.Dir(file))
+	if known && free < 2*size {
+		return 0, fmt.Errorf("%w: it writes %d bytes anew and the disk has %d bytes free: free %d more, nothing was changed", errNoRoom, size, free, 2*size-free)
+	}
+	return size, nil
+}
+
+var errNoRoom = errors.New("not enough room on the disk")

@@ -69,7 +69,7 @@ func TestOpenErrors(t *testing.T) {
 		}, "other tables"},
 		{"newer version", func(t *testing.T) sqlite.Config {
 			path := made(t)
-			execute(t, path, "UPDATE provision_schema SET version = 99")
+			execute(t, path, "UPDATE provision_schema SET version = 99, oldest = 99")
 			return sqlite.Config{Path: path}
 		}, "version 99"},
 		{"no version", func(t *testing.T) sqlite.Config {
@@ -79,7 +79,7 @@ func TestOpenErrors(t *testing.T) {
 		}, "version is empty"},
 		{"no migration allowed", func(t *testing.T) sqlite.Config {
 			return sqlite.Config{Path: filepath.Join(t.TempDir(), "new.db"), NoMigrate: true}
-		}, "migrations are not allowed"},
+		}, "open once without NoMigrate"},
 		{"read-only", func(t *testing.T) sqlite.Config {
 			db, err := sql.Open("sqlite", "file:"+made(t)+"?mode=ro")
 			if err != nil {

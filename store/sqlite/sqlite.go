@@ -103,6 +103,11 @@ type Config struct {
 	// NoMigrate makes Open fail where it would change the schema. Use it when
 	// the migrations are applied by a tool, see [Migrations].
 	NoMigrate bool
+
+	// Migrating, when not nil, is called before each statement of a migration, in its
+	// transaction: to log the progress, or to refuse it. Its error undoes all migrations
+	// and is what Open returns.
+	Migrating func(store.Migration) error
 }
 
 // Tx is the part of [*database/sql.Tx] that Config.InTx may use.
@@ -141,6 +146,7 @@ const (
 type Store struct {
 	config     Config
 	migrations fs.FS
+	free       func(directory string) (bytes int64, known bool) // room on the disk
 	db         *sql.DB
 	readers    *pool
 	scans      *pool
@@ -152,7 +158,9 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens a store and migrates its schema. A file that is not an SQLite
+// Open opens a store and migrates its schema. A migration that writes a table anew needs
+// twice the size of the file free on the disk, and is refused before it begins where that
+// is known to be missing. A file that is not an SQLite
 // database, that belongs to something else, or that a newer version of this
 // package made is an error, and so is one that cannot be written. Two processes
 // may open the same new file at once.
@@ -162,10 +170,15 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 
 // open is Open with other migrations.
 func open(ctx context.Context, config Config, migrations fs.FS) (*Store, error) {
+	return openOn(ctx, config, migrations, freeBytes)
+}
+
+// openOn is open on a disk with so much room.
+func openOn(ctx context.Context, config Config, migrations fs.FS, free func(string) (int64, bool)) (*Store, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: config, migrations: migrations, db: config.DB}
+	s := &Store{config: config, migrations: migrations, free: free, db: config.DB}
 	if s.db == nil {
 		s.db = openFile(config.Path)
 	}

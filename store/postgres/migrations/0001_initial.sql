@@ -133,8 +133,11 @@ CREATE TABLE IF NOT EXISTS provision_records (
 CREATE INDEX IF NOT EXISTS provision_records_expires ON provision_records (scope, kind, expires)
   WHERE expires IS NOT NULL;
 
+-- One row. A program of a version from oldest on may write the tables, so that two
+-- versions of it run while it is replaced.
 CREATE TABLE IF NOT EXISTS provision_schema (
-  version bigint NOT NULL
+  version bigint NOT NULL,
+  oldest  bigint NOT NULL
 );
 
-INSERT INTO provision_schema (version) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM provision_schema);
+INSERT INTO provision_schema (version, oldest) SELECT 1, 1 WHERE NOT EXISTS (SELECT 1 FROM provision_schema);

@@ -118,8 +118,11 @@ CREATE TABLE provision_records (
 
 CREATE INDEX provision_records_expires ON provision_records (scope, kind, expires) WHERE expires IS NOT NULL;
 
+-- One row. A program of a version from oldest on may write the file, so that two
+-- versions of it run while it is replaced.
 CREATE TABLE provision_schema (
-  version INTEGER NOT NULL
+  version INTEGER NOT NULL,
+  oldest  INTEGER NOT NULL
 );
 
-INSERT INTO provision_schema (version) VALUES (1);
+INSERT INTO provision_schema (version, oldest) VALUES (1, 1);
