@@ -63,6 +63,9 @@ func (e *VersionError) Is(target error) bool {
 // same store.
 var ErrNested = errors.New("store: transaction inside a transaction")
 
+// ErrNotEmpty says that a scope which is to be imported is there already.
+var ErrNotEmpty = errors.New("store: the scope is not empty")
+
 // ErrClosed says that the store was closed.
 var ErrClosed = errors.New("store: closed")
 

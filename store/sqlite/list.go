@@ -4,13 +4,16 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/scimjit/provision/store/internal/sqlstore"
 )
 
 // lists makes a statement that looks lists up one of SQLite, which has no arrays: the
 // argument becomes JSON. A position is the rowid, and so is found without an index; the
-// sign keeps SQLite from reading the whole scope instead.
+// signs keep SQLite from reading the whole scope instead.
 var lists = strings.NewReplacer(
 	`r.scope = ? AND r.position = ANY (?)`, `+r.scope = ? AND r.position IN (SELECT value FROM json_each(?))`,
+	sqlstore.ResourcesThrough, `+`+sqlstore.ResourcesThrough,
 	`= ANY (?)`, `IN (SELECT value FROM json_each(?))`,
 )
 
