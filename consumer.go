@@ -99,9 +99,15 @@ func (e *ParkedError) Error() string {
 // seen were removed by [Engine.Retention]. The consumer calls [Consumer.Skip]
 // first, or [Consumer.SkipParked] for one account, and then reads the accounts
 // again: what changes in between comes as an event.
+//
+// With Restored the store was restored from a backup ([Engine.Restored]), and the
+// consumer may have seen what did not happen. Sequences and the versions of accounts
+// may be smaller than what it has seen, and accounts may be gone: it forgets what it
+// keeps of them before it reads the accounts again.
 type CursorExpiredError struct {
 	Consumer   string
 	Connection string
+	Restored   bool
 }
 
 // Error implements error.

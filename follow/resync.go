@@ -31,7 +31,9 @@ const (
 // Deliver takes the events of every connection until ctx ends, and returns
 // ctx.Err(). It is [provision.Consumer.Deliver] with [Follower.Take], and where the
 // application has fallen behind [provision.Engine.Retention] it goes on after a
-// [Follower.Resync], with a warning in the log of the Engine.
+// [Follower.Resync], with a warning in the log of the Engine. So it does where the store
+// was restored from a backup; accounts that were made after the backup are then gone, and
+// stay in the table "accounts" with version 0.
 func (f *Follower[Tx]) Deliver(ctx context.Context, o provision.DeliveryOptions) error {
 	for {
 		err := f.resume(ctx)
@@ -47,8 +49,8 @@ func (f *Follower[Tx]) Deliver(ctx context.Context, o provision.DeliveryOptions)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.As(err, &expired):
-			f.logger().Warn("the consumer fell behind: reading the accounts again", "consumer", f.name, "connection", expired.Connection)
-			if err := f.skip(ctx, expired.Connection); err != nil {
+			f.logger().Warn("the consumer fell behind: reading the accounts again", "consumer", f.name, "connection", expired.Connection, "restored", expired.Restored)
+			if err := f.skip(ctx, expired.Connection, expired.Restored); err != nil {
 				f.logger().Error("skipping events that are gone", "consumer", f.name, "connection", expired.Connection, "error", err)
 				pause(ctx, markPause)
 			}
@@ -72,20 +74,25 @@ func (f *Follower[Tx]) Deliver(ctx context.Context, o provision.DeliveryOptions)
 // Two processes may do it at the same time, and beside Deliver: an account never
 // takes the place of a newer one.
 func (f *Follower[Tx]) Resync(ctx context.Context, connection string) error {
-	if err := f.skip(ctx, connection); err != nil {
+	if err := f.skip(ctx, connection, false); err != nil {
 		return err
 	}
 	return f.resume(ctx)
 }
 
 // skip passes over the events of a connection, after it has noted that the
-// accounts are to be read: a crash in between loses nothing.
-func (f *Follower[Tx]) skip(ctx context.Context, connection string) error {
+// accounts are to be read: a crash in between loses nothing. After a restore it forgets
+// what it has seen of them, which may be newer than what there is.
+func (f *Follower[Tx]) skip(ctx context.Context, connection string, restored bool) error {
 	if err := f.Consumer().Register(ctx); err != nil {
 		return err
 	}
 	err := f.db.InTx(ctx, func(tx Tx) error {
-		_, err := tables[Tx]{f, tx, connection}.exec(ctx, markBehind)
+		t := tables[Tx]{f, tx, connection}
+		_, err := t.exec(ctx, markBehind)
+		if err == nil && restored {
+			_, err = t.exec(ctx, forgetAccounts)
+		}
 		return err
 	})
 	if err != nil {

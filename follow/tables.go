@@ -50,6 +50,10 @@ CREATE TABLE IF NOT EXISTS {accounts} (
 	nextBehind = `SELECT connection, behind FROM {connections}
 		WHERE consumer = $1 AND connection > $2 AND behind > 0 ORDER BY connection LIMIT 1`
 
+	// forgetAccounts keeps what the application calls the accounts. Those that are not
+	// read again afterwards are gone.
+	forgetAccounts = `UPDATE {accounts} SET sequence = 0, version = 0 WHERE consumer = $1 AND connection = $2`
+
 	clearBehind = `UPDATE {connections} SET behind = 0 WHERE consumer = $1 AND connection = $2 AND behind = $3`
 )
 

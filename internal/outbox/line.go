@@ -256,7 +256,7 @@ func (t *turn) lineEvents(ctx context.Context, cursor int64, ln line) (*waiting,
 func (c *Consumer) expired(r store.EventReader, connection string, ln line) error {
 	first, _, err := r.EventRange()
 	if err == nil && ln.Value.Sequence < first {
-		err = &ExpiredError{c.Name, connection}
+		err = &ExpiredError{Consumer: c.Name, Connection: connection}
 	}
 	return err
 }

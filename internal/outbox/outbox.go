@@ -106,11 +106,17 @@ func orDefault(n, def int) int {
 }
 
 // ExpiredError says that events of a connection were removed before the consumer
-// has seen them.
-type ExpiredError struct{ Consumer, Connection string }
+// has seen them, or that it may have seen some which did not happen.
+type ExpiredError struct {
+	Consumer, Connection string
+	Restored             bool // the store was restored from a backup
+}
 
 // Error implements error.
 func (e *ExpiredError) Error() string {
+	if e.Restored {
+		return fmt.Sprintf("provision: the store was restored from a backup: of connection %q consumer %q may have seen what did not happen", e.Connection, e.Consumer)
+	}
 	return fmt.Sprintf("provision: events of connection %q were removed before consumer %q has seen them", e.Connection, e.Consumer)
 }
 
@@ -178,9 +184,34 @@ func (c *Consumer) Skip(ctx context.Context, connection string) error {
 				return err
 			}
 		}
+		cursor.Restored = false
 		_, cursor.Sequence, err = tx.EventRange()
 		return err
 	})
+}
+
+// restoredFences is how many numbers of leases are passed over after a restore: more
+// than there were since any backup.
+const restoredFences = 1 << 32
+
+// MarkRestored notes in a connection that the store was restored from a backup.
+func MarkRestored(tx store.Tx, consumer string) error {
+	cursor, err := records.Cursor.Load(tx, consumer)
+	if err != nil {
+		return err
+	}
+	cursor.Value.Restored = true
+	cursor.Value.Fence += restoredFences
+	cursor.Expires = time.Time{}
+	return records.Cursor.Save(tx, &cursor)
+}
+
+// restored returns an ExpiredError after a restore, until Skip.
+func (c *Consumer) restored(connection string, cursor records.DeliveryCursor) error {
+	if cursor.Restored {
+		return &ExpiredError{Consumer: c.Name, Connection: connection, Restored: true}
+	}
+	return nil
 }
 
 // accounts returns the accounts of the events that are wanted, by id.

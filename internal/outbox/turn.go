@@ -160,6 +160,9 @@ func (t *turn) peek(ctx context.Context) (busy bool, next time.Duration, err err
 		if err != nil {
 			return err
 		}
+		if err := t.restored(t.connection, c.Value); err != nil {
+			return err
+		}
 		if next, err = t.freeIn(r, &c); err != nil || next > 0 {
 			return err
 		}
@@ -197,7 +200,7 @@ func (t *turn) later(lines map[string]line, due time.Duration) time.Duration {
 func (t *turn) last(r store.EventReader, cursor int64) (int64, error) {
 	first, last, err := r.EventRange()
 	if err == nil && first > 0 && cursor < first-1 {
-		err = &ExpiredError{t.Name, t.connection}
+		err = &ExpiredError{Consumer: t.Name, Connection: t.connection}
 	}
 	return last, err
 }
@@ -216,7 +219,10 @@ func (t *turn) reread(ctx context.Context) (w *waiting, err error) {
 
 func (t *turn) read(r store.Reader, c records.DeliveryCursor) (*waiting, error) {
 	w := &waiting{cursor: c.Sequence}
-	var err error
+	err := t.restored(t.connection, c)
+	if err != nil {
+		return nil, err
+	}
 	if !t.quiet {
 		if w.lines, err = t.lines(r); err != nil {
 			return nil, err

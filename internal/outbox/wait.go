@@ -77,6 +77,9 @@ func (l *look) again(ctx context.Context) (done bool, err error) {
 			}
 		}
 		c, err := records.Cursor.Load(r, l.Name)
+		if err == nil {
+			err = l.restored(l.connection, c.Value)
+		}
 		if err != nil {
 			return err
 		}
@@ -116,7 +119,7 @@ func (l *look) nextOf(r store.EventReader, cursor, end int64) (int64, error) {
 	case err != nil || cursor >= end:
 		return 0, err
 	case cursor < first-1:
-		return 0, &ExpiredError{l.Name, l.connection}
+		return 0, &ExpiredError{Consumer: l.Name, Connection: l.connection}
 	case end-cursor > lookBatch:
 		return end - lookBatch, nil
 	}

@@ -291,6 +291,10 @@ type Mass struct {
 type DeliveryCursor struct {
 	Sequence int64 `json:"sequence"` // of the last event that was seen or waits in a line
 	Fence    int64 `json:"fence"`    // of the last lease
+
+	// Restored says that the store was restored from a backup, and that the consumer
+	// may have seen what did not happen.
+	Restored bool `json:"restored,omitempty"`
 }
 
 // DeliveryLine names the first event of an account that waits, because the

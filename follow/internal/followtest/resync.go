@@ -107,3 +107,40 @@ func resyncLate[Tx any](w *world[Tx]) {
 	w.check(w.follower.Resync(w.Context(), connection))
 	w.expectStatus(ada.ID, "disabled")
 }
+
+// A store that was restored from a backup has smaller numbers than the application has
+// seen. It forgets what it has seen, reads the accounts, and hears of what follows.
+func restored[Tx any](w *world[Tx]) {
+	ada := w.login("ada")
+	w.check(w.follower.Consumer().DeliverOnce(w.Context(), w.follower.Take))
+	w.check(w.db.InTx(w.Context(), func(tx Tx) error {
+		for _, text := range []string{
+			`INSERT INTO follow_accounts (consumer, connection, account, sequence, version, hostid) VALUES ('users-table', 'corp', 'gone', 1001, 7, 'host-gone')`,
+			`UPDATE follow_accounts SET sequence = 1000, version = 1000 WHERE account <> 'gone'`,
+			`UPDATE follow_connections SET fence = fence + 1000`,
+			`UPDATE users SET status = 'as it was later'`,
+		} {
+			if _, err := w.db.Exec(w.Context(), tx, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	w.check(w.engine.Restored(w.Context()))
+	w.deliverUntil(func(d provision.Delivery) bool {
+		if d.Event.Sequence == 0 {
+			w.check(w.dir.Disable(w.Context(), ada.ID))
+		}
+		return d.Event.Type == store.AccountDisabled
+	})
+	w.check(w.follower.Consumer().DeliverOnce(w.Context(), w.follower.Take))
+	w.expectAccounts()
+	var gone, host string
+	w.check(w.db.InTx(w.Context(), func(tx Tx) error {
+		_, err := w.db.Row(w.Context(), tx, []any{&gone, &host}, `SELECT account, hostid FROM follow_accounts WHERE version = 0 AND account <> ''`)
+		return err
+	}))
+	if gone != "gone" || host != "host-gone" {
+		w.Errorf("the account that is gone is %q of %q", gone, host)
+	}
+}

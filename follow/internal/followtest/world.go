@@ -40,6 +40,7 @@ func Run[Tx any](t *testing.T, open func(*testing.T) follow.Database[Tx]) {
 		{"fell behind a deleted connection", fellBehindDeleted[Tx]},
 		{"resync fails for one", resyncFails[Tx]},
 		{"resync comes late", resyncLate[Tx]},
+		{"restored", restored[Tx]},
 		{"any order", anyOrder[Tx]},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(newWorld(t, open(t))) })
