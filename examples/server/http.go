@@ -321,12 +321,16 @@ func (operator) health(w http.ResponseWriter, _ *http.Request) {
 // readyTimeout is how long the store may take to answer GET /readyz.
 const readyTimeout = 5 * time.Second
 
+// readyAgain is when to ask again where it does not.
+const readyAgain = time.Second
+
 // ready answers GET /readyz: the store answers.
 func (o operator) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	if err := o.engine.Store.Ping(ctx); err != nil {
 		o.engine.Logger.Error("not ready", "error", err)
+		w.Header().Set("Retry-After", seconds(readyAgain))
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "the store does not answer"})
 		return
 	}

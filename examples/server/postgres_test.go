@@ -1,31 +1,43 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/scimjit/provision/internal/postgrestest"
 )
 
+// databaseToken is the token of connection acme in the tests with a database.
+const databaseToken = "token-of-two-servers-0123456789abcdef-0123456789"
+
+// withDatabase returns the arguments of a server with a new database.
+func withDatabase(t *testing.T, server *postgrestest.Server) []string {
+	t.Helper()
+	var host, name string
+	if _, err := fmt.Sscanf(server.Database(t), "host=%s user=postgres dbname=%s", &host, &name); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, []byte(`{"connections":[{"id":"acme","scim":{"token":"`+databaseToken+`"}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"-db", "postgres:///" + name + "?user=postgres&host=" + host, "-config", file, "-operator-token", operatorToken}
+}
+
 // TestPostgreSQL runs two servers on one database. What one is told, the other knows.
 func TestPostgreSQL(t *testing.T) {
-	var host, name string
-	if _, err := fmt.Sscanf(postgrestest.Start(t).Database(t), "host=%s user=postgres dbname=%s", &host, &name); err != nil {
-		t.Fatal(err)
-	}
-	const token = "token-of-two-servers-0123456789abcdef-0123456789"
-	file := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(file, []byte(`{"connections":[{"id":"acme","scim":{"token":"`+token+`"}}]}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-db", "postgres:///" + name + "?user=postgres&host=" + host, "-config", file, "-operator-token", operatorToken}
+	const token = databaseToken
+	args := withDatabase(t, postgrestest.Start(t))
 	first, second := start(t, args...), start(t, args...)
 	if status, body := first.do("POST", "/scim/v2/Users", token, newUser); status != http.StatusCreated {
 		t.Fatalf("creating a user: %d %s\n%s", status, body, first.log)
@@ -87,5 +99,79 @@ func addMembers(t *testing.T, servers []*running, token string) {
 		if got := strings.Count(server.get(path, token), `"value"`); got != members {
 			t.Errorf("server %d: %d members, want %d", i, got, members)
 		}
+	}
+}
+
+// TestPostgreSQLAway stops the database under load, and starts it again. Requests are
+// answered 503 with Retry-After, and whoever repeats them has each user once. The process
+// counts as alive, and as not ready. One that starts meanwhile says what is wrong.
+func TestPostgreSQLAway(t *testing.T) {
+	database := postgrestest.Start(t)
+	args := withDatabase(t, database)
+	s := start(t, args...)
+	var (
+		writers, counted sync.WaitGroup
+		created          atomic.Int64
+		ended            atomic.Bool
+	)
+	const each = 5 // users of a writer, before and after
+	for i := range 4 {
+		counted.Add(each)
+		writers.Go(func() {
+			for n := 0; n < each || !ended.Load(); n++ {
+				s.insist(strings.Replace(newUser, "ada@", fmt.Sprintf("user%d-%d@", i, n), 1))
+				created.Add(1)
+				if n < each {
+					counted.Done()
+				}
+			}
+		})
+	}
+	counted.Wait()
+	database.Stop(t, "fast")
+	for path, want := range map[string]int{
+		"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK,
+		"/accounts?connection=acme": http.StatusServiceUnavailable, "/scim/v2/Users": http.StatusServiceUnavailable,
+	} {
+		token := operatorToken
+		if strings.HasPrefix(path, "/scim") {
+			token = databaseToken
+		}
+		status, header, body := s.send("GET", path, token, "")
+		if status != want || (header.Get("Retry-After") != "") != (want != http.StatusOK) {
+			t.Errorf("%s: %d, Retry-After %q, %s", path, status, header.Get("Retry-After"), body)
+		}
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), append([]string{"-addr", "127.0.0.1:0"}, args...), &out, &out); err == nil || !strings.Contains(err.Error(), "is the server running") {
+		t.Errorf("a start without the database: %v", err)
+	}
+	database.StartAgain(t)
+	s.insist(newUser)
+	ended.Store(true)
+	writers.Wait()
+	if got, want := s.get("/scim/v2/Users?count=0", databaseToken), fmt.Sprintf(`"totalResults":%d,`, created.Load()+1); !strings.Contains(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if status, body := s.do("GET", "/readyz", "", ""); status != http.StatusOK {
+		t.Errorf("after that: %d %s", status, body)
+	}
+	s.stop()
+}
+
+// insist creates a user, and repeats the request while the store is away. It may then be
+// that the user is there, where nobody could tell.
+func (r *running) insist(body string) {
+	r.t.Helper()
+	for repeated := false; ; repeated = true {
+		status, header, answer := r.send("POST", "/scim/v2/Users", databaseToken, body)
+		switch {
+		case status == http.StatusCreated, status == http.StatusConflict && repeated:
+			return
+		case status != http.StatusServiceUnavailable || header.Get("Retry-After") == "":
+			r.t.Errorf("%d, Retry-After %q, %s", status, header.Get("Retry-After"), answer)
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // not as long as it says
 	}
 }

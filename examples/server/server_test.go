@@ -96,6 +96,13 @@ func (r *running) stop() {
 // do sends a request and returns status and body.
 func (r *running) do(method, path, token, body string) (int, string) {
 	r.t.Helper()
+	status, _, answer := r.send(method, path, token, body)
+	return status, answer
+}
+
+// send is do with the header of the answer.
+func (r *running) send(method, path, token, body string) (int, http.Header, string) {
+	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), method, r.base+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
@@ -110,7 +117,7 @@ func (r *running) do(method, path, token, body string) (int, string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return resp.StatusCode, string(data)
+	return resp.StatusCode, resp.Header, string(data)
 }
 
 // get is do for reads that must succeed.
