@@ -33,6 +33,8 @@ type proxy struct {
 	mu      sync.Mutex
 	cut     cut
 	refuses bool
+	silent  bool // from the next COMMIT on
+	commits int  // since then
 	cuts    int
 	open    map[net.Conn]bool
 }
@@ -85,6 +87,21 @@ func (p *proxy) refuse(refuses bool) {
 	p.refuses = refuses
 }
 
+// silence makes the proxy keep all answers for itself, from the next COMMIT on, or give
+// them on.
+func (p *proxy) silence(silent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silent, p.commits = silent, 0
+}
+
+// isSilent reports whether nobody hears an answer now.
+func (p *proxy) isSilent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent && p.commits > 0
+}
+
 // lose cuts all connections.
 func (p *proxy) lose() {
 	p.mu.Lock()
@@ -132,7 +149,7 @@ func (p *proxy) serve(client net.Conn) {
 	quiet, answered := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(answered)
-		_, _ = io.Copy(unlessClosed{client, quiet}, server)
+		_, _ = io.Copy(answers{client, quiet, p}, server)
 		_ = client.Close()
 	}()
 	buffer := make([]byte, 1<<20)
@@ -167,6 +184,9 @@ func (p *proxy) pass(message []byte) (send []byte, lost, waits bool) {
 		marker = []byte("account.updated")
 	}
 	at := bytes.Index(message, marker)
+	if p.silent && at >= 0 {
+		p.commits++
+	}
 	if p.cut == never || p.cuts > 0 || at < 0 {
 		return message, false, false
 	}
@@ -180,19 +200,23 @@ func (p *proxy) pass(message []byte) (send []byte, lost, waits bool) {
 	return message, true, p.cut == afterCommit
 }
 
-// unlessClosed drops what is written after a channel is closed.
-type unlessClosed struct {
+// answers are what a client hears, until a channel is closed.
+type answers struct {
 	io.Writer
 
 	closed chan struct{}
+	proxy  *proxy
 }
 
 // Write implements io.Writer.
-func (u unlessClosed) Write(b []byte) (int, error) {
+func (a answers) Write(b []byte) (int, error) {
 	select {
-	case <-u.closed:
+	case <-a.closed:
 		return 0, fmt.Errorf("cut")
 	default:
-		return u.Writer.Write(b)
 	}
+	if a.proxy.isSilent() {
+		return len(b), nil
+	}
+	return a.Writer.Write(b)
 }
