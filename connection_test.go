@@ -398,7 +398,7 @@ func TestForgottenPolicyIsStable(t *testing.T) {
 func forgetful(t *testing.T, st store.Store) *tenant {
 	t.Helper()
 	tn := &tenant{t: t, clock: newClock()}
-	tn.engine = &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
+	tn.engine = &provision.Engine{Store: st, Now: tn.clock.Now}
 	tn.dir = tn.engine.Directory("acme").As(provision.Actor{Kind: "scim", ID: "credential"})
 	if _, err := tn.engine.Directory("acme").As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: "acme", SCIM: true})); err != nil {
 		t.Fatal(err)

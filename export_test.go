@@ -10,7 +10,7 @@ import (
 
 // Work does one batch of a connection's job.
 func Work(e *Engine, ctx context.Context, connection string) (bool, error) {
-	return e.work(ctx, connection)
+	return e.work(ctx, connection, runner{name: "before"})
 }
 
 // DeleteDue deletes the accounts whose days are over.

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
@@ -72,14 +73,51 @@ func markPending(r store.RecordReader, list []*Account) ([]*Account, error) {
 	return out, nil
 }
 
-// work does one batch of the job of a connection and reports whether more is
-// left.
-func (e *Engine) work(ctx context.Context, connection string) (more bool, err error) {
+// jobLease is how long the others wait for a process that does a job and no longer goes
+// on with it. It is renewed with each batch, by the clock of the store.
+const jobLease = 10 * time.Second
+
+// runner is who does jobs. One process at a time does that of a connection: batches of
+// several would be as right, but wait for each other, and read everything again.
+type runner struct {
+	name  string // of the process
+	alone bool   // there is no other
+	takes bool   // jobs that another one does, too
+}
+
+// may reports whether the runner may do the next batch of a job.
+func (by runner) may(r store.Clock, j *records.Entry[records.DeriveJob]) (bool, error) {
+	if by.alone || by.takes || j.Value.Runner == "" || j.Value.Runner == by.name {
+		return true, nil
+	}
+	now, err := r.Now()
+	return !records.Ahead(j.Expires, now, jobLease), err
+}
+
+// save stores where a job stands, and prolongs the lease.
+func (by runner) save(tx store.Tx, j *records.Entry[records.DeriveJob]) error {
+	if !by.alone {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		j.Value.Runner, j.Expires = by.name, now.Add(jobLease)
+	}
+	return records.Job.Save(tx, j)
+}
+
+// work does one batch of the job of a connection, unless another process does it, and
+// reports whether more is left.
+func (e *Engine) work(ctx context.Context, connection string, by runner) (more bool, err error) {
 	var finished *records.DeriveJob
 	err = e.update(ctx, connection, bySystem(), func(c *change) error {
 		more, finished = false, nil
 		j, err := records.Job.Load(c.tx, "")
 		if err != nil || !j.Stored() {
+			return err
+		}
+		if may, err := by.may(c.tx, &j); err != nil || !may {
+			more = true // as the next look says
 			return err
 		}
 		c.cause = causeOf(&j.Value)
@@ -89,7 +127,7 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 		}
 		if !done {
 			more = true
-			return records.Job.Save(c.tx, &j)
+			return by.save(c.tx, &j)
 		}
 		if err := records.Job.Delete(c.tx, "", j.Version); err != nil {
 			return err
@@ -103,11 +141,34 @@ func (e *Engine) work(ctx context.Context, connection string) (more bool, err er
 	return more, err
 }
 
-// hasJob reports whether a connection has a job, without writing. It says yes
-// when it cannot tell, so that the attempt to work shows the error.
-func (e *Engine) hasJob(ctx context.Context, connection string) bool {
-	j, err := records.Job.View(ctx, e.store(), connection, "")
-	return j.Stored() || err != nil
+// jobState is what a look says of the job of a connection.
+type jobState int
+
+const (
+	noJob    jobState = iota
+	jobWaits          // for a runner
+	jobRuns           // in another process
+)
+
+// lookForJob looks for the job of a connection, without writing. Where it cannot tell,
+// one waits, so that the attempt to work shows the error.
+func (e *Engine) lookForJob(ctx context.Context, connection string, by runner) (state jobState) {
+	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		state = noJob
+		j, err := records.Job.Load(r, "")
+		if err != nil || !j.Stored() {
+			return err
+		}
+		may, err := by.may(r, &j)
+		if state = jobRuns; may {
+			state = jobWaits
+		}
+		return err
+	})
+	if err != nil {
+		return jobWaits
+	}
+	return state
 }
 
 // worker does a batch of a job in one transaction.

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,8 +29,9 @@ const deletionInterval = time.Minute
 // again. After a jump of the clock, what cannot be undone waits; see
 // [Engine.ConfirmClock]. It returns ctx.Err().
 //
-// A host calls Run once, in a goroutine of its own. Events are delivered by
-// [Consumer.Deliver].
+// A host calls Run once in each process, in a goroutine of its own. Of several
+// processes one does the job of a connection; where that one ends or no longer goes on,
+// another takes over ten seconds later. Events are delivered by [Consumer.Deliver].
 func (e *Engine) Run(ctx context.Context) error {
 	e = e.present()
 	b := newBackground(e, newClockWatch(e), func(what, scope string, err error) {
@@ -54,18 +56,19 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // RunOnce does all the work of [Engine.Run] that is due by [Engine.Now], whenever
-// it was done last, until nothing is left, and returns what failed, joined. It is
-// for tests of hosts that move the clock, and for hosts that have a scheduler of
-// their own.
+// it was done last, until nothing is left, and returns what failed, joined. It takes
+// over a job that another process does. It is for tests of hosts that move the clock,
+// and for hosts that have a scheduler of their own.
 func (e *Engine) RunOnce(ctx context.Context) error {
 	e = e.present()
 	var errs []error
-	b := &background{engine: e, failed: func(what, scope string, err error) {
+	b := &background{engine: e, runner: newRunner(e), again: map[string]bool{}, failed: func(what, scope string, err error) {
 		if scope != store.Global {
 			what = fmt.Sprintf("%s of connection %q", what, scope)
 		}
 		errs = append(errs, fmt.Errorf("provision: %s: %w", what, err))
 	}}
+	b.runner.takes = true
 	if err := b.list(ctx); err != nil {
 		b.failed(listingConnections, store.Global, err)
 	}
@@ -89,11 +92,13 @@ type background struct {
 	listed time.Time // when they were, by a clock that nobody sets
 	next   int       // where the round goes on
 
+	runner runner          // of jobs
+	again  map[string]bool // connections whose job failed, or is done elsewhere: it is looked at again
+
 	// The rest is nil for RunOnce, by which everything is due.
 	schedules map[string]*schedule // by connection, or store.Global
 	jobs      *outbox.Listener     // to new jobs of this process
 	watcher   store.Watcher
-	failing   map[string]bool // connections whose job failed: it is tried again
 
 	clock *clockWatch // nil: it is taken as it is
 	held  bool        // what cannot be undone waits
@@ -106,12 +111,14 @@ type background struct {
 func newBackground(e *Engine, clock *clockWatch, failed func(what, scope string, err error)) *background {
 	return &background{
 		engine: e, failed: failed, clock: clock,
+		runner: newRunner(e), again: map[string]bool{},
 		schedules: map[string]*schedule{store.Global: {}},
 		jobs:      e.jobs.Listen(store.Global), watcher: e.store().Watch(),
-		failing:  map[string]bool{},
 		fetching: make(chan struct{}, refreshWorkers),
 	}
 }
+
+func newRunner(e *Engine) runner { return runner{name: rand.Text(), alone: e.SingleProcess} }
 
 func (b *background) close() {
 	b.fetchers.Wait()
@@ -147,7 +154,7 @@ func (b *background) round(ctx context.Context) time.Duration {
 	if b.held || b.clock.moved() {
 		b.look(ctx)
 	}
-	for _, id := range slices.Collect(maps.Keys(b.failing)) {
+	for _, id := range slices.Collect(maps.Keys(b.again)) {
 		b.job(ctx, id)
 	}
 	b.newJobs(ctx)
@@ -318,17 +325,22 @@ func unlessDeleted(err error) error {
 	return err
 }
 
-// job does the job of a connection, if it has one. Where that fails, Run tries again
-// in the next round.
+// job does the job of a connection, if it has one. Where that fails, or another process
+// does it, Run looks again in the next round.
 func (b *background) job(ctx context.Context, id string) {
-	delete(b.failing, id)
-	for ctx.Err() == nil && b.engine.hasJob(ctx, id) {
-		more, err := b.engine.work(ctx, id)
+	delete(b.again, id)
+	for ctx.Err() == nil {
+		switch b.engine.lookForJob(ctx, id, b.runner) {
+		case noJob:
+			return
+		case jobRuns:
+			b.again[id] = true
+			return
+		}
+		more, err := b.engine.work(ctx, id, b.runner)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			b.failed("deriving accounts", id, err)
-			if b.failing != nil {
-				b.failing[id] = true
-			}
+			b.again[id] = true
 		}
 		if !more || err != nil {
 			return

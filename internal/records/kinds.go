@@ -39,7 +39,7 @@ var (
 	MetadataRefresh = kind[Refresh](Row{Name: "metadataRefresh", Owner: "metadata"})
 
 	// Job is the derivation of all accounts of a connection.
-	Job = kind[DeriveJob](Row{Name: "job", Owner: "jobs"})
+	Job = kind[DeriveJob](Row{Name: "job", Owner: "jobs", Expires: "with the lease of its runner; never while there is none"})
 
 	// MassCount counts the accounts that were deprovisioned within an hour.
 	MassCount = kind[Mass](Row{Name: "massCount", Owner: "mass guard"})
@@ -325,8 +325,11 @@ type Refused struct {
 }
 
 // DeriveJob is the durable work of deriving all accounts of a connection again.
-// See [DeriveJob.Waits] for its three walks.
+// See [DeriveJob.Waits] for its three walks. One record has where it stands and who
+// does it, so that a batch and to renew the lease are one write.
 type DeriveJob struct {
+	Runner string `json:"runner,omitempty"` // of the last batch, where several processes may be
+
 	Survey   Walk `json:"survey"`
 	Removing Walk `json:"removing"`
 	Granting Walk `json:"granting"`
