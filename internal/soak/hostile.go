@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type attacker struct {
 	fat    string
 	group  string
 	sent   map[string]*atomic.Int64
+	bodies sync.Map // of attacks, made once: a client that works is no attack
 }
 
 // arm makes a user of 900 kB, some more of them, and a group of many members.
@@ -96,19 +98,30 @@ func patchBody(operations ...string) string {
 
 // request is an attack by one request. Its answer must be no fault of the server.
 func request(method, path string, body func(*attacker) string) func(context.Context, *attacker) error {
+	own := &path
 	return func(ctx context.Context, a *attacker) error {
-		text := ""
-		if body != nil {
-			text = body(a)
+		made, ok := a.bodies.Load(own)
+		if !ok && body != nil {
+			made, _ = a.bodies.LoadOrStore(own, body(a))
 		}
+		text, _ := made.(string)
 		path := strings.NewReplacer("<fat>", a.fat, "<group>", a.group).Replace(path)
-		answer, err := a.server.send(ctx, a.number, method, path, text)
+		answer, err := a.server.exchange(ctx, a.number, method, path, text, begin)
 		busy := answer.status == http.StatusServiceUnavailable && answer.header.Get("Retry-After") != ""
 		if err == nil && answer.status >= 500 && !busy {
 			return fmt.Errorf("%s %.80s: %d %.300s", method, path, answer.status, answer.body)
 		}
 		return nil // no answer: it was killed
 	}
+}
+
+// begin keeps the begin of an answer and reads the rest.
+func begin(r io.Reader) ([]byte, error) {
+	head, err := io.ReadAll(io.LimitReader(r, 300))
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	return head, err
 }
 
 func filterOf(text string) string { return "/Users?count=1000&filter=" + url.QueryEscape(text) }

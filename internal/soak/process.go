@@ -145,6 +145,11 @@ type answer struct {
 
 // send sends a SCIM request of the i-th connection.
 func (p *process) send(ctx context.Context, i int, method, path, body string) (answer, error) {
+	return p.exchange(ctx, i, method, path, body, io.ReadAll)
+}
+
+// exchange is send with what becomes of the body of the answer.
+func (p *process) exchange(ctx context.Context, i int, method, path, body string, read func(io.Reader) ([]byte, error)) (answer, error) {
 	base, _ := p.front.Load().(string)
 	req, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
 	if err != nil {
@@ -158,6 +163,6 @@ func (p *process) send(ctx context.Context, i int, method, path, body string) (a
 	}
 	defer func() { _ = resp.Body.Close() }()
 	a := answer{resp.StatusCode, resp.Header, nil}
-	a.body, err = io.ReadAll(resp.Body)
+	a.body, err = read(resp.Body)
 	return a, err
 }
