@@ -1,9 +1,23 @@
 //go:build unix
 
-// Package postgrestest starts a PostgreSQL server of its own for a test.
+// Package postgrestest gives tests PostgreSQL: a server of their own ([Start]), or an empty
+// store on one that all tests of a program share ([Open]).
+//
+// # Environment
+//
+//   - PROVISION_TEST_POSTGRES_BIN is the directory with the programs of the server. Without
+//     it those of Debian are used, the newest.
+//   - PROVISION_TEST_POSTGRES is the connection string of a server to share, in place of
+//     one that is started. Its role may make schemas.
+//   - PROVISION_TEST_PARTITIONS is in how many partitions [Open] makes the tables.
+//   - PROVISION_TEST_PGBOUNCER, when not empty, leads to the shared server through pgbouncer.
+//
+// What is not there skips the test with a line that holds SKIP-EXTERNAL. Whoever must not
+// miss that looks for it in the output of go test -v.
 package postgrestest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +28,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Server is a PostgreSQL server that ends with the test that started it. Its methods are
@@ -27,9 +43,7 @@ type Server struct {
 }
 
 // Start starts a server in a temporary directory, where it listens on a Unix
-// socket only. Where Debian's postgresql is not installed it skips the test.
-// Whoever must not miss that looks for SKIP-EXTERNAL in the output of go test -v.
-// The options are those of initdb.
+// socket only. The options are those of initdb.
 func Start(t testing.TB, options ...string) *Server {
 	t.Helper()
 	s := newServer(t)
@@ -41,11 +55,15 @@ func Start(t testing.TB, options ...string) *Server {
 // newServer returns a server without data.
 func newServer(t testing.TB) *Server {
 	t.Helper()
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is right
-	if len(found) == 0 {
-		t.Skip("SKIP-EXTERNAL: postgresql is not installed")
+	programs := os.Getenv("PROVISION_TEST_POSTGRES_BIN")
+	if programs == "" {
+		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is right
+		if len(found) == 0 {
+			t.Skip("SKIP-EXTERNAL: postgresql is not installed")
+		}
+		programs = filepath.Dir(slices.Max(found))
 	}
-	s := &Server{programs: filepath.Dir(slices.Max(found)), directory: temporary(t)}
+	s := &Server{programs: programs, directory: temporary(t)}
 	if os.Getuid() == 0 { // which the server refuses to be
 		s.becomeNobody(t)
 	}
@@ -130,7 +148,8 @@ func (s *Server) Promote(t testing.TB) {
 	s.run(t, "pg_ctl", "-D", s.data(), "-w", "promote")
 }
 
-func (s *Server) becomeNobody(t testing.TB) {
+// becomeNobody makes the server that of a user who may be it, and returns their name.
+func (s *Server) becomeNobody(t testing.TB) string {
 	t.Helper()
 	u, err := user.Lookup("postgres")
 	if err != nil {
@@ -145,6 +164,7 @@ func (s *Server) becomeNobody(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.owner = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	return u.Username
 }
 
 // Database makes an empty database and returns its connection string.
@@ -152,14 +172,30 @@ func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	s.made++
 	name := fmt.Sprintf("test%d", s.made)
-	s.run(t, "createdb", "-h", s.directory, "-U", "postgres", name)
-	return fmt.Sprintf("host=%s user=postgres dbname=%s", s.directory, name)
+	conn, err := pgx.Connect(t.Context(), s.url("postgres"))
+	if err == nil {
+		_, err = conn.Exec(t.Context(), `CREATE DATABASE `+name)
+		err = errors.Join(err, conn.Close(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.url(name)
 }
 
+func (s *Server) url(database string) string {
+	return fmt.Sprintf("host=%s user=postgres dbname=%s", s.directory, database)
+}
+
+// run runs a program of the server. npm's PostgreSQL has not all of them.
 func (s *Server) run(t testing.TB, program string, args ...string) {
 	t.Helper()
+	path := filepath.Join(s.programs, program)
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("SKIP-EXTERNAL:", err)
+	}
 	// Not CommandContext: the context of a test ends before it is cleaned up.
-	command := exec.Command(filepath.Join(s.programs, program), args...) //nolint:noctx // see above
+	command := exec.Command(path, args...) //nolint:noctx // see above
 	command.Dir, command.SysProcAttr = s.directory, s.owner
 	// A file and not a pipe, which the server would keep open.
 	out, err := os.CreateTemp(t.TempDir(), program)

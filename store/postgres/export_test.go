@@ -48,6 +48,3 @@ var (
 	Classify  = classify
 	RunAgain  = runAgain
 )
-
-// Tables are the names of the tables of a scope, without the prefix.
-var Tables = names[1:]

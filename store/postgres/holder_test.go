@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/store/postgres"
 )
 
@@ -81,7 +82,7 @@ func TestPostgreSQLStoppedReplica(t *testing.T) {
 	s := open(t, direct)
 	conn := db.connect(t)
 	pooled := direct
-	pooled.URL = startPooler(t, db.url, 10)
+	pooled.URL = postgrestest.StartPooler(t, db.url, 10)
 	var group sync.WaitGroup
 	defer group.Wait()
 	for _, test := range []struct{ where, becomes string }{

@@ -3,13 +3,11 @@ package postgres_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/store"
@@ -30,43 +28,6 @@ func newDatabase(t *testing.T) *database {
 // config returns where the next empty store is.
 func (d *database) config() postgres.Config {
 	return postgres.Config{URL: d.url, Schema: fmt.Sprintf("store%d", d.schemas.Add(1))}
-}
-
-// tables are made once and used by many tests, one after the other: to make them takes
-// longer than most tests.
-type tables struct {
-	config postgres.Config // but for the schema
-	pool   *pgxpool.Pool
-	mu     sync.Mutex
-	free   []string // schemas
-}
-
-// get returns where an empty store is, until the test ends.
-func (f *tables) get(t *testing.T, db *database) postgres.Config {
-	t.Helper()
-	config := f.config
-	config.URL, config.Pool = "", f.pool
-	f.mu.Lock()
-	if last := len(f.free) - 1; last >= 0 {
-		config.Schema = f.free[last]
-		f.free = f.free[:last]
-	}
-	f.mu.Unlock()
-	if config.Schema == "" {
-		config.Schema = db.config().Schema
-	} else {
-		for _, table := range postgres.Tables {
-			if _, err := f.pool.Exec(t.Context(), fmt.Sprintf(`DELETE FROM %s.provision_%s`, config.Schema, table)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	t.Cleanup(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.free = append(f.free, config.Schema)
-	})
-	return config
 }
 
 // open opens a store that is closed with the test.
