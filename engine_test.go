@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
@@ -16,29 +17,25 @@ import (
 	"github.com/scimjit/provision/store/sqlite"
 )
 
-// onEveryStore runs a test on each store that keeps its promises in this
-// process.
+// onEveryStore runs a test on each store.
 func onEveryStore(t *testing.T, test func(t *testing.T, st store.Store)) {
 	t.Helper()
-	stores := []struct {
-		name string
-		open func(t *testing.T) (store.Store, error)
-	}{
-		{"memory", func(*testing.T) (store.Store, error) { return memory.New(), nil }},
-		{"sqlite", func(t *testing.T) (store.Store, error) {
-			return sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
-		}},
-	}
-	for _, s := range stores {
-		t.Run(s.name, func(t *testing.T) {
-			st, err := s.open(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = st.Close() })
-			test(t, st)
-		})
-	}
+	onOwnStores(t, test)
+	t.Run("postgres", func(t *testing.T) { test(t, postgrestest.Open(t)) })
+}
+
+// onOwnStores runs a test on each store that is in this process.
+func onOwnStores(t *testing.T, test func(t *testing.T, st store.Store)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) { test(t, memory.New()) })
+	t.Run("sqlite", func(t *testing.T) {
+		st, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = st.Close() })
+		test(t, st)
+	})
 }
 
 // clock is a time that tests move by hand.

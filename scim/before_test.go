@@ -79,9 +79,9 @@ var circle = bulkOf(
 // Before is asked once for each write, those of a bulk request included, and for
 // nothing else.
 func TestBefore(t *testing.T) {
-	for name, open := range storeOpeners(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			s, asked := watch(t, open(), allow)
+			s, asked := watch(t, open(t), allow)
 			user := s.must("POST", "/Users", adaUser)
 			s.handler.(*scim.Handler).Me = func(*http.Request, scim.Principal) (string, error) { return user, nil }
 			covered := map[string]bool{}
@@ -138,10 +138,10 @@ func TestBeforeRefuses(t *testing.T) {
 		{"what the engine calls not found", store.ErrNotFound, 403, "", "this service does not allow the operation", true},
 	}
 	for _, test := range tests {
-		for name, open := range storeOpeners(t) {
+		for name, open := range stores {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				refuse := false
-				s, asked := watch(t, open(), func(context.Context, scim.Operation) error {
+				s, asked := watch(t, open(t), func(context.Context, scim.Operation) error {
 					if refuse {
 						return test.err
 					}
@@ -184,10 +184,10 @@ func TestBeforeRefuses(t *testing.T) {
 
 // Before may ask the engine: it is outside the transaction.
 func TestBeforeAsksTheEngine(t *testing.T) {
-	for name, open := range storeOpeners(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
 			var s *service
-			s, _ = watch(t, open(), func(ctx context.Context, op scim.Operation) error {
+			s, _ = watch(t, open(t), func(ctx context.Context, op scim.Operation) error {
 				if op.Method != http.MethodDelete {
 					return nil
 				}

@@ -19,11 +19,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/scim/scimtest"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/postgres"
 	"github.com/scimjit/provision/store/sqlite"
 )
 
@@ -124,6 +126,21 @@ func conversationStores() []conversationStore {
 				}
 			},
 		},
+		{name: "postgres", open: reopenPostgres(0)},
+		{name: "partitioned", open: reopenPostgres(3)},
+	}
+}
+
+func reopenPostgres(partitions int) func(*testing.T, string) func() store.Store {
+	return func(t *testing.T, _ string) func() store.Store {
+		config := postgrestest.Empty(t, partitions)
+		return func() store.Store {
+			s, err := postgres.Open(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
 	}
 }
 

@@ -53,10 +53,10 @@ func TestCursorWalk(t *testing.T) {
 	}
 	const users = 23
 	for _, q := range queries {
-		for name, st := range openStores(t) {
+		for name, open := range stores {
 			for _, count := range []int{1, 4, 23, 100} {
 				t.Run(fmt.Sprintf("%s/%s/count=%d", q.name, name, count), func(t *testing.T) {
-					s := newService(t, st, "")
+					s := newService(t, open(t), "")
 					s.clearUsers()
 					var want []string
 					for i := range users {
@@ -126,10 +126,10 @@ func (s *service) walkBothWays(query string, want []string) {
 
 // The resource at a page's edge may be gone when the walk goes on.
 func TestCursorSurvivesDeletion(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		for _, query := range []string{"count=2", "count=2&sortBy=userName"} {
 			t.Run(name+"/"+query, func(t *testing.T) {
-				s := newService(t, st, "")
+				s := newService(t, open(t), "")
 				s.clearUsers()
 				ids := map[string]string{}
 				for _, n := range []string{"a", "b", "c", "d"} {

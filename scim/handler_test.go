@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
@@ -109,14 +110,18 @@ func (s *service) must(method, path, body string) string {
 	return id
 }
 
-func openStores(t *testing.T) map[string]store.Store {
-	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return map[string]store.Store{"memory": memory.New(), "sqlite": db}
+// stores open an empty store each.
+var stores = map[string]func(*testing.T) store.Store{
+	"memory": func(*testing.T) store.Store { return memory.New() },
+	"sqlite": func(t *testing.T) store.Store {
+		st, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = st.Close() })
+		return st
+	},
+	"postgres": func(t *testing.T) store.Store { return postgrestest.Open(t) },
 }
 
 // decodeStrict reads a data file; an unknown field fails the test.
@@ -165,9 +170,9 @@ func TestRequests(t *testing.T) {
 	decodeStrict(t, "testdata/requests.json", &rows)
 	for _, row := range rows {
 		t.Run(row.Name, func(t *testing.T) {
-			for name, st := range openStores(t) {
+			for name, open := range stores {
 				t.Run(name, func(t *testing.T) {
-					s := newService(t, st, row.Dialect)
+					s := newService(t, open(t), row.Dialect)
 					ids := s.directory()
 					expand := strings.NewReplacer(append(ids,
 						"<token>", acmeToken,
@@ -393,9 +398,9 @@ func TestPutOfOneMember(t *testing.T) {
 
 // The identity provider reads back what it wrote, not what an operator added.
 func TestOperatorsMembersAreNotShown(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, st, "")
+			s := newService(t, open(t), "")
 			a, b := s.must("POST", "/Users", `{"userName":"a"}`), s.must("POST", "/Users", `{"userName":"b"}`)
 			group := s.must("POST", "/Groups", `{"displayName":"G","members":[{"value":"`+a+`"}]}`)
 			operator := s.engine.Directory("acme").As(provision.Actor{Kind: "operator", ID: "o"})

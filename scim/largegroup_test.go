@@ -95,9 +95,9 @@ func (c *crowded) members(a reply) (ids []string, first string) {
 
 // A group of several pages is answered like any other, whatever the request.
 func TestLargeGroup(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			c := newCrowded(t, st, 3500)
+			c := newCrowded(t, open(t), 3500)
 			const whole = `{"value":"member000000","$ref":"https://sp.example/scim/v2/Users/member000000","display":"dmember000000","type":"User"}`
 			for _, test := range []struct{ name, method, query, body, first string }{
 				{"GET", "GET", "", "", whole},
@@ -157,8 +157,9 @@ func (p *pausing) View(ctx context.Context, scope string, fn func(context.Contex
 // What happens to a group while it is read does not make an answer that is wrong: it
 // has everybody who stays and the version of the beginning, or it is cut off.
 func TestLargeGroupChanges(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
+			st := open(t)
 			c := newCrowded(t, st, 3500)
 			p := &pausing{Store: st}
 			c.engine.Store = p

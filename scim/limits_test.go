@@ -11,9 +11,9 @@ import (
 // Work beyond a limit is refused, with what the limit is, and changes nothing; at the
 // limit it is done.
 func TestWorkLimits(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, st, "okta")
+			s := newService(t, open(t), "okta")
 			s.handler.(*scim.Handler).Limits.ScanRows = 2
 			s.engine.Limits = provision.Limits{Members: 2}
 			ids := []string{

@@ -56,9 +56,9 @@ func (s *service) pageBelow(path string, limit int) (p listed, ids []string) {
 // TestPagesAreCutShort walks lists whose pages do not fit in the limit of answers,
 // by index and by cursor in both directions: each resource is met once, in order.
 func TestPagesAreCutShort(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, st, "rfc")
+			s := newService(t, open(t), "rfc")
 			handler, _ := s.handler.(*scim.Handler)
 			handler.Limits.Rate = -1
 			var members []string

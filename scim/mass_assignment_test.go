@@ -74,15 +74,15 @@ func (s *service) accounts() []*provision.Account {
 // only.
 func TestMassAssignment(t *testing.T) {
 	const plain = `{` + coreUser + `"userName":"ada@example.com"}`
-	for name, open := range storeOpeners(t) {
+	for name, open := range stores {
 		for _, dialect := range scim.Dialects() {
 			for _, required := range []string{"", "Admins"} {
 				t.Run(name+"/"+dialect.Name+"/required "+required, func(t *testing.T) {
-					twin, _ := massService(t, open(), dialect.Name, required)
+					twin, _ := massService(t, open(t), dialect.Name, required)
 					twin.must("POST", "/Users", plain)
 					want := twin.accounts()
 
-					s, admins := massService(t, open(), dialect.Name, required)
+					s, admins := massService(t, open(t), dialect.Name, required)
 					all := grabAll(plain, admins)
 					id := s.must("POST", "/Users", all)
 					s.expectNothing("POST", id, want)

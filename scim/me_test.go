@@ -11,9 +11,9 @@ import (
 
 // A subject is the user who has that name, and nobody whose name only clashes.
 func TestMeBySubject(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, st, "auto")
+			s := newService(t, open(t), "auto")
 			h := &scim.Handler{Engine: s.engine}
 			h.Authenticate = func(r *http.Request) (scim.Principal, error) {
 				return scim.Principal{Connection: "acme", Credential: "test", Subject: r.Header.Get("Authorization")}, nil

@@ -70,8 +70,9 @@ func putMembers(ids []string) string {
 // members there are.
 func TestMembersBeforeTransactions(t *testing.T) {
 	const members, most = 3500, 10
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
+			st := open(t)
 			c := newCrowded(t, st, members)
 			work := &writerWork{Store: st}
 			c.engine.Store = work
@@ -150,8 +151,9 @@ func TestMembersMove(t *testing.T) {
 		{"PUT, once", http.MethodPut, 1500, false, http.StatusOK, true},
 		{"PUT, always", http.MethodPut, 1500, true, http.StatusServiceUnavailable, false},
 	} {
-		for name, st := range openStores(t) {
+		for name, open := range stores {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
+				st := open(t)
 				c := newCrowded(t, st, test.members)
 				late := c.must("POST", "/Users", `{`+coreUser+`"userName":"late","displayName":"dmember000000"}`)
 				work := &writerWork{Store: st}

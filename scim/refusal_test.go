@@ -125,9 +125,9 @@ func TestExpiredCredentialsAreCounted(t *testing.T) {
 // which tells of it where nothing changed. The dialect rfc refuses it in a PATCH, and ignores it in a PUT as
 // RFC 7644 section 3.5.1 says.
 func TestIgnoredIsRecorded(t *testing.T) {
-	for name, st := range openStores(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, st, "entra")
+			s := newService(t, open(t), "entra")
 			user := s.must("POST", "/Users", `{`+coreUser+`"userName":"ada"}`)
 			group := s.must("POST", "/Groups", `{`+coreGroup+`"displayName":"g"}`)
 			patch := func(path, operation string, status int) {

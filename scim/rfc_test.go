@@ -37,8 +37,8 @@ func playScripts(t *testing.T, pattern string) {
 				t.Fatal(err)
 			}
 			for _, dialect := range script.Dialects {
-				for name, st := range openStores(t) {
-					t.Run(strings.Trim(dialect+"/"+name, "/"), func(t *testing.T) { newPlayer(t, st, dialect).Play(t, script) })
+				for name, open := range stores {
+					t.Run(strings.Trim(dialect+"/"+name, "/"), func(t *testing.T) { newPlayer(t, open(t), dialect).Play(t, script) })
 				}
 			}
 		})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
-	"github.com/scimjit/provision/store/memory"
-	"github.com/scimjit/provision/store/sqlite"
 )
 
 // tenantRow is a request of connection acme that names what belongs to
@@ -201,7 +198,7 @@ func (s *service) state(connection string) state {
 // TestTenants finds that a thing of another connection answers like one that
 // does not exist, byte for byte, and that nothing changes in either connection.
 func TestTenants(t *testing.T) {
-	for name, open := range storeOpeners(t) {
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
 			eachTenantRow(t, "", open, func(t *testing.T, row tenantRow, a reply, changed string) {
 				row.check(t, a)
@@ -217,7 +214,7 @@ func TestTenants(t *testing.T) {
 func TestTenantsInEveryDialect(t *testing.T) {
 	for _, dialect := range scim.Dialects() {
 		t.Run(dialect.Name, func(t *testing.T) {
-			open := storeOpeners(t)["memory"]
+			open := stores["memory"]
 			eachTenantRow(t, dialect.Name, open, func(t *testing.T, _ tenantRow, a reply, changed string) {
 				if a.status >= 500 || (a.status >= 400 && changed != "") {
 					t.Errorf("status %d; changes (-before +after):\n%s", a.status, changed)
@@ -231,12 +228,12 @@ func TestTenantsInEveryDialect(t *testing.T) {
 // another connection's and one in which they are nobody's. It checks what holds
 // for every row and calls check with the answer and what changed of acme. The
 // worlds are made anew after a change.
-func eachTenantRow(t *testing.T, dialect string, open func() store.Store, check func(t *testing.T, row tenantRow, a reply, changed string)) {
+func eachTenantRow(t *testing.T, dialect string, open func(*testing.T) store.Store, check func(t *testing.T, row tenantRow, a reply, changed string)) {
 	t.Helper()
 	var foreign, unknown *tenants
 	for _, row := range tenantRows(t) {
 		if foreign == nil {
-			foreign, unknown = newTenants(t, open(), dialect, true), newTenants(t, open(), dialect, false)
+			foreign, unknown = newTenants(t, open(t), dialect, true), newTenants(t, open(t), dialect, false)
 		}
 		changed := ""
 		ok := t.Run(row.Method+" "+row.Name, func(t *testing.T) {
@@ -306,25 +303,10 @@ func (tn *tenants) hide(a reply) reply {
 }
 
 // eachStore runs a test with each store.
-func eachStore(t *testing.T, name string, test func(*testing.T, func() store.Store)) {
+func eachStore(t *testing.T, name string, test func(*testing.T, func(*testing.T) store.Store)) {
 	t.Helper()
-	for kind, open := range storeOpeners(t) {
+	for kind, open := range stores {
 		t.Run(name+" "+kind, func(t *testing.T) { test(t, open) })
-	}
-}
-
-// storeOpeners returns functions that open an empty store.
-func storeOpeners(t *testing.T) map[string]func() store.Store {
-	return map[string]func() store.Store{
-		"memory": func() store.Store { return memory.New() },
-		"sqlite": func() store.Store {
-			st, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db")})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = st.Close() })
-			return st
-		},
 	}
 }
 
@@ -342,8 +324,8 @@ func TestTenantOfEveryRoute(t *testing.T) {
 			return h
 		},
 	} {
-		eachStore(t, name, func(t *testing.T, open func() store.Store) {
-			tn := newTenants(t, open(), "", true)
+		eachStore(t, name, func(t *testing.T, open func(*testing.T) store.Store) {
+			tn := newTenants(t, open(t), "", true)
 			tn.handler.(*scim.Handler).Address = func(r *http.Request) string { return r.URL.Path }
 			tn.handler = router(tn.handler.(*scim.Handler))
 			acme, other := tn.state("acme"), tn.state("other")
