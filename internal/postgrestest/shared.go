@@ -99,7 +99,8 @@ func (s *server) start(t testing.TB) {
 	s.named = url != ""
 	if !s.named {
 		started := Start(l)
-		l.atEnd(started.owner, `"$0"/pg_ctl -D "$1"/data -m immediate stop; rm -rf "$1"`, started.programs, started.directory)
+		l.atEnd(started.owner, `read -r pid <"$0"/data/postmaster.pid; kill -QUIT "$pid"
+			while kill -0 "$pid"; do sleep 0.1; done; rm -rf "$0"`, started.directory)
 		url = started.Database(t)
 	}
 	through := url

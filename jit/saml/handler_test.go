@@ -20,10 +20,12 @@ import (
 	"github.com/beevik/etree"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/saml"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
+	"github.com/scimjit/provision/store/postgres"
 )
 
 // site is an application with logins, on a store that others may share.
@@ -170,8 +172,34 @@ func answerTo(id string) shape {
 	return shape{assertion: all(sub(requestID, id), sub("_a1", "_a"+id)), response: sub(requestID, id)}
 }
 
+// onEveryStore runs a test with a function that opens a store; called again, it is that
+// of another process with the same data.
+func onEveryStore(t *testing.T, test func(t *testing.T, open func() store.Store)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		st := memory.New()
+		test(t, func() store.Store { return st })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		config := postgrestest.Empty(t, 3)
+		test(t, func() store.Store {
+			st, err := postgres.Open(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = st.Close() })
+			return st
+		})
+	})
+}
+
 func TestLogin(t *testing.T) {
-	s := newSite(t, memory.New(), nil)
+	onEveryStore(t, func(t *testing.T, open func() store.Store) { testLogin(t, open()) })
+}
+
+func testLogin(t *testing.T, st store.Store) {
+	t.Helper()
+	s := newSite(t, st, nil)
 	a := s.begin("?return=/projects/7%3Ftab=2")
 	c := a.cookie
 	if c == nil || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteNoneMode || c.MaxAge != 600 || c.Path != "/saml/demo/" {

@@ -6,12 +6,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
 
 func TestReplay(t *testing.T) {
-	shared := memory.New()
-	s, replica := newSite(t, shared, unsolicited), newSite(t, shared, unsolicited)
+	onEveryStore(t, func(t *testing.T, open func() store.Store) {
+		testReplay(t, newSite(t, open(), unsolicited), newSite(t, open(), unsolicited))
+	})
+}
+
+func testReplay(t *testing.T, s, replica *site) {
+	t.Helper()
 	a := s.begin("")
 	first := answerTo(a.id).make(t)
 	if got := s.post(first, a.relayState, a.cookie).StatusCode; got != http.StatusNoContent {
