@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -49,7 +50,7 @@ func (w *sameWalk) ask(method, path, body string, headers ...string) string {
 	return answer.Body.String()
 }
 
-// request sends something.
+// request sends something about one resource.
 func (w *sameWalk) request() {
 	w.t.Helper()
 	kind := w.one("User", "User", "Group")
@@ -58,25 +59,32 @@ func (w *sameWalk) request() {
 		id = w.one(w.groups...)
 	}
 	path := "/" + kind + "s/" + id
-	switch w.rng.IntN(14) {
-	case 0, 1, 2, 3:
-		w.ask("GET", "/"+w.one("Users", "Users", "Groups", "")+"?"+w.query().Encode(), "")
-	case 4:
-		w.walkPages()
-	case 5:
-		w.ask("POST", w.one("/Users/.search", "/Groups/.search", "/.search"), w.search())
-	case 6:
+	switch w.rng.IntN(8) {
+	case 0:
 		w.ask("GET", path+"?"+w.parts().Encode(), "", "If-None-Match", w.one("", "*", `W/"1"`, `W/"2"`))
-	case 7, 8:
+	case 1, 2:
 		w.created(kind, w.ask("POST", "/"+kind+"s", w.document(kind)))
-	case 9:
+	case 3:
 		w.ask("PUT", path, w.document(kind), "If-Match", w.one("", "", "", `W/"1"`))
-	case 10:
+	case 4:
 		w.ask("DELETE", path, "", "If-Match", w.one("", "", `W/"2"`))
-	case 11:
+	case 5:
 		w.ask("POST", "/Bulk", w.bulk(path))
 	default:
 		w.ask("PATCH", path, w.patch())
+	}
+}
+
+// list asks for a list in one of the ways.
+func (w *sameWalk) list() {
+	w.t.Helper()
+	switch w.rng.IntN(6) {
+	case 0:
+		w.walkPages()
+	case 1:
+		w.ask("POST", w.one("/Users/.search", "/Groups/.search", "/.search"), w.search())
+	default:
+		w.ask("GET", "/"+w.one("Users", "Users", "Groups", "")+"?"+w.query().Encode(), "")
 	}
 }
 
@@ -199,7 +207,11 @@ func (w *sameWalk) filter(depth int) string {
 		return fmt.Sprintf("%s eq %q", w.one("members.value", "members", "id"), w.one(w.users...))
 	case 4:
 		return fmt.Sprintf("%s eq %q", w.one("groups.value", "groups", "id"), w.one(w.groups...))
-	case 5, 6:
+	case 5: // what stores have an index for
+		attribute := w.one("userName", "displayName", "externalId", "emails.value", "emails")
+		value := map[string]string{"displayName": w.group(), "externalId": w.id()}[attribute]
+		return fmt.Sprintf("%s eq %s", attribute, w.json(cmp.Or(value, w.name())))
+	case 6:
 		return fmt.Sprintf("%s eq %s", w.one("userName", "displayName", "externalId", "emails.value", "emails"), w.json(w.text()))
 	}
 	return fmt.Sprintf("%s %s %s", w.one(sameStrings...), w.one(sameTests...), w.json(w.text()))

@@ -106,7 +106,8 @@ func newSameWalk(t *testing.T, st store.Store, seed uint64, input []byte) *sameW
 	return w
 }
 
-// step takes one step a second. The first ones make what the others are about.
+// step takes one step a second, and asks for lists. The first ones make what the others
+// are about.
 func (w *sameWalk) step() {
 	w.results = nil
 	w.clock.add(time.Second)
@@ -117,6 +118,9 @@ func (w *sameWalk) step() {
 		w.randomWalk.step()
 	default:
 		w.request()
+	}
+	for range w.rng.IntN(5) {
+		w.list()
 	}
 }
 

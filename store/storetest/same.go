@@ -224,6 +224,7 @@ var (
 	words   = []string{"ann", "ANN", "bob", "straße", "STRASSE", "%", "a_b", "Ünal", "ünal", "U\u0308nal", "bo\u212a", "bok", "\u017fam", "sam", " ann", "ann\u00a0", "J\u030ca", "\u01f0a", ""}
 	texts   = words[:len(words)-1] // that are not empty
 	numbers = []string{"0", "-1", "1.0", "1", "1e2", "9007199254740993", "9007199254740992", "0.1"}
+	odd     = []string{"null", "true", "0", `""`, "{}", "[]", `[["ann"]]`, `{"value":"ann"}`, `"2026-01-01T00:00:00Z"`, `"\u0061nn"`, "1e400"} // values of any type
 	times   = []string{"2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.001Z", "never"}
 )
 
@@ -247,6 +248,10 @@ func (s *sameRun) document() string {
 	add(5, `"birth":%q`, pick(r, times))
 	add(5, `"name":{"givenName":%q}`, pick(r, texts))
 	add(5, `"emails":[{"value":%q,"type":"work"},{"value":%q,"primary":%t}]`, pick(r, texts), pick(r, texts), r.IntN(2) == 0)
+	add(3, `"tags":[%q,%s,[%q]]`, pick(r, texts), pick(r, odd), pick(r, texts))
+	add(3, `"urn:x:User":{"department":%q,"manager":{"value":%q}}`, pick(r, texts), pick(r, texts))
+	add(2, `"title":%s`, pick(r, odd))
+	add(2, `"nick":%s`, pick(r, odd))
 	return string(append(doc, '}'))
 }
 
@@ -304,7 +309,8 @@ var paths = []store.Path{
 	path(store.Boolean, "active"), path(store.Number, "age"), path(store.DateTime, "birth"),
 	path(store.String, "name", "givenName"), path(store.String, "emails", "value"), path(store.Boolean, "emails", "primary"),
 	path(store.Exact, "id"), path(store.Exact, "meta", "resourceType"), path(store.DateTime, "meta", "created"),
-	path(store.Exact, "meta", "version"), path(store.String, "nothing"),
+	path(store.Exact, "meta", "version"), path(store.String, "nothing"), path(store.String, "tags"), path(store.Boolean, "tags"), path(store.Number, "title"), path(store.String, "title"),
+	path(store.DateTime, "nick"), path(store.String, "nick", "value"), path(store.Exact, "urn:x:User", "department"), path(store.String, "urn:x:User", "manager", "value"),
 }
 
 // compareQuery compares one random query with what it means.
