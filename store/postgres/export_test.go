@@ -43,6 +43,8 @@ func CheckServer(version int, encoding, clientEncoding string, readOnly, standby
 }
 
 var (
+	ErrUnknown = errUnknown
+
 	OpenWith  = openWith
 	Rewritten = rewritten
 	Classify  = classify

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/postgres"
 )
 
 // ledger knows which updates were acknowledged, and compares that with what is stored.
@@ -17,12 +18,12 @@ type ledger struct {
 
 	mu           sync.Mutex
 	acknowledged map[string]bool
-	refused      int           // updates that the store was away for
-	heard        chan struct{} // closed, and made anew, with each update
+	refused      map[string]error // updates that the store was away for
+	heard        chan struct{}    // closed, and made anew, with each update
 }
 
 func newLedger(scope string) *ledger {
-	return &ledger{scope: scope, acknowledged: map[string]bool{}, heard: make(chan struct{})}
+	return &ledger{scope: scope, acknowledged: map[string]bool{}, refused: map[string]error{}, heard: make(chan struct{})}
 }
 
 // entry is the update of a name: a record, a member and an event. To run it again after
@@ -68,7 +69,7 @@ func (l *ledger) write(t *testing.T, s store.Store, name string, writers int) (s
 					continue
 				}
 				l.mu.Lock()
-				l.refused++
+				l.refused[name] = err
 				l.tell()
 				l.mu.Unlock()
 				if away := new(store.UnavailableError); !errors.As(err, &away) || away.RetryAfter < time.Second {
@@ -94,7 +95,7 @@ func (l *ledger) await(t *testing.T, n int) {
 // awaitRefusals waits until n more updates are refused.
 func (l *ledger) awaitRefusals(t *testing.T, n int) {
 	t.Helper()
-	l.awaitMore(t, n, "refused", func() int { return l.refused })
+	l.awaitMore(t, n, "refused", func() int { return len(l.refused) })
 }
 
 func (l *ledger) awaitMore(t *testing.T, n int, what string, count func() int) {
@@ -118,8 +119,9 @@ func (l *ledger) awaitMore(t *testing.T, n int, what string, count func() int) {
 	}
 }
 
-// check checks that every acknowledged update is there, that every update which is there
-// is there once and whole, and that the numbers of events have no gap.
+// check checks that every acknowledged update is there, that none of those is which were
+// refused, unless the error says that nobody knows, that every update which is there is
+// there once and whole, and that the numbers of events have no gap.
 func (l *ledger) check(t *testing.T, s store.Store) {
 	t.Helper()
 	l.mu.Lock()
@@ -160,6 +162,11 @@ func (l *ledger) check(t *testing.T, s store.Store) {
 	if len(members) != len(events) || len(records) != len(events) {
 		t.Errorf("%d events, %d members and %d records", len(events), len(members), len(records))
 	}
+	for name, err := range l.refused {
+		if events[name] > 0 && !errors.Is(err, postgres.ErrUnknown) {
+			t.Errorf("%s was refused, and is there: %v", name, err)
+		}
+	}
 	lost := 0
 	for name := range l.acknowledged {
 		if events[name] == 0 {
@@ -169,5 +176,5 @@ func (l *ledger) check(t *testing.T, s store.Store) {
 	if lost > 0 || len(l.acknowledged) == 0 {
 		t.Errorf("%d updates of %d that were acknowledged are lost", lost, len(l.acknowledged))
 	}
-	t.Logf("%d updates acknowledged, %d refused, %d there", len(l.acknowledged), l.refused, len(events))
+	t.Logf("%d updates acknowledged, %d refused, %d there", len(l.acknowledged), len(l.refused), len(events))
 }
