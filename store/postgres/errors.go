@@ -25,6 +25,9 @@ const (
 	codeFeature       = "0A000" // here: a prepared statement whose tables were altered
 	codeNoStatement   = "26000"
 	codeSameStatement = "42P05"
+	codeNoRight       = "42501"
+	codeNoTable       = "42P01"
+	codeNoColumn      = "42703"
 )
 
 // How long a caller should wait before it tries again.
@@ -101,6 +104,8 @@ func classifyCode(err error, code string) error {
 		return away(fmt.Errorf("the disk of the server is full: %w", err), retryFull, false)
 	case codeReadOnly:
 		return away(fmt.Errorf("the server is read-only, perhaps after a fail-over: %w", err), retryLost, true)
+	case codeNoRight, codeNoTable, codeNoColumn: // Open has looked
+		return away(fmt.Errorf("a right, a table or a column is not there any more: %w", err), retryFull, false)
 	case codeManyClients:
 		return away(fmt.Errorf("the server has too many clients: %w", err), retryBusy, true)
 	case codeFeature:

@@ -105,8 +105,22 @@ func TestPostgreSQLOpen(t *testing.T) {
 		}
 	}
 	s := open(t, postgres.Config{URL: as("writer"), Schema: made.Schema, SkipMigrations: true})
+	for _, lost := range []struct{ take, back string }{ // later
+		{`REVOKE INSERT ON ` + made.Schema + `.provision_events FROM writer`, `GRANT INSERT ON ` + made.Schema + `.provision_events TO writer`},
+		{`ALTER TABLE ` + made.Schema + `.provision_events RENAME TO gone`, `ALTER TABLE ` + made.Schema + `.gone RENAME TO provision_events`},
+		{`ALTER TABLE ` + made.Schema + `.provision_events RENAME data TO gone`, `ALTER TABLE ` + made.Schema + `.provision_events RENAME gone TO data`},
+		{`ALTER ROLE writer NOLOGIN`, `ALTER ROLE writer LOGIN`},
+	} {
+		if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
+			t.Errorf("a role that may read and write: %v", err)
+		}
+		execute(t, conn, lost.take)
+		execute(t, conn, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'writer'`)
+		unavailable(t, lost.take, s.Update(t.Context(), "acme", appendEvent))
+		execute(t, conn, lost.back)
+	}
 	if err := s.Update(t.Context(), "acme", appendEvent); err != nil {
-		t.Errorf("a role that may read and write: %v", err)
+		t.Errorf("after that: %v", err)
 	}
 }
 
