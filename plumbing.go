@@ -37,8 +37,9 @@ func (p Plumbing) NewToken() (string, error) {
 // replay caches are made of. The key may have any length; [Engine.Run] removes
 // keys whose time has passed.
 //
-// The time is compared with [Engine.Now]: whoever checks an expiry of its own
-// keeps the key at least as long. A clock that is set back makes a key count for
+// The time has come when it has by [Engine.Now] and by the clock of the store, which
+// replicas have in common: whoever checks an expiry of its own keeps the key at least as
+// long. A clock that is set back makes a key count for
 // longer, never shorter: that is safe where a key names one thing, such as an
 // assertion, and locks out who uses the same key again and again. One that jumps ahead
 // makes the key and what it names expire together; the key is kept for an hour more,
@@ -46,8 +47,12 @@ func (p Plumbing) NewToken() (string, error) {
 // counts when the clock is set right.
 func (p Plumbing) Once(ctx context.Context, connection, key string, until time.Time) (first bool, err error) {
 	e := p.engine
-	return e.once(ctx, connection, key, func(_ store.Tx, used time.Time) (time.Time, bool, error) {
-		return until, e.sure(e.now()).Before(used), nil
+	return e.once(ctx, connection, key, func(tx store.Tx, used time.Time) (time.Time, bool, error) {
+		if used.IsZero() {
+			return until, false, nil
+		}
+		now, err := e.surest(tx)
+		return until, now.Before(used), err
 	})
 }
 
@@ -84,21 +89,16 @@ func (e *Engine) once(ctx context.Context, connection, key string, may func(tx s
 }
 
 // pruneOnce removes the keys of a connection whose time has passed for so long that
-// no clock that jumps unseen can have made it so. It has by the clock of the store, too:
-// other replicas may still count with the key.
+// no clock that jumps unseen can have made it so.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 	if used, err := records.Once.Any(ctx, e.store(), connection); err != nil || !used {
 		return err
 	}
 	return e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-		now, err := tx.Now()
-		if err != nil {
-			return err
+		now, err := e.surest(tx)
+		if err == nil {
+			_, err = records.Once.Prune(tx, now.Add(-jumpWithin))
 		}
-		if ours := e.now(); ours.Before(now) {
-			now = ours
-		}
-		_, err = records.Once.Prune(tx, now.Add(-jumpWithin))
 		return err
 	})
 }

@@ -385,3 +385,39 @@ func TestDeliveryOfReplicas(t *testing.T) {
 		}
 	})
 }
+
+// Of all uses of a key on both processes one is the first, and it stays used also where
+// a process whose clock is ahead removes old keys.
+func TestOnceOfReplicas(t *testing.T) {
+	onReplicas(t, `{}`, func(t *testing.T, r *replicas) {
+		const keys, uses = 30, 6
+		until := time.Now().Add(5 * time.Minute)
+		use := func() (first int64) {
+			var n atomic.Int64
+			var wg sync.WaitGroup
+			for i := range keys * uses {
+				wg.Go(func() {
+					plumbing := []*tenant{r.tenant, r.other}[i%2].engine.Plumbing()
+					ok, err := plumbing.Once(t.Context(), "acme", fmt.Sprint("assertion", i/uses), until)
+					if err != nil {
+						t.Error(err)
+					}
+					if ok {
+						n.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			return n.Load()
+		}
+		if n := use(); n != keys {
+			t.Errorf("%d uses of %d keys were the first", n, keys)
+		}
+		r.other.engine.Now = func() time.Time { return time.Now().Add(3 * time.Hour) }
+		r.other.runOnce()
+		r.other.engine.Now = time.Now
+		if n := use(); n != 0 {
+			t.Errorf("%d keys could be used again", n)
+		}
+	})
+}

@@ -139,6 +139,16 @@ func (e *Engine) sure(now time.Time) time.Time {
 	return now
 }
 
+// surest is the last time that is known to have come, also by the clock of the store:
+// that of another process may be behind ours.
+func (e *Engine) surest(c store.Clock) (time.Time, error) {
+	now, err := c.Now()
+	if ours := e.sure(e.now()); ours.Before(now) {
+		now = ours
+	}
+	return now, err
+}
+
 // jumped compares the time of the store with that of the last look, of this process or
 // of any.
 func (w *clockWatch) jumped(c records.Clock, now time.Time) bool {
