@@ -89,16 +89,30 @@ func (e *Engine) once(ctx context.Context, connection, key string, may func(tx s
 }
 
 // pruneOnce removes the keys of a connection whose time has passed for so long that
-// no clock that jumps unseen can have made it so.
+// no clock that jumps unseen can have made it so, and allowances that are full again.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
-	if used, err := records.Once.Any(ctx, e.store(), connection); err != nil || !used {
+	due := false
+	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		keys, err := records.Once.List(r, "", 1)
+		if err != nil {
+			return err
+		}
+		allowances, err := records.Allowance.List(r, "", 1)
+		due = len(keys)+len(allowances) > 0
+		return err
+	})
+	if err != nil || !due {
 		return err
 	}
 	return e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 		now, err := e.surest(tx)
-		if err == nil {
-			_, err = records.Once.Prune(tx, now.Add(-jumpWithin))
+		if err != nil {
+			return err
 		}
+		if _, err = records.Once.Prune(tx, now.Add(-jumpWithin)); err != nil {
+			return err
+		}
+		_, err = records.Allowance.Prune(tx, now)
 		return err
 	})
 }

@@ -40,8 +40,10 @@ func (c *handClock) add(d time.Duration) {
 // timedService is a service whose time a test moves.
 func timedService(t *testing.T) (*service, *handClock) {
 	t.Helper()
-	s := newService(t, memory.New(), "")
 	c := &handClock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
+	st := memory.New()
+	st.Now = c.Now
+	s := newService(t, st, "")
 	s.engine.Now = c.Now
 	return s, c
 }

@@ -47,7 +47,7 @@ func (x *exchange) serve() (*response, error) {
 	if x.tenant != "" && x.tenant != x.principal.Connection {
 		return nil, provision.ErrNotFound
 	}
-	if err := x.handler.limiters.allow(x.principal, x.handler.Limits.rate(), x.handler.now()); err != nil {
+	if err := x.handler.allow(x.request.Context(), x.principal); err != nil {
 		return nil, err
 	}
 	if err := x.prepare(); err != nil {

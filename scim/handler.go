@@ -131,7 +131,15 @@ type Limits struct {
 	// Rate is how many requests per second one credential may send; bursts of
 	// five seconds' worth are allowed. The default is 200, which bounds a
 	// runaway client and disturbs no identity provider: they need 25. A negative
-	// number is no limit. Each process counts for itself.
+	// number is no limit.
+	//
+	// Several processes on one store allow as much together. Each takes a second's
+	// worth at a time from what is left for all ([provision.Plumbing.TakeRequests]), and
+	// begins with as much: so they allow at most a second's worth more for each process.
+	// A process alone writes once in as many requests, and one whose credential has used
+	// up everything four times a second at most. While the store does not answer, each
+	// process counts for itself. With [provision.Engine.SingleProcess] the store is
+	// never asked.
 	Rate float64
 }
 

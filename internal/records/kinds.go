@@ -35,6 +35,9 @@ var (
 	// Once is a key that has been used.
 	Once = kind[struct{}](Row{Name: "once", Owner: "replay caches", Key: "hash of the used key", Expires: "as the user of the key says"})
 
+	// Allowance is how many requests a credential may still send to all processes.
+	Allowance = kind[Left](Row{Name: "allowance", Owner: "rate limits", Key: "hash of the credential", Expires: "when there are as many as at first"})
+
 	// MetadataRefresh is when the metadata of a connection is fetched again.
 	MetadataRefresh = kind[Refresh](Row{Name: "metadataRefresh", Owner: "metadata"})
 
@@ -150,6 +153,7 @@ func Rows() []Row {
 		SigningKey.Row(),
 		ClockSeen.Row(),
 		Once.Row(),
+		Allowance.Row(),
 		MetadataRefresh.Row(),
 		Job.Row(),
 		MassCount.Row(),
@@ -218,6 +222,12 @@ type EventsSize struct {
 type ErasedEvents struct {
 	At      int64 `json:"at"`      // up to this sequence they were
 	Through int64 `json:"through"` // the last one that may have a name
+}
+
+// Left is how many requests were left of an allowance when some were taken last.
+type Left struct {
+	Left float64   `json:"left"`
+	At   time.Time `json:"at"`
 }
 
 // Refresh is how it stands with the metadata that is fetched from an address.
