@@ -22,6 +22,9 @@ type cause struct {
 	// it the mass guard decides.
 	verdict *account.Verdict
 
+	// recognized, when not nil, is whose credential is to be confirmed.
+	recognized *Recognized
+
 	// offboarding says that the connection ends: nobody needs an admin of it.
 	offboarding bool
 }
@@ -90,7 +93,8 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 	for {
 		jobs := 0
 		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
-			c := &change{cause: why, engine: e, tx: tx, now: e.now(), host: host}
+			c := &change{cause: why, engine: e, tx: tx, host: host}
+			why.recognized.expect(tx)
 			if load != nil {
 				c.conn, err = load(tx)
 			} else {
@@ -99,6 +103,10 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 			if err != nil {
 				return err
 			}
+			if err := why.recognized.confirm(tx); err != nil {
+				return err
+			}
+			c.now = e.now() // the turn of the transaction has come
 			c.mass = massGuard{r: tx, most: e.Limits.deprovision()}
 			if err := fn(c); err != nil {
 				return err

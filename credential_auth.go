@@ -1,13 +1,16 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scimjit/provision/internal/records"
@@ -23,57 +26,135 @@ import (
 // unchanged is looked at each time nevertheless, so that a revocation counts at
 // once, whichever process made it; [Engine.SingleProcess] spares even that.
 func (e *Engine) Authenticate(ctx context.Context, secret Secret) (Credential, Connection, error) {
-	e = e.present()
+	for {
+		r, err := e.Plumbing().Recognize(ctx, secret)
+		if err == nil {
+			err = r.Confirm(ctx)
+		}
+		if errors.Is(err, errRecognizedBefore) {
+			continue // it is not remembered any more
+		}
+		if err != nil {
+			return Credential{}, Connection{}, err
+		}
+		return r.Credential, r.Connection, nil
+	}
+}
+
+// Recognized is a credential that was found, perhaps a moment ago. Nothing may be
+// answered to who has sent it before it is confirmed: by [Recognized.Confirm], or by
+// any operation of [Recognized.Directory] that has read or written something. It is
+// safe for concurrent use.
+type Recognized struct {
+	Credential Credential
+	Connection Connection
+
+	engine    *Engine
+	sum       [sha256.Size]byte
+	entry     *credentialEntry
+	confirmed atomic.Bool
+}
+
+// errRecognizedBefore says that a credential or its connection has changed since it
+// was remembered.
+var errRecognizedBefore = fmt.Errorf("%w: it was changed a moment ago", ErrUnauthenticated)
+
+// Recognize is [Engine.Authenticate] for a handler that begins to work with the
+// directory at once: that a remembered credential is unchanged is looked at in the
+// first transaction of [Recognized.Directory], which costs no trip to the store.
+//
+// Where it has changed the operation does nothing and its error is
+// [ErrUnauthenticated]; so is that of Confirm. The handler then begins anew, with
+// Authenticate: perhaps only the settings of the connection were edited.
+func (p Plumbing) Recognize(ctx context.Context, secret Secret) (*Recognized, error) {
+	e := p.engine
 	sum := secret.hash()
 	read := e.reading()
 	now := read.UTC().Truncate(time.Millisecond)
 	entry, generation := e.credentials.get(sum, read)
-	if entry != nil {
-		same, err := e.unchanged(ctx, entry)
+	if entry == nil {
+		found, err := e.findCredential(ctx, sum)
 		if err != nil {
-			return Credential{}, Connection{}, err
+			return nil, err
 		}
-		if same {
-			return entry.credential, entry.connection.Connection, entry.check(now)
+		found.read = read
+		if err := found.check(now); err != nil {
+			return nil, err
 		}
-		e.credentials.drop(sum, entry)
+		e.credentials.put(sum, found, generation)
+		e.credentials.use(found.credential.Connection, found.credential.ID, now)
+		r := e.recognized(sum, found)
+		r.confirmed.Store(true)
+		return r, nil
 	}
-	entry, err := e.findCredential(ctx, sum)
-	if err != nil {
-		return Credential{}, Connection{}, err
-	}
+	r := e.recognized(sum, entry)
+	r.confirmed.Store(e.SingleProcess) // a change through this Engine drops the entry
 	if err := entry.check(now); err != nil {
-		return Credential{}, Connection{}, err
+		if confirmErr := r.Confirm(ctx); confirmErr != nil {
+			err = confirmErr
+		}
+		if errors.Is(err, errRecognizedBefore) {
+			return p.Recognize(ctx, secret)
+		}
+		return nil, err
 	}
-	entry.read = read
-	e.credentials.put(sum, entry, generation)
-	e.credentials.use(entry.credential.Connection, entry.credential.ID, now)
-	return entry.credential, entry.connection.Connection, nil
+	return r, nil
 }
 
-// unchanged reports whether the credential and the connection of an entry are
-// still those that are stored: two reads by key in one view.
-func (e *Engine) unchanged(ctx context.Context, entry *credentialEntry) (bool, error) {
-	if e.SingleProcess {
-		return true, nil // a change through this Engine drops the entry
-	}
-	same := false
-	err := e.store().View(ctx, entry.connection.ID, func(_ context.Context, r store.Reader) error {
-		cred, err := records.Credential.Raw(r, entry.credential.ID)
-		if err != nil {
-			return err
-		}
-		conn, err := records.LiveConnection(r)
-		if err != nil {
-			return err
-		}
-		same = cred.Version == entry.version && conn.Version == entry.connection.Version
+func (e *Engine) recognized(sum [sha256.Size]byte, entry *credentialEntry) *Recognized {
+	return &Recognized{Credential: entry.credential, Connection: entry.connection.Connection, engine: e, sum: sum, entry: entry}
+}
+
+// Directory returns the directory of the connection. Its first operation confirms the
+// credential.
+func (r *Recognized) Directory() *Directory {
+	d := r.engine.Directory(r.Connection.ID)
+	d.recognized = r
+	return d
+}
+
+// Confirm looks whether the credential and the connection are unchanged, if that is not
+// known yet.
+func (r *Recognized) Confirm(ctx context.Context) error {
+	if r.confirmed.Load() {
 		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
 	}
-	return same, err
+	return r.Directory().view(ctx, func(store.Reader) error { return nil })
+}
+
+// expect announces what confirm reads.
+func (r *Recognized) expect(rd store.Reader) {
+	if r != nil && !r.confirmed.Load() {
+		rd.Expect(func(rd store.Reader) { _, _ = r.unchanged(rd) })
+	}
+}
+
+// confirm is Confirm inside a transaction. A nil r is nobody's.
+func (r *Recognized) confirm(rd store.Reader) error {
+	if r == nil || r.confirmed.Load() {
+		return nil
+	}
+	same, err := r.unchanged(rd)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && !same:
+		r.engine.credentials.drop(r.sum, r.entry)
+		return errRecognizedBefore
+	case err != nil:
+		return err
+	}
+	r.confirmed.Store(true)
+	return nil
+}
+
+// unchanged reports whether the credential and the connection are those that are
+// stored: two reads by key.
+func (r *Recognized) unchanged(rd store.Reader) (bool, error) {
+	cred, credErr := records.Credential.Raw(rd, r.entry.credential.ID)
+	conn, err := records.LiveConnection(rd)
+	if err = cmp.Or(credErr, err); err != nil {
+		return false, err
+	}
+	return cred.Version == r.entry.version && conn.Version == r.entry.connection.Version, nil
 }
 
 func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*credentialEntry, error) {
@@ -92,6 +173,7 @@ func (e *Engine) findCredential(ctx context.Context, sum [sha256.Size]byte) (*cr
 	}
 	var entry *credentialEntry
 	err = e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		r.Expect(func(r store.Reader) { _, _ = records.Credential.List(r, "", 0) })
 		conn, err := e.connections.load(connection, r)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/records"
@@ -247,30 +248,68 @@ func (c *change) deriveAll() error {
 
 // groupReader reads what a graph of memberships needs.
 type groupReader interface {
-	MembershipsOf(members ...string) ([]store.Membership, error)
+	Ancestors(members ...string) ([]store.Membership, error)
 	Resource(typ, id string, with store.Parts) (*Resource, error)
+	Expect(reads ...store.Read)
 }
 
-// readGraph reads to which groups people belong: one read for all of them, and one
-// for each level of groups above. An empty id is nobody.
+// readGraph reads to which groups people belong, directly and by groups in groups: one
+// read for all of them. An empty id is nobody.
 func readGraph(r groupReader, p *policy.Policy, people ...string) (*account.Graph, error) {
 	graph := &account.Graph{}
-	next := slices.DeleteFunc(people, func(id string) bool { return id == "" })
+	people = slices.DeleteFunc(people, func(id string) bool { return id == "" })
+	rows, err := r.Ancestors(people...)
+	if err != nil {
+		return nil, err
+	}
+	next := graph.Put(rowsOf(rows, people))
 	for len(next) > 0 {
-		rows, err := r.MembershipsOf(next...)
-		if err != nil {
-			return nil, err
-		}
-		if next = graph.Put(rows); !p.NeedsExternalIDs() {
-			continue
-		}
-		for _, group := range next {
-			g, err := r.Resource(TypeGroup, group, 0)
-			if err != nil {
+		above := rowsOf(rows, next)
+		if p.NeedsExternalIDs() {
+			if err := readExternalIDs(r, graph, next); err != nil {
 				return nil, err
 			}
-			graph.PutExternalID(group, account.Text(g.Document, "externalId"))
 		}
+		next = graph.Put(above)
 	}
 	return graph, nil
+}
+
+// rowsOf returns those of some memberships, in order of the member, that some members
+// have.
+func rowsOf(rows []store.Membership, members []string) []store.Membership {
+	members = slices.Sorted(slices.Values(members))
+	if len(members) > 0 && len(rows) > 0 && rows[0].Member == members[0] && rows[len(rows)-1].Member == members[0] {
+		return rows // mostly there is one person, and no group in groups
+	}
+	var of []store.Membership
+	for i, member := range members {
+		if i > 0 && member == members[i-1] {
+			continue
+		}
+		from, _ := slices.BinarySearchFunc(rows, member, func(m store.Membership, id string) int { return strings.Compare(m.Member, id) })
+		to := from
+		for to < len(rows) && rows[to].Member == member {
+			to++
+		}
+		of = append(of, rows[from:to]...)
+	}
+	return of
+}
+
+// readExternalIDs reads the externalIds of groups.
+func readExternalIDs(r groupReader, graph *account.Graph, groups []string) error {
+	r.Expect(func(r store.Reader) {
+		for _, group := range groups {
+			_, _ = r.Resource(TypeGroup, group, 0)
+		}
+	})
+	for _, group := range groups {
+		g, err := r.Resource(TypeGroup, group, 0)
+		if err != nil {
+			return err
+		}
+		graph.PutExternalID(group, account.Text(g.Document, "externalId"))
+	}
+	return nil
 }

@@ -23,7 +23,8 @@ type Directory struct {
 	connection string
 	actor      Actor
 	source     store.Source
-	forced     bool // past the mass guard
+	forced     bool        // past the mass guard
+	recognized *Recognized // nil: nobody is to be confirmed
 }
 
 // As returns a Directory whose changes are recorded as those of actor.
@@ -57,6 +58,7 @@ func (d *Directory) why() cause {
 
 // update is a transaction of the Directory.
 func (d *Directory) update(ctx context.Context, why cause, fn func(*change) error) error {
+	why.recognized = d.recognized
 	return d.engine.update(ctx, d.connection, why, fn)
 }
 
@@ -65,7 +67,29 @@ func (d *Directory) view(ctx context.Context, fn func(store.Reader) error) error
 	if d.connection == store.Global {
 		return notFound("connection", d.connection)
 	}
-	return d.engine.store().View(ctx, d.connection, func(_ context.Context, r store.Reader) error { return fn(r) })
+	return d.engine.store().View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		d.recognized.expect(r)
+		if err := d.recognized.confirm(r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// read is view for a function that always reads about the same, which is announced: a
+// store over a network runs it first with a reader that finds nothing.
+func (d *Directory) read(ctx context.Context, fn func(store.Reader) error) error {
+	if d.connection == store.Global {
+		return notFound("connection", d.connection)
+	}
+	return d.engine.store().View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
+		d.recognized.expect(r)
+		r.Expect(func(r store.Reader) { _ = fn(r) })
+		if err := d.recognized.confirm(r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
 }
 
 // exists returns ErrNotFound for a connection that does not exist, which a store
@@ -84,7 +108,7 @@ func (d *Directory) ID() string { return d.connection }
 // Get returns one resource with the parts asked for, or [ErrNotFound].
 func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (*Resource, error) {
 	var r *Resource
-	err := d.view(ctx, func(rd store.Reader) error {
+	err := d.read(ctx, func(rd store.Reader) error {
 		var err error
 		r, err = readResource(rd, typ, id, with)
 		return err
@@ -103,6 +127,9 @@ const MembersPage = 1000
 
 // readResource reads a resource with parts, of which FirstMembers is no store's.
 func readResource(r store.Reader, typ, id string, with store.Parts) (*Resource, error) {
+	if with&FirstMembers != 0 {
+		r.Expect(func(r store.Reader) { _, _ = r.Memberships(id, "", MembersPage+1) })
+	}
 	found, err := r.Resource(typ, id, with&^FirstMembers)
 	if err != nil || with&FirstMembers == 0 {
 		return found, err
@@ -126,7 +153,7 @@ func (d *Directory) Members(ctx context.Context, group, after string) (page []st
 
 // members is Members, which asks whether the group exists.
 func (d *Directory) members(ctx context.Context, group, after string, exists func(store.Reader) error) (page []store.Membership, more bool, err error) {
-	err = d.view(ctx, func(r store.Reader) (err error) {
+	err = d.read(ctx, func(r store.Reader) (err error) {
 		if page, err = r.Memberships(group, after, MembersPage); err == nil && len(page) == 0 {
 			err = exists(r)
 		}
@@ -281,7 +308,7 @@ func wholeMembers(page []store.Membership) []store.Membership {
 // Account returns an account by id, or [ErrNotFound].
 func (d *Directory) Account(ctx context.Context, id string) (*Account, error) {
 	var a *Account
-	err := d.view(ctx, func(r store.Reader) error {
+	err := d.read(ctx, func(r store.Reader) error {
 		var err error
 		a, err = readAccount(r, id)
 		return err
@@ -291,6 +318,7 @@ func (d *Directory) Account(ctx context.Context, id string) (*Account, error) {
 
 // readAccount returns an account as a host sees it.
 func readAccount(r store.Reader, id string) (*Account, error) {
+	r.Expect(func(r store.Reader) { _, _ = markPending(r, nil) })
 	a, err := r.Account(id)
 	if err != nil {
 		return nil, err

@@ -229,6 +229,10 @@ func (tx nestingTx) MembershipsOf(members ...string) ([]store.Membership, error)
 	return tx.Tx.MembershipsOf(members...)
 }
 
+func (tx nestingTx) Ancestors(members ...string) ([]store.Membership, error) {
+	return store.Ancestors(tx.MembershipsOf, members...)
+}
+
 func (tx nestingTx) GroupsIn(groups ...string) ([]store.Membership, error) {
 	tx.cost.reads, tx.cost.asked = tx.cost.reads+1, tx.cost.asked+len(groups)
 	return tx.Tx.GroupsIn(groups...)

@@ -45,7 +45,7 @@ func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error
 
 // lookUp is Query in a view.
 func (d *Directory) lookUp(ctx context.Context, q store.Query) (page store.Page, err error) {
-	err = d.view(ctx, func(rd store.Reader) error {
+	err = d.read(ctx, func(rd store.Reader) error {
 		var err error
 		if page, err = rd.Query(q); err == nil && len(page.Resources) == 0 {
 			err = d.exists(rd)

@@ -272,6 +272,11 @@ func (f foreseen) MembershipsOf(members ...string) ([]store.Membership, error) {
 	return out, nil
 }
 
+// Ancestors implements [store.MemberReader].
+func (f foreseen) Ancestors(members ...string) ([]store.Membership, error) {
+	return store.Ancestors(f.MembershipsOf, members...)
+}
+
 // Resource implements [store.ResourceReader].
 func (f foreseen) Resource(typ, id string, with store.Parts) (*store.Resource, error) {
 	if w := f.groups[id]; w != nil {

@@ -33,6 +33,11 @@ func (t membershipTx) MembershipsOf(members ...string) ([]store.Membership, erro
 	return t.Tx.MembershipsOf(members...)
 }
 
+func (t membershipTx) Ancestors(members ...string) ([]store.Membership, error) {
+	t.counted.reads++
+	return t.Tx.Ancestors(members...)
+}
+
 // TestWriteReadsNoGroups writes a user: the groups of the person are read only where a
 // policy may see the difference.
 func TestWriteReadsNoGroups(t *testing.T) {

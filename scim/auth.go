@@ -9,24 +9,53 @@ import (
 	"github.com/scimjit/provision"
 )
 
-// authenticate finds the principal of a request. Many refusals from one address
-// are answered with 429; a credential that is valid never is, since identity
-// providers share addresses.
-func (h *Handler) authenticate(r *http.Request) (Principal, error) {
-	p, err := h.principal(r)
+// authenticate finds the principal of a request and the directory that it works with.
+// Many refusals from one address are answered with 429; a credential that is valid never
+// is, since identity providers share addresses.
+func (x *exchange) authenticate() error {
+	h, r := x.handler, x.request
+	err := x.recognize()
 	if errors.Is(err, provision.ErrUnauthenticated) && r.Header.Get("Authorization") != "" {
 		if wait := h.Engine.Plumbing().CountFailure(h.address(r)); wait > 0 {
-			return Principal{}, refuse(codeTooManyFailures, "too many failed authentications, try again later").after(wait)
+			return refuse(codeTooManyFailures, "too many failed authentications, try again later").after(wait)
 		}
 	}
-	return p, err
+	return err
 }
 
-func (h *Handler) principal(r *http.Request) (Principal, error) {
+// recognize is authenticate without a count. What the engine remembers of a credential
+// is confirmed with the first thing that the request reads or writes, or by confirm.
+func (x *exchange) recognize() (err error) {
+	h := x.handler
 	if h.Authenticate != nil {
-		return h.Authenticate(r)
+		if x.principal, err = h.Authenticate(x.request); err == nil {
+			x.directory = h.Engine.Directory(x.principal.Connection)
+		}
+		return err
 	}
-	return storePrincipal(h.Engine, r)
+	secret, ok := requestSecret(x.request)
+	if !ok {
+		return provision.ErrUnauthenticated
+	}
+	x.recognized, err = h.Engine.Plumbing().Recognize(x.request.Context(), secret)
+	if err != nil {
+		return err
+	}
+	if x.again {
+		err = x.confirm()
+	}
+	x.principal = principalOf(x.recognized.Credential, x.recognized.Connection)
+	x.directory = x.recognized.Directory()
+	return err
+}
+
+// confirm makes sure that the credential still counts. Without it nothing is answered,
+// and no function of the host is asked for its consent.
+func (x *exchange) confirm() error {
+	if x.recognized == nil {
+		return nil
+	}
+	return x.recognized.Confirm(x.request.Context())
 }
 
 // Credentials returns what a [Handler] without the field Authenticate does: it
@@ -45,7 +74,11 @@ func storePrincipal(engine *provision.Engine, r *http.Request) (Principal, error
 	if err != nil {
 		return Principal{}, err
 	}
-	return Principal{Connection: conn.ID, Credential: cred.ID, Dialect: conn.Dialect}, nil
+	return principalOf(cred, conn), nil
+}
+
+func principalOf(cred provision.Credential, conn provision.Connection) Principal {
+	return Principal{Connection: conn.ID, Credential: cred.ID, Dialect: conn.Dialect}
 }
 
 // address returns what failed authentications are counted by.

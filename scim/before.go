@@ -44,6 +44,9 @@ func (x *exchange) before(segments []string) error {
 	if x.handler.Before == nil || x.allowed {
 		return nil
 	}
+	if err := x.confirm(); err != nil {
+		return err
+	}
 	t, err := x.resourceTypeOf(segments)
 	if err != nil {
 		return err

@@ -21,8 +21,14 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 	if ct := x.request.Header.Get("Content-Type"); ct != "" && !isJSON(ct) {
 		return nil, refuse(codeBadContentType, "Content-Type %s: the request body must be application/scim+json or application/json", schema.QuotedText(ct))
 	}
-	data, err := x.decompressed(limit)
-	return bytes.TrimPrefix(data, []byte("\ufeff")), bodyError(err)
+	if x.sent == nil {
+		data, err := x.decompressed(limit)
+		if err != nil {
+			return nil, bodyError(err)
+		}
+		x.sent = data
+	}
+	return bytes.TrimPrefix(x.sent, []byte("\ufeff")), nil
 }
 
 // decompressed reads the body, which may be compressed by gzip (RFC 9110 section

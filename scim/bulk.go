@@ -47,6 +47,9 @@ type bulkOperation struct {
 // answer lists the operations in the order of the request.
 func (x *exchange) bulk([]string) (*response, error) {
 	req, err := x.readBulk()
+	if err == nil {
+		err = x.confirm() // an operation has no answer of its own to who may do nothing
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,12 +21,14 @@ type exchange struct {
 	segments []string // of the path, without Handler.Prefix
 	tenant   string   // the connection that the path names, or empty
 
-	principal Principal
-	dialect   Dialect
-	set       *schema.Set
-	directory *provision.Directory
-	base      string // ends without a slash, or is empty
-	decoder   schema.Decoder
+	principal  Principal
+	recognized *provision.Recognized // nil with Handler.Authenticate
+	again      bool                  // the credential turned out to have changed
+	dialect    Dialect
+	set        *schema.Set
+	directory  *provision.Directory
+	base       string // ends without a slash, or is empty
+	decoder    schema.Decoder
 
 	method      string
 	ifMatch     []string
@@ -33,15 +36,32 @@ type exchange struct {
 	values      url.Values // the query parameters, or what stands for them
 	routes      []splitRoute
 	data        []byte        // the body of a bulk operation; nil reads the request
+	sent        []byte        // the body of the request, once it was read
 	written     schema.Object // the document of a write, for the text of an error
 	allowed     bool          // Handler.Before has allowed it, as a part of what it saw
 	bare        bool          // nobody reads the resource that a write answers with
 }
 
-// serve authenticates and answers the request.
+// serve authenticates and answers the request. Where a credential that the engine
+// remembered turns out to have changed, it does so anew.
 func (x *exchange) serve() (*response, error) {
-	var err error
-	if x.principal, err = x.handler.authenticate(x.request); err != nil {
+	resp, err := x.serveOnce()
+	if x.recognized == nil {
+		return resp, err
+	}
+	if confirmErr := x.confirm(); confirmErr != nil {
+		resp, err = nil, confirmErr
+	}
+	if errors.Is(err, provision.ErrUnauthenticated) && !x.again {
+		x.again, x.recognized, x.principal = true, nil, Principal{}
+		x.values, x.allowed, x.written = nil, false, nil
+		return x.serveOnce()
+	}
+	return resp, err
+}
+
+func (x *exchange) serveOnce() (*response, error) {
+	if err := x.authenticate(); err != nil {
 		return nil, err
 	}
 	if x.tenant != "" && x.tenant != x.principal.Connection {
@@ -77,7 +97,7 @@ func (x *exchange) prepare() error {
 	if h.Schemas != nil {
 		x.set = h.Schemas(x.principal.Connection)
 	}
-	x.directory = h.Engine.Directory(x.principal.Connection).Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: x.principal.Credential})
+	x.directory = x.directory.Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: x.principal.Credential})
 	if h.BaseURL != nil {
 		x.base = strings.TrimSuffix(h.BaseURL(x.request, x.principal.Connection), "/")
 	}

@@ -13,6 +13,9 @@ func (x *exchange) me([]string) (*response, error) {
 	if x.handler.Me == nil {
 		return nil, refuse(codeNoMe, "this service provider does not know who you are")
 	}
+	if err := x.confirm(); err != nil {
+		return nil, err
+	}
 	id, err := x.handler.Me(x.request, x.principal)
 	if errors.Is(err, provision.ErrNotFound) || (err == nil && id == "") {
 		return nil, refuse(codeNotAUser, "you are not a user of this directory")

@@ -50,7 +50,8 @@ type Store interface {
 	// commit is durable (as far as the store is configured to be).
 	//
 	// fn may run more than once, so it assigns results only as its last step,
-	// and does no I/O but through tx. The ctx it receives marks the
+	// and does no I/O but through tx. Its turn may begin only with its first call of
+	// a method of tx: a clock is read after that. The ctx it receives marks the
 	// transaction: calling View or Update of the same store with it returns
 	// [ErrNested]. After a method of tx fails with anything but [ErrNotFound],
 	// [ErrVersion] or a [*ConflictError], fn must return an error.
@@ -99,7 +100,20 @@ type Reader interface {
 	EventReader
 	RecordReader
 	Clock
+
+	// Expect announces what will be read. A store over a network asks for all of it
+	// together with the next read, so that its caller waits once; other stores do
+	// nothing. The results come from the ordinary methods, as if nothing had been
+	// announced: Expect changes none of them and never fails. What is announced and
+	// not read has cost the database nevertheless.
+	//
+	// Each of reads is called at once or never. It calls methods of the Reader that it
+	// is given, which answer as if the scope were empty, and ignores what they return.
+	Expect(reads ...Read)
 }
+
+// Read is something that is going to be read, for [Reader.Expect].
+type Read func(Reader)
 
 // Tx reads and writes one scope. A Tx sees its own writes.
 //
@@ -159,6 +173,10 @@ type MemberReader interface {
 	// ascending order of member id, group id, then source. It returns each once,
 	// however often its member is given.
 	MembershipsOf(members ...string) ([]Membership, error)
+
+	// Ancestors returns the memberships of users and groups and of all groups above
+	// them, in ascending order of member id, group id, then source, each once.
+	Ancestors(members ...string) ([]Membership, error)
 
 	// GroupsIn returns the direct memberships of groups in groups, in ascending
 	// order of group id, member id, then source. It returns each once, however

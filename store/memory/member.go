@@ -84,6 +84,11 @@ func (r reader) groupsOf(member uint32) []store.Membership {
 	return list
 }
 
+// Ancestors implements store.MemberReader.
+func (r reader) Ancestors(members ...string) ([]store.Membership, error) {
+	return store.Ancestors(r.MembershipsOf, members...)
+}
+
 // GroupsIn implements store.MemberReader. It passes over the users in the groups.
 func (r reader) GroupsIn(groups ...string) (list []store.Membership, err error) {
 	for _, group := range slices.Compact(slices.Sorted(slices.Values(groups))) {

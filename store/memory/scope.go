@@ -76,6 +76,9 @@ type reader struct{ *scope }
 // Now implements store.Clock.
 func (r reader) Now() (time.Time, error) { return r.store.now(), nil }
 
+// Expect implements store.Reader. There is nothing to wait for.
+func (reader) Expect(...store.Read) {}
+
 // tx implements store.Tx on a scope whose lock is held for writing.
 type tx struct {
 	reader

@@ -73,16 +73,15 @@ func (m *incoming) failed(err error) error {
 
 // in runs statements in a transaction.
 func (m *incoming) in(ctx context.Context, fn func(*session) error) error {
-	conn, _, err := m.store.begin(ctx, control{text: beginUpdate},
-		control{text: fmt.Sprintf(`SET LOCAL statement_timeout = %d`, m.store.config.StatementTimeout.Milliseconds())})
-	if err != nil {
-		return err
-	}
+	conn := m.store.newSession(ctx, control(beginUpdate), setLocal("statement_timeout", m.store.config.StatementTimeout))
 	defer conn.release()
 	if err := fn(conn); err != nil {
 		return err
 	}
-	if sure, err := conn.commit([]control{{text: commit}}); !sure {
+	if conn.conn == nil {
+		return ctx.Err() // nothing was written
+	}
+	if sure, err := conn.commit(); !sure {
 		return fmt.Errorf("nobody knows whether rows were written: %w", err)
 	} else if err != nil {
 		return err

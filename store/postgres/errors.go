@@ -28,6 +28,7 @@ const (
 	codeNoRight       = "42501"
 	codeNoTable       = "42P01"
 	codeNoColumn      = "42703"
+	codeGuard         = "22012" // a division by zero, see guarded
 )
 
 // How long a caller should wait before it tries again.
@@ -43,6 +44,7 @@ const (
 type failure struct {
 	err   error
 	again bool
+	alone bool // and it must have a batch of its own then
 }
 
 // Error implements error. It has the words of the server, but never a statement.
@@ -55,6 +57,19 @@ func (f *failure) Unwrap() error { return f.err }
 func runAgain(err error) bool {
 	var f *failure
 	return errors.As(err, &f) && f.again
+}
+
+// runAlone reports whether err says that the transaction may be run again in a batch of
+// its own.
+func runAlone(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.alone
+}
+
+// alone returns the error of a batch of which nobody knows whose it is: its updates run
+// again, one by one.
+func alone(err error) error {
+	return &store.UnavailableError{RetryAfter: retrySoon, Err: &failure{err: err, again: true, alone: true}}
 }
 
 // errUnknown says that nobody knows whether a transaction was committed.
@@ -112,6 +127,8 @@ func classifyCode(err error, code string) error {
 		if strings.Contains(err.Error(), "cached plan") {
 			return away(err, retrySoon, true) // the next one is prepared again
 		}
+	case codeGuard:
+		return &failure{err: fmt.Errorf("a row is not what it was when it was read under the lock: %w", err)}
 	case codeNoStatement, codeSameStatement:
 		return &failure{err: fmt.Errorf("prepared statements do not work, as behind a pooler: add default_query_exec_mode=exec to the URL: %w", err)}
 	}

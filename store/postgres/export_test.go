@@ -18,20 +18,14 @@ func ResolveTime(s *Store, d time.Duration) { s.resolveTime = d }
 // Commit begins a transaction, sends statements, whatever comes of them, and commits. It
 // reports whether the store is sure what became of it.
 func Commit(ctx context.Context, s *Store, before string, beside ...string) (sure bool, err error) {
-	conn, err := s.acquire(ctx)
-	if err != nil {
-		return false, err
-	}
+	conn := s.newSession(ctx, control(beginUpdate))
 	defer conn.release()
-	if _, err := conn.pipeline(control{text: beginUpdate}); err != nil {
-		return false, err
-	}
-	_, _ = conn.pipeline(control{text: before})
-	var list []control
+	conn.add(before)
+	_ = conn.flush()
 	for _, text := range beside {
-		list = append(list, control{text: text})
+		conn.add(text)
 	}
-	return conn.commit(append(list, control{text: commit}))
+	return conn.commit()
 }
 
 // EndHolder ends the holder of the lock of a scope, where it may.

@@ -20,22 +20,21 @@ const endHolder = `SELECT pg_terminate_backend(a.pid)
 	AND a.state = 'active' AND a.wait_event_type = 'Client'
 	AND a.state_change < clock_timestamp() - ?::bigint * interval '1 millisecond'`
 
-// lock begins a transaction that holds the lock of the scope. It waits for the lock in
-// parts. After each it ends a holder that has stood still for longer than an update may
-// compute. So whoever holds a lock that others wait for is ended IdleTimeout and a part of
-// LockTimeout after it has stopped, however many wait.
+// lockParts is in how many parts an update waits for the lock of its scope. After each
+// it ends a holder that has stood still for longer than an update may compute. So
+// whoever holds a lock that others wait for is ended IdleTimeout and a part of LockTimeout
+// after it has stopped, however many wait.
 //
 // It does not find the holder of a scope that is not committed yet: nobody sees its row.
-func (w *writer) lock(ctx context.Context) error {
-	const parts = 3
-	for part := 1; ; part++ {
-		err := w.lockWithin(ctx, w.store.config.LockTimeout/parts)
-		if sqlState(err) != codeLock || ctx.Err() != nil || part > parts {
-			return err
-		}
-		if !w.store.endHolder(ctx, w.scope) && part == parts {
-			return err
-		}
+const lockParts = 3
+
+// endBlock returns what a session does where it has waited a part of the time: it
+// reports whether to wait again.
+func (w *writer) endBlock(ctx context.Context) func() bool {
+	part := 0
+	return func() bool {
+		part++
+		return part <= lockParts && (w.store.endHolder(ctx, w.scope) || part < lockParts)
 	}
 }
 

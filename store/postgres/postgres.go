@@ -56,9 +56,10 @@ type Store struct {
 	config     Config
 	migrations fs.FS
 	pool       *pgxpool.Pool
-	unnamed    bool          // no statement is prepared
-	scans      chan struct{} // one for each scan that may run
-	waiting    atomic.Int64  // Updates that have not returned
+	unnamed    bool           // no statement is prepared
+	scans      chan struct{}  // one for each scan that may run
+	waiting    atomic.Int64   // Updates that have not returned
+	ending     sync.WaitGroup // transactions that are being rolled back
 	board      watch.Board
 	scopes     scopes
 
@@ -138,7 +139,7 @@ func notStarted(what string, ctx context.Context) error {
 // viewIdle is how long a view may compute between two reads.
 const viewIdle = time.Minute
 
-// read runs fn on a snapshot of a scope.
+// read runs fn on a snapshot of a scope, which is that of its first read.
 func (s *Store) read(ctx context.Context, what, scope string, fn func(*sqlstore.Reader) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
@@ -150,16 +151,8 @@ func (s *Store) read(ctx context.Context, what, scope string, fn func(*sqlstore.
 		return err
 	}
 	defer s.leave(nil)
-	conn, _, err := s.begin(ctx,
-		control{text: beginView},
-		control{text: fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, viewIdle.Milliseconds())},
-		control{text: fmt.Sprintf(`SET LOCAL statement_timeout = %d`, s.config.StatementTimeout.Milliseconds())})
-	if err != nil {
-		if ctx.Err() != nil {
-			return notStarted(what, ctx)
-		}
-		return err
-	}
+	conn := s.newSession(ctx, control(beginView),
+		setLocal("idle_in_transaction_session_timeout", viewIdle), setLocal("statement_timeout", s.config.StatementTimeout))
 	defer conn.release()
 	conn.view = ctx
 	reader := sqlstore.NewReader(conn, scope)
@@ -182,9 +175,10 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 		return err
 	}
 	defer s.leave(c)
+	do := c.queue.Do
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, 2*pause {
 		var tx *sqlstore.Tx
-		err := c.queue.Do(ctx, func() (err error) {
+		err := do(ctx, func() (err error) {
 			tx, err = c.run(ctx, fn)
 			return err
 		})
@@ -194,6 +188,9 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 		}
 		if attempt == attempts || !runAgain(err) {
 			return err
+		}
+		if runAlone(err) {
+			do = c.queue.DoAlone
 		}
 		select {
 		case <-ctx.Done():
@@ -207,13 +204,17 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 // changes nothing: others commit in the same transaction.
 func (w *writer) run(ctx context.Context, fn func(context.Context, store.Tx) error) (*sqlstore.Tx, error) {
 	conn := w.session
-	tx := sqlstore.NewTx(conn, w.scope, w.state)
+	tx := sqlstore.NewLazyTx(conn, w.scope, w.current)
 	defer tx.End()
 	err := fn(nested.Mark(context.WithoutCancel(ctx), w.store), tx)
-	if conn.failed != nil {
+	switch {
+	case conn.unable && ctx.Err() == nil:
+		return nil, &sqlstore.BeginError{Err: conn.failed}
+	case conn.spoilt:
+		return nil, alone(conn.failed)
+	case conn.failed != nil:
 		return nil, conn.failed // whatever fn made of it
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	if state := tx.State(); state.Changed() { // else it may be that of a Tx that never needed it
@@ -254,7 +255,9 @@ func (s *Store) Close() error {
 	if !s.opened() {
 		return errNoStore
 	}
-	if s.shut() && s.config.Pool == nil {
+	first := s.shut()
+	s.ending.Wait()
+	if first && s.config.Pool == nil {
 		s.pool.Close()
 	}
 	return nil

@@ -120,8 +120,10 @@ func TestPostgreSQLLockHeld(t *testing.T) {
 	if _, err := holder.Exec(t.Context(), `SELECT FROM `+config.Schema+`.provision_scopes WHERE scope = 'acme' FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	unavailable(t, "an update of a scope that is locked", s.Update(t.Context(), "acme", func(context.Context, store.Tx) error {
-		t.Error("it runs")
+	unavailable(t, "an update of a scope that is locked", s.Update(t.Context(), "acme", func(_ context.Context, tx store.Tx) error {
+		if _, err := tx.Record("lease", "k"); err == nil || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("it reads: %v", err)
+		}
 		return nil
 	}))
 	if err := s.Update(t.Context(), "other", appendEvent); err != nil {
@@ -149,6 +151,9 @@ func TestPostgreSQLHolderStops(t *testing.T) {
 	runs := 0
 	go func() {
 		stopped <- list[0].Update(context.WithoutCancel(t.Context()), "acme", func(ctx context.Context, tx store.Tx) error {
+			if _, _, err := tx.EventRange(); err != nil { // it has the lock from here on
+				return err
+			}
 			if runs++; runs == 1 {
 				inside <- struct{}{}
 				<-goOn

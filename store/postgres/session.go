@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,15 +15,34 @@ import (
 	"github.com/scimjit/provision/store/internal/sqlstore"
 )
 
-// session is a connection of the pool for one transaction. It implements
-// [sqlstore.Conn]. It is used by one goroutine at a time.
+// session is one transaction. It takes a connection of the pool, and begins, with the
+// first statement whose result somebody waits for; what was announced or deferred
+// travels with that one, or with a later one. It implements [sqlstore.Pipeline]. It is
+// used by one goroutine at a time.
 type session struct {
 	store *Store
-	conn  *pgxpool.Conn
+	ctx   context.Context // ends the wait for a connection
+	conn  *pgxpool.Conn   // nil before the first statement
+
+	// opening begins the transaction and is nil once it has begun. opened reads the
+	// last of its results.
+	opening []statement
+	opened  func(*result) error
+
+	// blocked is called where the lock was not to be had in time, and reports whether to
+	// try again. It may be nil.
+	blocked func() bool
+
+	queue    []statement        // deferred, in order
+	mark     int                // where the queue has the beginning of the part that is open; -1: it was sent
+	expected []statement        // reads that were announced
+	found    map[string]*result // of those that were sent, by their keys
 
 	// failed is the first error of a statement in the transaction. What was read and
 	// written up to it is of no use, so nothing runs after it.
 	failed error
+	unable bool // the transaction could not begin
+	spoilt bool // what was deferred before the open part has failed
 
 	// wrote reports whether the transaction changed something.
 	wrote bool
@@ -33,21 +52,73 @@ type session struct {
 	view context.Context
 }
 
+// newSession returns a transaction that some statements will begin.
+func (s *Store) newSession(ctx context.Context, opening ...statement) *session {
+	return &session{store: s, ctx: ctx, opening: opening, mark: -1}
+}
+
+// mostDeferred is how many statements wait at most for others to travel with.
+const mostDeferred = 500
+
 // Exec implements [sqlstore.Conn].
-func (s *session) Exec(query string, args ...any) (int64, error) {
+func (s *session) Exec(query string, args ...any) (n int64, err error) {
 	if err := s.ready(); err != nil {
 		return 0, err
 	}
-	ctx, cancel := s.store.wire()
-	defer cancel()
-	text := s.store.rewrite(query)
-	s.store.tell(text, args)
-	s.wrote = true
-	tag, err := s.conn.Exec(ctx, text, s.store.arguments(args)...)
-	if err != nil {
-		return 0, s.fail(err)
+	s.changes(query)
+	expected := s.expected // are to see what is written
+	s.expected = nil
+	defer func() { s.expected = expected }()
+	err = s.trip(&statement{query: query, args: args}, func(r *pgconn.ResultReader) error {
+		tag, err := r.Close()
+		n = tag.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// Defer implements [sqlstore.Pipeline].
+func (s *session) Defer(rows int, query string, args ...any) error {
+	if err := s.ready(); err != nil {
+		return err
 	}
-	return tag.RowsAffected(), nil
+	s.changes(query)
+	if rows != sqlstore.AnyRows {
+		query = guarded(query, rows)
+	}
+	s.queue = append(s.queue, statement{query: query, args: args})
+	if len(s.queue) < mostDeferred {
+		return nil
+	}
+	return s.flush()
+}
+
+// guarded returns a statement that fails with codeGuard unless it writes some number
+// of rows, so that nothing is committed then.
+func guarded(query string, rows int) string {
+	return fmt.Sprintf(`WITH written AS (%s RETURNING 1) SELECT 1 / CAST(count(*) = %d AS integer) FROM written`, query, rows)
+}
+
+// Expect implements [sqlstore.Pipeline].
+func (s *session) Expect(query string, args ...any) {
+	key := keyOf(query, args)
+	if s.found[key] == nil && !slices.ContainsFunc(s.expected, func(e statement) bool { return e.key == key }) {
+		s.expected = append(s.expected, statement{query: query, args: args, key: key})
+	}
+}
+
+// keyOf tells statements with their arguments apart.
+func keyOf(query string, args []any) string { return fmt.Sprintf("%s\x00%#v", query, args) }
+
+// changes drops what was found in the table that a statement changes.
+func (s *session) changes(query string) {
+	s.wrote = true
+	table := sqlstore.Written(query)
+	for key, r := range s.found {
+		if strings.Contains(r.query, table) {
+			delete(s.found, key)
+		}
+	}
 }
 
 // Query implements [sqlstore.Conn].
@@ -55,31 +126,28 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	if err := s.ready(); err != nil {
 		return err
 	}
-	ctx, cancel := s.store.wire()
-	defer cancel()
-	text := s.store.rewrite(query)
-	s.store.tell(text, args)
-	s.wrote = s.wrote || !strings.HasPrefix(text, "SELECT")
-	rows, err := s.conn.Query(ctx, text, s.store.arguments(args)...)
+	if len(s.found)+len(s.expected) > 0 {
+		key := keyOf(query, args)
+		if r := s.found[key]; r != nil {
+			return s.visit(r.each(s.conn.Conn().TypeMap(), s.visitor(row)))
+		}
+		s.expected = slices.DeleteFunc(s.expected, func(e statement) bool { return e.key == key })
+	}
+	var stopped error
+	err := s.trip(&statement{query: query, args: args}, func(r *pgconn.ResultReader) error {
+		rows := pgx.RowsFromResultReader(s.conn.Conn().TypeMap(), r)
+		defer rows.Close()
+		visit := s.visitor(row)
+		for stopped == nil && rows.Next() {
+			stopped = visit(rows)
+		}
+		rows.Close()
+		return rows.Err()
+	})
 	if err != nil {
-		return s.fail(err)
+		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if s.view != nil && s.view.Err() != nil {
-			return s.fail(s.view.Err())
-		}
-		if err := row(rows); errors.Is(err, sqlstore.ErrEnough) {
-			break
-		} else if err != nil {
-			return s.fail(err)
-		}
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
-		return s.fail(err)
-	}
-	return nil
+	return s.visit(stopped)
 }
 
 // askNow is the time as it is now: now() is as old as the transaction, which may have
@@ -90,6 +158,124 @@ const askNow = `SELECT clock_timestamp()`
 func (s *session) Now() (now time.Time, err error) {
 	err = s.Query(askNow, func(row sqlstore.Scanner) error { return row.Scan(&now) })
 	return now, err
+}
+
+// visitor returns row as a function that also ends a view with its context.
+func (s *session) visitor(row func(sqlstore.Scanner) error) func(sqlstore.Scanner) error {
+	return func(r sqlstore.Scanner) error {
+		if s.view != nil && s.view.Err() != nil {
+			return s.view.Err()
+		}
+		return row(r)
+	}
+}
+
+// visit returns what comes of the visits to the rows of a result.
+func (s *session) visit(stopped error) error {
+	if stopped == nil || errors.Is(stopped, sqlstore.ErrEnough) {
+		return nil
+	}
+	return s.fail(stopped)
+}
+
+// start begins the transaction if it has not begun.
+func (s *session) start() error {
+	if s.opening == nil {
+		return s.failed
+	}
+	return s.flush()
+}
+
+// flush sends what waits and waits for it.
+func (s *session) flush() error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return s.trip(nil, nil)
+}
+
+// begins is how often a transaction is begun where the connection turns out to be
+// lost: those that wait in the pool are lost together.
+const begins = 3
+
+// trip sends what waits and then a statement, if there is one, whose result read
+// takes: one trip, that of the caller.
+func (s *session) trip(last *statement, read func(*pgconn.ResultReader) error) error {
+	list := slices.Concat(s.opening, s.queue, s.expected)
+	if last != nil {
+		list = append(list, *last)
+	}
+	began, deferred, expected := len(s.opening), len(s.opening)+len(s.queue), len(s.opening)+len(s.queue)+len(s.expected)
+	for attempt := 1; ; attempt++ {
+		if s.conn == nil {
+			if err := s.acquire(); err != nil {
+				s.unable, s.failed = true, err
+				return err
+			}
+		}
+		delivered := false
+		n, err := s.exchange(list, func(i int, r *pgconn.ResultReader) error {
+			if i >= expected {
+				delivered = true
+				return read(r)
+			}
+			return s.take(list[i], i == began-1, i >= deferred, r)
+		})
+		if err == nil {
+			s.sent(began > 0)
+			return nil
+		}
+		if n < began && sqlState(err) == codeLock && s.blocked != nil && s.ctx.Err() == nil && s.blocked() {
+			s.release()
+			attempt = 0
+			continue
+		}
+		if began == 0 || delivered || !s.lost() || attempt == begins || s.ctx.Err() != nil {
+			s.unable = n < began
+			s.spoilt = n >= began && n-began <= s.mark
+			s.sent(!s.unable)
+			return s.fail(err)
+		}
+		s.giveBack()
+		if attempt > 1 && s.store.config.Pool == nil {
+			s.store.pool.Reset() // it was not the only one
+		}
+	}
+}
+
+// take takes a result that is not the last of its trip.
+func (s *session) take(st statement, opened, expected bool, r *pgconn.ResultReader) error {
+	if !expected && (!opened || s.opened == nil) {
+		_, err := r.Close()
+		return err
+	}
+	kept, err := keep(st.query, r)
+	switch {
+	case err != nil:
+		return err
+	case opened:
+		return s.opened(kept)
+	}
+	if s.found == nil {
+		s.found = map[string]*result{}
+	}
+	s.found[st.key] = kept
+	return nil
+}
+
+// sent forgets what was sent.
+func (s *session) sent(begun bool) {
+	if begun {
+		s.opening = nil
+	}
+	s.queue, s.mark = s.queue[:0], -1
+	s.expected = s.expected[:0]
+}
+
+// forget forgets what was announced and found.
+func (s *session) forget() {
+	clear(s.found)
+	s.expected = s.expected[:0]
 }
 
 // ready returns why no statement may run.
@@ -106,165 +292,65 @@ func (s *session) fail(err error) error {
 	} else {
 		s.failed = classify(err, s.lost())
 	}
+	s.forget()
 	return s.failed
 }
 
 // lost reports whether the connection is closed.
-func (s *session) lost() bool { return s.conn.Conn().IsClosed() }
+func (s *session) lost() bool { return s.conn != nil && s.conn.Conn().IsClosed() }
 
-// control is a statement whose result is not read by rows. Its parameters are texts and
-// numbers.
-type control struct {
-	text string
-	args []any
-}
-
-// pipeline sends statements together, unnamed, and returns their results: one trip.
-// After an error none of the later ones ran.
-func (s *session) pipeline(list ...control) ([]*pgconn.Result, error) {
-	ctx, cancel := s.store.wire()
-	defer cancel()
-	var batch pgconn.Batch
-	for _, c := range list {
-		text := s.store.rewrite(c.text)
-		values := make([][]byte, len(c.args))
-		for i, arg := range c.args {
-			values[i] = fmt.Append([]byte{}, arg) // not nil, which is NULL
-		}
-		s.store.tell(text, c.args)
-		batch.ExecParams(text, values, nil, nil, nil)
-	}
-	return s.conn.Conn().PgConn().ExecBatch(ctx, &batch).ReadAll()
-}
-
-// release gives the connection back, out of any transaction. One that is not idle
-// then is closed.
-func (s *session) release() {
-	if !s.lost() && s.conn.Conn().PgConn().TxStatus() != 'I' {
-		_, _ = s.pipeline(control{text: rollback}) // what is not idle then does not go back
-	}
-	unwanted := sqlState(s.failed) == codeReadOnly
-	if unwanted {
-		_ = s.conn.Conn().Close(context.Background())
-	}
-	s.conn.Release()
-	if unwanted {
-		s.store.pool.Reset() // others lead to the same server
-	}
-}
-
-// rewritten returns a statement as PostgreSQL has it: with the names of the tables,
-// and with numbered parameters. No statement has a question mark that is none.
-func rewritten(query, tables string) string {
-	parts := strings.Split(sqlstore.Rewrite(query, tables), "?")
-	var b strings.Builder
-	for i, part := range parts {
-		if i > 0 {
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(i))
-		}
-		b.WriteString(part)
-	}
-	return b.String()
-}
-
-// rewrite is rewritten, once for each statement.
-func (s *Store) rewrite(query string) string {
-	if text, ok := s.texts.Load(query); ok {
-		return text.(string)
-	}
-	text := rewritten(query, s.config.tables())
-	if s.kept.Add(1) <= maxTexts {
-		s.texts.Store(query, text)
-	}
-	return text
-}
-
-// maxTexts is how many statements are remembered. There are fewer, but for those that
-// are put together.
-const maxTexts = 1000
-
-// arguments adds how to send a statement. A nil list would be NULL, which nothing is
-// equal to and nothing differs from.
-func (s *Store) arguments(args []any) []any {
-	out := make([]any, 0, len(args)+1)
-	if s.unnamed {
-		out = append(out, pgx.QueryExecModeExec)
-	}
-	for _, arg := range args {
-		switch list := arg.(type) {
-		case []string:
-			if list == nil {
-				arg = []string{}
-			}
-		case []int64:
-			if list == nil {
-				arg = []int64{}
-			}
-		}
-		out = append(out, arg)
-	}
-	return out
-}
-
-// wireMargin is how much longer than the server a client waits: its error says more.
-const wireMargin = 5 * time.Second
-
-// wire returns the context of what is sent. It does not end with that of a caller, as
-// that would cost the connection, but a server that is gone holds nobody for ever.
-func (s *Store) wire() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), s.config.StatementTimeout+wireMargin)
-}
-
-// tell tells a test what is sent.
-func (s *Store) tell(text string, args []any) {
-	if s.sent != nil {
-		s.sent(text, args)
-	}
+// open reports whether the server has a transaction.
+func (s *session) open() bool {
+	return s.conn != nil && !s.lost() && s.conn.Conn().PgConn().TxStatus() != 'I'
 }
 
 // acquire waits for a connection of the pool.
-func (s *Store) acquire(ctx context.Context) (*session, error) {
-	limited, cancel := context.WithTimeout(ctx, s.config.AcquireTimeout)
+func (s *session) acquire() error {
+	limited, cancel := context.WithTimeout(s.ctx, s.store.config.AcquireTimeout)
 	defer cancel()
-	conn, err := s.pool.Acquire(limited)
+	conn, err := s.store.pool.Acquire(limited)
 	switch {
 	case err == nil:
-		return &session{store: s, conn: conn}, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		s.conn = conn
+		return nil
+	case s.ctx.Err() != nil:
+		return notStarted("transaction", s.ctx)
 	case limited.Err() != nil:
-		return nil, away(errors.New("all connections of the pool are in use, or none can be made"), retrySoon, false)
+		return away(errors.New("all connections of the pool are in use, or none can be made"), retrySoon, false)
 	}
-	return nil, classify(err, true)
+	return classify(err, true)
 }
 
-// begins is how often a transaction is begun where the connection turns out to be
-// lost: those that wait in the pool are lost together.
-const begins = 3
+// release gives the connection back, out of any transaction. Nobody waits for what is
+// rolled back.
+func (s *session) release() {
+	if !s.open() {
+		s.giveBack()
+		return
+	}
+	open := &session{store: s.store, conn: s.conn, failed: s.failed}
+	s.conn = nil
+	s.store.ending.Go(func() {
+		_, _ = open.exchange([]statement{control(rollback)}, func(_ int, r *pgconn.ResultReader) error {
+			_, err := r.Close()
+			return err
+		}) // what is not idle then does not go back
+		open.giveBack()
+	})
+}
 
-// begin begins a transaction by some statements and returns the result of the last.
-func (s *Store) begin(ctx context.Context, list ...control) (*session, *pgconn.Result, error) {
-	for attempt := 1; ; attempt++ {
-		conn, err := s.acquire(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		results, err := conn.pipeline(list...)
-		if err == nil && len(results) == len(list) {
-			return conn, results[len(list)-1], nil
-		}
-		if err == nil {
-			err = errors.New("the server answered less than it was asked")
-		}
-		lost := conn.lost()
-		err = conn.fail(err)
-		conn.release()
-		if !lost || attempt == begins || ctx.Err() != nil {
-			return nil, nil, err
-		}
-		if attempt > 1 && s.config.Pool == nil {
-			s.pool.Reset() // it was not the only one
-		}
+// giveBack gives the connection back to the pool, which keeps it only if it is idle.
+func (s *session) giveBack() {
+	if s.conn == nil {
+		return
+	}
+	switch sqlState(s.failed) {
+	case codeReadOnly, codeFeature, codeNoStatement, codeSameStatement:
+		_ = s.conn.Conn().Close(context.Background()) // the next one would fail alike
+	}
+	s.conn.Release()
+	s.conn = nil
+	if sqlState(s.failed) == codeReadOnly {
+		s.store.pool.Reset() // others lead to the same server
 	}
 }

@@ -59,11 +59,8 @@ func (s *Store) ask(ctx context.Context, fn func(*session) error) error {
 	}
 	defer s.leave(nil)
 	for attempt := 1; ; attempt++ {
-		conn, err := s.acquire(ctx)
-		if err != nil {
-			return err
-		}
-		err = fn(conn)
+		conn := s.newSession(ctx)
+		err := fn(conn)
 		lost := conn.lost()
 		conn.release()
 		if err == nil || !lost || attempt == begins {

@@ -132,56 +132,62 @@ type writer struct {
 	*session
 	state sqlstore.State
 	isNew bool // the scope is not known to this process
+	many  bool // there was a part
 }
 
-// Begin takes a connection and the lock of the scope.
+// Begin makes a transaction whose first statement takes the lock of the scope.
 func (w *writer) Begin(ctx context.Context) error {
 	_, known := w.store.known.Load(w.scope)
 	w.isNew = !known
-	return w.lock(ctx)
-}
-
-// lockWithin is lock for a part of the time.
-func (w *writer) lockWithin(ctx context.Context, wait time.Duration) error {
-	c := &w.store.config
-	list := []control{
-		{text: beginUpdate},
-		{text: fmt.Sprintf(`SET LOCAL lock_timeout = %d`, max(1, wait.Milliseconds()))}, // 0 is no limit
-		{text: fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, c.IdleTimeout.Milliseconds())},
-		{text: fmt.Sprintf(`SET LOCAL statement_timeout = %d`, c.StatementTimeout.Milliseconds())},
-	}
-	if w.isNew {
-		list = append(list, control{insertScope, []any{w.scope}})
-	}
-	list = append(list, control{lockScope, []any{w.scope}})
-	conn, locked, err := w.store.begin(ctx, list...)
-	if err != nil {
-		return err
-	}
-	w.session = conn
-	if w.state, err = readState(locked); err != nil {
-		w.store.known.Delete(w.scope) // as after a restore: the next one makes the row
-		w.Rollback()
-		return away(err, retrySoon, true)
-	}
+	w.lock(ctx)
 	return nil
 }
 
+// lock makes a transaction that will hold the lock of the scope.
+func (w *writer) lock(ctx context.Context) {
+	c := &w.store.config
+	opening := []statement{
+		control(beginUpdate),
+		setLocal("lock_timeout", max(time.Millisecond, c.LockTimeout/lockParts)), // 0 is no limit
+		setLocal("idle_in_transaction_session_timeout", c.IdleTimeout),
+		setLocal("statement_timeout", c.StatementTimeout),
+	}
+	if w.isNew {
+		opening = append(opening, statement{query: insertScope, args: []any{w.scope}, plain: true})
+	}
+	w.session = w.store.newSession(ctx, append(opening, statement{query: lockScope, args: []any{w.scope}, plain: true})...)
+	w.state, w.many = sqlstore.State{}, false
+	w.blocked = w.endBlock(ctx)
+	w.opened = func(locked *result) (err error) {
+		if w.state, err = readState(locked); err != nil {
+			w.store.known.Delete(w.scope) // as after a restore: the next one makes the row
+			err = away(err, retrySoon, true)
+		}
+		return err
+	}
+}
+
+// current returns what the scope counts, under the lock.
+func (w *writer) current() (sqlstore.State, error) {
+	err := w.start()
+	return w.state, err
+}
+
 // readState reads the row of a scope.
-func readState(r *pgconn.Result) (st sqlstore.State, err error) {
-	if len(r.Rows) != 1 || len(r.Rows[0]) != 3 {
+func readState(r *result) (st sqlstore.State, err error) {
+	if len(r.rows) != 1 || len(r.rows[0]) != 3 {
 		return st, errors.New("the row of the scope is gone")
 	}
 	for i, n := range []*int64{&st.Position, &st.Sequence, &st.Pruned} {
-		if *n, err = strconv.ParseInt(string(r.Rows[0][i]), 10, 64); err != nil {
+		if *n, err = strconv.ParseInt(string(r.rows[0][i]), 10, 64); err != nil {
 			return st, err
 		}
 	}
 	return st, nil
 }
 
-// Commit makes the transaction durable. It is never canceled. Where nobody can tell
-// whether it was committed, it asks.
+// Commit makes the transaction durable, with what was deferred. It is never canceled.
+// Where nobody can tell whether it was committed, it asks.
 func (w *writer) Commit() error {
 	conn := w.session
 	defer w.end()
@@ -191,19 +197,25 @@ func (w *writer) Commit() error {
 	if !conn.wrote && !w.state.Changed() {
 		return nil // nor is there a row of a new scope then
 	}
-	number := w.store.number.Add(1)
-	var last collector
-	if _, err := w.state.Save(&last, w.scope); err != nil {
+	if err := conn.start(); err != nil {
 		return err
 	}
-	last.list = append(last.list, control{putCommit, []any{w.scope, w.store.process, number}})
-	if w.isNew {
-		last.list = append(last.list, control{pruneCommits, []any{w.scope, w.store.process}})
+	number := w.store.number.Add(1)
+	last := collector{conn}
+	if _, err := w.state.Save(last, w.scope); err != nil {
+		return err
 	}
-	sure, err := conn.commit(append(last.list, control{text: commit}))
-	if !sure {
+	conn.add(putCommit, w.scope, w.store.process, number)
+	if w.isNew {
+		conn.add(pruneCommits, w.scope, w.store.process)
+	}
+	sure, err := conn.commit()
+	switch {
+	case !sure:
 		w.end()
 		err = w.resolve(number, err)
+	case err != nil && w.many:
+		err = alone(err)
 	}
 	if err == nil {
 		w.store.known.Store(w.scope, nil) // not before the commit: its row may be undone
@@ -211,45 +223,55 @@ func (w *writer) Commit() error {
 	return err
 }
 
-// collector is a connection that keeps what is to travel with the COMMIT. Each of its
-// statements is known to write one row, by the lock.
-type collector struct{ list []control }
+// collector is a connection that adds to what travels with the COMMIT. Each of its
+// statements is to write one row.
+type collector struct{ session *session }
 
 // Exec implements [sqlstore.Conn].
-func (c *collector) Exec(query string, args ...any) (int64, error) {
-	c.list = append(c.list, control{query, args})
+func (c collector) Exec(query string, args ...any) (int64, error) {
+	c.session.add(guarded(query, 1), args...)
 	return 1, nil
 }
 
 // Query implements [sqlstore.Conn].
-func (c *collector) Query(string, func(sqlstore.Scanner) error, ...any) error {
+func (c collector) Query(string, func(sqlstore.Scanner) error, ...any) error {
 	return errAtCommit
 }
 
 // Now implements [sqlstore.Conn].
-func (c *collector) Now() (time.Time, error) { return time.Time{}, errAtCommit }
+func (c collector) Now() (time.Time, error) { return time.Time{}, errAtCommit }
 
 var errAtCommit = errors.New("postgres: nothing can be read while a transaction is committed")
 
-// commit sends statements that end with COMMIT. It reports whether it is sure what
-// became of it.
-func (s *session) commit(list []control) (sure bool, err error) {
+// add adds to what is deferred, whatever it writes.
+func (s *session) add(query string, args ...any) {
+	s.queue = append(s.queue, statement{query: query, args: args})
+}
+
+// commit sends what is deferred, and COMMIT. It reports whether it is sure what became
+// of it.
+func (s *session) commit() (sure bool, err error) {
 	data := s.conn.Conn().PgConn().CustomData()
 	delete(data, warned)
-	results, err := s.pipeline(list...)
+	tag := ""
+	n, err := s.exchange(append(s.queue, control(commit)), func(_ int, r *pgconn.ResultReader) error {
+		t, err := r.Close()
+		tag = t.String()
+		return err
+	})
+	sent := len(s.queue) + 1
+	s.sent(true)
 	var failed *pgconn.PgError
 	switch {
 	case errors.As(err, &failed) && failed.SeverityUnlocalized == "ERROR" && !s.lost():
 		return true, s.fail(err)
 	case err != nil:
 		return false, s.fail(err)
-	case len(results) != len(list):
+	case n != sent:
 		return false, s.fail(errors.New("the server answered less than it was asked"))
-	}
-	if tag := results[len(results)-1].CommandTag.String(); tag != commit {
+	case tag != commit:
 		return true, s.fail(fmt.Errorf("COMMIT was answered by %q", tag))
-	}
-	if data[warned] != nil {
+	case data[warned] != nil:
 		return false, s.fail(errors.New("the wait for a standby was canceled"))
 	}
 	return true, nil
@@ -279,16 +301,14 @@ func (w *writer) resolve(number int64, cause error) error {
 
 // committed looks for the number of a transaction in a new session.
 func (w *writer) committed(number int64) (bool, error) {
-	if err := w.lock(context.Background()); err != nil {
-		return false, err
-	}
+	w.lock(context.Background())
 	defer w.end()
 	found := int64(0)
 	err := w.Query(findCommit, func(row sqlstore.Scanner) error { return row.Scan(&found) }, w.scope, w.store.process)
 	if err != nil {
 		return false, err
 	}
-	sure, err := w.commit([]control{{text: commit}})
+	sure, err := w.commit()
 	if err == nil && !sure {
 		err = errUnknown
 	}
@@ -306,29 +326,45 @@ func (w *writer) end() {
 	}
 }
 
-// Savepoint starts a part of the transaction.
-func (w *writer) Savepoint() error { return w.control(savepoint) }
+// Savepoint starts a part of the transaction, with the next statement.
+func (w *writer) Savepoint() error {
+	w.many = true
+	w.forget()
+	w.mark = len(w.queue)
+	w.queue = append(w.queue, control(savepoint))
+	return w.failed
+}
 
-// Release keeps the part.
-func (w *writer) Release() error { return w.control(release) }
+// Release keeps the part. Whether all of it could be written is known when it was
+// sent.
+func (w *writer) Release() error {
+	if w.failed != nil {
+		return w.failed
+	}
+	if w.mark >= 0 && w.mark == len(w.queue)-1 {
+		w.queue = w.queue[:w.mark] // it has written nothing
+	} else {
+		w.queue = append(w.queue, control(release))
+	}
+	w.mark = -1
+	return nil
+}
 
-// RollbackTo undoes the part. It fails when the connection is lost.
-func (w *writer) RollbackTo() error { return w.control(rollbackTo, release) }
-
-// control runs statements although another has failed.
-func (w *writer) control(queries ...string) error {
-	cause := w.failed
-	list := make([]control, len(queries))
-	for i, q := range queries {
-		list[i].text = q
+// RollbackTo undoes the part. It fails when the connection is lost, or what was
+// deferred before the part has failed.
+func (w *writer) RollbackTo() error {
+	switch {
+	case w.lost() || w.unable:
+		return w.failed
+	case w.spoilt:
+		return alone(w.failed)
+	case w.mark >= 0: // the server knows nothing of it
+		w.queue = w.queue[:w.mark]
+	default:
+		w.queue = append(w.queue[:0], control(rollbackTo), control(release))
 	}
-	if w.lost() {
-		return cause
-	}
-	if _, err := w.pipeline(list...); err != nil {
-		return w.fail(err)
-	}
-	w.failed = nil
+	w.forget()
+	w.mark, w.failed = -1, nil
 	return nil
 }
 

@@ -18,6 +18,16 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 		_, err := tx.Resource("", "id-ann", store.WithGroups)
 		is(t, "Resource", err, store.ErrNotFound)
 	},
+	"Expect": func(_ *suite, t *testing.T, tx store.Tx) {
+		tx.Expect(announced()...)
+		for method, reads := range asked {
+			if method != "Events" && method != "EventRange" {
+				_ = reads[0](tx)
+			}
+		}
+		_, err := tx.Record("lease", "k")
+		is(t, "Record", err, store.ErrNotFound)
+	},
 	"Query": func(_ *suite, t *testing.T, tx store.Tx) {
 		for _, f := range []store.Filter{
 			nil, byID("id-ann"), keyed("userName", "ann"), store.MemberOf{Group: "id-staff"}, store.HasMember{Member: "id-ann"},
@@ -50,6 +60,12 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 		rows, err := tx.MembershipsOf("id-ann")
 		if len(rows) != 0 || err != nil {
 			t.Errorf("MembershipsOf: %+v, %v", rows, err)
+		}
+	},
+	"Ancestors": func(_ *suite, t *testing.T, tx store.Tx) {
+		rows, err := tx.Ancestors("id-ann", "id-staff")
+		if len(rows) != 0 || err != nil {
+			t.Errorf("Ancestors: %+v, %v", rows, err)
 		}
 	},
 	"GroupsIn": func(_ *suite, t *testing.T, tx store.Tx) {

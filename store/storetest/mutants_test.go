@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -71,6 +72,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"stages are not seen":    onTx(func(tx store.Tx) store.Tx { return unseenStages{tx} }),
 	"stages end early":       onTx(func(tx store.Tx) store.Tx { return endedStages{tx} }),
 	"nobody stages to leave": onTx(func(tx store.Tx) store.Tx { return joinedStages{tx} }),
+	"announced is old":       onTx(func(tx store.Tx) store.Tx { return &oldAnswers{Tx: tx} }),
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
 	"errors say nothing":     onTx(func(tx store.Tx) store.Tx { return bareErrors{tx} }),
 	"expiry is exclusive":    onTx(func(tx store.Tx) store.Tx { return lateExpiry{tx} }),
@@ -356,6 +358,26 @@ func (t oneByOne) MembershipsOf(members ...string) (all []store.Membership, err 
 		all = append(all, rows...)
 	}
 	return all, nil
+}
+
+// oldAnswers remembers what was announced, whatever is written.
+type oldAnswers struct {
+	store.Tx
+	expects bool
+	kept    map[string][]*store.Account
+}
+
+func (t *oldAnswers) Expect(...store.Read) { t.expects, t.kept = true, map[string][]*store.Account{} }
+
+func (t *oldAnswers) Accounts(q store.AccountQuery) (list []*store.Account, err error) {
+	key := fmt.Sprint(q)
+	if list, known := t.kept[key]; known {
+		return list, nil
+	}
+	if list, err = t.Tx.Accounts(q); t.expects {
+		t.kept[key] = list
+	}
+	return list, err
 }
 
 type keepsEvents struct{ store.Tx }

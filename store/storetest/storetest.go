@@ -12,12 +12,12 @@
 // # Tiers
 //
 // The tests come in tiers, each a subtest: basic, stages, query, isolation, events, watch,
-// rollback, lifecycle, concurrency, same, scan and durable. Every store passes all of
+// rollback, expect, lifecycle, concurrency, same, scan and durable. Every store passes all of
 // them; only durable asks for [Options.Reopen], because a store in memory has
 // nothing to reopen. What a store cannot do to the letter is data in [Options],
 // not a copy of a test.
 //
-// The tables of the isolation and rollback tiers are checked against the method
+// The tables of the isolation, rollback and expect tiers are checked against the method
 // set of [store.Tx]: a new method fails the suite until it has its rows.
 package storetest
 
@@ -87,6 +87,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	t.Run("events", s.events)
 	t.Run("watch", s.watch)
 	t.Run("rollback", s.rollback)
+	t.Run("expect", s.expect)
 	t.Run("lifecycle", s.lifecycle)
 	t.Run("concurrency", s.concurrency)
 	t.Run("same", func(t *testing.T) { RunSame(t, 1, opts.Steps, s.open(t)) })

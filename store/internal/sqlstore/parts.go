@@ -7,16 +7,17 @@ import (
 
 // loadParts fills the memberships of the resources of a page, with one statement
 // for each part. Where they are more than the page has room for, the resources get
-// theirs one after the other, until it is full.
-func (r *Reader) loadParts(w *window.Window, q *store.Query) error {
+// theirs one after the other, until it is full. Of those that a term found directly the
+// groups were announced.
+func (r *Reader) loadParts(w *window.Window, q *store.Query, direct *store.Term) error {
 	page := w.Resources
 	if len(page) == 0 || q.With == 0 {
 		return nil
 	}
 	if len(page) == 1 {
-		return r.firstParts(page[0], q)
+		return r.firstParts(page[0], q, direct)
 	}
-	whole, err := r.partsOf(page, q.With, q.Bytes)
+	whole, err := r.partsOf(page, q.With, q.Bytes, direct)
 	if err != nil {
 		return err
 	}
@@ -37,14 +38,14 @@ func (r *Reader) loadParts(w *window.Window, q *store.Query) error {
 			if room <= 0 {
 				break
 			}
-			whole, err := r.partsOf(page[i:i+1], q.With, room)
+			whole, err := r.partsOf(page[i:i+1], q.With, room, nil)
 			if err != nil {
 				return err
 			}
 			if !whole {
 				break
 			}
-		} else if err := r.firstParts(page[i], q); err != nil {
+		} else if err := r.firstParts(page[i], q, nil); err != nil {
 			return err
 		}
 		left -= page[i].Size()
@@ -55,9 +56,9 @@ func (r *Reader) loadParts(w *window.Window, q *store.Query) error {
 }
 
 // firstParts fills the memberships of the resource that a page has whatever its size.
-func (r *Reader) firstParts(res *store.Resource, q *store.Query) (err error) {
+func (r *Reader) firstParts(res *store.Resource, q *store.Query, direct *store.Term) (err error) {
 	if with := q.With &^ store.WithMembers; with != 0 {
-		if _, err := r.partsOf([]*store.Resource{res}, with, 0); err != nil {
+		if _, err := r.partsOf([]*store.Resource{res}, with, 0, direct); err != nil {
 			return err
 		}
 	}
@@ -69,7 +70,7 @@ func (r *Reader) firstParts(res *store.Resource, q *store.Query) (err error) {
 
 // partsOf fills the memberships of some resources. It stops and reports false when
 // they are larger than a bound; 0 is none.
-func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (whole bool, err error) {
+func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int, direct *store.Term) (whole bool, err error) {
 	byID := make(map[string]*store.Resource, len(page))
 	ids := make([]string, len(page))
 	for i, res := range page {
@@ -83,11 +84,15 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 		return nil
 	}
 	if with&store.WithGroups != 0 {
-		err := r.memberships(groupsOfMembers, func(m store.Membership) error {
+		query, args := r.groupsOf(direct, ids)
+		err := r.memberships(query, func(m store.Membership) error {
 			res := byID[m.Member]
+			if res == nil {
+				return nil // it has the key and is not in the page
+			}
 			res.Groups = append(res.Groups, m)
 			return fits()
-		}, r.scope, ids, r.scope)
+		}, args...)
 		if err != nil {
 			return false, err
 		}
@@ -100,4 +105,13 @@ func (r *Reader) partsOf(page []*store.Resource, with store.Parts, bytes int) (w
 		}, r.scope, ids, r.scope)
 	}
 	return bytes <= 0 || size <= bytes, err
+}
+
+// groupsOf returns the statement that reads the memberships of some resources, which a
+// term may have found directly, and its arguments.
+func (r *Reader) groupsOf(direct *store.Term, ids []string) (query string, args []any) {
+	if r.pipeline == nil || direct == nil || direct.Kind != store.ByKey {
+		return groupsOfMembers, []any{r.scope, ids, r.scope}
+	}
+	return groupsOfKey, []any{r.scope, direct.Attribute, direct.Value, int64(directRows + 1), r.scope, r.scope}
 }

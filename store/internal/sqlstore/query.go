@@ -49,7 +49,7 @@ func (r *Reader) page(q *store.Query, b *budget.Budget) (store.Page, error) {
 			return store.Page{}, err
 		}
 	}
-	if err := r.loadParts(&s.page, q); err != nil {
+	if err := r.loadParts(&s.page, q, s.direct); err != nil {
 		return store.Page{}, err
 	}
 	page := store.Page{Resources: s.page.Resources, Total: s.total, Cut: s.page.Cut}
@@ -68,6 +68,9 @@ type selection struct {
 	total   int
 	skipped int // matches that Offset left out
 	page    window.Window
+
+	// direct, when not nil, is the term that found all candidates at once.
+	direct *store.Term
 
 	// With a sort, the keys of all matches instead of the page.
 	sorted []sortedMatch
@@ -264,6 +267,10 @@ func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err e
 	if term.Kind == store.ByKey {
 		query, args = resourcesByKey, []any{r.scope, term.Attribute, term.Value, int64(directRows + 1)}
 	}
+	if r.pipeline != nil && s.query.With&store.WithGroups != 0 && s.query.Limit > 0 {
+		groups, args := r.groupsOf(&term, []string{term.Value})
+		r.pipeline.Expect(groups, args...)
+	}
 	var (
 		chunk []*store.Resource
 		rows  int
@@ -284,6 +291,7 @@ func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err e
 	if err := s.budget.Admit(len(chunk)); err != nil {
 		return false, err
 	}
+	s.direct = &term
 	return true, r.match(s, chunk)
 }
 

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -41,6 +42,7 @@ type Queue struct {
 	// The open transaction. Only who has the turn touches it.
 	open   bool
 	opened time.Time
+	alone  bool // nobody may join it
 	batch  []*ticket
 }
 
@@ -52,9 +54,21 @@ type QueueLimits struct {
 
 // ticket is one caller.
 type ticket struct {
-	turn chan error // nil: it is your turn
-	done chan error // what became of the batch
+	turn  chan error // nil: it is your turn
+	done  chan error // what became of the batch
+	alone bool
 }
+
+// BeginError is the error of a function whose transaction turned out, as it ran, to be
+// one that cannot begin. Everybody who waits fails with it: each of them would wait as
+// long as this caller did.
+type BeginError struct{ Err error }
+
+// Error implements error.
+func (e *BeginError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *BeginError) Unwrap() error { return e.Err }
 
 // NewQueue returns a queue that writes with w.
 func NewQueue(w Writer, limits QueueLimits) *Queue {
@@ -67,8 +81,13 @@ func NewQueue(w Writer, limits QueueLimits) *Queue {
 //
 // An error of fn waits for the commit too: it may come from what an earlier
 // transaction of the batch wrote.
-func (q *Queue) Do(ctx context.Context, fn func() error) error {
-	t := &ticket{turn: make(chan error, 1), done: make(chan error, 1)}
+func (q *Queue) Do(ctx context.Context, fn func() error) error { return q.do(ctx, false, fn) }
+
+// DoAlone is Do in a batch that nobody else takes part in.
+func (q *Queue) DoAlone(ctx context.Context, fn func() error) error { return q.do(ctx, true, fn) }
+
+func (q *Queue) do(ctx context.Context, alone bool, fn func() error) error {
+	t := &ticket{turn: make(chan error, 1), done: make(chan error, 1), alone: alone}
 	if err := q.wait(ctx, t); err != nil {
 		return err
 	}
@@ -137,6 +156,10 @@ func (q *Queue) run(ctx context.Context, t *ticket, fn func() error) (joined boo
 	}()
 	err = fn()
 	returned = true
+	var begin *BeginError
+	if errors.As(err, &begin) {
+		q.failWaiting(begin)
+	}
 	switch {
 	case err != nil && !q.undo(first):
 		return false, err
@@ -148,13 +171,13 @@ func (q *Queue) run(ctx context.Context, t *ticket, fn func() error) (joined boo
 			return false, failed
 		}
 	}
+	q.alone = t.alone
 	q.batch = append(q.batch, t)
 	return true, err
 }
 
 // start begins a transaction, or a part of the open one. When that fails,
-// everybody who waits fails with it: each of them would wait as long as this
-// caller did.
+// everybody who waits fails with it, see [BeginError].
 func (q *Queue) start(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return notStarted(ctx)
@@ -170,17 +193,22 @@ func (q *Queue) start(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return notStarted(ctx)
 		}
-		q.mu.Lock()
-		waiting := q.waiting
-		q.waiting = nil
-		q.mu.Unlock()
-		for _, t := range waiting {
-			t.turn <- err
-		}
+		q.failWaiting(err)
 		return err
 	}
 	q.open, q.opened = true, time.Now()
 	return nil
+}
+
+// failWaiting fails those that wait for their turn.
+func (q *Queue) failWaiting(err error) {
+	q.mu.Lock()
+	waiting := q.waiting
+	q.waiting = nil
+	q.mu.Unlock()
+	for _, t := range waiting {
+		t.turn <- err
+	}
 }
 
 // undo takes back what the function that has the turn wrote. It reports false
@@ -219,7 +247,7 @@ func (q *Queue) settle(err error) {
 // is complete.
 func (q *Queue) pass() {
 	if q.open {
-		complete := len(q.batch) >= q.limits.Size || time.Since(q.opened) >= q.limits.Time
+		complete := q.alone || len(q.batch) >= q.limits.Size || time.Since(q.opened) >= q.limits.Time
 		if !complete && q.next(true) {
 			return
 		}
@@ -229,11 +257,12 @@ func (q *Queue) pass() {
 }
 
 // next gives the turn to the next caller. When there is none it reports false
-// and gives the turn back, unless it is to be kept.
+// and gives the turn back, unless it is to be kept. To keep it is to go on with the
+// batch, which who must be alone does not take part in.
 func (q *Queue) next(keep bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) > 0 {
+	if len(q.waiting) > 0 && !(keep && q.waiting[0].alone) {
 		t := q.waiting[0]
 		q.waiting = slices.Delete(q.waiting, 0, 1)
 		t.turn <- nil

@@ -194,6 +194,25 @@ const (
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
 		WHERE m.scope = ? AND m.group_id = ANY (?)` + shown + ` ORDER BY m.group_id, m.member_id, m.source`
 
+	// What is directly above some members, and above that.
+	membershipColumns = `m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')`
+	membersAbove      = `WITH RECURSIVE above (id) AS (
+		SELECT m.group_id FROM provision_members m WHERE m.scope = ? AND m.member_id = ANY (?)` + shown + `
+		UNION SELECT m.group_id FROM above a JOIN provision_members m ON m.scope = ? AND m.member_id = a.id` + shown + `)
+		SELECT ` + membershipColumns + ` FROM provision_members m
+		LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
+		WHERE m.scope = ? AND m.member_id = ANY (?)` + shown + `
+		UNION ALL SELECT ` + membershipColumns + ` FROM above a JOIN provision_members m ON m.scope = ? AND m.member_id = a.id` + shown + `
+		LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id`
+
+	// The memberships of the first resources that have a key.
+	groupsOfKey = `SELECT ` + membershipColumns + ` FROM (SELECT DISTINCT r.id
+		FROM provision_keys k JOIN provision_resources r ON r.scope = k.scope AND r.position = k.position
+		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? LIMIT CAST(? AS BIGINT)) AS f
+		JOIN provision_members m ON m.scope = ? AND m.member_id = f.id` + shown + `
+		LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.group_id
+		ORDER BY m.member_id, m.group_id, m.source`
+
 	// There is an index of the memberships of groups alone.
 	groupsInGroups = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
 		FROM provision_members m LEFT JOIN provision_resources g ON g.scope = m.scope AND g.id = m.member_id

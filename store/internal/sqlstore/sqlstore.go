@@ -29,6 +29,7 @@ package sqlstore
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -47,13 +48,37 @@ type Conn interface {
 	// removed.
 	Exec(query string, args ...any) (int64, error)
 
-	// Query runs a statement and calls row for each row of its result, until row
-	// returns [ErrEnough], which is no error.
+	// Query runs a statement that changes nothing and calls row for each row of its
+	// result, until row returns [ErrEnough], which is no error.
 	Query(query string, row func(Scanner) error, args ...any) error
 
 	// Now returns the time by the clock that all who use the database have in common.
 	Now() (time.Time, error)
 }
+
+// Pipeline is a Conn that lets statements travel together, for a database over a
+// network.
+type Pipeline interface {
+	Conn
+
+	// Expect says that a query is going to be run. It may be sent with another
+	// statement; Query with the same text and arguments then has its result, unless
+	// something was written meanwhile to a table that it names.
+	Expect(query string, args ...any)
+
+	// Defer runs a statement that is known to write so many rows, or [AnyRows], at the
+	// latest before the next one that reads, or with the commit. The transaction cannot
+	// be committed if it writes another number of rows.
+	Defer(rows int, query string, args ...any) error
+}
+
+// AnyRows is for [Pipeline.Defer] where it does not matter how many rows are written.
+const AnyRows = -1
+
+// Written returns the name of the table that a statement writes, with [DefaultPrefix].
+func Written(query string) string { return tableName.FindString(query) }
+
+var tableName = regexp.MustCompile(DefaultPrefix + `\w+`)
 
 // ErrEnough ends the reading of a result whose other rows nobody needs.
 var ErrEnough = errors.New("sqlstore: enough rows")
@@ -76,6 +101,9 @@ type Reader struct {
 	conn  Conn
 	scope any
 
+	// pipeline is conn where that is one, or nil.
+	pipeline Pipeline
+
 	// memory is what a Tx knows of the rows that it read and wrote, and ledger what
 	// it has counted. Both are nil in a plain Reader.
 	memory *memory
@@ -83,11 +111,39 @@ type Reader struct {
 }
 
 // NewReader returns a reader of a scope, given by what the column has of it.
-func NewReader(conn Conn, scope any) *Reader { return &Reader{conn: conn, scope: scope} }
+func NewReader(conn Conn, scope any) *Reader {
+	r := &Reader{conn: conn, scope: scope}
+	r.pipeline, _ = conn.(Pipeline)
+	return r
+}
+
+// Expect implements [store.Reader]. The reads are made on a connection that only tells
+// which statements they run.
+func (r *Reader) Expect(reads ...store.Read) {
+	if r.pipeline == nil {
+		return
+	}
+	told := &Reader{conn: expecting{r.pipeline}, scope: r.scope, pipeline: r.pipeline}
+	if r.memory != nil {
+		told.memory = &memory{}
+	}
+	for _, read := range reads {
+		read(told)
+	}
+}
+
+// expecting is a connection that finds nothing, and says what it was asked for.
+type expecting struct{ Pipeline }
+
+// Query implements [Conn].
+func (e expecting) Query(query string, _ func(Scanner) error, args ...any) error {
+	e.Expect(query, args...)
+	return nil
+}
 
 // End makes r, or the Tx it belongs to, fail from now on. Its connection serves
 // another transaction next.
-func (r *Reader) End() { r.conn = ended{} }
+func (r *Reader) End() { r.conn, r.pipeline = ended{}, nil }
 
 // ended is the connection of a reader after its transaction.
 type ended struct{}
@@ -122,7 +178,9 @@ func NewTx(conn Conn, scope any, state State) *Tx {
 // NewLazyTx is NewTx for a state that is only read when it is needed, at most once.
 // Its error is that of the method which needed it.
 func NewLazyTx(conn Conn, scope any, state func() (State, error)) *Tx {
-	return &Tx{Reader: Reader{conn: conn, scope: scope, memory: &memory{}, ledger: &ledger{load: state}}}
+	t := &Tx{Reader: *NewReader(conn, scope)}
+	t.memory, t.ledger = &memory{}, &ledger{load: state}
+	return t
 }
 
 // State returns what the scope counts after the transaction. The next one goes on from

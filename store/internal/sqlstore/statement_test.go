@@ -71,6 +71,8 @@ func TestFaults(t *testing.T) {
 		{`SELECT id FROM provision_resources WHERE position = ?`, faultScope},
 		{`SELECT r.id FROM provision_keys k JOIN provision_resources r ON r.position = k.position WHERE k.scope = ?`, faultScope},
 		{`SELECT 1 FROM provision_keys WHERE scope = ? UNION ALL SELECT 1 FROM provision_members WHERE group_id = ?`, faultScope},
+		{`WITH RECURSIVE above (id) AS (SELECT m.group_id FROM provision_members m WHERE m.scope = ?
+			UNION SELECT m.group_id FROM above a JOIN provision_members m ON m.member_id = a.id) SELECT id FROM above`, faultScope},
 		{`UPDATE provision_resources SET version = ? WHERE position = ?`, faultScope},
 		{`DELETE FROM provision_resources WHERE position = ?`, faultScope},
 		{`INSERT INTO provision_keys (value, scope) VALUES (?, ?) ON CONFLICT DO NOTHING`, faultScope},
@@ -101,7 +103,7 @@ const (
 )
 
 var (
-	begins = regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE) `)
+	begins = regexp.MustCompile(`^(WITH|SELECT|INSERT|UPDATE|DELETE) `)
 
 	// A table, with what it is called in the statement.
 	table   = regexp.MustCompile(`(FROM|JOIN|UPDATE) provision_\w+( (?:[a-z]\b))?`)

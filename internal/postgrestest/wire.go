@@ -1,0 +1,149 @@
+//go:build unix
+
+package postgrestest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+)
+
+// Wire stands between clients and a database and counts trips: what a client sends and
+// then waits for. It lets no ROLLBACK pass that comes alone while it counts, so that
+// who waits for one does not end.
+type Wire struct {
+	// URL is the connection string through the wire.
+	URL string
+
+	target string
+
+	mu     sync.Mutex
+	counts bool
+	trips  int
+	held   sync.Cond // of mu: counts has ended
+}
+
+var host = regexp.MustCompile(`host=(\S+)`)
+
+const socket = ".s.PGSQL.5432"
+
+// NewWire returns a wire before a database of [Server.Database].
+func NewWire(t *testing.T, url string) *Wire {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "wire") // a socket has a short name
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	listener, err := net.Listen("unix", filepath.Join(directory, socket)) //nolint:noctx // it listens at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	w := &Wire{URL: host.ReplaceAllString(url, "host="+directory), target: filepath.Join(host.FindStringSubmatch(url)[1], socket)}
+	w.held.L = &w.mu
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go w.serve(client)
+		}
+	}()
+	return w
+}
+
+// Count returns how many trips are made while fn runs.
+func (w *Wire) Count(fn func()) int {
+	w.mu.Lock()
+	w.counts, w.trips = true, 0
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.counts = false
+		w.held.Broadcast()
+		w.mu.Unlock()
+	}()
+	fn()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trips
+}
+
+func (w *Wire) serve(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("unix", w.target) //nolint:noctx // a socket of this machine
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	go func() {
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	}()
+	w.forward(client, server)
+}
+
+// forward passes what a client sends on, each trip as a whole.
+func (w *Wire) forward(client io.Reader, server io.Writer) {
+	start := make([]byte, 4) // the first message has no type
+	if _, err := io.ReadFull(client, start); err != nil {
+		return
+	}
+	rest := make([]byte, binary.BigEndian.Uint32(start)-4)
+	if _, err := io.ReadFull(client, rest); err != nil {
+		return
+	}
+	if _, err := server.Write(append(start, rest...)); err != nil {
+		return
+	}
+	var trip []byte
+	statements, rollbacks := 0, 0
+	for {
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(client, head); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
+		if _, err := io.ReadFull(client, body); err != nil {
+			return
+		}
+		trip = append(append(trip, head...), body...)
+		switch head[0] {
+		case 'P', 'Q', 'B': // Parse, Query, Bind
+			statements++
+			if bytes.Contains(body, []byte("ROLLBACK\x00")) {
+				rollbacks++
+			}
+		}
+		if end := head[0] != 'P' && head[0] != 'B' && head[0] != 'D' && head[0] != 'E' && head[0] != 'C'; !end {
+			continue
+		}
+		if waits := head[0] == 'S' || head[0] == 'Q'; waits {
+			w.pass(rollbacks == 1 && statements <= 2) // a Parse and its Bind
+		}
+		if _, err := server.Write(trip); err != nil {
+			return
+		}
+		trip, statements, rollbacks = trip[:0], 0, 0
+	}
+}
+
+// pass counts a trip. One that is a ROLLBACK alone waits until nobody counts.
+func (w *Wire) pass(rollback bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.counts && !rollback {
+		w.trips++
+	}
+	for rollback && w.counts {
+		w.held.Wait()
+	}
+}
