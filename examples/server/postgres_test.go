@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,8 +14,12 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision/internal/postgrestest"
+	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/postgres"
+	"github.com/scimjit/provision/store/sqlite"
 )
 
 // databaseToken is the token of connection acme in the tests with a database.
@@ -174,4 +179,62 @@ func (r *running) insist(body string) {
 		}
 		time.Sleep(20 * time.Millisecond) // not as long as it says
 	}
+}
+
+// lastUsed is when a token was used last: what a test asks counts.
+var lastUsed = regexp.MustCompile(`"lastUsed":"[^"]*"`)
+
+// TestMoveToPostgreSQL copies the file of a server, as docs/operations.md says, and starts
+// one on the copy: whatever is asked, it gives the same answer.
+func TestMoveToPostgreSQL(t *testing.T) {
+	var host, name string
+	if _, err := fmt.Sscanf(postgrestest.Start(t).Database(t), "host=%s user=postgres dbname=%s", &host, &name); err != nil {
+		t.Fatal(err)
+	}
+	const token = "token-of-a-moved-server-0123456789abcdef-01234"
+	config, file := filepath.Join(t.TempDir(), "config.json"), filepath.Join(t.TempDir(), "provision.db")
+	if err := os.WriteFile(config, []byte(`{"connections":[{"id":"acme","scim":{"token":"`+token+`"},"policy":{"siteAdminGroups":"Staff"}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := "postgres:///" + name + "?user=postgres&host=" + host
+	args := func(db string) []string {
+		return []string{"-db", db, "-config", config, "-operator-token", operatorToken}
+	}
+	before := start(t, args(file)...)
+	addMembers(t, []*running{before}, token)
+	ask := func(r *running) map[string]string {
+		answers := map[string]string{}
+		for _, path := range []string{
+			"/scim/v2/Users?count=100", "/scim/v2/Groups", `/scim/v2/Users?filter=userName+eq+%22USER3@example.com%22`, "/scim/v2/Users?sortBy=userName&sortOrder=descending",
+		} {
+			answers[path] = strings.ReplaceAll(r.get(path, token), r.base, "")
+		}
+		for _, path := range []string{"/accounts?deleted=true&connection=acme", "/groups?connection=acme", "/events?connection=acme", "/connections?connection=acme"} {
+			answers[path] = lastUsed.ReplaceAllString(r.get(path, operatorToken), "")
+		}
+		return answers
+	}
+	want := ask(before)
+	before.stop()
+
+	from, err := sqlite.Open(t.Context(), sqlite.Config{Path: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Copy(t.Context(), from, to, store.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = from.Close(), to.Close()
+	after := start(t, args(url)...)
+	if diff := cmp.Diff(want, ask(after)); diff != "" {
+		t.Errorf("answers (-SQLite +PostgreSQL):\n%s", diff)
+	}
+	if status, body := after.do("POST", "/scim/v2/Users", token, newUser); status != http.StatusCreated {
+		t.Errorf("the next user: %d %s", status, body)
+	}
+	after.stop()
 }

@@ -93,7 +93,7 @@ const hasScope = `SELECT 1 FROM provision_scopes WHERE scope = ?`
 
 // clear removes what an import has left that did not come to its end.
 func (m *incoming) clear(ctx context.Context) error {
-	return m.in(ctx, func(conn *session) error {
+	err := m.in(ctx, func(conn *session) error {
 		there := false
 		err := conn.Query(hasScope, func(sqlstore.Scanner) error {
 			there = true
@@ -102,11 +102,58 @@ func (m *incoming) clear(ctx context.Context) error {
 		if err == nil && there {
 			err = store.ErrNotEmpty
 		}
-		for _, t := range sqlstore.Tables {
-			if err == nil {
-				_, err = conn.Exec(`DELETE FROM `+sqlstore.DefaultPrefix+t.Name+` WHERE scope = ?`, m.scope)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return m.remove(ctx)
+}
+
+// Remove implements [store.Importer].
+func (s *Store) Remove(ctx context.Context, scope string) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if _, err := s.enter(scope, false); err != nil {
+		return err
+	}
+	defer s.leave(nil)
+	if err := (&incoming{store: s, scope: scope}).remove(ctx); err != nil {
+		return fmt.Errorf("postgres: removing scope %q: %w", scope, err)
+	}
+	s.known.Delete(scope)
+	s.told.Delete(scope)
+	return nil
+}
+
+const (
+	removeRows    = 2000
+	removeCommits = `DELETE FROM provision_commits WHERE scope = ?`
+)
+
+// remove removes all rows of the scope. The row of the scope goes first: what is left
+// where it ends early belongs to no scope.
+func (m *incoming) remove(ctx context.Context) error {
+	for _, t := range slices.Backward(sqlstore.Tables) {
+		query, args := `DELETE FROM `+sqlstore.DefaultPrefix+t.Name+` WHERE scope = ?`, []any{m.scope}
+		if t.Key > 0 {
+			key := t.Names(t.Key)
+			query += ` AND (` + key + `) IN (SELECT ` + key + ` FROM ` + sqlstore.DefaultPrefix + t.Name + ` WHERE scope = ? LIMIT CAST(? AS bigint))`
+			args = append(args, m.scope, int64(removeRows))
+		}
+		for n := int64(removeRows); n == removeRows; {
+			err := m.in(ctx, func(conn *session) (err error) {
+				n, err = conn.Exec(query, args...)
+				return err
+			})
+			if err != nil {
+				return err
 			}
 		}
+	}
+	return m.in(ctx, func(conn *session) error {
+		_, err := conn.Exec(removeCommits, m.scope)
 		return err
 	})
 }
@@ -127,14 +174,13 @@ func (m *incoming) put(ctx context.Context, rows store.Rows) error {
 // insert writes rows by one statement, and counts them.
 func (m *incoming) insert(conn *session, t *sqlstore.Table, rows [][]any) error {
 	args := []any{m.scope}
-	var columns, lists []string
+	var lists []string
 	for i, c := range t.Columns {
 		list, typ := column(c.Type, rows, i)
 		args = append(args, list)
-		columns = append(columns, c.Name)
 		lists = append(lists, `CAST(? AS `+typ+`[])`)
 	}
-	n, err := conn.Exec(`INSERT INTO `+sqlstore.DefaultPrefix+t.Name+` (scope, `+strings.Join(columns, ", ")+
+	n, err := conn.Exec(`INSERT INTO `+sqlstore.DefaultPrefix+t.Name+` (scope, `+t.Names(len(t.Columns))+
 		`) SELECT CAST(? AS text), u.* FROM unnest(`+strings.Join(lists, ", ")+`) AS u`, args...)
 	if err == nil && n != int64(len(rows)) {
 		err = fmt.Errorf("%d of %d rows of %s were written", n, len(rows), t.Name)

@@ -63,10 +63,10 @@ func TableNamed(name string) (Table, bool) {
 	return Table{}, false
 }
 
-// names returns the names of columns as a list of a statement.
-func names(columns []Column) string {
-	list := make([]string, len(columns))
-	for i, c := range columns {
+// Names returns the names of the first columns as a list of a statement.
+func (t *Table) Names(n int) string {
+	list := make([]string, n)
+	for i, c := range t.Columns[:n] {
 		list[i] = c.Name
 	}
 	return strings.Join(list, ", ")
@@ -97,12 +97,12 @@ func (r *Reader) Export(put func(store.Rows) error) error {
 
 // export reads a table page by page.
 func (r *Reader) export(t *Table, last int64, put func(store.Rows) error) error {
-	key := names(t.Columns[:t.Key])
+	key := t.Names(t.Key)
 	where, args := `scope = ?`, []any{r.scope}
 	if t.Name == "resources" {
 		where, args = ResourcesThrough, append(args, last)
 	}
-	head := `SELECT ` + names(t.Columns) + ` FROM ` + DefaultPrefix + t.Name + ` WHERE ` + where
+	head := `SELECT ` + t.Names(len(t.Columns)) + ` FROM ` + DefaultPrefix + t.Name + ` WHERE ` + where
 	order := ``
 	if t.Key > 0 {
 		order = ` ORDER BY ` + key + ` LIMIT CAST(? AS BIGINT)`
