@@ -144,6 +144,7 @@ type compiled struct {
 	Connection
 	policy     *policy.Policy
 	attributes []account.Path
+	indexed    records.IndexedAttributes // as of the same version
 }
 
 // compilePolicy compiles a policy whose patterns are normalized, as the names are
@@ -203,6 +204,9 @@ func (cc *connectionCache) load(id string, r store.RecordReader) (*compiled, err
 	// permission no longer.
 	out, err := compile(c, permissionNames(c.Policy)...)
 	if err != nil {
+		return nil, err
+	}
+	if out.indexed, err = records.Indexed.Value(r, ""); err != nil {
 		return nil, err
 	}
 	cc.m.Store(id, out)

@@ -149,7 +149,11 @@ func (d *Directory) edited(stored *compiled, fn func(*Connection) error) (*compi
 	c.Version = version
 	c.keepFetched(&stored.Connection)
 	// A permission that the host has no longer stays where it is.
-	return compile(c, slices.Concat(d.engine.Permissions, permissionNames(stored.Policy))...)
+	next, err := compile(c, slices.Concat(d.engine.Permissions, permissionNames(stored.Policy))...)
+	if err == nil {
+		next.indexed = stored.indexed
+	}
+	return next, err
 }
 
 // putConnection stores the settings that the change is made with, unless they

@@ -192,7 +192,7 @@ func (d *Draft) put() error {
 		d.resource.Keys = []store.Key{}
 	}
 	r := d.resource // the store may keep the pointer
-	err := d.change.tx.PutResource(&r)
+	err := d.change.putResource(&r)
 	d.resource.Position = r.Position
 	return err
 }

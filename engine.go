@@ -100,6 +100,13 @@ type Engine struct {
 	// for each MiB.
 	RetentionBytes int64
 
+	// Indexes are attributes by which filters are to find resources without looking at
+	// all of them: what Set.Indexes of package schema returns for the schemas that are
+	// served (scim.Handler.Schemas), of all connections together. nil means those of the
+	// standard schemas. When one is added, Run indexes what is there, see
+	// [Directory.Indexing]. Give all processes the same.
+	Indexes []store.Index
+
 	// SingleProcess says that nobody but this Engine writes the Store while it runs:
 	// there is one process, with one Engine. [Engine.Authenticate] then relies on
 	// what it has read within the last second. With another writer, a credential
@@ -107,6 +114,7 @@ type Engine struct {
 	// relies on nobody else delivering to its consumer.
 	SingleProcess bool
 
+	marked      marks
 	connections connectionCache
 	credentials credentialCache
 	refusals    requestlog.Counts

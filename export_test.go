@@ -68,3 +68,6 @@ func (o Outbound) CheckAddress(address string) error {
 func Erase(e *Engine, ctx context.Context, connection string) (more bool, err error) {
 	return e.erase(ctx, connection)
 }
+
+// IndexStep indexes the next resources of a connection.
+var IndexStep = (*Engine).index

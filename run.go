@@ -19,11 +19,15 @@ import (
 // deleteAfterDays deletes.
 const deletionInterval = time.Minute
 
+// indexInterval is how often it is looked whether an attribute was marked.
+const indexInterval = time.Minute
+
 // Run does the background work of all connections until ctx ends: it derives
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
 // credentials that expire and of new warnings ([Directory.Warnings]), fetches
-// metadata from [SAML.MetadataURL], erases deleted people from many events, removes
+// metadata from [SAML.MetadataURL], indexes attributes that were marked
+// ([Directory.Indexing]), erases deleted people from many events, removes
 // events beyond [Engine.Retention] and used keys, and stores what
 // [Plumbing.CountRefusal] counted, also before it ends. It logs what fails and tries
 // again. After a jump of the clock, what cannot be undone waits; see
@@ -265,6 +269,7 @@ func (b *background) tend(ctx context.Context, id string) {
 		{fetchingMetadata, refreshLook, always, func() error { return b.fetch(ctx, id) }},
 		{"deleting accounts", deletionInterval, unlessHeld, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"erasing deleted people", eraseInterval, always, func() error { return b.erase(ctx, id) }},
+		{"indexing attributes", indexInterval, always, func() error { return b.index(ctx, id) }},
 		{"withdrawing lapsed rights", lapseInterval, unlessHeld, func() error { return unlessDeleted(e.lapse(ctx, id)) }},
 		{"pruning used keys", deletionInterval, unlessHeld, func() error { return e.pruneOnce(ctx, id) }},
 		{"pruning sessions", pruneInterval, unlessHeld, func() error { return e.pruneSessions(ctx, id) }},

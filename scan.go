@@ -28,7 +28,35 @@ const limitScans = "Limits.Scans"
 // ([store.Store.Scan]). It ends with ctx. A connection may have [Limits.Scans] of
 // them at a time; a further one is refused at once with a [*LimitError]. A query that
 // takes more than q.ScanRows and q.ScanTime allow is a [*store.ScanError].
+//
+// A filter is narrowed by the indexes that are complete, see [Directory.Indexing].
 func (d *Directory) Query(ctx context.Context, q store.Query) (store.Page, error) {
+	if usesMarks(&q) {
+		return d.queryByMarks(ctx, q)
+	}
+	return d.query(ctx, q)
+}
+
+// queryByMarks is Query with a filter that may name an index which is not complete. It is
+// complete for as long as the connection has the same version.
+func (d *Directory) queryByMarks(ctx context.Context, q store.Query) (store.Page, error) {
+	before, err := d.engine.connection(ctx, d.connection)
+	if err != nil {
+		return store.Page{}, err
+	}
+	page, err := d.query(ctx, before.narrowed(q))
+	if err != nil {
+		return page, err
+	}
+	after, err := d.engine.connection(ctx, d.connection)
+	if err != nil || after.Version == before.Version {
+		return page, err
+	}
+	return d.query(ctx, (&compiled{}).narrowed(q))
+}
+
+// query is Query by the indexes that the filter names.
+func (d *Directory) query(ctx context.Context, q store.Query) (store.Page, error) {
 	bounded := q
 	bounded.ScanRows = min(lookUpRows, cmp.Or(q.ScanRows, store.DefaultScanRows))
 	bounded.ScanTime = min(lookUpTime, cmp.Or(q.ScanTime, store.DefaultScanTime))

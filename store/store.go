@@ -156,6 +156,11 @@ type ResourceWriter interface {
 	// the stored one. r.Groups and r.Members are ignored.
 	PutResource(r *Resource) error
 
+	// AddKeys adds index keys to a resource, without a new version. A value that it has
+	// already stays as it is. None of those added is unique, whatever they say. It
+	// returns [ErrNotFound] for an unknown id.
+	AddKeys(typ, id string, keys []Key) error
+
 	// DeleteResource removes a resource, its keys, and every membership that
 	// it is the group or the member of. It returns [ErrNotFound] for an
 	// unknown id.

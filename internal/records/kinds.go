@@ -44,6 +44,10 @@ var (
 	// Job is the derivation of all accounts of a connection.
 	Job = kind[DeriveJob](Row{Name: "job", Owner: "jobs", Expires: "with the lease of its runner; never while there is none"})
 
+	// Indexed says which of the attributes are indexed that a host has marked. Whoever
+	// changes what is complete or building saves the connection, too.
+	Indexed = kind[IndexedAttributes](Row{Name: "indexed", Owner: "indexes"})
+
 	// MassCount counts the accounts that were deprovisioned within an hour.
 	MassCount = kind[Mass](Row{Name: "massCount", Owner: "mass guard"})
 
@@ -156,6 +160,7 @@ func Rows() []Row {
 		Allowance.Row(),
 		MetadataRefresh.Row(),
 		Job.Row(),
+		Indexed.Row(),
 		MassCount.Row(),
 		LastAdmin.Row(),
 		Deletion.Row(),
@@ -280,6 +285,15 @@ func (d Deprovisioned) At(now time.Time) time.Time {
 		return d.Met
 	}
 	return now
+}
+
+// IndexedAttributes are attributes of types, such as "User:title".
+type IndexedAttributes struct {
+	Complete []string `json:"complete,omitempty"` // every resource has its keys
+	Building []string `json:"building,omitempty"` // those up to At have, and all that was written since
+
+	At   int64 `json:"at,omitempty"`   // the position of the last resource that was looked at
+	Done int   `json:"done,omitempty"` // how many were
 }
 
 // Mass counts the accounts that a connection deprovisioned in an hour.

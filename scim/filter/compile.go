@@ -306,7 +306,7 @@ func versionOf(tag string) string {
 // keyed reports whether the index holds all values of an attribute that equal a
 // literal. It holds no blank text, and integers in their shortest form.
 func keyed(a *schema.Attribute, text string) bool {
-	if !a.Indexed || a.Kept != schema.InDocument || strings.TrimSpace(text) == "" {
+	if !a.Indexed || a.Kept != schema.InDocument || strings.TrimSpace(text) == "" || len(a.Key(text)) > store.MaxKey {
 		return false
 	}
 	return a.Type != schema.Integer || text != "-0" && !strings.ContainsAny(text, ".eE")

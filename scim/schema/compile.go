@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	elimity "github.com/elimity-com/scim/schema"
+
+	"github.com/scimjit/provision/store"
 )
 
 // MaxIndexed is how many bytes a value of an indexed attribute may have. The
 // databases bound the size of index entries; a longer value is refused when it
 // is decoded, since it could not be found again.
-const MaxIndexed = 1024
+const MaxIndexed = store.MaxKey
 
 // reserved are the endpoints of RFC 7644 section 3.2 that are not resource
 // types.

@@ -79,6 +79,18 @@ func (t *ResourceType) prefix(notation string) string {
 // schemas. A filter that compares one of them by eq costs no scan.
 func (t *ResourceType) Indexed() []*Attribute { return slices.Clone(t.indexed) }
 
+// Indexes returns what Indexed does of all types, in the order of their definition: what
+// an engine is told of them. See provision.Engine.Indexes.
+func (s *Set) Indexes() []store.Index {
+	var list []store.Index
+	for _, t := range s.types {
+		for _, a := range t.indexed {
+			list = append(list, store.Index{Type: t.Name, Attribute: a.notation, Path: a.path})
+		}
+	}
+	return list
+}
+
 // Keys returns the index entries of a document: the value of every indexed
 // attribute, folded where the attribute ignores case, each once. The name of an
 // entry is what [Attribute.String] returns; it is unique where the attribute is.

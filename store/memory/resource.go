@@ -115,6 +115,28 @@ func (t *tx) PutResource(r *store.Resource) error {
 	return nil
 }
 
+// AddKeys implements store.ResourceWriter.
+func (t *tx) AddKeys(typ, id string, keys []store.Key) error {
+	n, ok := t.lookup(typ, id)
+	if !ok {
+		return noResource(typ, id)
+	}
+	nd := t.nodes.at(n)
+	stored := *nd.resource
+	all := nd.keys
+	for i := range keys {
+		added := t.keepTexts(&stored, keys[i:i+1])
+		a, value, _ := cutKey(added)
+		if !hasKey(all, a, value) {
+			all += added
+		}
+	}
+	if all != nd.keys {
+		t.replace(n, nd.resource, all)
+	}
+	return nil
+}
+
 // conflict looks for another resource that holds a unique key of r.
 func (s *scope) conflict(r *store.Resource, self uint32, exists bool) error {
 	for _, key := range r.Keys {

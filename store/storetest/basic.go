@@ -19,6 +19,7 @@ func (s *suite) basic(t *testing.T) {
 		{"unique keys", s.uniqueKeys},
 		{"two unique keys", s.twoUniqueKeys},
 		{"kept keys", s.keptKeys},
+		{"added keys", s.addedKeys},
 		{"deleted resource", s.deletedResource},
 		{"memberships", s.memberships},
 		{"membership names", s.membershipNames},
@@ -177,6 +178,50 @@ func (s *suite) twoUniqueKeys(t *testing.T, st store.Store) {
 		conflict(t, tx.PutResource(resource("h", "7", "bob", 1)), "userName", "id-bob")
 		return nil
 	})
+}
+
+// addedKeys adds keys to what is there: they are found by, removed with the resource's
+// next keys, and no version comes of them. A unique key stays unique, and none becomes it.
+func (s *suite) addedKeys(t *testing.T, st store.Store) {
+	added := []store.Key{{Attribute: "userName", Value: "ann"}, {Attribute: "title", Value: "x"}, {Attribute: "title", Value: "x", Unique: true}}
+	titled := func(n int64, keys []store.Key) *store.Resource {
+		r := s.user("ann")
+		r.Version, r.Keys, r.Document = n, keys, store.Document(`{"userName":"ann","title":"x"}`)
+		return r
+	}
+	found := func(what, attribute, value string, want int) {
+		t.Helper()
+		view(t, st, func(rd store.Reader) error {
+			page, err := rd.Query(store.Query{Filter: store.Compare{Path: path(store.String, attribute), Op: store.EQ, Value: value, Key: attribute, Folded: value}, Limit: 1})
+			if page.Total != want || want > 0 && page.Resources[0].Version != 1 {
+				t.Errorf("%s: found %d times, want %d: %+v", what, page.Total, want, page.Resources)
+			}
+			return err
+		})
+	}
+	update(t, st, func(tx store.Tx) error {
+		return all(tx.PutResource(titled(1, s.user("ann").Keys)), tx.PutResource(s.user("bob")))
+	})
+	found("no key", "title", "x", 0)
+	for range 2 {
+		update(t, st, func(tx store.Tx) error { return tx.AddKeys("User", "id-ann", added) })
+		found("added", "title", "x", 1)
+		found("the key before", "userName", "ann", 1)
+	}
+	update(t, st, func(tx store.Tx) error {
+		is(t, "keys of nobody", tx.AddKeys("User", "nobody", added), store.ErrNotFound)
+		is(t, "keys of another type", tx.AddKeys("Group", "id-ann", added), store.ErrNotFound)
+		is(t, "a title that is not unique", tx.AddKeys("", "id-bob", added[1:]), nil)
+		conflict(t, tx.PutResource(withID(s.user("ann"), "other")), "userName", "id-ann")
+		return nil
+	})
+	update(t, st, func(tx store.Tx) error { return tx.PutResource(titled(2, []store.Key{})) })
+	found("removed", "title", "x", 0)
+}
+
+func withID(r *store.Resource, id string) *store.Resource {
+	r.ID = id
+	return r
 }
 
 // keptKeys replaces a resource without keys: nil keeps those stored, and an

@@ -135,6 +135,7 @@ func put(tx store.Tx, group, member string) error {
 
 // state is all that a scope holds, in a form that can be compared.
 type state struct {
+	Added       int // resources that are found by a key which was added
 	Resources   []*store.Resource
 	Total       int
 	Memberships []store.Membership
@@ -156,6 +157,8 @@ func dump(t *testing.T, st store.Store, scope string) (got state) {
 			s.Memberships = append(s.Memberships, rows...)
 			err = errors.Join(err, memberErr)
 		}
+		added, addedErr := r.Query(store.Query{Filter: store.Compare{Path: path(store.String, "userName"), Op: store.EQ, Value: "ann", Key: addedAttribute, Folded: "ann"}})
+		s.Added, err = added.Total, errors.Join(err, addedErr)
 		accounts, accountErr := r.Accounts(store.AccountQuery{})
 		s.Accounts = accounts
 		events, eventErr := r.Events(0, 0)
@@ -176,6 +179,9 @@ func dump(t *testing.T, st store.Store, scope string) (got state) {
 	})
 	return got
 }
+
+// addedAttribute is the name of keys that no resource has but by AddKeys.
+const addedAttribute = "added"
 
 // same fails the test when two values differ. Nil and empty are the same.
 func same(t *testing.T, what string, got, want any) {

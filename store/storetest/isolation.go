@@ -47,6 +47,9 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 		mine.Display = "mine"
 		is(t, "the same id and unique key", tx.PutResource(mine), nil)
 	},
+	"AddKeys": func(_ *suite, t *testing.T, tx store.Tx) {
+		is(t, "AddKeys", tx.AddKeys("User", "id-ann", []store.Key{{Attribute: "userName", Value: "x"}}), store.ErrNotFound)
+	},
 	"DeleteResource": func(_ *suite, t *testing.T, tx store.Tx) {
 		is(t, "DeleteResource", tx.DeleteResource("User", "id-ann"), store.ErrNotFound)
 	},

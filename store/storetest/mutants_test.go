@@ -60,6 +60,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"sequence is too high":   onTx(func(tx store.Tx) store.Tx { return highSequence{tx} }),
 	"versions are ignored":   onTx(func(tx store.Tx) store.Tx { return anyVersion{tx} }),
 	"keys are not unique":    onTx(func(tx store.Tx) store.Tx { return noUnique{tx} }),
+	"keys are not added":     onTx(func(tx store.Tx) store.Tx { return addsNoKeys{tx} }),
 	"keys are always lost":   onTx(func(tx store.Tx) store.Tx { return losesKeys{tx} }),
 	"every source goes":      onTx(func(tx store.Tx) store.Tx { return everySource{tx} }),
 	"account is changed":     onTx(func(tx store.Tx) store.Tx { return changesAccount{tx} }),
@@ -235,6 +236,10 @@ func (t losesKeys) PutResource(r *store.Resource) error {
 	}
 	return t.Tx.PutResource(r)
 }
+
+type addsNoKeys struct{ store.Tx }
+
+func (t addsNoKeys) AddKeys(string, string, []store.Key) error { return nil }
 
 type everySource struct{ store.Tx }
 

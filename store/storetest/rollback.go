@@ -20,6 +20,11 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 			return tx.PutResource(r)
 		},
 	},
+	"AddKeys": {
+		func(_ *suite, tx store.Tx) error {
+			return tx.AddKeys("User", "id-ann", []store.Key{{Attribute: addedAttribute, Value: "ann"}})
+		},
+	},
 	"DeleteResource": {
 		func(_ *suite, tx store.Tx) error { return tx.DeleteResource("User", "id-ann") },
 		func(_ *suite, tx store.Tx) error { return tx.DeleteResource("Group", "id-staff") },

@@ -113,7 +113,7 @@ func (s *sameRun) write(t *testing.T) {
 func (s *sameRun) step() func(tx store.Tx) string {
 	id, other, n := s.id(), s.id(), s.rand.IntN(6)
 	source := pick(s.rand, []store.Source{store.SourceSCIM, store.SourceJIT})
-	switch s.rand.IntN(15) {
+	switch s.rand.IntN(16) {
 	case 0, 1, 2:
 		id = "r" + strconv.Itoa(s.rand.IntN(1000)) // not in order of creation
 		s.ids = append(s.ids, id)
@@ -130,6 +130,9 @@ func (s *sameRun) step() func(tx store.Tx) string {
 			r.Version = old.Version + 1 + skip
 			return outcome(nil, tx.PutResource(r))
 		}
+	case 15:
+		keys := []store.Key{{Attribute: "externalId", Value: pick(s.rand, texts)}, {Attribute: "userName", Value: pick(s.rand, texts), Unique: true}}
+		return func(tx store.Tx) string { return outcome(nil, tx.AddKeys("", id, keys)) }
 	case 5:
 		return func(tx store.Tx) string { return outcome(nil, tx.DeleteResource("", id)) }
 	case 6, 7:

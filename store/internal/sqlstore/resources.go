@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/scimjit/provision/store"
+import (
+	"slices"
+
+	"github.com/scimjit/provision/store"
+)
 
 // PutResource implements [store.ResourceWriter].
 func (t *Tx) PutResource(r *store.Resource) error {
@@ -69,6 +73,37 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 	row.version = r.Version
 	r.Position = row.position
 	t.memory.putResource(r.ID, row)
+	return nil
+}
+
+// AddKeys implements [store.ResourceWriter].
+func (t *Tx) AddKeys(typ, id string, keys []store.Key) error {
+	row, err := t.stored(typ, id)
+	if err != nil {
+		return err
+	}
+	old, err := unpackKeys(row.keys)
+	if err != nil {
+		return about(row.typ, id, err)
+	}
+	var added []store.Key
+	for _, k := range keys {
+		k.Unique = false
+		if !slices.ContainsFunc(old, func(o store.Key) bool { return sameValue(o, k) }) && !slices.Contains(added, k) {
+			added = append(added, k)
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	row.keys = packKeys(sortKeys(append(old, added...)))
+	if err := t.write(1, updateKeys, row.keys, t.scope, row.position); err != nil {
+		return about(row.typ, id, err)
+	}
+	if err := t.insertKeys(row, added); err != nil {
+		return err
+	}
+	t.memory.putResource(id, row)
 	return nil
 }
 

@@ -55,6 +55,7 @@ const (
 		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ? WHERE scope = ? AND position = ?`
 	updateResourceAndKeys = `UPDATE provision_resources
 		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ?, keys = ? WHERE scope = ? AND position = ?`
+	updateKeys     = `UPDATE provision_resources SET keys = ? WHERE scope = ? AND position = ?`
 	deleteResource = `DELETE FROM provision_resources WHERE scope = ? AND position = ?`
 )
 
