@@ -200,15 +200,22 @@ func column(typ sqlstore.ColumnType, rows [][]any, i int) (list any, name string
 		return valuesOf[[]byte](rows, i), "bytea"
 	case sqlstore.Text:
 		return valuesOf[string](rows, i), "text"
+	case sqlstore.NullNumber:
+		return orNull[int64](rows, i), "bigint"
 	case sqlstore.NullText:
 	}
-	texts := make([]*string, len(rows))
+	return orNull[string](rows, i), "text"
+}
+
+// orNull is valuesOf for a column that may be null.
+func orNull[V any](rows [][]any, i int) []*V {
+	list := make([]*V, len(rows))
 	for n, row := range rows {
-		if text, ok := row[i].(string); ok {
-			texts[n] = &text
+		if v, ok := row[i].(V); ok {
+			list[n] = &v
 		}
 	}
-	return texts, "text"
+	return list
 }
 
 func valuesOf[V any](rows [][]any, i int) []V {

@@ -11,11 +11,12 @@ type ColumnType uint8
 
 // The types of columns.
 const (
-	Text     ColumnType = iota + 1 // a string
-	NullText                       // a string or nil
-	Number                         // an int64
-	Flag                           // a bool
-	Bytes                          // a []byte
+	Text       ColumnType = iota + 1 // a string
+	NullText                         // a string or nil
+	Number                           // an int64
+	NullNumber                       // an int64 or nil
+	Flag                             // a bool
+	Bytes                            // a []byte
 )
 
 // Column is a column of a [Table].
@@ -43,7 +44,8 @@ var Tables = []Table{
 		{"display", Text}, {"source", Text}, {"keys", Text}, {"document", Text},
 	}},
 	{"keys", 4, []Column{{"attribute", Text}, {"value", Text}, {"type", Text}, {"slot", Number}, {"position", Number}}},
-	{"members", 3, []Column{{"group_id", Text}, {"member_id", Text}, {"source", Text}, {"kind", Text}}},
+	{"members", 3, []Column{{"group_id", Text}, {"member_id", Text}, {"source", Text}, {"kind", Text}, {"stage", NullNumber}}},
+	{"stages", 1, []Column{{"number", Number}}},
 	{"accounts", 1, []Column{
 		{"id", Text}, {"resource_id", NullText}, {"user_name", NullText}, {"external_id", NullText}, {"email", NullText},
 		{"status", Text}, {"site_admin", Flag}, {"data", Text},
@@ -156,6 +158,8 @@ func scanRow(row Scanner, columns []Column) (values []any, size int, err error) 
 			into[i] = new(*string)
 		case Number:
 			into[i] = new(int64)
+		case NullNumber:
+			into[i] = new(*int64)
 		case Flag:
 			into[i] = new(bool)
 		case Bytes:
@@ -179,6 +183,10 @@ func scanRow(row Scanner, columns []Column) (values []any, size int, err error) 
 			}
 		case *int64:
 			values[i] = *v
+		case **int64:
+			if *v != nil {
+				values[i] = **v
+			}
 		case *bool:
 			values[i] = *v
 		case *[]byte:
