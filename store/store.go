@@ -115,6 +115,16 @@ type Reader interface {
 // Read is something that is going to be read, for [Reader.Expect].
 type Read func(Reader)
 
+// Insertion returns what [ResourceWriter.PutResource] asks for where it inserts a
+// resource: who has its id and its unique keys.
+func Insertion(r *Resource) Read {
+	return func(reader Reader) {
+		if to, ok := reader.(interface{ ExpectInsertion(r *Resource) }); ok {
+			to.ExpectInsertion(r)
+		}
+	}
+}
+
 // Tx reads and writes one scope. A Tx sees its own writes.
 //
 // A store copies what it is given or keeps it: the caller must not change a

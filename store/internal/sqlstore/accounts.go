@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/scimjit/provision/store"
@@ -29,7 +30,11 @@ func (r *Reader) Account(id string) (*store.Account, error) {
 
 // AccountOf implements [store.AccountReader].
 func (r *Reader) AccountOf(resource string) (*store.Account, error) {
-	return r.account(store.KindAccountOf, accountByResource, resource)
+	a, err := r.account(store.KindAccountOf, accountByResource, resource)
+	if r.memory != nil && errors.Is(err, store.ErrNotFound) {
+		r.memory.putLink(resource, "")
+	}
+	return a, err
 }
 
 func (r *Reader) account(kind, query, id string) (*store.Account, error) {
@@ -94,21 +99,52 @@ func (t *Tx) PutAccount(a *store.Account) error {
 	columns := columnsOf(a)
 	if known, ok := t.memory.accounts[a.ID]; ok && known == columns {
 		t.didPut(a)
-		_, err := t.conn.Exec(updateAccount, string(a.Status), data, t.scope, a.ID)
-		return err
+		return t.write(1, updateAccount, string(a.Status), data, t.scope, a.ID)
 	}
-	n, err := t.conn.Exec(putAccount, t.scope, a.ID,
+	args := []any{
+		t.scope, a.ID,
 		orNull(columns.resourceID), orNull(columns.userName), orNull(columns.externalID), orNull(columns.email),
-		string(a.Status), columns.siteAdmin, data, t.scope, orNull(columns.resourceID), a.ID)
-	if err != nil {
-		return err
+		string(a.Status), columns.siteAdmin, data, t.scope, orNull(columns.resourceID), a.ID,
 	}
-	if n == 0 {
-		return &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
+	conflict := &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
+	if t.pipeline != nil {
+		if holder, err := t.linked(columns.resourceID); err != nil {
+			return err
+		} else if holder != "" && holder != a.ID {
+			return conflict
+		}
+		if err := t.write(1, putAccount, args...); err != nil {
+			return err
+		}
+	} else if n, err := t.conn.Exec(putAccount, args...); err != nil {
+		return err
+	} else if n == 0 {
+		return conflict
+	}
+	if known, ok := t.memory.accounts[a.ID]; ok && known.resourceID != "" {
+		t.memory.putLink(known.resourceID, "")
 	}
 	t.memory.putAccount(a.ID, columns)
 	t.didPut(a)
 	return nil
+}
+
+// linked returns the id of the account that is linked to a resource, or "".
+func (t *Tx) linked(resource string) (string, error) {
+	if resource == "" {
+		return "", nil
+	}
+	if account, known := t.memory.links[resource]; known {
+		return account, nil
+	}
+	a, err := t.AccountOf(resource)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return a.ID, nil
 }
 
 // orNull returns the argument for a text that is null where it is empty.

@@ -17,5 +17,7 @@ func (r *Reader) Ancestors(members ...string) (found []store.Membership, err err
 	}
 	err = r.memberships(membersAbove, into(&found), r.scope, members, r.scope, r.scope, r.scope, r.scope, members, r.scope, r.scope, r.scope)
 	slices.SortFunc(found, store.CompareMemberships)
-	return slices.Compact(found), err // a member may be above another one
+	found = slices.Compact(found) // a member may be above another one
+	r.knowGroups(members, found, err)
+	return found, err
 }

@@ -56,7 +56,12 @@ func (t *Tx) ReplaceEvent(e *store.Event) (replaced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := t.conn.Exec(replaceEvent, data, t.scope, e.Sequence)
+	var n int64
+	if t.pipeline == nil {
+		n, err = t.conn.Exec(replaceEvent, data, t.scope, e.Sequence)
+	} else if err = t.ledger.begin(); err == nil && e.Sequence > t.ledger.Pruned && e.Sequence <= t.ledger.Sequence {
+		n, err = 1, t.write(1, replaceEvent, data, t.scope, e.Sequence)
+	}
 	for i, appended := range t.appended {
 		if appended.Sequence == e.Sequence {
 			t.appended[i] = e
@@ -74,10 +79,10 @@ func (t *Tx) PruneEvents(through int64) (int, error) {
 	if through <= t.ledger.Pruned {
 		return 0, nil
 	}
-	n, err := t.conn.Exec(pruneEvents, t.scope, through)
-	if err != nil {
+	n := int(through - t.ledger.Pruned) // sequences have no gaps
+	if err := t.write(n, pruneEvents, t.scope, through); err != nil {
 		return 0, err
 	}
 	t.ledger.pruned(through)
-	return int(n), nil
+	return n, nil
 }

@@ -101,7 +101,7 @@ func (t *Tx) replaceKeys(id string, row storedResource, keys []store.Key) error 
 		return about(row.typ, id, err)
 	}
 	added := without(keys, old)
-	if err := t.free(row, added, ""); err != nil {
+	if err := t.free(row.typ, row.position, added, ""); err != nil {
 		return err
 	}
 	if err := t.insertKeys(row, added); err != nil {
@@ -121,10 +121,19 @@ func without(a, b []store.Key) []store.Key {
 	return rest
 }
 
-// free returns a *ConflictError when another resource of the type holds a unique one
-// of the keys, unique or not. With an id it also returns a *VersionError when a resource
-// has that.
-func (t *Tx) free(row storedResource, keys []store.Key, id string) error {
+// free returns a *ConflictError when another resource of a type than that at a position,
+// which is 0 for a new one, holds a unique one of the keys, unique or not. With an id it
+// also returns a *VersionError when a resource has that.
+func (t *Tx) free(typ string, position int64, keys []store.Key, id string) error {
+	return eachHolders(keys, id, func(keys []store.Key, id string) error {
+		query, args := t.holders(typ, position, keys, id)
+		return t.freeOf(typ, keys, query, args)
+	})
+}
+
+// eachHolders calls fn with as many unique keys as one statement asks for, the first time
+// with the id.
+func eachHolders(keys []store.Key, id string, fn func(keys []store.Key, id string) error) error {
 	var unique []store.Key
 	for _, k := range keys {
 		if k.Unique {
@@ -133,7 +142,7 @@ func (t *Tx) free(row storedResource, keys []store.Key, id string) error {
 	}
 	for id != "" || len(unique) > 0 {
 		some := unique[:min(keysAtOnce, len(unique))]
-		if err := t.freeOf(row, some, id); err != nil {
+		if err := fn(some, id); err != nil {
 			return err
 		}
 		unique, id = unique[len(some):], ""
@@ -141,19 +150,34 @@ func (t *Tx) free(row storedResource, keys []store.Key, id string) error {
 	return nil
 }
 
-// freeOf is free for as many keys as one statement asks for.
-func (t *Tx) freeOf(row storedResource, keys []store.Key, id string) error {
-	var (
-		args  = make([]any, 0, 2+5*len(keys))
-		query = holders[0][len(keys)]
-	)
+// ExpectInsertion announces what the insertion of a resource asks for.
+func (r *Reader) ExpectInsertion(res *store.Resource) {
+	if r.pipeline == nil {
+		return
+	}
+	_ = eachHolders(sortKeys(res.Keys), res.ID, func(keys []store.Key, id string) error {
+		query, args := r.holders(res.Type, 0, keys, id)
+		r.pipeline.Expect(query, args...)
+		return nil
+	})
+}
+
+// holders returns the statement that asks who has some keys and an id, and its arguments.
+func (r *Reader) holders(typ string, position int64, keys []store.Key, id string) (query string, args []any) {
+	args = make([]any, 0, 2+5*len(keys))
+	query = holders[0][len(keys)]
 	if id != "" {
 		query = holders[1][len(keys)]
-		args = append(args, t.scope, id)
+		args = append(args, r.scope, id)
 	}
 	for _, k := range keys {
-		args = append(args, t.scope, k.Attribute, k.Value, row.typ, row.position)
+		args = append(args, r.scope, k.Attribute, k.Value, typ, position)
 	}
+	return query, args
+}
+
+// freeOf is free for what one statement asks for.
+func (t *Tx) freeOf(typ string, keys []store.Key, query string, args []any) error {
 	first, holder := len(keys), ""
 	err := t.conn.Query(query, func(s Scanner) error {
 		var attribute, value, id string
@@ -173,7 +197,7 @@ func (t *Tx) freeOf(row storedResource, keys []store.Key, id string) error {
 	case err != nil:
 		return err
 	case first < 0:
-		return &store.VersionError{Kind: row.typ, ID: holder}
+		return &store.VersionError{Kind: typ, ID: holder}
 	case first < len(keys):
 		return &store.ConflictError{Attribute: keys[first].Attribute, ID: holder}
 	}
@@ -198,7 +222,7 @@ func (t *Tx) insertKeys(row storedResource, keys []store.Key) error {
 
 func (t *Tx) deleteKeys(row storedResource, keys []store.Key) error {
 	for _, k := range keys {
-		if _, err := t.conn.Exec(deleteKey, t.scope, k.Attribute, k.Value, row.typ, slotOf(row, k)); err != nil {
+		if err := t.write(AnyRows, deleteKey, t.scope, k.Attribute, k.Value, row.typ, slotOf(row, k)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/scimjit/provision/store"
+import (
+	"slices"
+
+	"github.com/scimjit/provision/store"
+)
 
 // Memberships implements [store.MemberReader].
 func (r *Reader) Memberships(group, after string, limit int) (found []store.Membership, err error) {
@@ -18,15 +22,45 @@ func into(found *[]store.Membership) func(store.Membership) error {
 
 // MembershipsOf implements [store.MemberReader].
 func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err error) {
-	switch len(members) {
-	case 0:
+	switch {
+	case len(members) == 0:
 		return nil, nil
-	case 1:
-	default:
+	case len(members) == 1:
+		err = r.memberships(groupsOfMember, into(&found), r.scope, members[0], r.scope)
+	case r.pipeline == nil:
 		return r.membershipsOfMany(members)
+	default: // one statement, as each is waited for
+		err = r.memberships(groupsOfMembers, into(&found), r.scope, members, r.scope)
 	}
-	err = r.memberships(groupsOfMember, into(&found), r.scope, members[0], r.scope)
+	r.knowGroups(members, found, err)
 	return found, err
+}
+
+// knowGroups remembers all memberships of members where a Tx can use them.
+func (r *Reader) knowGroups(members []string, found []store.Membership, err error) {
+	switch {
+	case err != nil || r.pipeline == nil:
+	case r.lists != nil:
+		*r.lists = append(*r.lists, members)
+	case r.memory != nil:
+		r.memory.putGroups(members, found)
+	}
+}
+
+// groupsOfOne returns the memberships of a member, which may be among many that were
+// announced.
+func (t *Tx) groupsOfOne(member string) (map[tie]bool, error) {
+	if known := t.memory.groups[member]; known != nil {
+		return known, nil
+	}
+	members := []string{member}
+	for _, list := range t.memory.lists {
+		if slices.Contains(list, member) {
+			members = list
+		}
+	}
+	_, err := t.MembershipsOf(members...)
+	return t.memory.groups[member], err
 }
 
 // GroupsIn implements [store.MemberReader].
@@ -128,12 +162,23 @@ func (r *Reader) memberships(query string, fn func(store.Membership) error, args
 
 // PutMembership implements [store.MemberWriter].
 func (t *Tx) PutMembership(m store.Membership) (added bool, err error) {
+	if t.pipeline != nil {
+		known, err := t.groupsOfOne(m.Member)
+		if err != nil || known[tie{m.Group, m.Source}] {
+			return false, err
+		}
+		known[tie{m.Group, m.Source}] = true
+		return true, t.write(1, insertMember, t.scope, m.Group, m.Member, string(m.Source), m.Kind, t.scope)
+	}
 	n, err := t.conn.Exec(insertMember, t.scope, m.Group, m.Member, string(m.Source), m.Kind, t.scope)
 	return n == 1, err
 }
 
 // DeleteMembership implements [store.MemberWriter].
 func (t *Tx) DeleteMembership(group, member string, source store.Source) (removed bool, err error) {
+	if t.pipeline != nil {
+		return t.deferDeletion(group, member, source)
+	}
 	var n int64
 	if source == "" {
 		n, err = t.conn.Exec(deleteMemberAll, t.scope, group, member, t.scope)
@@ -141,6 +186,28 @@ func (t *Tx) DeleteMembership(group, member string, source store.Source) (remove
 		n, err = t.conn.Exec(deleteMember, t.scope, group, member, string(source), t.scope)
 	}
 	return n > 0, err
+}
+
+// deferDeletion is DeleteMembership by what is known of the member.
+func (t *Tx) deferDeletion(group, member string, source store.Source) (removed bool, err error) {
+	known, err := t.groupsOfOne(member)
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	for at := range known {
+		if at.group == group && (at.source == source || source == "") {
+			delete(known, at)
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return false, nil
+	case source == "":
+		return true, t.write(n, deleteMemberAll, t.scope, group, member, t.scope)
+	}
+	return true, t.write(n, deleteMember, t.scope, group, member, string(source), t.scope)
 }
 
 // knownSource returns the constant of a source, so that many rows share it.

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,7 @@ func (r *Reader) Record(kind, key string) (*store.Record, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
+		r.memory.putRecord(kind, key, 0)
 		return nil, &store.NotFoundError{Kind: kind, ID: key}
 	}
 	return found[0], nil
@@ -39,6 +41,7 @@ func (r *Reader) records(kind, query string, args ...any) (found []*store.Record
 				return about(kind, record.Key, err)
 			}
 		}
+		r.memory.putRecord(kind, record.Key, record.Version)
 		found = append(found, &record)
 		return nil
 	}, args...)
@@ -57,6 +60,9 @@ func (t *Tx) PutRecord(r *store.Record) error {
 	value := r.Value
 	if value == nil {
 		value = []byte{}
+	}
+	if t.pipeline != nil {
+		return t.deferRecord(r, expires, value)
 	}
 	var (
 		n   int64
@@ -77,8 +83,58 @@ func (t *Tx) PutRecord(r *store.Record) error {
 	return nil
 }
 
+// deferRecord is PutRecord by what is known of the record.
+func (t *Tx) deferRecord(r *store.Record, expires string, value []byte) error {
+	switch stored, err := t.version(r.Kind, r.Key); {
+	case err != nil:
+		return err
+	case stored != r.Version:
+		return &store.VersionError{Kind: r.Kind, ID: r.Key}
+	case stored == 0:
+		err = t.write(1, insertRecord, t.scope, r.Kind, r.Key, orNull(expires), value)
+		if err != nil {
+			return err
+		}
+	default:
+		err = t.write(1, updateRecord, orNull(expires), value, t.scope, r.Kind, r.Key, stored)
+		if err != nil {
+			return err
+		}
+	}
+	r.Version++
+	t.memory.putRecord(r.Kind, r.Key, r.Version)
+	return nil
+}
+
+// version returns the version of a record, 0 where there is none.
+func (t *Tx) version(kind, key string) (int64, error) {
+	if version, known := t.memory.records[recordKey{kind, key}]; known {
+		return version, nil
+	}
+	found, err := t.Record(kind, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return found.Version, nil
+}
+
 // DeleteRecord implements [store.RecordWriter].
 func (t *Tx) DeleteRecord(kind, key string, version int64) error {
+	if t.pipeline != nil {
+		switch stored, err := t.version(kind, key); {
+		case err != nil:
+			return err
+		case stored == 0:
+			return &store.NotFoundError{Kind: kind, ID: key}
+		case version != 0 && version != stored:
+			return &store.VersionError{Kind: kind, ID: key}
+		}
+		t.memory.putRecord(kind, key, 0)
+		return t.write(1, deleteRecord, t.scope, kind, key)
+	}
 	var (
 		n   int64
 		err error
@@ -106,6 +162,7 @@ func (t *Tx) PruneRecords(kind string, now time.Time) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("sqlstore: %w", err)
 	}
+	t.memory.records = nil
 	n, err := t.conn.Exec(pruneRecords, t.scope, kind, until)
 	return int(n), err
 }

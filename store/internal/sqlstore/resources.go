@@ -28,7 +28,7 @@ func (t *Tx) insertResource(r *store.Resource, created, modified string) error {
 	}
 	keys := sortKeys(r.Keys)
 	row := storedResource{typ: r.Type, position: t.ledger.Position + 1, version: 1, keys: packKeys(keys)}
-	if err := t.free(row, keys, r.ID); err != nil {
+	if err := t.free(r.Type, 0, keys, r.ID); err != nil {
 		return err
 	}
 	err := t.write(1, insertResource, t.scope, row.position, r.Type, r.ID, r.Version, created, modified,
@@ -128,11 +128,11 @@ func (t *Tx) DeleteResource(typ, id string) error {
 	}
 	t.ledger.count(row.typ, -1)
 	delete(t.memory.resources, id)
-	if _, err := t.conn.Exec(deleteMembersOf, t.scope, id); err != nil {
+	t.memory.groups = nil
+	if err := t.write(AnyRows, deleteMembersOf, t.scope, id); err != nil {
 		return err
 	}
-	_, err = t.conn.Exec(deleteMembershipOf, t.scope, id)
-	return err
+	return t.write(AnyRows, deleteMembershipOf, t.scope, id)
 }
 
 // stored returns what is stored of a resource, from memory where it was read or

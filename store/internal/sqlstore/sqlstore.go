@@ -104,6 +104,9 @@ type Reader struct {
 	// pipeline is conn where that is one, or nil.
 	pipeline Pipeline
 
+	// lists, when not nil, is where the lists go whose memberships are announced.
+	lists *[][]string
+
 	// memory is what a Tx knows of the rows that it read and wrote, and ledger what
 	// it has counted. Both are nil in a plain Reader.
 	memory *memory
@@ -125,7 +128,7 @@ func (r *Reader) Expect(reads ...store.Read) {
 	}
 	told := &Reader{conn: expecting{r.pipeline}, scope: r.scope, pipeline: r.pipeline}
 	if r.memory != nil {
-		told.memory = &memory{}
+		told.memory, told.lists = &memory{}, &r.memory.lists
 	}
 	for _, read := range reads {
 		read(told)
@@ -216,6 +219,21 @@ type memory struct {
 	resources map[string]storedResource // by id
 	accounts  map[string]accountColumns // by id
 	names     map[string]string         // what resources display, by id
+
+	// The following is known where statements travel together: by it they are known to
+	// do what they are to do.
+	links   map[string]string       // the account of a resource, "" for none
+	records map[recordKey]int64     // versions, 0 for what is not there
+	groups  map[string]map[tie]bool // all visible memberships of a member
+	lists   [][]string              // of members whose memberships were announced
+}
+
+type recordKey struct{ kind, key string }
+
+// tie is a membership of a member.
+type tie struct {
+	group  string
+	source store.Source
 }
 
 // storedResource is what a write needs to know of the row it replaces.
@@ -253,6 +271,42 @@ func (m *memory) putAccount(id string, c accountColumns) {
 		m.accounts = make(map[string]accountColumns)
 	}
 	m.accounts[id] = c
+	if c.resourceID != "" {
+		m.putLink(c.resourceID, id)
+	}
+}
+
+func (m *memory) putLink(resource, account string) {
+	if m.links == nil {
+		m.links = make(map[string]string)
+	}
+	m.links[resource] = account
+}
+
+func (m *memory) putRecord(kind, key string, version int64) {
+	if m == nil {
+		return
+	}
+	if m.records == nil {
+		m.records = make(map[recordKey]int64)
+	}
+	m.records[recordKey{kind, key}] = version
+}
+
+// putGroups takes all memberships of members.
+func (m *memory) putGroups(members []string, rows []store.Membership) {
+	if m.groups == nil {
+		m.groups = make(map[string]map[tie]bool)
+	}
+	for _, id := range members {
+		m.groups[id] = map[tie]bool{}
+	}
+	for _, r := range rows {
+		if m.groups[r.Member] == nil {
+			m.groups[r.Member] = map[tie]bool{}
+		}
+		m.groups[r.Member][tie{r.Group, r.Source}] = true
+	}
 }
 
 // LastEventOfAll calls fn with every scope and the sequence of its last event, 0 where

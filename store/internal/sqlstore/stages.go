@@ -53,6 +53,7 @@ func bySource(list []store.Membership, fn func(group string, source store.Source
 
 // ShowStage implements [store.StageWriter].
 func (t *Tx) ShowStage(stage int64) error {
+	t.memory.groups = nil
 	_, err := t.conn.Exec(showStage, t.scope, stage)
 	return err
 }

@@ -119,8 +119,11 @@ var errChanged = errors.New("sqlstore: changed inside a transaction by somebody 
 // write runs a statement that is known to write some number of rows, by what was read
 // before.
 func (t *Tx) write(rows int, query string, args ...any) error {
+	if t.pipeline != nil {
+		return t.pipeline.Defer(rows, query, args...)
+	}
 	n, err := t.conn.Exec(query, args...)
-	if err == nil && n != int64(rows) {
+	if err == nil && n != int64(rows) && rows != AnyRows {
 		err = errChanged
 	}
 	return err
