@@ -52,6 +52,7 @@ func FuzzStores(f *testing.F) {
 		}
 		for _, w := range walks {
 			w.finishJob()
+			w.seen = 0 // events may have been replaced
 		}
 		compareWalks(t, walks)
 	})

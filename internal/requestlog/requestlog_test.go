@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/internal/requestlog"
 	"github.com/scimjit/provision/store"
@@ -19,8 +20,7 @@ import (
 	"github.com/scimjit/provision/store/sqlite"
 )
 
-// onEveryStore runs a test on each store that keeps its promises in this
-// process.
+// onEveryStore runs a test on each store.
 func onEveryStore(t *testing.T, test func(t *testing.T, s *shop)) {
 	t.Run("memory", func(t *testing.T) { test(t, newShop(t, memory.New())) })
 	t.Run("sqlite", func(t *testing.T) {
@@ -31,6 +31,7 @@ func onEveryStore(t *testing.T, test func(t *testing.T, s *shop)) {
 		t.Cleanup(func() { _ = st.Close() })
 		test(t, newShop(t, st))
 	})
+	t.Run("postgres", func(t *testing.T) { test(t, newShop(t, postgrestest.Open(t))) })
 }
 
 // shop is a store with the connection acme, and a log of its requests.
