@@ -81,7 +81,9 @@ type timedReader struct {
 	of timed
 }
 
-func (r timedReader) Now() (time.Time, error) { return r.of.now().UTC().Truncate(time.Millisecond), nil }
+func (r timedReader) Now() (time.Time, error) {
+	return r.of.now().UTC().Truncate(time.Millisecond), nil
+}
 
 type timedTx struct {
 	store.Tx
