@@ -17,7 +17,8 @@ import (
 	"github.com/scimjit/provision/store/sqlite"
 )
 
-// onEveryStore runs a test on each store.
+// onEveryStore runs a test on each store. Tests in a bubble of testing/synctest have
+// memory and SQLite only: what waits for a socket keeps the bubble's time from passing.
 func onEveryStore(t *testing.T, test func(t *testing.T, st store.Store)) {
 	t.Helper()
 	onOwnStores(t, test)
