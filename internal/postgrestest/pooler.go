@@ -17,10 +17,10 @@ import (
 
 var hostOf = regexp.MustCompile(`host=(\S+)`)
 
-// StartPooler starts pgbouncer before a database of a [Server], in transaction mode and
-// with size connections to it, and returns the connection string through it. It ends with
-// the test.
-func StartPooler(t testing.TB, url string, size int) string {
+// StartPooler starts pgbouncer before a database of a [Server], with size connections to it
+// and in a mode such as transaction, and returns the connection string through it. It ends
+// with the test.
+func StartPooler(t testing.TB, url, mode string, size int) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -41,9 +41,9 @@ listen_port = 5432
 unix_socket_dir = %s
 auth_type = any
 auth_file = %[2]s/users
-pool_mode = transaction
-default_pool_size = %[3]d
-`, hostOf.FindStringSubmatch(url)[1], s.directory, size),
+pool_mode = %[3]s
+default_pool_size = %[4]d
+`, hostOf.FindStringSubmatch(url)[1], s.directory, mode, size),
 	} {
 		if err := os.WriteFile(filepath.Join(s.directory, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -105,7 +105,7 @@ func (s *server) start(t testing.TB) {
 	}
 	through := url
 	if os.Getenv("PROVISION_TEST_PGBOUNCER") != "" {
-		through = StartPooler(l, url, poolSize)
+		through = StartPooler(l, url, "transaction", poolSize)
 	}
 	s.free = map[int][]string{}
 	s.pool = newPool(t, through, nil)

@@ -47,6 +47,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := is.check(s.config.Schema); err != nil {
 		return err
 	}
+	if err := checkTransaction(ctx, conn.Conn()); err != nil {
+		return err
+	}
 	if err := s.prepareSchema(ctx, conn.Conn()); err != nil {
 		return err
 	}
@@ -135,6 +138,16 @@ func (is server) check(schema string) error {
 		return errors.New("transactions are read-only here: reset default_transaction_read_only for the role and the database")
 	case schema == "" && is.schema == "":
 		return errors.New("no schema of the search path is there: set Config.Schema, or the search_path of the role")
+	}
+	return nil
+}
+
+// checkTransaction returns why nobody can hold a transaction open.
+func checkTransaction(ctx context.Context, conn *pgx.Conn) error {
+	for _, text := range []string{`BEGIN`, commit} { // two messages, or a pooler sees none
+		if err := execAll(ctx, conn, text); err != nil {
+			return fmt.Errorf("transactions do not work: a pooler needs pool_mode=transaction, or session: %w", err)
+		}
 	}
 	return nil
 }

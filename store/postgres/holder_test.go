@@ -82,7 +82,7 @@ func TestPostgreSQLStoppedReplica(t *testing.T) {
 	s := open(t, direct)
 	conn := db.connect(t)
 	pooled := direct
-	pooled.URL = postgrestest.StartPooler(t, db.url, 10)
+	pooled.URL = postgrestest.StartPooler(t, db.url, "transaction", 10)
 	var group sync.WaitGroup
 	defer group.Wait()
 	for _, test := range []struct{ where, becomes string }{

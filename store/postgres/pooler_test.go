@@ -17,8 +17,8 @@ import (
 func TestPostgreSQLPooler(t *testing.T) {
 	db := newDatabase(t)
 	config := db.config()
-	config.URL = postgrestest.StartPooler(t, config.URL, 3) // fewer than clients
-	config.AcquireTimeout = time.Minute                     // a busy machine fails nobody
+	config.URL = postgrestest.StartPooler(t, config.URL, "transaction", 3) // fewer than clients
+	config.AcquireTimeout = time.Minute                                    // a busy machine fails nobody
 	s := open(t, config)
 	if !postgres.Unnamed(s) {
 		t.Fatal("the pooler was not noticed")
@@ -47,5 +47,18 @@ func TestPostgreSQLPooler(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPostgreSQLStatementPooler opens a store through a pooler that allows no transactions:
+// the error says what to do.
+func TestPostgreSQLStatementPooler(t *testing.T) {
+	db := newDatabase(t)
+	config := db.config()
+	_ = open(t, config).Close()
+	config.URL = postgrestest.StartPooler(t, config.URL, "statement", 3)
+	_, err := postgres.Open(t.Context(), config)
+	if err == nil || !strings.Contains(err.Error(), "pool_mode=transaction") {
+		t.Errorf("%v, want what to do", err)
 	}
 }
