@@ -66,7 +66,7 @@ func openInjected(t *testing.T, db *database) (*injector, *postgres.Store) {
 	t.Helper()
 	config := db.config()
 	p, url := newInjector(t, db.url)
-	config.URL = url
+	config.URL, config.AcquireTimeout = url, time.Minute // a busy machine fails nobody
 	return p, open(t, config)
 }
 
