@@ -146,8 +146,15 @@ func (p Plumbing) CountRefusal(connection, address, cause string) {
 // first and count only what is wrong: who shares an address with a guesser is served.
 //
 // Address is an IP address, with or without a port; 64 bits of an IPv6 address count
-// as one, and other text as it is. Each process counts for itself. 10,000 addresses
-// are told apart; while more fail, the others share one count.
+// as one, and other text as it is. 10,000 addresses are told apart; while more fail, the
+// others share one count.
+//
+// Processes on one store count together as far as they run [Engine.Run]: each tells
+// what it has counted within a second, of the 256 addresses with the most failures, and
+// hears then what the others have. So an address has nine free failures, and those in
+// the two seconds until a process knows: never more than nine in each. All bad requests
+// together cost a process one write a second. With [Engine.SingleProcess] they cost
+// none.
 //
 // [scim.Handler]: https://pkg.go.dev/github.com/scimjit/provision/scim#Handler
 func (p Plumbing) CountFailure(address string) time.Duration {

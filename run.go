@@ -44,6 +44,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	defer b.close()
+	defer e.sharingFailures(ctx, func(err error) { b.failed(sharingFailures, store.Global, err) })()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -81,6 +82,9 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 		b.tend(ctx, id)
 	}
 	b.global(ctx)
+	if err := e.shareFailures(ctx); err != nil {
+		b.failed(sharingFailures, store.Global, err)
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

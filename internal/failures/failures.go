@@ -3,9 +3,11 @@
 package failures
 
 import (
-	"hash/maphash"
+	"crypto/sha256"
+	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,16 +29,17 @@ const (
 // use; its size is bounded, whatever clients send. It must not be copied.
 type Counts struct {
 	mu     sync.Mutex
-	seed   maphash.Seed
 	m      map[uint64]*times
-	shared times
+	others times // of addresses for which there is no room
+	fresh  []uint64
 	swept  time.Time
 }
 
 // times is a ring of the latest failures.
 type times struct {
-	at   [freeFailures]time.Time
-	next int // the oldest
+	at    [freeFailures]time.Time
+	next  int // the oldest
+	fresh int // how many of the latest were not taken by [Counts.Take]
 }
 
 // Add counts a failure of an address, with or without a port. When there were too
@@ -47,7 +50,16 @@ type times struct {
 func (f *Counts) Add(address string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.of(address, now).add(now)
+	key := keyOf(address)
+	t := f.of(key, now)
+	if t == nil {
+		return f.others.add(now)
+	}
+	if t.fresh == 0 {
+		f.fresh = append(f.fresh, key)
+	}
+	t.fresh = min(t.fresh+1, freeFailures)
+	return t.add(now)
 }
 
 // add notes a failure and returns how long the oldest one in the ring still
@@ -74,12 +86,11 @@ func (t *times) over(now time.Time) bool {
 	return !counts(latest, now)
 }
 
-// of returns the failures of an address.
-func (f *Counts) of(address string, now time.Time) *times {
+// of returns the failures of an address, or nil where there is no room for it.
+func (f *Counts) of(key uint64, now time.Time) *times {
 	if f.m == nil {
-		f.seed, f.m = maphash.MakeSeed(), map[uint64]*times{}
+		f.m = map[uint64]*times{}
 	}
-	key := maphash.String(f.seed, network(address))
 	if t := f.m[key]; t != nil {
 		return t
 	}
@@ -87,7 +98,7 @@ func (f *Counts) of(address string, now time.Time) *times {
 		f.sweep(now)
 	}
 	if len(f.m) >= maxAddresses {
-		return &f.shared
+		return nil
 	}
 	t := &times{}
 	f.m[key] = t
@@ -106,6 +117,14 @@ func (f *Counts) sweep(now time.Time) {
 			delete(f.m, key)
 		}
 	}
+	f.fresh = slices.DeleteFunc(f.fresh, func(key uint64) bool { return f.m[key] == nil })
+}
+
+// keyOf returns what an address is counted by, the same in every process. Who finds two
+// addresses with one key finds two of their own.
+func keyOf(address string) uint64 {
+	sum := sha256.Sum256([]byte(network(address)))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // network returns the part of an address that one client can be taken to own: an

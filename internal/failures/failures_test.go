@@ -46,7 +46,7 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d addresses are kept, want %d", n, maxAddresses)
 	}
 	c.Add("192.0.2.9", now.Add(time.Minute))
-	if n := len(c.m); n != 1 {
-		t.Errorf("%d addresses are kept a minute after the flood", n)
+	if n := len(c.m); n != 1 || len(c.fresh) != 1 {
+		t.Errorf("%d addresses are kept a minute after the flood, %d of them to be taken", n, len(c.fresh))
 	}
 }

@@ -114,6 +114,9 @@ var (
 	// SyncLease names the run of the sync that is under way.
 	SyncLease = kind[string](Row{Name: "syncLease", Owner: "sync", Expires: "two minutes after its holder was heard of"})
 
+	// Failures are how often authentications have failed lately, in all processes.
+	Failures = kind[map[string][]int64](Row{Name: "failures", Owner: "failed authentications", Global: true})
+
 	// Consumer lists the consumers that have ever delivered.
 	Consumer = kind[Listed](Row{Name: "consumer", Owner: "delivery", Key: "consumer", Global: true})
 
@@ -181,6 +184,7 @@ func Rows() []Row {
 		Synced.Row(),
 		Imported.Row(),
 		SyncLease.Row(),
+		Failures.Row(),
 		Consumer.Row(),
 		Cursor.Row(),
 		line,
