@@ -56,7 +56,7 @@ func crowded(t *testing.T, st store.Store) (*tenant, *countedScans) {
 			}
 			r := &store.Resource{
 				ID: name, Type: "User", Version: 1, Document: store.Document(fmt.Sprintf(`{"userName":%q,"title":%q}`, name, title)),
-				Keys: []store.Key{{Attribute: "userName", Value: name}, {Attribute: "title", Value: store.NameKey(title)}},
+				Keys: []store.Key{{Attribute: "userName", Value: name}, {Attribute: "displayName", Value: store.NameKey(title)}},
 			}
 			err = errors.Join(err, tx.PutResource(r))
 			_, memberErr := tx.PutMembership(store.Membership{Group: "crew", Member: name, Source: store.SourceSCIM, Kind: "User"})
@@ -89,12 +89,12 @@ func TestQueryScans(t *testing.T) {
 			rows  int // of the ScanError
 		}{
 			{"everything", store.Query{Types: []string{"User"}}, false, manyUsers, 0},
-			{"by key", store.Query{Filter: titled(store.EQ, "captain", "title")}, false, 10, 0},
-			{"by key, and more", store.Query{Filter: store.And{titled(store.EQ, "captain", "title"), captain}, Sort: byName}, false, 10, 0},
+			{"by key", store.Query{Types: []string{"User"}, Filter: titled(store.EQ, "captain", "displayName")}, false, 10, 0},
+			{"by key, and more", store.Query{Types: []string{"User"}, Filter: store.And{titled(store.EQ, "captain", "displayName"), captain}, Sort: byName}, false, 10, 0},
 			{"few of a type", store.Query{Types: []string{"Group"}, Filter: captain}, false, 0, 0},
 			{"few to sort", store.Query{Types: []string{"Group"}, Sort: byName}, false, 1, 0},
 			{"many", store.Query{Filter: captain}, true, 10, 0},
-			{"many by key", store.Query{Filter: titled(store.EQ, "pilot", "title")}, true, manyUsers - 10, 0},
+			{"many by key", store.Query{Types: []string{"User"}, Filter: titled(store.EQ, "pilot", "displayName")}, true, manyUsers - 10, 0},
 			{"many to sort", store.Query{Types: []string{"User"}, Sort: byName}, true, manyUsers, 0},
 			{"many members", store.Query{Filter: store.And{store.MemberOf{Group: "crew"}, captain}}, true, 10, 0},
 			{"none found among many", store.Query{Filter: titled(store.CO, "nobody", "")}, true, 0, 0},
@@ -151,7 +151,7 @@ func TestScansOfAConnection(t *testing.T) {
 		if diff := cmp.Diff(provision.LimitError{Limit: "Limits.Scans", Max: 2}, *limit); diff != "" {
 			t.Errorf("the third scan (-want +got):\n%s", diff)
 		}
-		page, err := tn.dir.Query(t.Context(), store.Query{Filter: titled(store.EQ, "captain", "title"), Limit: 20})
+		page, err := tn.dir.Query(t.Context(), store.Query{Types: []string{"User"}, Filter: titled(store.EQ, "captain", "displayName"), Limit: 20})
 		if err != nil || len(page.Resources) != 10 {
 			t.Errorf("a look-up beside: %d, %v", len(page.Resources), err)
 		}

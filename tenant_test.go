@@ -136,6 +136,13 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			conn, err := d.Connection(c)
 			return own(conn.ID, err)
 		},
+		"Indexing": func(c ctx, d dir, _ foreign) error {
+			p, err := d.Indexing(c)
+			if p.Total > 0 {
+				return errors.New("it counts the resources of the other connection")
+			}
+			return err
+		},
 		"UpdateConnection": func(c ctx, d dir, _ foreign) error {
 			conn, err := d.UpdateConnection(c, func(*provision.Connection) error { return nil })
 			return own(conn.ID, err)
