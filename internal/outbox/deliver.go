@@ -81,6 +81,7 @@ type queued struct {
 	running  bool
 	again    bool        // there was news while it ran
 	stale    bool        // what it keeps of the lease was changed from outside while it ran
+	tried    bool        // a line was tried last, and not a new event
 	blocked  bool        // nothing is tried until the timer: the store or so has failed
 	timer    *time.Timer // nil without one
 	failures int         // in a row
@@ -95,6 +96,7 @@ type queued struct {
 type outcome struct {
 	connection string
 	more       bool
+	tried      bool
 	next       time.Duration
 	lease      kept
 	err        error
@@ -142,7 +144,9 @@ func (d *dispatch) enqueue(connection string) *queued {
 // changed from outside.
 func (d *dispatch) again(connections ...string) {
 	for _, id := range connections {
-		delete(d.leases, id)
+		if l, ok := d.leases[id]; ok {
+			d.leases[id] = l.forgotten()
+		}
 		if q := d.connections[id]; q != nil && q.running {
 			q.stale = true
 		}
@@ -159,7 +163,7 @@ func (d *dispatch) start(ctx context.Context) {
 		q.waiting, q.running, q.again = false, true, false
 		d.running++
 		t := d.turn(id)
-		t.handed = q.handed
+		t.handed, t.tried = q.handed, q.tried
 		d.forget(q)
 		d.group.Go(func() { d.work(ctx, t) })
 	}
@@ -177,18 +181,22 @@ func (d *dispatch) work(ctx context.Context, t *turn) {
 		}
 	}()
 	more, next, err := t.run(ctx)
-	o = outcome{t.connection, more, next, t.kept, err}
+	o = outcome{t.connection, more, t.tried, next, t.kept, err}
 }
 
 // settle decides when a connection has its next turn.
 func (d *dispatch) settle(ctx context.Context, o outcome) {
 	d.running--
 	q := d.connections[o.connection]
-	q.running = false
-	if d.Alone && o.err == nil && !q.stale {
-		d.leases[o.connection] = o.lease
-	} else {
+	q.running, q.tried = false, o.tried
+	switch {
+	case !d.Alone:
+	case o.err != nil:
 		delete(d.leases, o.connection)
+	case q.stale:
+		d.leases[o.connection] = o.lease.forgotten()
+	default:
+		d.leases[o.connection] = o.lease
 	}
 	q.stale = false
 	switch lost := errors.Is(o.err, errLeaseLost); {

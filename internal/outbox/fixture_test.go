@@ -179,10 +179,16 @@ type host struct {
 
 func refusing(accounts ...string) *host {
 	h := &host{refused: map[string]bool{}}
+	h.refuse(accounts...)
+	return h
+}
+
+func (h *host) refuse(accounts ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, a := range accounts {
 		h.refused[a] = true
 	}
-	return h
 }
 
 var errRefused = errors.New("refused")

@@ -56,7 +56,14 @@ type kept struct {
 	cursor records.Entry[records.DeliveryCursor] // not stored before the lease was taken
 	quiet  bool                                  // no line was there at the last look, and none was made since
 	ended  bool                                  // the last turn came to the end of what was there
+
+	// had says that this process had the lease in the last turn, or in one before it, and
+	// that none has failed since: no other has died while it delivered.
+	had bool
 }
+
+// forgotten returns what is kept where the cursor or lines were changed from outside.
+func (k kept) forgotten() kept { return kept{had: k.had} }
 
 // left returns for how long nobody else can have the lease.
 func (l *lease) left() time.Duration {
@@ -93,7 +100,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 		if next, err = l.freeIn(tx, &c); err != nil || next > 0 {
 			return err
 		}
-		l.unclean = l.Alone || !c.Expires.IsZero()
+		l.unclean = l.Alone && !l.had || !c.Expires.IsZero()
 		c.Value.Fence++
 		if clock, err = readClock(tx); err != nil {
 			return err
@@ -113,7 +120,7 @@ func (l *lease) acquire(ctx context.Context, read func(store.Reader, records.Del
 	if err != nil || next > 0 {
 		return next, err
 	}
-	l.fence, l.cursor, l.clock, l.taken = taken.Value.Fence, taken, clock, clock.at
+	l.fence, l.cursor, l.clock, l.taken, l.had = taken.Value.Fence, taken, clock, clock.at, true
 	l.ends.Store(int64(l.span))
 	return 0, nil
 }

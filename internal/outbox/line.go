@@ -1,9 +1,11 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,53 +123,116 @@ func (t *turn) first(lines map[string]line) (first *line, in time.Duration) {
 	return first, in
 }
 
-// retry delivers the next events of a line. At the cursor the line ends.
-func (t *turn) retry(ctx context.Context, cursor int64, ln line) error {
-	if ln.Value.Begun && t.counts && ln.Value.Attempts >= t.attempts {
-		ln.Value.LastError, ln.Value.Begun = errUnended.Error(), false
-		_, err := t.park(ctx, ln, nil)
+// oneByOne reports whether the attempts at a line are stored one by one, as each may be
+// the last of the process.
+func (t *turn) oneByOne(ln line) bool {
+	return ln.Value.Attempts > 0 || t.counts && t.unclean
+}
+
+// together returns the lines that are tried in one walk over the events, the one that is
+// furthest behind first. So of m events behind n lines about m are read, and not n times
+// as many. A line that is tried one by one goes alone, and those that one batch brings to
+// the cursor do not wait for those that are further behind.
+func (t *turn) together(w *waiting, due line) []line {
+	if t.oneByOne(due) {
+		return []line{due}
+	}
+	near := func(ln line) bool { return w.cursor-ln.Value.Sequence < lineBatch }
+	out, now := []line{due}, t.clock.now()
+	for _, ln := range w.lines {
+		if ln.Key != due.Key && !parked(ln) && !t.oneByOne(ln) && t.due(ln, now) <= 0 && near(ln) == near(due) {
+			out = append(out, ln)
+		}
+	}
+	slices.SortFunc(out, func(a, b line) int { return cmp.Compare(a.Value.Sequence, b.Value.Sequence) })
+	return out
+}
+
+// retry delivers the next events of the line that is due, and of those that go together
+// with it. At the cursor they end.
+func (t *turn) retry(ctx context.Context, all *waiting, due line) error {
+	if due.Value.Begun && t.counts && due.Value.Attempts >= t.attempts {
+		due.Value.LastError, due.Value.Begun = errUnended.Error(), false
+		_, err := t.park(ctx, due, nil)
 		return err
 	}
-	w, err := t.lineEvents(ctx, cursor, ln)
+	lines := t.together(all, due)
+	w, err := t.lineEvents(ctx, all.cursor, lines)
 	if expired := (*ExpiredError)(nil); errors.As(err, &expired) {
-		ln.Value.LastError = expired.Error()
-		_, err = t.park(ctx, ln, nil)
+		lines[0].Value.LastError = expired.Error()
+		_, err = t.park(ctx, lines[0], nil)
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	seen, stored := int64(0), false
+	seen := int64(0)
 	err = t.hold(ctx, func(ctx context.Context) error {
 		for _, ev := range w.events {
-			if lineOf(ev) == accountOf(ln) {
-				var cause, err error
-				ln, cause, err = t.hand(ctx, ln, Delivery{ev, w.accounts[ev.AccountID], ln.Value.Attempts + 1, t.fence})
-				if err != nil {
-					return err
-				}
-				if cause != nil {
-					_, err = t.refused(ctx, t, ln, ev, cause)
-					stored = err == nil
-					return err
-				}
+			if err := t.handLine(ctx, w, ev); err != nil {
+				return err
 			}
 			seen = ev.Sequence
-			if t.over() {
+			if len(w.lines) == 0 || t.over() {
 				return nil
 			}
 		}
 		return nil
 	})
-	if stored || seen == 0 {
+	if len(w.lines) == 0 || seen == 0 {
 		return err
 	}
-	if seen >= cursor {
-		return errors.Join(err, t.end(ctx, ln))
+	return errors.Join(err, t.advance(ctx, w, seen))
+}
+
+// handLine gives an event to the consumer, if it is of one of the lines. A line whose
+// event is refused leaves them.
+func (t *turn) handLine(ctx context.Context, w *waiting, ev *store.Event) error {
+	account := lineOf(ev)
+	ln, ok := w.lines[account]
+	if !ok || ev.Sequence < ln.Value.Sequence {
+		return nil
 	}
-	ln.Value.Sequence, ln.Value.Attempts, ln.Value.Begun = seen+1, 0, false
-	_, put := t.write(ctx, ln, 0, nil)
-	return errors.Join(err, put)
+	ln, cause, err := t.hand(ctx, ln, Delivery{ev, w.accounts[ev.AccountID], ln.Value.Attempts + 1, t.fence})
+	if err != nil {
+		return err
+	}
+	w.lines[account] = ln
+	if cause == nil {
+		return nil
+	}
+	if _, err = t.refused(ctx, t, ln, ev, cause); err == nil {
+		delete(w.lines, account)
+	}
+	return err
+}
+
+// advance stores how far the lines of a walk have come, or ends them at the cursor.
+// Those that it has not reached yet are stored, too: they had their turn.
+func (t *turn) advance(ctx context.Context, w *waiting, seen int64) error {
+	kind := records.Line(t.Name)
+	err := t.update(context.WithoutCancel(ctx), func(tx store.Tx, _ *records.Entry[records.DeliveryCursor]) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		for _, ln := range w.lines {
+			if seen >= w.cursor {
+				if err := kind.Clear(tx, ln.Key); err != nil {
+					return err
+				}
+				continue
+			}
+			v := &ln.Value
+			v.Sequence, v.Attempts, v.Begun, v.Next = max(v.Sequence, seen+1), 0, false, now
+			if _, _, err := put(tx, kind, ln); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	t.Moved.Send(t.connection)
+	return err
 }
 
 // end ends a line: all of its events were seen. It is stored also when ctx has
@@ -186,19 +251,16 @@ func (t *turn) end(ctx context.Context, ln line) error {
 func (t *turn) write(ctx context.Context, ln line, in time.Duration, ev *store.Event) (line, error) {
 	kind, saved := records.Line(t.Name), ln
 	err := t.update(context.WithoutCancel(ctx), func(tx store.Tx, c *records.Entry[records.DeliveryCursor]) error {
-		now, err := kind.Load(tx, ln.Key)
-		if err != nil || now.Version != ln.Version {
-			return err
-		}
-		put := ln
-		if put.Value.Next = (time.Time{}); ev == nil {
+		due := ln
+		if due.Value.Next = (time.Time{}); ev == nil {
 			clock, err := tx.Now()
 			if err != nil {
 				return err
 			}
-			put.Value.Next = clock.Add(in)
+			due.Value.Next = clock.Add(in)
 		}
-		if err := kind.Save(tx, &put); err != nil {
+		now, stored, err := put(tx, kind, due)
+		if err != nil || !stored {
 			return err
 		}
 		c.Value.Sequence = max(c.Value.Sequence, ln.Value.Sequence)
@@ -208,11 +270,21 @@ func (t *turn) write(ctx context.Context, ln line, in time.Duration, ev *store.E
 				return err
 			}
 		}
-		saved = put
+		saved = now
 		return nil
 	})
 	t.Moved.Send(t.connection)
 	return saved, err
+}
+
+// put stores a line, unless somebody else has changed it meanwhile.
+func put(tx store.Tx, kind records.Kind[records.DeliveryLine], ln line) (now line, stored bool, err error) {
+	now, err = kind.Load(tx, ln.Key)
+	if err != nil || now.Version != ln.Version {
+		return ln, false, err
+	}
+	err = kind.Save(tx, &ln)
+	return ln, err == nil, err
 }
 
 // park makes a line wait for Redrive.
@@ -229,24 +301,28 @@ func (t *turn) park(ctx context.Context, ln line, resource *store.ResourceRef) (
 	})
 }
 
-// lineEvents reads the next events from the first of a line to the cursor, or
-// that one alone when it was refused before: the attempts are its own. So it is when
-// attempts are stored one by one.
-func (t *turn) lineEvents(ctx context.Context, cursor int64, ln line) (*waiting, error) {
-	limit := min(lineBatch, cursor-ln.Value.Sequence+1)
-	if ln.Value.Attempts > 0 || t.unclean {
+// lineEvents reads the next events up to the cursor for lines of which the first is the
+// furthest behind. Of one that is tried one by one it reads the first event alone: the
+// attempts are its own.
+func (t *turn) lineEvents(ctx context.Context, cursor int64, lines []line) (*waiting, error) {
+	first := lines[0]
+	limit := min(lineBatch, cursor-first.Value.Sequence+1)
+	if t.oneByOne(first) {
 		limit = 1
 	}
-	w := &waiting{}
+	w := &waiting{cursor: cursor, lines: map[string]line{}}
+	for _, ln := range lines {
+		w.lines[accountOf(ln)] = ln
+	}
 	err := t.Store.View(ctx, t.connection, func(_ context.Context, r store.Reader) error {
-		err := t.expired(r, t.connection, ln)
+		err := t.expired(r, t.connection, first)
 		if err != nil {
 			return err
 		}
-		if w.events, err = r.Events(ln.Value.Sequence-1, int(limit)); err != nil {
+		if w.events, err = r.Events(first.Value.Sequence-1, int(limit)); err != nil {
 			return err
 		}
-		w.accounts, err = t.accounts(r, w.events, func(ev *store.Event) bool { return lineOf(ev) == accountOf(ln) })
+		w.accounts, err = t.accounts(r, w.events, w.waits)
 		return err
 	})
 	return w, err

@@ -13,7 +13,8 @@
 // line instead (line.go): the event and the later ones of the account wait there,
 // and everybody else's go on. The event is tried again with growing delays, which
 // end in parking. A retry is stored before it is made (call.go): what it does to the
-// process cannot make it come again for ever.
+// process cannot make it come again for ever. Once the first event of a line is seen, the
+// later ones are looked for among all events, for all lines in one walk.
 //
 // # Who works
 //

@@ -24,6 +24,8 @@ type turn struct {
 	fn   Func
 	ends time.Time // zero: when nothing is left
 
+	tried bool // a line was tried last, and not a new event, in this turn or the one before
+
 	handed []store.Appended // what was stored lately, in order
 
 	timeout time.Duration // of a call: 0 calls on the goroutine of the turn, negative has no end
@@ -58,15 +60,15 @@ func (t *turn) run(ctx context.Context) (more bool, next time.Duration, err erro
 	}
 	defer t.release()
 	t.ended = false
-	for tried := false; ; {
+	for {
 		var all bool
 		ln, next := t.first(w.lines)
 		retry, forward := ln != nil && next <= 0, len(w.events) > 0 && !crowded(w.lines)
 		switch {
-		case retry && (!forward || !tried): // neither waits for the other
-			tried, err = true, t.retry(ctx, w.cursor, *ln)
+		case retry && (!forward || !t.tried): // neither waits for the other
+			t.tried, err = true, t.retry(ctx, w, *ln)
 		case forward:
-			tried = false
+			t.tried = false
 			all, err = t.forward(ctx, w)
 		default:
 			return false, t.later(w.lines, next), nil
