@@ -177,9 +177,9 @@ func (p *people) below(group string) error {
 		return nil
 	}
 	p.seen[group] = true
-	after := ""
+	after, size := "", min(MembersPage, max(p.most, walkPage)+1) // of others nobody asks
 	for !p.tooMany() {
-		ms, err := p.tx.Memberships(group, after, MembersPage)
+		ms, err := p.tx.Memberships(group, after, size)
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func (p *people) below(group string) error {
 				return err
 			}
 		}
-		if len(ms) < MembersPage {
+		if len(ms) < size {
 			return nil
 		}
 		after = ms[len(ms)-1].Member

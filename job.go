@@ -21,10 +21,10 @@ import (
 // gain. So nobody keeps a right because many others wait for theirs.
 
 const (
-	// walkPage is how many accounts a walk reads at once. walkEvents ends a
-	// batch early: writing costs much more than reading, and other changes wait
-	// meanwhile.
-	walkPage   = 100
+	// walkPage is how many accounts a walk reads at once, after which a batch ends
+	// early where others wait. walkEvents ends it in any case: writing costs much
+	// more than reading, and who comes next would wait.
+	walkPage   = 25
 	walkEvents = 100
 )
 
@@ -204,7 +204,7 @@ func (w *worker) batch() (done bool, err error) {
 // time, and reports whether the walk is done.
 func (w *worker) step(walk *records.Walk, visit func([]*Account) error) (done bool, err error) {
 	most := w.engine.Limits.batch()
-	for n := 0; n < most && w.events < walkEvents && !done; {
+	for n := 0; n < most && w.events < walkEvents && !done && (n == 0 || !w.engine.awaited()); {
 		var list []*Account
 		if list, done, err = nextPage(w.tx, walk, min(walkPage, most-n)); err != nil {
 			return false, err
@@ -215,6 +215,12 @@ func (w *worker) step(walk *records.Walk, visit func([]*Account) error) (done bo
 		n += len(list)
 	}
 	return done, nil
+}
+
+// awaited reports whether others wait for the transaction that runs.
+func (e *Engine) awaited() bool {
+	s, ok := e.Store.(store.SerialStore)
+	return ok && s.Awaited()
 }
 
 // nextPage returns the next accounts of a walk, at most size, and reports whether

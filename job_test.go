@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -269,6 +270,65 @@ func (tn *tenant) work(batches int) {
 		if more, err := provision.Work(tn.engine, tn.t.Context(), "acme"); err != nil || !more {
 			tn.t.Fatalf("batch %d: more %t, error %v", i, more, err)
 		}
+	}
+}
+
+// awaited is a store in which updates wait for each other.
+type awaited struct {
+	store.Store
+	always bool // somebody waits
+	rows   int  // memberships that were listed inside updates
+}
+
+func (s *awaited) Awaited() bool { return s.always }
+
+func (s *awaited) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error { return fn(ctx, awaitedTx{tx, s}) })
+}
+
+type awaitedTx struct {
+	store.Tx
+	store *awaited
+}
+
+func (tx awaitedTx) Memberships(group, after string, limit int) ([]store.Membership, error) {
+	list, err := tx.Tx.Memberships(group, after, limit)
+	tx.store.rows += len(list)
+	return list, err
+}
+
+// A batch ends early where others wait for it, and goes on where nobody does.
+func TestBatchLetsOthersIn(t *testing.T) {
+	for _, test := range []struct {
+		others  bool
+		batches int
+	}{{false, 1}, {true, 4}} {
+		st := &awaited{Store: memory.New()}
+		tn := newTenant(t, st, `{}`)
+		tn.people(110)
+		tn.engine.Limits.Inline = 1
+		tn.setPolicy(`{"requiredGroups":"None"}`)
+		tn.engine.Limits.Deprovision = -1
+		st.always = test.others
+		tn.work(test.batches)
+		if n := tn.countPending(); n != 10 { // as 100 events end a batch in any case
+			t.Errorf("others wait: %t; %d accounts are pending after %d batches, want 10", test.others, n, test.batches)
+		}
+		tn.runUntilSettled()
+	}
+}
+
+// Of a group whose accounts are left to a job, no more members are read than tell so.
+func TestManyTouchedAreNotRead(t *testing.T) {
+	st := &awaited{Store: memory.New()}
+	tn := newTenant(t, st, `{}`)
+	users := tn.people(200)
+	tn.engine.Limits.Inline = 50
+	group := tn.group("Many", users...)
+	st.rows = 0
+	tn.rename(group, "More")
+	if st.rows != 51 {
+		t.Errorf("%d members were read, want 51", st.rows)
 	}
 }
 

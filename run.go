@@ -346,6 +346,7 @@ func (b *background) job(ctx context.Context, id string) {
 			b.again[id] = true
 			return
 		}
+		began := time.Now()
 		more, err := b.engine.work(ctx, id, b.runner)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			b.failed("deriving accounts", id, err)
@@ -354,6 +355,20 @@ func (b *background) job(ctx context.Context, id string) {
 		if !more || err != nil {
 			return
 		}
+		if b.engine.awaited() {
+			b.rest(ctx, time.Since(began))
+		}
+	}
+}
+
+// rest lets others have the writer and the processor for as long as a batch took, at
+// most for a round.
+func (b *background) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(min(d, roundTime))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

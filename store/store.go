@@ -88,6 +88,15 @@ type Store interface {
 	Close() error
 }
 
+// SerialStore is a store in which updates of all scopes wait for each other. An update
+// that may leave work to a later one ends early where others wait for it.
+type SerialStore interface {
+	Store
+
+	// Awaited reports whether updates wait for the one that runs.
+	Awaited() bool
+}
+
 // Reader reads one scope. It is the sum of narrow roles, so that a function can
 // ask for no more than it uses.
 //

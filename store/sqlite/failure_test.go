@@ -71,8 +71,14 @@ func TestGroupCommit(t *testing.T) {
 	for s.Waiting() < clients {
 		runtime.Gosched()
 	}
+	if !s.Awaited() {
+		t.Error("updates wait, and Awaited says no")
+	}
 	close(release)
 	wg.Wait()
+	if s.Awaited() {
+		t.Error("no update waits, and Awaited says yes")
+	}
 	// How many join a batch depends on the speed of the machine, as it also ends
 	// after some time; the tests of the queue are exact.
 	if n := count(tr.take(), "COMMIT"); n < 1 || n >= clients {

@@ -156,7 +156,7 @@ type Store struct {
 	board      watch.Board
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.SerialStore = (*Store)(nil)
 
 // Open opens a store and migrates its schema. A migration that writes a table anew needs
 // twice the size of the file free on the disk, and is refused before it begins where that
@@ -362,6 +362,9 @@ func (s *Store) Waiting() int {
 	}
 	return s.queue.Waiting()
 }
+
+// Awaited implements [store.SerialStore].
+func (s *Store) Awaited() bool { return s.Waiting() > 0 }
 
 // Ping implements [store.Store].
 func (s *Store) Ping(ctx context.Context) error {
