@@ -107,6 +107,9 @@ func besideOn(ctx context.Context, o options, store, folder string, out io.Write
 		}
 		_, err = row(at.name, alone, at.do)
 	}
+	if err == nil { // what the machine did meanwhile
+		_, err = row("nothing, again", alone, nil)
+	}
 	if n := j.unanswered.Load(); err == nil && n > 0 && ctx.Err() == nil {
 		j.problem("%d requests got no answer", n)
 	}
