@@ -27,6 +27,7 @@ func (b *bulkRun) run() {
 				continue
 			}
 			progress = true
+			b.exchange.pace.GiveWay()
 			b.perform(op)
 		}
 		switch {

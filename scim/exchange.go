@@ -29,6 +29,8 @@ type exchange struct {
 	directory  *provision.Directory
 	base       string // ends without a slash, or is empty
 	decoder    schema.Decoder
+	pace       *pace // of the request, which bulk operations share
+	own        pace
 
 	method      string
 	ifMatch     []string
@@ -70,6 +72,8 @@ func (x *exchange) serveOnce() (*response, error) {
 	if err := x.handler.allow(x.request.Context(), x.principal); err != nil {
 		return nil, err
 	}
+	x.own = x.handler.turns.begin(x.principal.Connection)
+	x.pace = &x.own
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}

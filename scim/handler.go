@@ -90,6 +90,7 @@ type Handler struct {
 	Logger *slog.Logger
 
 	limiters limiters
+	turns    turns
 }
 
 // Principal is who sent a request.

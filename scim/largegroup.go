@@ -89,9 +89,11 @@ func (m *memberWriter) write(w io.Writer) error {
 		if m.empty {
 			part = b[begin:]
 		}
+		m.pace.GiveWay()
 		if _, err := w.Write(part); err != nil {
 			return nil //nolint:nilerr // the client is gone: there is nobody to tell
 		}
+		m.pace.waited()
 		m.empty = false
 	}
 	b, err := m.appendEnd(b[:0], m.resourceType, m.group, m.projection)

@@ -42,6 +42,7 @@ type encodedPage struct {
 	encoded   []byte // they, with commas between them
 
 	rest func(io.Writer) error // of the only one, a group with many members; or nil
+	pace *pace                 // of the request
 }
 
 // encodeList encodes the resources of a page, as many as [Limits.Answer] has room
@@ -52,7 +53,7 @@ func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []sh
 		if s := shapeOf(shapes, page[0].Type); s.projection.parts&store.WithMembers != 0 {
 			buffer := newBuffer(0)
 			b, rest, err := x.openGroup(*buffer, s.resourceType, page[0], s.projection)
-			return &encodedPage{page, buffer, b, rest}, err
+			return &encodedPage{page, buffer, b, rest, x.pace}, err
 		}
 	}
 	for _, r := range page {
@@ -60,11 +61,18 @@ func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []sh
 			size += r.Size()
 		}
 	}
+	if size > piece {
+		x.pace.GiveWay()
+	}
 	buffer := newBuffer(size)
-	b, ends := *buffer, make([]int, 0, len(page))
+	b, ends, looked := *buffer, make([]int, 0, len(page)), 0
 	for i, r := range page {
 		if i > 0 {
 			b = append(b, ',')
+		}
+		if len(b)-looked >= piece {
+			looked = len(b)
+			x.pace.GiveWay()
 		}
 		var err error
 		s := shapeOf(shapes, r.Type)
@@ -72,7 +80,7 @@ func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []sh
 			return nil, err
 		}
 		if !backward && i > 0 && len(b) > most {
-			return &encodedPage{page[:i], buffer, b[:ends[i-1]], nil}, nil
+			return &encodedPage{page[:i], buffer, b[:ends[i-1]], nil, x.pace}, nil
 		}
 		ends = append(ends, len(b))
 	}
@@ -81,7 +89,7 @@ func (x *exchange) encodeList(page []*store.Resource, backward bool, shapes []sh
 		start = ends[first] + len(",")
 		first++
 	}
-	return &encodedPage{page[first:], buffer, b[start:], nil}, nil
+	return &encodedPage{page[first:], buffer, b[start:], nil, x.pace}, nil
 }
 
 // response is the list response: how many resources match in all, where the page
@@ -95,7 +103,7 @@ func (p *encodedPage) response(total int, at place) *response {
 	head = append(head, `,"Resources":[`...)
 	if p.rest == nil {
 		resp := built(http.StatusOK, p.buffer, append(p.encoded, ']', '}'))
-		resp.head = head
+		resp.head, resp.pace = head, p.pace
 		return resp
 	}
 	resp := built(http.StatusOK, p.buffer, p.encoded)

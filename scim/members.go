@@ -146,7 +146,7 @@ var _ patch.Members = (*memberEdits)(nil)
 func (x *exchange) readMembers(t *schema.ResourceType, group *store.Resource) (*memberEdits, error) {
 	m := &memberEdits{exchange: x, attribute: t.Members, group: group, listed: map[string]bool{}, pending: map[string]bool{}}
 	after := ""
-	for more := true; more; {
+	for more := true; more; x.pace.GiveWay() {
 		var page []store.Membership
 		var err error
 		if page, more, err = x.directory.Members(x.request.Context(), group.ID, after); err != nil {
@@ -198,8 +198,14 @@ func (m *memberEdits) Member(id string) (v schema.Value, is bool, err error) {
 	return memberValue(m.attribute, store.Membership{Member: id, Kind: r.Type, Display: r.Display}), true, nil
 }
 
+// memberPiece is how many members are made values until a request may rest.
+const memberPiece = 256
+
 func (m *memberEdits) Each(fn func(schema.Value) error) error {
-	for _, member := range m.stored {
+	for i, member := range m.stored {
+		if i%memberPiece == 0 {
+			m.exchange.pace.GiveWay()
+		}
 		keep, changed := m.pending[member.Member]
 		if changed && !keep || !changed && m.cleared {
 			continue

@@ -126,6 +126,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	req.Rests = x.pace
 	silent := t.Members != nil && !p.asked
 	if silent {
 		p.parts = 0

@@ -31,19 +31,31 @@ type response struct {
 	location string
 
 	rest func(io.Writer) error // writes what follows body and is too large to be kept; or nil
+	pace *pace                 // by which a large body is written; or nil
 
 	buffer *[]byte // where body was built, to be used again; nil for others
 }
 
-// buffers keeps the memory of written answers for the next ones.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// Buffers keep the memory of written answers for the next ones: those of large pages
+// apart, so that small answers do not hold them.
+var (
+	buffers      = sync.Pool{New: func() any { return new([]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([]byte) }}
+)
 
-// keptBuffer is how large a buffer may be to be kept.
-const keptBuffer = 1 << 20
+// Buffers are large from smallBuffer on, and kept up to largeBuffer.
+const (
+	smallBuffer = 1 << 20
+	largeBuffer = 16 << 20
+)
 
 // newBuffer returns an empty buffer with room for an answer.
 func newBuffer(size int) *[]byte {
-	b := buffers.Get().(*[]byte)
+	kept := &buffers
+	if size > smallBuffer {
+		kept = &largeBuffers
+	}
+	b := kept.Get().(*[]byte)
 	if cap(*b) < size {
 		*b = make([]byte, 0, size)
 	}
@@ -53,8 +65,11 @@ func newBuffer(size int) *[]byte {
 
 // keepBuffer takes a buffer back, of which nothing is used any more.
 func keepBuffer(buffer *[]byte) {
-	if cap(*buffer) <= keptBuffer {
+	switch size := cap(*buffer); {
+	case size <= smallBuffer:
 		buffers.Put(buffer)
+	case size <= largeBuffer:
+		largeBuffers.Put(buffer)
 	}
 }
 
@@ -84,9 +99,7 @@ func (resp *response) write(w http.ResponseWriter, contentType string) (err erro
 	if resp.head != nil {
 		_, _ = w.Write(resp.head)
 	}
-	if resp.body != nil {
-		_, _ = w.Write(resp.body) // the client is gone: there is nobody to tell
-	}
+	resp.writeBody(w)
 	if resp.rest != nil {
 		err = resp.rest(w)
 	}
@@ -95,6 +108,24 @@ func (resp *response) write(w http.ResponseWriter, contentType string) (err erro
 		resp.buffer, resp.body = nil, nil
 	}
 	return err
+}
+
+// piece is how many bytes are made or written until a request may rest.
+const piece = 256 << 10
+
+// writeBody writes the body, a large one piece by piece.
+func (resp *response) writeBody(w io.Writer) {
+	body := resp.body
+	for resp.pace != nil && len(body) > piece {
+		if _, err := w.Write(body[:piece]); err != nil {
+			return // the client is gone: there is nobody to tell
+		}
+		body = body[piece:]
+		resp.pace.GiveWay()
+	}
+	if resp.body != nil {
+		_, _ = w.Write(body) // as above
+	}
 }
 
 // jsonResponse is an answer that is not about stored resources, written by

@@ -54,6 +54,8 @@ func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, 
 	for try := 1; ; try++ {
 		var late *store.Resource // what is to be edited before
 		r, err := x.directory.Update(x.request.Context(), t.Name, id, parts, func(d *provision.Draft) error {
+			x.pace.inside = true
+			defer func() { x.pace.inside = false }()
 			late = nil
 			if err := x.checkVersion(d.Version()); err != nil {
 				return err
@@ -117,6 +119,7 @@ func (x *exchange) ahead(t *schema.ResourceType, r *store.Resource, change edit)
 // edited edits a version of a document.
 func (x *exchange) edited(t *schema.ResourceType, members patch.Members, r *store.Resource, change edit) edited {
 	e := edited{version: r.Version}
+	x.pace.GiveWay()
 	before, err := t.Document(r.Document)
 	if err != nil {
 		e.err = err
@@ -124,6 +127,7 @@ func (x *exchange) edited(t *schema.ResourceType, members patch.Members, r *stor
 	}
 	var after schema.Object
 	if after, e.write, e.err = change(members, before); e.err == nil && e.write {
+		x.pace.GiveWay()
 		e.content, e.err = x.content(t, after)
 	}
 	return e

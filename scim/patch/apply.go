@@ -30,6 +30,9 @@ const defaultElements = 1_000_000
 func (r *Request) Apply(d *schema.Decoder, t *schema.ResourceType, doc schema.Object, members Members) (schema.Object, error) {
 	p := patcher{decoder: d, resource: t, members: members, limits: r.limits, doc: doc}
 	for i := range r.Operations {
+		if r.Rests != nil {
+			r.Rests.GiveWay()
+		}
 		if err := p.operation(&r.Operations[i]); err != nil {
 			return nil, r.placed(i, err)
 		}

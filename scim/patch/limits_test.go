@@ -218,3 +218,23 @@ func TestApplyAgain(t *testing.T) {
 		}
 	}
 }
+
+// rests counts how often it is asked.
+type rests int
+
+func (r *rests) GiveWay() { *r++ }
+
+// A request is asked to rest before each operation.
+func TestApplyRests(t *testing.T) {
+	user := resourceType(t, "User")
+	decoder := &schema.Decoder{}
+	request, err := patch.Parse(decoder, message(repeated(7, `{"op":"replace","path":"nickName","value":"B"}`)...), patch.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked rests
+	request.Rests = &asked
+	if _, err := request.Apply(decoder, user, document(t, user, []byte(`{"userName":"babs"}`)), nil); err != nil || asked != 7 {
+		t.Errorf("asked %d times for 7 operations, %v", asked, err)
+	}
+}

@@ -69,6 +69,10 @@ import (
 type Request struct {
 	Operations []Operation
 
+	// Rests, when not nil, is asked before each operation: a request of many may let
+	// others have the processor.
+	Rests interface{ GiveWay() }
+
 	limits Limits
 }
 
