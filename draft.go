@@ -244,7 +244,7 @@ func (c *change) checkNesting(group string, added []store.Membership) error {
 // removeOthers removes every stored member that the draft does not add again. What
 // logins said of those whom it does counts no more once the group is taken over.
 func (d *Draft) removeOthers(delta *memberDelta) error {
-	stored, err := d.change.tx.Memberships(d.resource.ID, "", 0)
+	stored, err := d.change.tx.UnnamedMemberships(d.resource.ID, "", 0)
 	if err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func (p *people) below(group string) error {
 	p.seen[group] = true
 	after, size := "", min(MembersPage, max(p.most, walkPage)+1) // of others nobody asks
 	for !p.tooMany() {
-		ms, err := p.tx.Memberships(group, after, size)
+		ms, err := p.tx.UnnamedMemberships(group, after, size)
 		if err != nil {
 			return err
 		}

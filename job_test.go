@@ -297,6 +297,12 @@ func (tx awaitedTx) Memberships(group, after string, limit int) ([]store.Members
 	return list, err
 }
 
+func (tx awaitedTx) UnnamedMemberships(group, after string, limit int) ([]store.Membership, error) {
+	list, err := tx.Tx.UnnamedMemberships(group, after, limit)
+	tx.store.rows += len(list)
+	return list, err
+}
+
 // A batch ends early where others wait for it, and goes on where nobody does.
 func TestBatchLetsOthersIn(t *testing.T) {
 	for _, test := range []struct {

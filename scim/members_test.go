@@ -42,6 +42,12 @@ func (tx workingTx) Memberships(group, after string, limit int) ([]store.Members
 	return list, err
 }
 
+func (tx workingTx) UnnamedMemberships(group, after string, limit int) ([]store.Membership, error) {
+	list, err := tx.Tx.UnnamedMemberships(group, after, limit)
+	tx.work.read += len(list)
+	return list, err
+}
+
 func (tx workingTx) PutMembership(m store.Membership) (bool, error) {
 	tx.work.written++
 	return tx.Tx.PutMembership(m)

@@ -193,6 +193,10 @@ type MemberReader interface {
 	// limit rows (0: all). Direct memberships only.
 	Memberships(group, after string, limit int) ([]Membership, error)
 
+	// UnnamedMemberships is Memberships for who does not need Display, which may be
+	// empty: a store that looks for each name elsewhere saves most of the work.
+	UnnamedMemberships(group, after string, limit int) ([]Membership, error)
+
 	// MembershipsOf returns the direct memberships of users and groups, in
 	// ascending order of member id, group id, then source. It returns each once,
 	// however often its member is given.

@@ -15,6 +15,11 @@ func (r reader) Memberships(group, after string, limit int) ([]store.Membership,
 	return r.membersOf(n, after, limit), nil
 }
 
+// UnnamedMemberships implements store.MemberReader. Names are at hand.
+func (r reader) UnnamedMemberships(group, after string, limit int) ([]store.Membership, error) {
+	return r.Memberships(group, after, limit)
+}
+
 func (r reader) membersOf(group uint32, after string, limit int) []store.Membership {
 	members := r.nodes.at(group).members
 	if members.size() == 0 {

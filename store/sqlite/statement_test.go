@@ -273,6 +273,9 @@ func everything(t *testing.T, s store.Store) {
 			_, err = r.Memberships("g", "", 1)
 		}
 		if err == nil {
+			_, err = r.UnnamedMemberships("g", "", 1)
+		}
+		if err == nil {
 			_, err = r.MembershipsOf("m")
 		}
 		if err == nil {

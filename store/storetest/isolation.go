@@ -59,6 +59,12 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 			t.Errorf("Memberships: %+v, %v", rows, err)
 		}
 	},
+	"UnnamedMemberships": func(_ *suite, t *testing.T, tx store.Tx) {
+		rows, err := tx.UnnamedMemberships("id-staff", "", 0)
+		if len(rows) != 0 || err != nil {
+			t.Errorf("UnnamedMemberships: %+v, %v", rows, err)
+		}
+	},
 	"MembershipsOf": func(_ *suite, t *testing.T, tx store.Tx) {
 		rows, err := tx.MembershipsOf("id-ann")
 		if len(rows) != 0 || err != nil {

@@ -136,30 +136,48 @@ func (s *suite) membershipPages(t *testing.T, st store.Store) {
 		return err
 	})
 	view(t, st, func(r store.Reader) error {
-		for limit := range 8 {
-			var got []string
-			after := ""
-			for {
-				rows, err := r.Memberships("id-g", after, limit)
-				if err != nil {
+		for _, pages := range []func(string, string, int) ([]store.Membership, error){r.Memberships, r.UnnamedMemberships} {
+			for limit := range 8 {
+				if err := pagesOf(t, pages, limit, want); err != nil {
 					return err
 				}
-				for _, m := range rows {
-					got = append(got, m.Member)
-				}
-				if limit == 0 || len(rows) < limit {
-					break
-				}
-				after = rows[len(rows)-1].Member
 			}
-			same(t, "pages of members", got, want)
+			rows, err := pages("id-g", "id-b", 2) // an id that is not a member
+			if len(rows) != 2 || rows[0].Member != "id-d" {
+				t.Errorf("after an id that is not there: %+v", rows)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		rows, err := r.Memberships("id-g", "id-b", 2) // an id that is not a member
-		if len(rows) != 2 || rows[0].Member != "id-d" {
-			t.Errorf("after an id that is not there: %+v", rows)
+		named, err := r.Memberships("id-g", "", 0)
+		unnamed, uerr := r.UnnamedMemberships("id-g", "", 0)
+		for i := range min(len(named), len(unnamed)) {
+			unnamed[i].Display = named[i].Display
 		}
-		return err
+		same(t, "memberships without their names", unnamed, named)
+		return all(err, uerr)
 	})
+}
+
+// pagesOf reads the members of a group page by page.
+func pagesOf(t *testing.T, pages func(group, after string, limit int) ([]store.Membership, error), limit int, want []string) error {
+	var got []string
+	for after := ""; ; {
+		rows, err := pages("id-g", after, limit)
+		if err != nil {
+			return err
+		}
+		for _, m := range rows {
+			got = append(got, m.Member)
+		}
+		if limit == 0 || len(rows) < limit {
+			break
+		}
+		after = rows[len(rows)-1].Member
+	}
+	same(t, "pages of members", got, want)
+	return nil
 }
 
 func (s *suite) membershipSources(t *testing.T, st store.Store) {

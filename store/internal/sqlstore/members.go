@@ -12,6 +12,12 @@ func (r *Reader) Memberships(group, after string, limit int) (found []store.Memb
 	return found, err
 }
 
+// UnnamedMemberships implements [store.MemberReader].
+func (r *Reader) UnnamedMemberships(group, after string, limit int) (found []store.Membership, err error) {
+	err = r.memberships(unnamedPage, into(&found), r.scope, group, after, r.scope, rowLimit(limit))
+	return found, err
+}
+
 // into returns a function that collects memberships.
 func into(found *[]store.Membership) func(store.Membership) error {
 	return func(m store.Membership) error {
