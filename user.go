@@ -12,6 +12,11 @@ import (
 // or changed.
 func (c *change) userWritten(was, r *Resource) error {
 	person := account.Read(r.Document, c.conn.attributes)
+	if was != nil {
+		if same, err := c.personSame(was, r, person); same || err != nil {
+			return err
+		}
+	}
 	before, err := c.tx.AccountOf(r.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		if was != nil && !person.Active {
@@ -26,10 +31,7 @@ func (c *change) userWritten(was, r *Resource) error {
 	if err != nil {
 		return err
 	}
-	person.WriteTo(next)
-	if c.adopts() {
-		account.KnowGroups(&next.Facts)
-	}
+	c.writePerson(next, person)
 	if was == nil || account.IsActive(was.Document) != person.Active {
 		// A block belongs to who set active, not to who changed something else.
 		account.SetBlock(&next.Facts, c.source, !person.Active)
@@ -50,6 +52,40 @@ func (c *change) userWritten(was, r *Resource) error {
 		return err
 	}
 	return c.deriveWritten(derivation{before, next})
+}
+
+// personSame reports whether the account of a user stays as it is, as a change says
+// nothing of the person that the account does not say. It reads the account without its
+// groups, which may be many, and only where was says the same.
+func (c *change) personSame(was, r *Resource, person account.Person) (bool, error) {
+	if !account.Read(was.Document, c.conn.attributes).Same(person) {
+		return false, nil
+	}
+	before, err := c.tx.BareAccountOf(r.ID)
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil // it may be called back
+		}
+		return false, err
+	}
+	next, err := c.startAccount(before, r.ID)
+	if err != nil {
+		return false, err
+	}
+	c.writePerson(next, person)
+	out, ok := account.Undecided(c.input(derivation{before, next}))
+	if !ok || out.Changed {
+		return false, nil
+	}
+	return true, c.store(&out)
+}
+
+// writePerson gives an account what its user says, but for blocks.
+func (c *change) writePerson(a *Account, person account.Person) {
+	person.WriteTo(a)
+	if c.adopts() {
+		account.KnowGroups(&a.Facts)
+	}
 }
 
 // deriveWritten derives the account of a user who was written. The groups of the

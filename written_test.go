@@ -11,10 +11,11 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// membershipStore counts how often transactions read in which groups people are.
+// membershipStore counts how often transactions read in which groups people are, and
+// accounts with theirs.
 type membershipStore struct {
 	store.Store
-	reads int
+	reads, accounts int
 }
 
 type membershipTx struct {
@@ -38,8 +39,13 @@ func (t membershipTx) Ancestors(members ...string) ([]store.Membership, error) {
 	return t.Tx.Ancestors(members...)
 }
 
+func (t membershipTx) AccountOf(resource string) (*store.Account, error) {
+	t.counted.accounts++
+	return t.Tx.AccountOf(resource)
+}
+
 // TestWriteReadsNoGroups writes a user: the groups of the person are read only where a
-// policy may see the difference.
+// policy may see the difference, and those of the account where it changes.
 func TestWriteReadsNoGroups(t *testing.T) {
 	const body = `{"userName":"ann","active":true,"title":"Pilot","emails":[{"value":"ann@example.com"}]}`
 	tests := []struct {
@@ -73,10 +79,13 @@ func TestWriteReadsNoGroups(t *testing.T) {
 				}
 				before := tn.account("ann")
 				last := tn.lastEvent()
-				counted.reads = 0
+				counted.reads, counted.accounts = 0, 0
 				tn.set(id, test.body)
 				if (counted.reads > 0) != test.reads {
 					t.Errorf("groups were read %d times", counted.reads)
+				}
+				if (counted.accounts > 0) != (test.event != "") {
+					t.Errorf("the account was read %d times with its groups", counted.accounts)
 				}
 				var want []store.EventType
 				if test.event != "" {

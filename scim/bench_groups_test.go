@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -38,6 +39,42 @@ func BenchmarkPersonInGroups(b *testing.B) {
 				})
 			}
 		}
+	}
+}
+
+// To change what no policy reads decodes and copies no group, however many somebody is
+// in. A store on a disk reads their row.
+func TestTitleOfSomebodyInGroups(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector has pools forget")
+	}
+	const requests, most = 20, 1_000
+	for _, k := range kinds()[:2] {
+		t.Run(k.name, func(t *testing.T) {
+			var bytes [2]uint64 // of a request
+			for i, n := range []int{10, most} {
+				s := k.open(t, 1)
+				s.putInGroups(t, s.users[0], n)
+				c := newClient(s.handler, s.token)
+				var before, after runtime.MemStats
+				for title := range 2 * requests {
+					if title == requests {
+						runtime.ReadMemStats(&before)
+					}
+					body := patchRequest(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, title))
+					c.do(t, http.StatusOK, http.MethodPatch, "/Users/"+s.users[0], "excludedAttributes=groups", []byte(body))
+				}
+				runtime.ReadMemStats(&after)
+				bytes[i] = (after.TotalAlloc - before.TotalAlloc) / requests
+			}
+			row := uint64(0)
+			if k.onDisk {
+				row = most * 70
+			}
+			if bytes[1] > bytes[0]*3/2+row {
+				t.Errorf("%d bytes in 10 and 1,000 groups", bytes)
+			}
+		})
 	}
 }
 

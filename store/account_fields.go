@@ -106,9 +106,15 @@ var (
 	}
 )
 
-// AccountFields returns the fields of an account that a store keeps. It makes a copy
-// of the table, as do those below: a codec asks once.
-func AccountFields() []Field[Account] { return fieldsWith(inside, shown, stamp) }
+// AccountFields returns the fields of an account that a store keeps. Groups are the
+// last, so that a codec can leave them out. It makes a copy of the table, as do those
+// below: a codec asks once.
+func AccountFields() []Field[Account] {
+	list := fieldsWith(inside, shown, stamp)
+	i := slices.IndexFunc(list, func(f Field[Account]) bool { return f.Name == "groups" })
+	groups := list[i]
+	return append(slices.Delete(list, i, i+1), groups)
+}
 
 // AccountGroupFields returns the fields of an [AccountGroup].
 func AccountGroupFields() []Field[AccountGroup] { return slices.Clone(accountGroupFields) }

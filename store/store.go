@@ -268,6 +268,10 @@ type AccountReader interface {
 	// AccountOf returns the account linked to a resource, or [ErrNotFound].
 	AccountOf(resource string) (*Account, error)
 
+	// BareAccountOf is AccountOf without Groups, which may be many: a store does not
+	// decode them. Such an account must not be written.
+	BareAccountOf(resource string) (*Account, error)
+
 	// Accounts returns the accounts that match q in ascending order of id.
 	Accounts(q AccountQuery) ([]*Account, error)
 }

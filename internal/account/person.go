@@ -75,6 +75,14 @@ func IsActive(doc store.Document) bool {
 	return !ok || raw.Bool()
 }
 
+// Same reports whether an account is given the same by both, and both are active or not.
+func (p Person) Same(q Person) bool {
+	var a, b store.Account
+	p.WriteTo(&a)
+	q.WriteTo(&b)
+	return p.Active == q.Active && store.SameFacts(&a, &b) && len(store.Changes(&a, &b)) == 0
+}
+
 func personName(name store.Document) string {
 	var formatted, given, family string
 	for key, value := range name.Fields() {

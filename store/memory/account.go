@@ -67,6 +67,14 @@ func (r reader) AccountOf(resource string) (*store.Account, error) {
 	return nil, &store.NotFoundError{Kind: store.KindAccountOf, ID: resource}
 }
 
+// BareAccountOf implements store.AccountReader.
+func (r reader) BareAccountOf(resource string) (*store.Account, error) {
+	if n, ok := r.personOf(personResource, resource); ok {
+		return unpackBare(*r.people.at(n)), nil
+	}
+	return nil, &store.NotFoundError{Kind: store.KindAccountOf, ID: resource}
+}
+
 // personOf finds the account with an id or, for personResource, of a resource.
 func (s *scope) personOf(attribute int, value string) (uint32, bool) {
 	if value == "" {

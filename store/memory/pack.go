@@ -30,12 +30,21 @@ func unpackAccount(packed person) *store.Account {
 	return a
 }
 
+// unpackBare unpacks an account without its groups.
+func unpackBare(packed person) *store.Account {
+	a := &store.Account{}
+	c := coder{reading: true, in: string(packed)}
+	c.begin(a)
+	c.readPresent(a, len(accountFields)-1)
+	a.Complete()
+	return a
+}
+
 // unpackIndexed unpacks into a no more than what [indexedPerson] looks at.
 func unpackIndexed(packed person, a *store.Account) {
 	*a = store.Account{}
 	c := coder{reading: true, in: string(packed)}
-	text(&c, &a.ID)
-	text(&c, &a.ResourceID)
+	c.begin(a)
 	c.readPresent(a, indexedFields)
 }
 
@@ -85,9 +94,14 @@ var indexedFields = func() (n int) {
 	return n
 }()
 
-func (c *coder) account(a *store.Account) {
+// begin codes what an account begins with.
+func (c *coder) begin(a *store.Account) {
 	text(c, &a.ID)
 	text(c, &a.ResourceID)
+}
+
+func (c *coder) account(a *store.Account) {
+	c.begin(a)
 	if c.reading {
 		c.readPresent(a, len(accountFields))
 	} else {

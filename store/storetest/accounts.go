@@ -18,6 +18,11 @@ func (s *suite) accounts(t *testing.T, st store.Store) {
 		got, err = r.AccountOf("res-1")
 		is(t, "AccountOf", err, nil)
 		same(t, "account of its resource", got, first)
+		got, err = r.BareAccountOf("res-1")
+		is(t, "BareAccountOf", err, nil)
+		bare := first.Clone()
+		bare.Groups = nil
+		same(t, "account of its resource without its groups", got, bare)
 		for _, id := range []string{"acc-2", "res-1", ""} {
 			_, err = r.Account(id)
 			is(t, "an unknown account", err, missing(store.KindAccount, id))
@@ -25,6 +30,8 @@ func (s *suite) accounts(t *testing.T, st store.Store) {
 		for _, id := range []string{"acc-1", "res-2", ""} {
 			_, err = r.AccountOf(id)
 			is(t, "an account of an unknown resource", err, missing(store.KindAccountOf, id))
+			_, err = r.BareAccountOf(id)
+			is(t, "a bare account of an unknown resource", err, missing(store.KindAccountOf, id))
 		}
 		return nil
 	})

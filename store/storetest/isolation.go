@@ -131,6 +131,10 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 		_, err := tx.AccountOf("id-ann")
 		is(t, "AccountOf", err, store.ErrNotFound)
 	},
+	"BareAccountOf": func(_ *suite, t *testing.T, tx store.Tx) {
+		_, err := tx.BareAccountOf("id-ann")
+		is(t, "BareAccountOf", err, store.ErrNotFound)
+	},
 	"Accounts": func(_ *suite, t *testing.T, tx store.Tx) {
 		for _, q := range []store.AccountQuery{{}, {UserName: "user acc-ann"}, {ExternalID: "ext-acc-ann"}, {Email: "acc-ann@example.com"}, {Statuses: []string{"active"}}} {
 			list, err := tx.Accounts(q)

@@ -16,21 +16,32 @@ import (
 // decodeAccount reads what encodeAccount wrote. The texts of the account share the
 // memory of data.
 func decodeAccount(data string) (*store.Account, error) {
-	a, r := new(store.Account), reader{in: data}
+	a := new(store.Account)
+	return a, decodeInto(a, reader{in: data})
+}
+
+// decodeBareAccount reads an account without its groups.
+func decodeBareAccount(data string) (*store.Account, error) {
+	a := new(store.Account)
+	return a, decodeInto(a, reader{in: data, bare: a})
+}
+
+func decodeInto(a *store.Account, r reader) error {
 	readObject(&r, accountFields, a)
 	if r.failed || r.in != "" {
-		return nil, fmt.Errorf("sqlstore: decode account %q: %w", a.ID, errDamaged)
+		return fmt.Errorf("sqlstore: decode account %q: %w", a.ID, errDamaged)
 	}
 	a.Complete()
-	return a, nil
+	return nil
 }
 
 var errDamaged = errors.New("the stored account is damaged")
 
 // reader reads JSON without white space.
 type reader struct {
-	in     string // still to read
-	failed bool   // it is not what a writer writes
+	in     string         // still to read
+	failed bool           // it is not what a writer writes
+	bare   *store.Account // whose groups are left out; or nil
 }
 
 // fail gives the reading up.
@@ -115,7 +126,11 @@ func (r *reader) value(p any) {
 	case *[]store.Source:
 		readTexts(r, p)
 	case *[]store.AccountGroup:
-		readList(r, groupFields, p)
+		if r.bare != nil && p == &r.bare.Groups {
+			r.leaveGroups()
+		} else {
+			readList(r, groupFields, p)
+		}
 	case *[]store.LoginGroup:
 		readList(r, loginGroupFields, p)
 	case *[]policy.Reason:
@@ -214,6 +229,21 @@ func (r *reader) raw() json.RawMessage {
 
 // skip reads over the value of a field that is not known.
 func (r *reader) skip() { r.raw() }
+
+// leaveGroups reads over the groups of an account. They are the last field of a row,
+// and nothing behind them is looked at, unless the row was written before that was so:
+// then they come before the version.
+func (r *reader) leaveGroups() {
+	if r.bare.Version > 0 {
+		r.in = "}"
+		return
+	}
+	end := valueEnd(r.in)
+	if end == 0 {
+		r.fail()
+	}
+	r.in = r.in[end:]
+}
 
 func readTexts[T ~string](r *reader, list *[]T) {
 	*list = []T{}

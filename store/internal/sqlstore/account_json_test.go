@@ -123,6 +123,11 @@ func checkAccount(t *testing.T, a *store.Account) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Fatalf("read from %s: %v (-want +got):\n%s", data, err, diff)
 	}
+	bare, err := sqlstore.DecodeBareAccount(data)
+	want.Groups = nil
+	if diff := cmp.Diff(want, bare); diff != "" || err != nil {
+		t.Fatalf("read bare from %s: %v (-want +got):\n%s", data, err, diff)
+	}
 	expected := a.Clone()
 	expected.Pending = false
 	expected.Complete()
@@ -179,7 +184,8 @@ func TestOtherAccountJSON(t *testing.T) {
 	}
 	for _, other := range []struct{ name, from, to string }{
 		{"another field in front", `{"id":`, `{"new":1,"id":`},
-		{"another field at the end", `true}`, `true,"new":"}"}`},
+		{"another field at the end", `}]}`, `}],"new":"}"}`},
+		{"groups before the version", ours, `{"id":"a","email":"e","groups":[{"id":"g","name":"G"}],"version":3,"facts.company":"Acme","facts.wasActive":true}`},
 		{"another field between", `"email":`, `"new":{"a":["\""]},"email":`},
 		{"another field of a group", `"name":"G"`, `"name":"G","new":null`},
 		{"an empty field", `"email":`, `"siteAdmin":false,"email":`},
@@ -193,6 +199,11 @@ func TestOtherAccountJSON(t *testing.T) {
 			got, err := sqlstore.DecodeAccount(data)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+			bare, err := sqlstore.DecodeBareAccount(data)
+			got.Groups = nil
+			if diff := cmp.Diff(got, bare); diff != "" || err != nil {
+				t.Errorf("bare: %v (-want +got):\n%s", err, diff)
 			}
 		})
 	}
@@ -209,6 +220,32 @@ func TestOtherAccountJSON(t *testing.T) {
 		if a, err := sqlstore.DecodeAccount(data); err == nil {
 			t.Errorf("%s is read as %+v", data, a)
 		}
+	}
+}
+
+// To leave out the groups of an account costs the same however many there are.
+func TestBareAccountAllocations(t *testing.T) {
+	var allocations [2]float64
+	for i, n := range []int{10, 1000} {
+		a := &store.Account{ID: "a", Version: 1}
+		for range n {
+			a.Groups = append(a.Groups, store.AccountGroup{ID: "a\ng", Name: "with an escape, which allocates"})
+		}
+		data, err := sqlstore.EncodeAccount(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allocations[i] = testing.AllocsPerRun(10, func() { _, _ = sqlstore.DecodeBareAccount(data) })
+	}
+	if allocations[0] != allocations[1] {
+		t.Errorf("%v allocations with 10 and 1,000 groups", allocations)
+	}
+	data, err := sqlstore.EncodeAccount(&store.Account{ID: "a", Version: 1, Groups: []store.AccountGroup{{ID: "g"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlstore.DecodeBareAccount(strings.Replace(data, `"g"`, "not read", 1)); err != nil {
+		t.Errorf("the groups of %s are looked at: %v", data, err)
 	}
 }
 
@@ -234,6 +271,7 @@ func FuzzAccountJSON(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data string) {
+		_, _ = sqlstore.DecodeBareAccount(data)
 		if a, err := sqlstore.DecodeAccount(data); err == nil && utf8.ValidString(data) {
 			checkAccount(t, a)
 		}

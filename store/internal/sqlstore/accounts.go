@@ -25,20 +25,34 @@ func columnsOf(a *store.Account) accountColumns {
 
 // Account implements [store.AccountReader].
 func (r *Reader) Account(id string) (*store.Account, error) {
-	return r.account(store.KindAccount, accountByID, id)
+	return r.account(store.KindAccount, decodeAccount, accountByID, id)
 }
 
 // AccountOf implements [store.AccountReader].
 func (r *Reader) AccountOf(resource string) (*store.Account, error) {
-	a, err := r.account(store.KindAccountOf, accountByResource, resource)
+	a, err := r.account(store.KindAccountOf, decodeAccount, accountByResource, resource)
+	return r.unlinked(resource, a, err)
+}
+
+// BareAccountOf implements [store.AccountReader].
+func (r *Reader) BareAccountOf(resource string) (*store.Account, error) {
+	a, err := r.account(store.KindAccountOf, decodeBareAccount, accountByResource, resource)
+	return r.unlinked(resource, a, err)
+}
+
+// unlinked remembers that no account is linked to a resource, where it was not found.
+func (r *Reader) unlinked(resource string, a *store.Account, err error) (*store.Account, error) {
 	if r.memory != nil && errors.Is(err, store.ErrNotFound) {
 		r.memory.putLink(resource, "")
 	}
 	return a, err
 }
 
-func (r *Reader) account(kind, query, id string) (*store.Account, error) {
-	found, err := r.accounts(query, r.scope, id)
+// decoder reads an account from its stored form.
+type decoder func(data string) (*store.Account, error)
+
+func (r *Reader) account(kind string, decode decoder, query, id string) (*store.Account, error) {
+	found, err := r.accounts(decode, query, r.scope, id)
 	if err != nil {
 		return nil, err
 	}
@@ -66,16 +80,16 @@ func (r *Reader) Accounts(q store.AccountQuery) ([]*store.Account, error) {
 	where(q.SiteAdmin, accountSiteAdmin)
 	where(q.Unlinked, accountUnlinked)
 	where(true, accountsOrder, rowLimit(q.Limit))
-	return r.accounts(query.String(), args...)
+	return r.accounts(decodeAccount, query.String(), args...)
 }
 
-func (r *Reader) accounts(query string, args ...any) (found []*store.Account, err error) {
+func (r *Reader) accounts(decode decoder, query string, args ...any) (found []*store.Account, err error) {
 	var data string
 	err = r.conn.Query(query, func(row Scanner) error {
 		if err := row.Scan(&data); err != nil {
 			return err
 		}
-		a, err := decodeAccount(data)
+		a, err := decode(data)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,9 @@ import "github.com/scimjit/provision/store"
 // EncodeAccount returns the stored form of an account.
 func EncodeAccount(a *store.Account) (string, error) { return encodeAccount(a) }
 
+// DecodeBareAccount reads it without its groups.
+func DecodeBareAccount(data string) (*store.Account, error) { return decodeBareAccount(data) }
+
 // DecodeAccount reads the stored form of an account.
 func DecodeAccount(data string) (*store.Account, error) { return decodeAccount(data) }
 
