@@ -60,7 +60,7 @@ default_pool_size = %[4]d
 		_ = command.Wait()
 	})
 	if l, ok := t.(lasting); ok {
-		l.atEnd(nil, `kill -9 "$0"; rm -rf "$1"`, fmt.Sprint(command.Process.Pid), s.directory)
+		l.atEnd(`kill -9 "$0"; rm -rf "$1"`, fmt.Sprint(command.Process.Pid), s.directory)
 	}
 	through := hostOf.ReplaceAllString(url, "host="+s.directory)
 	for range 500 {

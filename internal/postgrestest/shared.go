@@ -99,7 +99,7 @@ func (s *server) start(t testing.TB) {
 	s.named = url != ""
 	if !s.named {
 		started := Start(l)
-		l.atEnd(started.owner, `read -r pid <"$0"/data/postmaster.pid; kill -QUIT "$pid"
+		l.atEnd(`read -r pid <"$0"/data/postmaster.pid; kill -QUIT "$pid"
 			while kill -0 "$pid"; do sleep 0.1; done; rm -rf "$0"`, started.directory)
 		url = started.Database(t)
 	}
@@ -182,8 +182,8 @@ func (lasting) Cleanup(func()) {}
 func (l lasting) TempDir() string { return os.TempDir() }
 
 // atEnd runs a script of the shell when the program has ended, in whatever way. It is a
-// process of an owner that waits for the end of a pipe which this program keeps open.
-func (l lasting) atEnd(owner *syscall.SysProcAttr, script string, args ...string) {
+// process that waits for the end of a pipe which this program keeps open.
+func (l lasting) atEnd(script string, args ...string) {
 	l.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -192,9 +192,6 @@ func (l lasting) atEnd(owner *syscall.SysProcAttr, script string, args ...string
 	command := exec.Command("sh", append([]string{"-c", "read -r end; " + script}, args...)...) //nolint:noctx // it outlives everything
 	command.Stdin, command.Dir = r, "/"
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // nor does a terminal end it
-	if owner != nil {
-		command.SysProcAttr.Credential = owner.Credential
-	}
 	if err := command.Start(); err != nil {
 		l.Fatal(err)
 	}
