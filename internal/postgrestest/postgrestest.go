@@ -202,7 +202,7 @@ func (s *Server) run(t testing.TB, program string, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = out.Close() }()
+	defer func() { _, _ = out.Close(), os.Remove(out.Name()) }()
 	command.Stdout, command.Stderr = out, out
 	if err := command.Run(); err != nil {
 		text, _ := os.ReadFile(out.Name())
