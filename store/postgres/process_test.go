@@ -66,6 +66,7 @@ func playReplica(ctx context.Context, role, name string) error {
 	if role == "load" {
 		return replicaWrites(ctx, s, name)
 	}
+	stands.opened.Store(true) // and not before
 	return replicaStops(ctx, s, name, stands)
 }
 
@@ -158,8 +159,9 @@ const large = "large"
 
 // standing is a process that stands still once, until its input is closed.
 type standing struct {
-	role string
-	once sync.Once
+	role   string
+	opened atomic.Bool
+	once   sync.Once
 }
 
 func (s *standing) still() {
@@ -187,7 +189,7 @@ type standingConn struct {
 func (c *standingConn) Write(b []byte) (int, error) {
 	c.asked.Store(c.standing.role == "reading" && len(b) < 1000 && bytes.Contains(b, []byte(large)))
 	at := bytes.Index(b, []byte("COMMIT\x00"))
-	if c.standing.role != "sending" || at < 0 {
+	if c.standing.role != "sending" || at < 0 || !c.standing.opened.Load() {
 		return c.Conn.Write(b)
 	}
 	n, err := c.Conn.Write(b[:at])
