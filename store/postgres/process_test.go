@@ -66,6 +66,14 @@ func playReplica(ctx context.Context, role, name string) error {
 	if role == "load" {
 		return replicaWrites(ctx, s, name)
 	}
+	if role == "reading" {
+		err := s.Update(ctx, name, func(_ context.Context, tx store.Tx) error {
+			return tx.PutRecord(&store.Record{Kind: large, Key: "k", Value: make([]byte, 8<<20)})
+		})
+		if err != nil {
+			return err
+		}
+	}
 	stands.opened.Store(true) // and not before
 	return replicaStops(ctx, s, name, stands)
 }
@@ -140,9 +148,6 @@ func replicaStops(ctx context.Context, s *postgres.Store, scope string, stands *
 		case "idle":
 			stands.still()
 		case "reading":
-			if err := tx.PutRecord(&store.Record{Kind: large, Key: "k", Value: make([]byte, 8<<20)}); err != nil {
-				return err
-			}
 			_, err := tx.Record(large, "k")
 			return err
 		}
@@ -187,7 +192,7 @@ type standingConn struct {
 
 // Write implements [net.Conn].
 func (c *standingConn) Write(b []byte) (int, error) {
-	c.asked.Store(c.standing.role == "reading" && len(b) < 1000 && bytes.Contains(b, []byte(large)))
+	c.asked.Store(c.standing.role == "reading" && c.standing.opened.Load() && bytes.Contains(b, []byte(large)))
 	at := bytes.Index(b, []byte("COMMIT\x00"))
 	if c.standing.role != "sending" || at < 0 || !c.standing.opened.Load() {
 		return c.Conn.Write(b)
