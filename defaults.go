@@ -180,7 +180,7 @@ func (c *change) groupNameAppeared(name string) error {
 		return err
 	}
 	if len(waiting) > inline && strings.HasPrefix(waiting[inline].Key, prefix) {
-		return c.startJob()
+		return c.startJob(nil)
 	}
 	var accounts []*Account
 	for _, e := range waiting {

@@ -217,7 +217,7 @@ func (c *change) reread(stored []*Account) ([]derivation, error) {
 // leaves them to a job.
 func (c *change) deriveTouched(p *people) error {
 	if p.tooMany() {
-		return c.startJob()
+		return c.startJob(nil)
 	}
 	list := make([]derivation, 0, len(p.users))
 	for _, user := range p.users {
@@ -241,7 +241,7 @@ func (c *change) deriveAll() error {
 		return err
 	}
 	if len(list) > inline {
-		return c.startJob()
+		return c.startJob(nil)
 	}
 	return c.deriveAgain(list...)
 }

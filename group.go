@@ -13,9 +13,11 @@ import (
 func (c *change) groupWritten(before, after *Resource, delta memberDelta) error {
 	ev := &store.Event{Type: store.GroupUpdated}
 	touched := newPeople(c.tx, c.engine.Limits.inline())
+	var users, groups []string // whom a job would derive
 	if before == nil {
 		ev.Type = store.GroupCreated
 	} else if ev.Changes = groupChanges(before, after); len(ev.Changes) > 0 {
+		groups = append(groups, after.ID)
 		if err := touched.below(after.ID); err != nil {
 			return err
 		}
@@ -28,8 +30,21 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 		if err := touched.add(m); err != nil {
 			return err
 		}
+		if m.Kind == TypeGroup {
+			groups = append(groups, m.Member)
+		} else if delta.list == "" {
+			users = append(users, m.Member)
+		}
 	}
-	if err := c.deriveTouched(touched); err != nil {
+	if touched.tooMany() {
+		of, err := c.peopleOfJob(users, groups, delta.list)
+		if err != nil {
+			return err
+		}
+		if err := c.startJob(of); err != nil {
+			return err
+		}
+	} else if err := c.deriveTouched(touched); err != nil {
 		return err
 	}
 	if before == nil || before.Display != after.Display {
@@ -101,7 +116,13 @@ func groupChanges(before, after *Resource) []store.Change {
 }
 
 // memberDelta is which memberships a change added and removed.
-type memberDelta struct{ added, removed []store.Membership }
+type memberDelta struct {
+	added, removed []store.Membership
+
+	// list names these users as a job keeps them, where they are staged; see
+	// records.JobPeople.
+	list string
+}
 
 func (d memberDelta) empty() bool { return len(d.added)+len(d.removed) == 0 }
 

@@ -198,6 +198,17 @@ func (g *massGuard) tooMany(n int) (bool, error) {
 	return n*massShare > m.Active, nil
 }
 
+// fewOf reports whether n more accounts are not too many where so many are active at
+// least.
+func (g *massGuard) fewOf(n, active int) (bool, error) {
+	m, err := g.read()
+	if err != nil || g.most < 0 {
+		return g.most < 0, err
+	}
+	n += m.Count
+	return n <= g.most || n*massShare <= active+m.Count, nil
+}
+
 // tooManyOf is tooMany with as many accounts as are active now.
 func (g *massGuard) tooManyOf(n, active int) (bool, error) {
 	m, err := g.read()

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/scimjit/provision/internal/account"
@@ -11,10 +10,11 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// A job derives all accounts of a connection again, after a change that touches
-// more accounts than one transaction may. A connection has at most one.
+// A job derives accounts of a connection again, after a change that touches more of
+// them than one transaction may: all, or those of some people. A connection has at most
+// one.
 //
-// The first walk meets every account. It leaves those alone that do not change,
+// The first walk meets every account of these. It leaves those alone that do not change,
 // and stores what takes something away or changes nothing of what an account
 // may do. It leaves to the second walk who would be deprovisioned, since the
 // mass guard must know first how many they are, and to the third who would only
@@ -28,18 +28,16 @@ const (
 	walkEvents = 100
 )
 
-// startJob asks for all accounts to be derived by [Engine.Run]. A job that is
-// under way begins again. It is guarded when this cause is, also if the one
+// startJob asks for the accounts of some people to be derived by [Engine.Run], or for
+// all. A job that is under way goes on with these too. It is guarded when this cause is, also if the one
 // before was not: whom that holds, an operator can still release.
-func (c *change) startJob() error {
+func (c *change) startJob(of *records.People) error {
 	c.jobs++
 	j, err := records.Job.Load(c.tx, "")
 	if err != nil {
 		return err
 	}
-	if j.Stored() {
-		j.Value.Renew()
-	}
+	j.Value.Join(of, !j.Stored())
 	j.Value.Actor, j.Value.Cause = c.actor, c.resource
 	j.Value.Force = c.verdict != nil && *c.verdict == account.Force
 	return records.Job.Save(c.tx, &j)
@@ -52,25 +50,6 @@ func causeOf(j *records.DeriveJob) cause {
 		return why.decided(account.Force)
 	}
 	return why
-}
-
-// markPending returns the accounts with Pending set on those that wait for a
-// job.
-func markPending(r store.RecordReader, list []*Account) ([]*Account, error) {
-	j, err := records.Job.Load(r, "")
-	if err != nil || !j.Stored() {
-		return list, err
-	}
-	out := make([]*Account, len(list))
-	for i, a := range list {
-		out[i] = a
-		if j.Value.Waits(a.ID) {
-			c := *a
-			c.Pending = true
-			out[i] = &c
-		}
-	}
-	return out, nil
 }
 
 // jobLease is how long the others wait for a process that does a job and no longer goes
@@ -183,9 +162,11 @@ func (w *worker) batch() (done bool, err error) {
 	switch {
 	case !j.Surveyed:
 		j.Surveyed, err = w.step(&j.Survey, w.survey)
-		if err == nil && j.Surveyed && j.Gone > 0 {
+		if err == nil && j.Surveyed && j.Gone > 0 && j.Of == nil {
 			err = w.decideHold()
 		}
+	case j.Gone > 0 && !j.Decided && j.Of != nil:
+		err = w.countActive()
 	case !j.Removed && j.Removing.Some():
 		if j.Hold {
 			w.cause = w.decided(account.Hold)
@@ -197,7 +178,24 @@ func (w *worker) batch() (done bool, err error) {
 			return w.deriveAgain(list...)
 		})
 	}
-	return j.Done(done), err
+	if err != nil || !j.Done(done) {
+		return false, err
+	}
+	j.Removed, j.Granting = true, records.Walk{} // should a list be left for the next batch
+	return w.dropLists()
+}
+
+// dropLists removes the lists of people, some records in each batch, and reports
+// whether none is left.
+func (w *worker) dropLists() (done bool, err error) {
+	for left := w.engine.Limits.batch(); len(w.job.Lists) > 0; {
+		more, err := dropPeople(w.tx, w.job.Lists[0], left)
+		if err != nil || more {
+			return false, err
+		}
+		w.job.Lists = w.job.Lists[1:]
+	}
+	return true, nil
 }
 
 // step calls visit with the accounts of the next batch of a walk, a page at a
@@ -206,7 +204,7 @@ func (w *worker) step(walk *records.Walk, visit func([]*Account) error) (done bo
 	most := w.engine.Limits.batch()
 	for n := 0; n < most && w.events < walkEvents && !done && (n == 0 || !w.engine.awaited()); {
 		var list []*Account
-		if list, done, err = nextPage(w.tx, walk, min(walkPage, most-n)); err != nil {
+		if list, done, err = w.nextPage(walk, min(walkPage, most-n)); err != nil {
 			return false, err
 		}
 		if err := visit(list); err != nil {
@@ -221,34 +219,6 @@ func (w *worker) step(walk *records.Walk, visit func([]*Account) error) (done bo
 func (e *Engine) awaited() bool {
 	s, ok := e.Store.(store.SerialStore)
 	return ok && s.Awaited()
-}
-
-// nextPage returns the next accounts of a walk, at most size, and reports whether
-// they are the last.
-func nextPage(r store.AccountReader, walk *records.Walk, size int) (list []*Account, done bool, err error) {
-	if len(walk.Left) > 0 {
-		ids, done := walk.Take(size)
-		for _, id := range ids {
-			a, err := r.Account(id)
-			if errors.Is(err, store.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, false, err
-			}
-			list = append(list, a)
-		}
-		return list, done, nil
-	}
-	if list, err = r.Accounts(store.AccountQuery{After: walk.Cursor, Limit: size}); err != nil {
-		return nil, false, err
-	}
-	ids := make([]string, len(list))
-	for i, a := range list {
-		ids[i] = a.ID
-	}
-	met, done := walk.Met(ids, len(list) == size)
-	return list[:met], done, nil
 }
 
 // survey derives stored accounts, or leaves them to a later walk: to the second
@@ -273,13 +243,47 @@ func (w *worker) survey(stored []*Account) error {
 	})
 }
 
+// countActive counts the active accounts of the connection, of which a job of some
+// people meets few, a page in each batch, as far as it matters to decideHold.
+func (w *worker) countActive() error {
+	j, most := w.job, w.engine.Limits.batch()
+	if j.Counted == "" {
+		j.Active = 0
+	}
+	few, err := w.mass.fewOf(j.Gone, j.Active)
+	if err != nil {
+		return err
+	}
+	if few {
+		w.holdThem(false)
+		return nil
+	}
+	list, err := w.tx.Accounts(store.AccountQuery{Statuses: []string{string(policy.StatusActive)}, After: j.Counted, Limit: most})
+	if err != nil {
+		return err
+	}
+	j.Active += len(list)
+	if len(list) == most {
+		j.Counted = list[most-1].ID
+		return nil
+	}
+	return w.decideHold()
+}
+
 // decideHold decides whether the second walk holds the accounts that it meets.
-func (w *worker) decideHold() (err error) {
+func (w *worker) decideHold() error {
+	hold, err := w.mass.tooManyOf(w.job.Gone, w.job.Active)
+	if err == nil {
+		w.holdThem(hold)
+	}
+	return err
+}
+
+func (w *worker) holdThem(hold bool) {
+	w.job.Decided, w.job.Hold = true, hold
 	if w.job.Removing.Many {
 		w.job.Granting = records.Walk{} // the second walk meets all, and leaves them again
 	}
-	w.job.Hold, err = w.mass.tooManyOf(w.job.Gone, w.job.Active)
-	return err
 }
 
 // remove derives stored accounts unless they would only gain.

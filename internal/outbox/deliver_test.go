@@ -193,7 +193,7 @@ func TestDeliveryBringsAccount(t *testing.T) {
 		s.update("acme", func(tx store.Tx) error {
 			return tx.AppendEvent(&store.Event{Type: store.LoginDenied, Connection: "acme", AccountID: "nobody"})
 		})
-		s.Pending = func(_ store.RecordReader, list []*store.Account) ([]*store.Account, error) {
+		s.Pending = func(_ store.Reader, list []*store.Account) ([]*store.Account, error) {
 			out := make([]*store.Account, len(list))
 			for i, a := range list {
 				out[i] = a.Clone()

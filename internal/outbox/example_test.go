@@ -24,7 +24,7 @@ func Example() {
 	c := &outbox.Consumer{
 		Name: "host", Store: st, Now: time.Now, Logger: slog.Default(),
 		Connections: func(context.Context) ([]string, error) { return []string{"acme"}, nil },
-		Pending:     func(_ store.RecordReader, list []*store.Account) ([]*store.Account, error) { return list, nil },
+		Pending:     func(_ store.Reader, list []*store.Account) ([]*store.Account, error) { return list, nil },
 		Redriven:    &outbox.News{}, Moved: &outbox.News{},
 	}
 	for range 2 {

@@ -110,7 +110,7 @@ func (s *site) process(st store.Store) *outbox.Consumer {
 	return &outbox.Consumer{
 		Name: "host", Store: st, Now: time.Now, Logger: slog.New(s.logs),
 		Connections: func(context.Context) ([]string, error) { return s.connections, nil },
-		Pending:     func(_ store.RecordReader, list []*store.Account) ([]*store.Account, error) { return list, nil },
+		Pending:     func(_ store.Reader, list []*store.Account) ([]*store.Account, error) { return list, nil },
 		Redriven:    &outbox.News{}, Moved: &outbox.News{},
 	}
 }

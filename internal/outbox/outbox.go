@@ -50,7 +50,7 @@ type Consumer struct {
 	Connections func(context.Context) ([]string, error)
 
 	// Pending returns accounts with what is computed when they are read.
-	Pending func(store.RecordReader, []*store.Account) ([]*store.Account, error)
+	Pending func(store.Reader, []*store.Account) ([]*store.Account, error)
 
 	// Alone says that no other process delivers to the consumer. It spares writes.
 	Alone bool

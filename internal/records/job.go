@@ -2,20 +2,44 @@ package records
 
 import "slices"
 
-// Waits reports whether an account may not have been derived yet.
+// Waits reports whether an account may not have been derived yet. Its key is where it
+// comes in a walk over all: its id, or where the job is of some people the user. An
+// account of nobody among these waits for nothing.
 //
 // The first walk meets every account. It leaves to the second who would be
 // deprovisioned, and to the third who would only gain. Both meet an account
 // once more.
-func (j *DeriveJob) Waits(account string) bool {
-	return !j.Surveyed && j.Survey.waits(account) ||
-		!j.Removed && j.Removing.left(account) || j.Granting.left(account)
+func (j *DeriveJob) Waits(account, key string) bool {
+	return !j.Surveyed && j.Survey.waits(key) ||
+		!j.Removed && j.Removing.left(account, key) || j.Granting.left(account, key)
+}
+
+// Join makes the job derive the accounts of some people from now on, nil: all of
+// them, beside those that it has not derived yet. A new job derives these only.
+func (j *DeriveJob) Join(of *People, isNew bool) {
+	switch {
+	case isNew:
+		j.Of = of
+	case j.Of == nil:
+	case of == nil:
+		j.Of, j.Survey = nil, Walk{} // the order is another one
+	default:
+		j.Of = j.Of.with(of)
+		if j.Of == nil {
+			j.Survey = Walk{}
+		}
+	}
+	if of != nil {
+		j.Lists = union(j.Lists, of.Lists)
+	}
+	j.Renew()
 }
 
 // Renew makes the job derive every account from now on.
 func (j *DeriveJob) Renew() {
 	j.Survey.renew() // one that has ended begins at the first account
 	j.Surveyed, j.Active, j.Gone, j.Hold = false, 0, 0, false
+	j.Counted, j.Decided = "", false
 	j.Removed, j.Removing, j.Granting = false, Walk{}, Walk{}
 }
 
@@ -67,16 +91,16 @@ func (w *Walk) Some() bool { return w.Many || len(w.Left) > 0 }
 
 // left reports whether an account may have been left to the walk, which has not
 // met it yet.
-func (w *Walk) left(account string) bool {
-	return w.Many && account > w.Cursor || slices.Contains(w.Left, account)
+func (w *Walk) left(account, key string) bool {
+	return w.Many && key > w.Cursor || slices.Contains(w.Left, account)
 }
 
 // waits reports whether a walk over all accounts has not met one yet.
-func (w *Walk) waits(account string) bool {
-	if account > w.Cursor && (w.Until == "" || account <= w.Until) {
+func (w *Walk) waits(key string) bool {
+	if key > w.Cursor && (w.Until == "" || key <= w.Until) {
 		return true
 	}
-	return account <= w.Again
+	return key <= w.Again
 }
 
 // renew makes a walk over all accounts meet every one from now on.
@@ -107,4 +131,29 @@ func (w *Walk) Met(ids []string, more bool) (met int, done bool) {
 		w.Cursor, w.Until, w.Again = "", w.Again, ""
 	}
 	return len(ids), done
+}
+
+// People are the users whose accounts a job derives: those in its lists, and who is in
+// one of its groups while the job meets them. Whoever joins or leaves a group meanwhile
+// is derived by that.
+type People struct {
+	Lists  []string `json:"lists,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+}
+
+// PeopleParts is how many lists and groups a job looks through for each page. Of more,
+// it derives all accounts.
+const PeopleParts = 50
+
+// with returns the people of both, or nil where that is all.
+func (p *People) with(other *People) *People {
+	all := &People{Lists: union(p.Lists, other.Lists), Groups: union(p.Groups, other.Groups)}
+	if len(all.Lists)+len(all.Groups) > PeopleParts {
+		return nil
+	}
+	return all
+}
+
+func union(a, b []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
 }

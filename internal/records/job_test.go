@@ -91,7 +91,7 @@ func (r *jobRun) check() {
 		// A walk over all does not know whom it need not meet.
 		mayWait := r.derived[a] != r.renewal || !j.Surveyed ||
 			!j.Removed && j.Removing.Many && !r.met[&j.Removing][a] || j.Granting.Many && !r.met[&j.Granting][a]
-		switch waits := j.Waits(a); {
+		switch waits := j.Waits(a, a); {
 		case r.derived[a] != r.renewal && !waits:
 			r.t.Fatalf("account %s was derived for change %d of %d, and does not wait: %+v", a, r.derived[a], r.renewal, j)
 		case waits && !mayWait:

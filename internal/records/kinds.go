@@ -41,12 +41,18 @@ var (
 	// MetadataRefresh is when the metadata of a connection is fetched again.
 	MetadataRefresh = kind[Refresh](Row{Name: "metadataRefresh", Owner: "metadata"})
 
-	// Job is the derivation of all accounts of a connection.
+	// Job is the derivation of many accounts of a connection.
 	Job = kind[DeriveJob](Row{Name: "job", Owner: "jobs", Expires: "with the lease of its runner; never while there is none"})
 
 	// Indexed says which of the attributes are indexed that a host has marked. Whoever
 	// changes what is complete or building saves the connection, too.
 	Indexed = kind[IndexedAttributes](Row{Name: "indexed", Owner: "indexes"})
+
+	// JobPeople lists users whose accounts a job derives.
+	JobPeople = kind[[]string](Row{Name: "jobPeople", Owner: "jobs", Key: "list / last user in the record"})
+
+	// Staging is the stage by which the members of a group change.
+	Staging = kind[Stage](Row{Name: "staging", Owner: "staged members", Key: "group"})
 
 	// MassCount counts the accounts that were deprovisioned within an hour.
 	MassCount = kind[Mass](Row{Name: "massCount", Owner: "mass guard"})
@@ -164,6 +170,8 @@ func Rows() []Row {
 		MetadataRefresh.Row(),
 		Job.Row(),
 		Indexed.Row(),
+		JobPeople.Row(),
+		Staging.Row(),
 		MassCount.Row(),
 		LastAdmin.Row(),
 		Deletion.Row(),
@@ -352,11 +360,30 @@ type Refused struct {
 	Count   int    `json:"n"`
 }
 
-// DeriveJob is the durable work of deriving all accounts of a connection again.
+// Stage is a stage of memberships, see [store.StageWriter].
+type Stage struct {
+	Number int64  `json:"number"`
+	Holder string `json:"holder"` // whoever stages, or settles what is left
+
+	// Heard is when the holder was heard of last.
+	Heard time.Time `json:"heard"`
+
+	// Shown says that the members have changed: what is left is settled.
+	Shown bool `json:"shown,omitempty"`
+}
+
+// DeriveJob is the durable work of deriving many accounts of a connection again.
 // See [DeriveJob.Waits] for its three walks. One record has where it stands and who
 // does it, so that a batch and to renew the lease are one write.
 type DeriveJob struct {
 	Runner string `json:"runner,omitempty"` // of the last batch, where several processes may be
+
+	// Of says whose accounts, where these are not all. The walks over all are then in
+	// order of user, not of account.
+	Of *People `json:"of,omitempty"`
+
+	// Lists are the lists of [JobPeople] that end with the job.
+	Lists []string `json:"lists,omitempty"`
 
 	Survey   Walk `json:"survey"`
 	Removing Walk `json:"removing"`
@@ -371,6 +398,11 @@ type DeriveJob struct {
 	Active int  `json:"active,omitempty"`
 	Gone   int  `json:"gone,omitempty"`
 	Hold   bool `json:"hold,omitempty"`
+
+	// Counted is the last account that was counted, where the first walk does not meet
+	// all that are active, and Decided says that Hold is known.
+	Counted string `json:"counted,omitempty"`
+	Decided bool   `json:"decided,omitempty"`
 
 	// Force says that the mass guard holds nobody.
 	Force bool `json:"force,omitempty"`
