@@ -194,8 +194,8 @@ func (d *Directory) UserNamed(ctx context.Context, userName string) (*Resource, 
 // When SCIM or a sync creates what only logins have written, the resource of the
 // login is changed instead, and keeps its id and its account.
 //
-// fn may run more than once. It must give the draft its content with
-// [Draft.Write]. A taken unique key is a [*store.ConflictError], an unknown
+// fn may run more than once, also outside the transaction where members are many; see
+// [Directory.Update]. It must give the draft its content with [Draft.Write]. A taken unique key is a [*store.ConflictError], an unknown
 // member a [*MemberError], a user who may not be linked to an account that the
 // host has a [*DeniedError]; then nothing is stored.
 func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
@@ -203,9 +203,16 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 	if err != nil {
 		return nil, err
 	}
+	open := func(c *change) (*Draft, error) {
+		return &Draft{change: c, resource: Resource{ID: id, Type: typ, Created: c.now}}, nil
+	}
 	var out *Resource
 	err = d.update(ctx, d.why(), func(c *change) error {
-		draft := &Draft{change: c, resource: Resource{ID: id, Type: typ, Created: c.now}}
+		draft, err := open(c)
+		if err != nil {
+			return err
+		}
+		draft.most = d.engine.Limits.inlineMembers()
 		if err := fn(draft); err != nil {
 			return err
 		}
@@ -219,6 +226,9 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 		out = r
 		return err
 	})
+	if errors.Is(err, errLarge) {
+		return (&largeChange{Directory: d, isNew: true, open: open, fn: fn, with: with}).run(ctx)
+	}
 	return out, err
 }
 
@@ -228,16 +238,29 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 // version, no event.
 //
 // fn may run more than once and may return [ErrVersion] to refuse a version.
+//
+// More members than [Limits.InlineMembers] are changed in several transactions, which
+// leave others their turns, and are seen all at once by the last. Of one that fails, or
+// whose process ends, nothing is ever seen. Where the group changes meanwhile, fn runs
+// again, and after some times the error is an [*UnavailableError].
+//
 // The error is [ErrNotFound] for an unknown id, a [*GuardError] when the draft
 // takes out the last site admin, and otherwise as for Create.
 func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts, fn func(*Draft) error) (*Resource, error) {
+	open := func(c *change) (*Draft, error) {
+		r, err := c.tx.Resource(typ, id, 0)
+		if err != nil {
+			return nil, err
+		}
+		return &Draft{change: c, resource: *r, before: r}, nil
+	}
 	var out *Resource
 	err := d.update(ctx, d.why(), func(c *change) error {
-		r, err := c.tx.Resource(typ, id, 0)
+		draft, err := open(c)
 		if err != nil {
 			return err
 		}
-		draft := &Draft{change: c, resource: *r, before: r}
+		draft.most = d.engine.Limits.inlineMembers()
 		if err := fn(draft); err != nil {
 			return err
 		}
@@ -248,6 +271,9 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 		out = res
 		return err
 	})
+	if errors.Is(err, errLarge) {
+		return (&largeChange{Directory: d, open: open, fn: fn, with: with}).run(ctx)
+	}
 	return out, err
 }
 

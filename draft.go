@@ -19,6 +19,12 @@ type Draft struct {
 	wrote    bool
 	ends     []store.Source // of which it removes members; nil: all that its cause may end
 
+	most  int               // members that it may change; 0: any
+	large bool              // it changes more, which are not recorded
+	want  []string          // members that are still to be taken, of SetMembers
+	diff  *memberDifference // the changes of members, compared with what is stored
+	stage int64             // by which they are staged; 0: they are written
+
 	cleared    bool            // the members start from none
 	members    map[string]bool // pending: true adds, false removes
 	order      []string        // the keys of members in the order of their first change
@@ -68,7 +74,32 @@ func (d *Draft) RemoveMember(id string) { d.setMember(id, false) }
 // ClearMembers ends all direct memberships that RemoveMember would; members
 // added later stay.
 func (d *Draft) ClearMembers() {
-	d.cleared, d.members, d.order = true, nil, nil
+	d.cleared, d.members, d.order, d.want = true, nil, nil, nil
+}
+
+// SetMembers makes the members those that are named: it is ClearMembers, and AddMember
+// for each. The caller must not change the list afterwards.
+func (d *Draft) SetMembers(ids []string) {
+	d.ClearMembers()
+	switch {
+	case d.most == 0:
+		d.want = ids // later: there may be very many
+	case len(ids) > d.most:
+		d.large = true
+	default:
+		for _, id := range ids {
+			d.AddMember(id)
+		}
+	}
+}
+
+// takeWanted adds what SetMembers has left for later.
+func (d *Draft) takeWanted() {
+	want := d.want
+	d.want = nil
+	for _, id := range want {
+		d.AddMember(id)
+	}
 }
 
 func (d *Draft) setMember(id string, member bool) {
@@ -76,24 +107,58 @@ func (d *Draft) setMember(id string, member bool) {
 		d.misused = errors.New("provision: only a group has members")
 		return
 	}
+	if d.takeWanted(); d.large {
+		return
+	}
 	if d.members == nil {
 		d.members = map[string]bool{}
 	}
 	if _, known := d.members[id]; !known {
+		if d.most > 0 && len(d.order) == d.most {
+			d.large = true
+			return
+		}
 		d.order = append(d.order, id)
 	}
 	d.members[id] = member
 }
 
+// readable returns the error by which a draft is done again where it can be as large
+// as it is.
+func (d *Draft) readable() error {
+	d.takeWanted()
+	if d.large {
+		return errLarge
+	}
+	return nil
+}
+
+// storedMembers returns the memberships that are stored, unless the draft may change
+// fewer.
+func (d *Draft) storedMembers(read func(group, after string, limit int) ([]store.Membership, error)) ([]store.Membership, error) {
+	limit := 0
+	if d.most > 0 {
+		limit = 2*d.most + 1
+	}
+	list, err := read(d.resource.ID, "", limit)
+	if err == nil && limit > 0 && len(list) == limit {
+		err = errLarge
+	}
+	return list, err
+}
+
 // Members loads the members of the group as the draft stands, once for each
 // source that knows them.
 func (d *Draft) Members() ([]store.Membership, error) {
+	if err := d.readable(); err != nil {
+		return nil, err
+	}
 	var list []store.Membership
 	known := map[string]bool{}
 	if !d.cleared && d.before != nil {
 		if !d.loaded {
 			var err error
-			if d.stored, err = d.change.tx.Memberships(d.resource.ID, "", 0); err != nil {
+			if d.stored, err = d.storedMembers(d.change.tx.Memberships); err != nil {
 				return nil, err
 			}
 			d.loaded = true
@@ -122,6 +187,9 @@ func (d *Draft) Members() ([]store.Membership, error) {
 // source, if an identity provider says that it is one. It costs the same in a group of
 // any size.
 func (d *Draft) Member(id string) (m store.Membership, is bool, err error) {
+	if err := d.readable(); err != nil {
+		return m, false, err
+	}
 	is, changed := d.members[id]
 	if !changed && !d.cleared && d.before != nil && id != "" {
 		if is, err = d.change.tx.IsMember(d.resource.ID, id); err != nil {
@@ -202,6 +270,12 @@ func (d *Draft) put() error {
 func (d *Draft) applyMembers() (memberDelta, error) {
 	var delta memberDelta
 	c := d.change
+	if d.diff != nil {
+		return d.showMembers()
+	}
+	if err := d.readable(); err != nil {
+		return delta, err
+	}
 	if d.cleared && d.before != nil {
 		if err := d.removeOthers(&delta); err != nil {
 			return delta, err
@@ -244,7 +318,7 @@ func (c *change) checkNesting(group string, added []store.Membership) error {
 // removeOthers removes every stored member that the draft does not add again. What
 // logins said of those whom it does counts no more once the group is taken over.
 func (d *Draft) removeOthers(delta *memberDelta) error {
-	stored, err := d.change.tx.UnnamedMemberships(d.resource.ID, "", 0)
+	stored, err := d.storedMembers(d.change.tx.UnnamedMemberships)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -120,6 +121,9 @@ type Engine struct {
 	refusals    requestlog.Counts
 	failures    failures.Counts
 	scans       scans
+	stagings    turns
+	processOnce sync.Once
+	processID   string
 	signing     signingKey
 	beforeJump  atomic.Pointer[time.Time] // of the clock, while work waits; nil otherwise
 	jobs        outbox.News               // of connections with a new job
@@ -135,6 +139,11 @@ type Limits struct {
 	// its own transaction; a larger one leaves a job to [Engine.Run]. The
 	// default is 500.
 	Inline int
+
+	// InlineMembers is how many memberships a change writes in its own transaction. A
+	// larger one is staged in several, each of as many at most, and then seen at once;
+	// see [Directory.Update]. The default is 500.
+	InlineMembers int
 
 	// Batch is how many accounts at most a job derives in one transaction. The default
 	// is 500.
@@ -164,7 +173,9 @@ type Limits struct {
 	Deprovision int
 }
 
-func (l Limits) inline() int  { return orDefault(l.Inline, 500) }
+func (l Limits) inline() int        { return orDefault(l.Inline, 500) }
+func (l Limits) inlineMembers() int { return orDefault(l.InlineMembers, 500) }
+
 func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
 func (l Limits) members() int { return orDefault(l.Members, 200_000) }
 func (l Limits) scans() int   { return orDefault(l.Scans, 2) }

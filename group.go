@@ -41,11 +41,19 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 		if err != nil {
 			return err
 		}
+		if of != nil {
+			delta.list = "" // it is the job's
+		}
 		if err := c.startJob(of); err != nil {
 			return err
 		}
 	} else if err := c.deriveTouched(touched); err != nil {
 		return err
+	}
+	if delta.list != "" {
+		if _, err := dropPeople(c.tx, delta.list, 0); err != nil {
+			return err
+		}
 	}
 	if before == nil || before.Display != after.Display {
 		return c.groupNameAppeared(after.Display)

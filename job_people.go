@@ -28,8 +28,8 @@ func savePeople(w store.RecordWriter, list string, users []string) error {
 	return records.JobPeople.Save(w, &e)
 }
 
-// dropPeople removes a list of people, at most so many of its records, and reports
-// whether there may be more.
+// dropPeople removes a list of people, at most so many of its records (0: all), and
+// reports whether there may be more.
 func dropPeople(tx records.ReadWriter, list string, most int) (more bool, err error) {
 	recs, err := tx.Records(records.JobPeople.Row().Name, list+"/", most)
 	if err != nil {
@@ -43,7 +43,7 @@ func dropPeople(tx records.ReadWriter, list string, most int) (more bool, err er
 			return false, err
 		}
 	}
-	return len(recs) == most, nil
+	return most > 0 && len(recs) == most, nil
 }
 
 // usersAfter returns the next users of a job of some people, in order of id, at most

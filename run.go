@@ -271,6 +271,7 @@ func (b *background) tend(ctx context.Context, id string) {
 		{"looking after credentials", credentialInterval, always, func() error { return e.tendCredentials(ctx, id) }},
 		{tellingWarnings, warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{fetchingMetadata, refreshLook, always, func() error { return b.fetch(ctx, id) }},
+		{"settling staged members", deletionInterval, always, func() error { return e.settleStages(ctx, id) }},
 		{"deleting accounts", deletionInterval, unlessHeld, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"erasing deleted people", eraseInterval, always, func() error { return b.erase(ctx, id) }},
 		{"indexing attributes", indexInterval, always, func() error { return b.index(ctx, id) }},

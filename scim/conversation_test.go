@@ -101,8 +101,9 @@ type conversationEvent struct {
 // that open returns opens the store, and after its Close opens it again with
 // what it held.
 type conversationStore struct {
-	name string
-	open func(t *testing.T, dir string) func() store.Store
+	name   string
+	open   func(t *testing.T, dir string) func() store.Store
+	limits provision.Limits
 }
 
 func conversationStores() []conversationStore {
@@ -113,6 +114,14 @@ func conversationStores() []conversationStore {
 				s := unclosed{memory.New()}
 				return func() store.Store { return s }
 			},
+		},
+		{
+			name: "memory, members staged",
+			open: func(*testing.T, string) func() store.Store {
+				s := unclosed{memory.New()}
+				return func() store.Store { return s }
+			},
+			limits: provision.Limits{InlineMembers: 1},
 		},
 		{
 			name: "sqlite",
@@ -158,7 +167,7 @@ func TestConversations(t *testing.T) {
 			for i, s := range conversationStores() {
 				t.Run(s.name, func(t *testing.T) {
 					dir := t.TempDir()
-					r := newReplay(t, conv, s.open(t, dir))
+					r := newReplay(t, conv, s.open(t, dir), s.limits)
 					got := r.run()
 					r.checkSecrets(dir)
 					r.stop()
@@ -244,6 +253,8 @@ type replay struct {
 	conv *conversation
 	open func() store.Store
 
+	limits provision.Limits
+
 	clock scimtest.Clock
 	ids   conversationIDs
 	logs  bytes.Buffer
@@ -259,9 +270,9 @@ type replay struct {
 	secrets  map[string]bool   // that must not come out anywhere
 }
 
-func newReplay(t *testing.T, conv *conversation, open func() store.Store) *replay {
+func newReplay(t *testing.T, conv *conversation, open func() store.Store, limits provision.Limits) *replay {
 	r := &replay{
-		t: t, conv: conv, open: open,
+		t: t, conv: conv, open: open, limits: limits,
 		names:   map[string]string{},
 		values:  map[string]string{},
 		secrets: map[string]bool{conversationToken: true},
@@ -287,7 +298,7 @@ func newReplay(t *testing.T, conv *conversation, open func() store.Store) *repla
 func (r *replay) start() {
 	r.store = r.open()
 	logger := slog.New(slog.NewTextHandler(&r.logs, nil))
-	r.engine = &provision.Engine{Store: r.store, Now: r.clock.Now, Rand: &r.ids, Logger: logger}
+	r.engine = &provision.Engine{Store: r.store, Now: r.clock.Now, Rand: &r.ids, Logger: logger, Limits: r.limits}
 	handler := &scim.Handler{
 		Engine:  r.engine,
 		Logger:  logger,

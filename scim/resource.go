@@ -55,10 +55,7 @@ func (x *exchange) create(segments []string) (*response, error) {
 	r, err := x.directory.Create(x.request.Context(), t.Name, single(p.parts), func(d *provision.Draft) error {
 		d.Write(content)
 		if setsMembers {
-			d.ClearMembers() // of a group that logins have made
-		}
-		for _, id := range members {
-			d.AddMember(id)
+			d.SetMembers(members) // also of a group that logins have made
 		}
 		d.Tolerated(x.decoder.Used.Names()...)
 		return nil

@@ -153,6 +153,10 @@ type ResourceReader interface {
 	// or [ErrNotFound]. An empty typ means any type.
 	Resource(typ, id string, with Parts) (*Resource, error)
 
+	// Types returns the types of resources by their ids. Those that do not exist are
+	// left out.
+	Types(ids ...string) (map[string]string, error)
+
 	// Query returns one page of the resources that match q.
 	//
 	// It looks at no more than q.ScanRows candidates and works no longer than

@@ -21,6 +21,17 @@ func (r reader) Resource(typ, id string, with store.Parts) (*store.Resource, err
 	return r.load(n, with, 0), nil
 }
 
+// Types implements store.ResourceReader.
+func (r reader) Types(ids ...string) (map[string]string, error) {
+	types := make(map[string]string, len(ids))
+	for _, id := range ids {
+		if n, ok := r.lookup("", id); ok {
+			types[id] = r.nodes.at(n).resource.Type
+		}
+	}
+	return types, nil
+}
+
 func noResource(typ, id string) error {
 	return &store.NotFoundError{Kind: cmp.Or(typ, store.KindResource), ID: id}
 }

@@ -39,6 +39,12 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 			}
 		}
 	},
+	"Types": func(_ *suite, t *testing.T, tx store.Tx) {
+		types, err := tx.Types("id-ann", "id-staff")
+		if len(types) != 0 || err != nil {
+			t.Errorf("Types: %v, %v", types, err)
+		}
+	},
 	"PutResource": func(s *suite, t *testing.T, tx store.Tx) {
 		second := s.user("ann")
 		second.Version = 2

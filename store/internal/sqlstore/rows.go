@@ -43,6 +43,21 @@ func (r *Reader) Resource(typ, id string, with store.Parts) (*store.Resource, er
 	return found, nil
 }
 
+// Types implements [store.ResourceReader].
+func (r *Reader) Types(ids ...string) (map[string]string, error) {
+	types := make(map[string]string, len(ids))
+	if len(ids) == 0 {
+		return types, nil
+	}
+	err := r.conn.Query(typesOfResources, func(row Scanner) error {
+		var id, typ string
+		err := row.Scan(&id, &typ)
+		types[id] = typ
+		return err
+	}, r.scope, ids)
+	return types, err
+}
+
 func noResource(typ, id string) error {
 	return &store.NotFoundError{Kind: cmp.Or(typ, store.KindResource), ID: id}
 }

@@ -46,6 +46,8 @@ const (
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
 		WHERE m.scope = ? AND m.group_id = ?` + shown
 
+	typesOfResources = `SELECT r.id, r.type FROM provision_resources r WHERE r.scope = ? AND r.id = ANY (?)`
+
 	storedResourceByID = `SELECT type, position, version, keys FROM provision_resources WHERE scope = ? AND id = ?`
 
 	insertResource = `INSERT INTO provision_resources

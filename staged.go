@@ -1,0 +1,597 @@
+package provision
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/store"
+)
+
+// A change of more members than one transaction writes (Limits.InlineMembers) is
+// staged. Nobody waits for it longer than for any other write:
+//
+//  1. The draft is written by a view of the group, and its members are compared with
+//     those that are stored, page by page, each page in a view of its own, as long as
+//     the version of the group stays the same. Who does not exist is refused here.
+//  2. Where the difference is small, one transaction writes it, and else it is staged
+//     in sets, each in a transaction of its own. Nobody sees what is staged. The same
+//     transactions list the people for the job that may derive their accounts.
+//  3. The last transaction shows all at once by one row, with the content, the version
+//     and the event of the group. It derives the accounts, or leaves them to a job.
+//  4. What was staged is settled, in sets again. Nobody sees that.
+//
+// The transactions of 2 and 3 look whether the version has moved. Then what was staged
+// is dropped, and everything is done again, a few times. A process that ends before 3
+// has changed nothing, and after it everything: Run settles what is left. That rows
+// which count for nobody are stored by then is the one exception from the rule that a
+// change is all in one transaction.
+
+const (
+	// stagingTries is how often a large change is done again because the group has
+	// changed meanwhile.
+	stagingTries = 5
+
+	// stagingLease is how long a process that stages members is not heard of until
+	// another takes its place.
+	stagingLease = time.Minute
+)
+
+var (
+	// errLarge ends a transaction in which a draft turned out to change more members
+	// than it may write.
+	errLarge = errors.New("provision: the members are to be staged")
+
+	// errMoved says that a group has changed since its members were compared.
+	errMoved = errors.New("provision: the group has changed meanwhile")
+)
+
+// largeChange is a change of a draft whose members are many.
+type largeChange struct {
+	*Directory
+	isNew bool                          // the group is made
+	open  func(*change) (*Draft, error) // makes the draft, with the resource as it is
+	fn    func(*Draft) error
+	with  store.Parts
+}
+
+// run makes the change and returns the resource as it is then.
+func (l *largeChange) run(ctx context.Context) (out *Resource, err error) {
+	for range stagingTries {
+		var d *Draft
+		if d, err = l.draft(ctx); err != nil {
+			return nil, err
+		}
+		out, err = l.stage(ctx, d)
+		if !errors.Is(err, errMoved) {
+			return out, err
+		}
+	}
+	return nil, &store.UnavailableError{RetryAfter: time.Second, Err: err}
+}
+
+// draft writes the draft by a view of the group.
+func (l *largeChange) draft(ctx context.Context) (d *Draft, err error) {
+	err = l.view(ctx, func(r store.Reader) error {
+		c := &change{cause: l.why(), engine: l.engine, tx: viewTx{Reader: r}, now: l.engine.now()}
+		var err error
+		if c.conn, err = l.engine.connections.load(l.connection, r); err != nil {
+			return err
+		}
+		if d, err = l.open(c); err != nil {
+			return err
+		}
+		if err := l.fn(d); err != nil {
+			return err
+		}
+		if d.before == nil {
+			if err := d.adopt(); err != nil {
+				return err
+			}
+		}
+		return d.misused
+	})
+	if err == nil {
+		d.change = &change{cause: l.why(), engine: l.engine} // the view has ended
+		d.takeWanted()
+	}
+	if most := l.engine.Limits.members(); err == nil && len(d.order) > most {
+		err = &LimitError{Limit: "Limits.Members", Max: most}
+	}
+	return d, err
+}
+
+// viewTx reads a view as a transaction that writes nothing.
+type viewTx struct {
+	store.Reader
+	store.ResourceWriter
+	store.MemberWriter
+	store.AccountWriter
+	store.EventWriter
+	store.RecordWriter
+}
+
+// stage compares the members of the draft with those that are stored and makes the
+// change. It returns errMoved where the group is not what the draft was made of.
+func (l *largeChange) stage(ctx context.Context, d *Draft) (*Resource, error) {
+	leave, err := l.engine.stagings.enter(ctx, l.connection+"/"+d.resource.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	diff, err := l.compare(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	s := &staging{largeChange: l, draft: d, diff: diff}
+	if diff.size() > l.engine.Limits.inlineMembers() {
+		if err := s.stageAll(ctx); err != nil {
+			s.drop(ctx)
+			return nil, err
+		}
+	}
+	out, err := s.finish(ctx)
+	switch {
+	case s.number == 0:
+	case err != nil:
+		s.drop(ctx)
+	default:
+		s.settle(ctx)
+	}
+	return out, err
+}
+
+// memberDifference is what a draft changes of the memberships that are stored.
+type memberDifference struct {
+	joining, leaving []store.Membership
+	delta            memberDelta // what Draft.applyMembers would have returned
+}
+
+func (m *memberDifference) size() int { return len(m.joining) + len(m.leaving) }
+
+// compare returns the difference, without taking the writer from anybody.
+func (l *largeChange) compare(ctx context.Context, d *Draft) (*memberDifference, error) {
+	m := &memberDifference{}
+	known := map[string]bool{} // members from the source of the change
+	var err error
+	if d.before != nil && d.cleared {
+		err = l.eachMember(ctx, d, func(row store.Membership) { m.replace(d, row, l.source, known) })
+	} else if d.before != nil {
+		err = l.eachNamed(ctx, d, func(row store.Membership) { m.remove(d, row, l.source, known) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	var added []string
+	for _, id := range d.order {
+		if d.members[id] && !known[id] {
+			added = append(added, id)
+		}
+	}
+	for ids := range slices.Chunk(added, MembersPage) {
+		var types map[string]string
+		err := l.view(ctx, func(r store.Reader) (err error) {
+			types, err = r.Types(ids...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if typ := types[id]; typ != TypeUser && typ != TypeGroup {
+				return nil, &MemberError{ID: id}
+			}
+			m.joining = append(m.joining, store.Membership{Group: d.resource.ID, Member: id, Source: l.source, Kind: types[id]})
+		}
+	}
+	m.delta.added = m.joining
+	return m, nil
+}
+
+// replace takes a stored membership of a group whose members are replaced, as
+// Draft.removeOthers does.
+func (m *memberDifference) replace(d *Draft, row store.Membership, source store.Source, known map[string]bool) {
+	stays := d.members[row.Member]
+	known[row.Member] = known[row.Member] || stays && row.Source == source
+	if !d.change.mayEnd(row.Source) || stays && (row.Source != store.SourceJIT || !d.claims()) {
+		return
+	}
+	m.leaving = append(m.leaving, row)
+	if !stays {
+		m.delta.removed = append(m.delta.removed, row)
+	}
+}
+
+// remove takes a stored membership of somebody whom the draft names, as
+// Draft.removeMember does.
+func (m *memberDifference) remove(d *Draft, row store.Membership, source store.Source, known map[string]bool) {
+	if d.members[row.Member] {
+		known[row.Member] = known[row.Member] || row.Source == source
+		return
+	}
+	if !d.change.mayEnd(row.Source) {
+		return
+	}
+	m.leaving = append(m.leaving, row)
+	if n := len(m.delta.removed); n == 0 || m.delta.removed[n-1].Member != row.Member {
+		m.delta.removed = append(m.delta.removed, store.Membership{Group: row.Group, Member: row.Member, Kind: row.Kind})
+	}
+}
+
+// eachMember calls fn with all memberships of the group, a page in each view.
+func (l *largeChange) eachMember(ctx context.Context, d *Draft, fn func(store.Membership)) error {
+	after := ""
+	for more := true; more; {
+		err := l.sameVersion(ctx, d, func(r store.Reader) error {
+			page, err := r.Memberships(d.resource.ID, after, MembersPage)
+			if err != nil {
+				return err
+			}
+			if more = len(page) == MembersPage; more {
+				page = wholeMembers(page)
+			}
+			for _, row := range page {
+				fn(row)
+				after = row.Member
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachNamed calls fn with the memberships of those whom the draft names, in its order.
+func (l *largeChange) eachNamed(ctx context.Context, d *Draft, fn func(store.Membership)) error {
+	for ids := range slices.Chunk(d.order, MembersPage) {
+		err := l.sameVersion(ctx, d, func(r store.Reader) error {
+			rows, err := r.MembershipsOf(ids...)
+			if err != nil {
+				return err
+			}
+			of := map[string][]store.Membership{}
+			for _, row := range rows {
+				if row.Group == d.resource.ID {
+					of[row.Member] = append(of[row.Member], row)
+				}
+			}
+			for _, id := range ids {
+				for _, row := range of[id] {
+					fn(row)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameVersion is a view in which the group is as the draft has it.
+func (l *largeChange) sameVersion(ctx context.Context, d *Draft, fn func(store.Reader) error) error {
+	return l.view(ctx, func(r store.Reader) error {
+		if err := d.unmoved(r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// unmoved returns errMoved where the resource is not what the draft was made of.
+func (d *Draft) unmoved(r store.ResourceReader) error {
+	stored, err := r.Resource("", d.resource.ID, 0)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && d.before == nil:
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		return errMoved // the next draft says that it is not there
+	case err != nil:
+		return err
+	case d.before == nil || stored.Version != d.before.Version:
+		return errMoved
+	}
+	return nil
+}
+
+// staging is one try of a large change.
+type staging struct {
+	*largeChange
+	draft  *Draft
+	diff   *memberDifference
+	number int64 // of the stage; 0: there is none
+}
+
+// stageAll stages the difference.
+func (s *staging) stageAll(ctx context.Context) error {
+	if err := s.engine.settleStage(ctx, s.connection, s.draft.resource.ID); err != nil {
+		return err
+	}
+	random, err := s.engine.randomBytes(8)
+	if err != nil {
+		return err
+	}
+	s.number = int64(binary.BigEndian.Uint64(random)>>1) | 1
+	for _, set := range s.sets() {
+		err := s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+			if err := s.draft.unmoved(tx); err != nil {
+				return err
+			}
+			if err := s.keep(tx, set.first); err != nil {
+				return err
+			}
+			n, err := tx.StageMembers(s.number, set.joining, set.leaving)
+			if err != nil {
+				return err
+			}
+			if n != len(set.joining)+len(set.leaving) {
+				return errMoved // somebody was deleted
+			}
+			if len(set.users) > 0 {
+				return savePeople(tx, s.list(), set.users)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.diff.delta.list = s.list()
+	return nil
+}
+
+// list names the people of the stage, of whom a job derives the accounts.
+func (s *staging) list() string { return stageList(s.number) }
+
+func stageList(number int64) string { return "stage" + strconv.FormatInt(number, 10) }
+
+// stagedSet is what one transaction stages.
+type stagedSet struct {
+	first            bool
+	joining, leaving []store.Membership
+	users            []string // of both, in order of id
+}
+
+// sets divides the difference in order of member, so that those of one are together.
+func (s *staging) sets() (sets []*stagedSet) {
+	type row struct {
+		store.Membership
+		joins bool
+	}
+	rows := make([]row, 0, s.diff.size())
+	for _, m := range s.diff.joining {
+		rows = append(rows, row{m, true})
+	}
+	for _, m := range s.diff.leaving {
+		rows = append(rows, row{m, false})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Member, b.Member) })
+	most := s.engine.Limits.inlineMembers()
+	for n, r := range rows {
+		if n == 0 || rows[n-1].Member != r.Member && len(sets[len(sets)-1].joining)+len(sets[len(sets)-1].leaving) >= most {
+			sets = append(sets, &stagedSet{first: n == 0})
+		}
+		set := sets[len(sets)-1]
+		if r.joins {
+			set.joining = append(set.joining, r.Membership)
+		} else {
+			set.leaving = append(set.leaving, r.Membership)
+		}
+		if r.Kind == TypeUser && (len(set.users) == 0 || set.users[len(set.users)-1] != r.Member) {
+			set.users = append(set.users, r.Member)
+		}
+	}
+	return sets
+}
+
+// keep says that this process stages, or returns errMoved where another has taken its
+// place.
+func (s *staging) keep(tx store.Tx, first bool) error {
+	e, err := records.Staging.Load(tx, s.draft.resource.ID)
+	if err != nil {
+		return err
+	}
+	if first == e.Stored() || !first && (e.Value.Number != s.number || e.Value.Holder != s.engine.process()) {
+		return errMoved
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	e.Value = records.Stage{Number: s.number, Holder: s.engine.process(), Heard: now}
+	return records.Staging.Save(tx, &e)
+}
+
+// finish is the last transaction.
+func (s *staging) finish(ctx context.Context) (out *Resource, err error) {
+	err = s.update(ctx, s.why(), func(c *change) error {
+		d := *s.draft
+		d.change, d.diff, d.stage = c, s.diff, s.number
+		if d.before == nil {
+			d.resource.Created = c.now
+		}
+		if err := s.same(c, &d); err != nil {
+			return err
+		}
+		if s.number != 0 {
+			if err := s.keep(c.tx, false); err != nil {
+				return err
+			}
+		}
+		if err := d.apply(); err != nil {
+			return err
+		}
+		r, err := d.result(s.with)
+		out = r
+		return err
+	})
+	return out, err
+}
+
+// same returns errMoved where the draft would be another one now.
+func (s *staging) same(c *change, d *Draft) error {
+	if s.isNew {
+		again, err := s.open(c)
+		if err != nil {
+			return err
+		}
+		again.resource, again.wrote = d.resource, d.wrote
+		again.before = nil
+		if err := again.adopt(); err != nil {
+			return err
+		}
+		if (again.before == nil) != (d.before == nil) || d.before != nil && again.before.ID != d.before.ID {
+			return errMoved
+		}
+	}
+	return d.unmoved(c.tx)
+}
+
+// showMembers makes the difference seen, or writes it where it is small.
+func (d *Draft) showMembers() (memberDelta, error) {
+	tx := d.change.tx
+	if d.stage != 0 {
+		e, err := records.Staging.Find(tx, d.resource.ID)
+		if err != nil {
+			return memberDelta{}, err
+		}
+		e.Value.Shown = true
+		if err := records.Staging.Save(tx, &e); err != nil {
+			return memberDelta{}, err
+		}
+		if err := tx.ShowStage(d.stage); err != nil {
+			return memberDelta{}, err
+		}
+		return d.diff.delta, d.change.checkNesting(d.resource.ID, d.diff.delta.added)
+	}
+	for _, m := range d.diff.leaving {
+		if _, err := tx.DeleteMembership(m.Group, m.Member, m.Source); err != nil {
+			return memberDelta{}, err
+		}
+	}
+	for _, m := range d.diff.joining {
+		if _, err := memberOf(tx, m.Member); err != nil {
+			return memberDelta{}, err
+		}
+		if _, err := tx.PutMembership(m); err != nil {
+			return memberDelta{}, err
+		}
+	}
+	return d.diff.delta, d.change.checkNesting(d.resource.ID, d.diff.delta.added)
+}
+
+// settle settles what is left of the stage.
+func (s *staging) settle(ctx context.Context) {
+	if err := s.engine.settleStage(ctx, s.connection, s.draft.resource.ID); err != nil {
+		s.engine.logger().Warn("settling staged members", "connection", s.connection, "group", s.draft.resource.ID, "error", err)
+	}
+}
+
+// drop is settle after a failure, also that of the client to wait.
+func (s *staging) drop(ctx context.Context) {
+	if s.number != 0 {
+		s.settle(context.WithoutCancel(ctx))
+	}
+}
+
+// process returns what tells this Engine from those of other processes.
+func (e *Engine) process() string {
+	e.processOnce.Do(func() { e.processID = rand.Text() })
+	return e.processID
+}
+
+// settleStage settles what is left of the stage of a group, if it has one, unless
+// another process is at it: then the store is unavailable for a while. What was shown
+// becomes what it is seen as, and of what was not nothing is left, nor of the list of
+// its people.
+func (e *Engine) settleStage(ctx context.Context, connection, group string) error {
+	most := e.Limits.inlineMembers()
+	for more := true; more; {
+		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+			more = false
+			held, err := records.Staging.Load(tx, group)
+			if err != nil || !held.Stored() {
+				return err
+			}
+			if err := e.takeStage(tx, &held); err != nil {
+				return err
+			}
+			if err := records.Staging.Save(tx, &held); err != nil {
+				return err
+			}
+			left, err := tx.SettleStage(held.Value.Number, most)
+			if err == nil && !left && !held.Value.Shown {
+				left, err = dropPeople(tx, stageList(held.Value.Number), most)
+			}
+			if err != nil || left {
+				more = left
+				return err
+			}
+			return records.Staging.Delete(tx, group, held.Version)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeStage makes this process the one that settles a stage. It is not asked while a
+// request of this process stages members of the same group.
+func (e *Engine) takeStage(clock store.Clock, held *records.Entry[records.Stage]) error {
+	now, err := clock.Now()
+	if err != nil {
+		return err
+	}
+	if !e.SingleProcess && held.Value.Holder != e.process() && records.Within(held.Value.Heard, now, stagingLease) {
+		return &store.UnavailableError{
+			RetryAfter: stagingLease - now.Sub(held.Value.Heard),
+			Err:        fmt.Errorf("provision: another process changes the members of group %q", held.Key),
+		}
+	}
+	held.Value.Holder, held.Value.Heard = e.process(), now
+	return nil
+}
+
+// settleStages settles the stages that were left behind, but for those that somebody
+// may be at.
+func (e *Engine) settleStages(ctx context.Context, connection string) error {
+	var (
+		list []records.Entry[records.Stage]
+		now  time.Time
+	)
+	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) (err error) {
+		if list, err = records.Staging.List(r, "", 0); err == nil && len(list) > 0 {
+			now, err = r.Now()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, held := range list {
+		if records.Within(held.Value.Heard, now, stagingLease) {
+			continue
+		}
+		leave, err := e.stagings.enter(ctx, connection+"/"+held.Key)
+		if err != nil {
+			return err
+		}
+		err = e.settleStage(ctx, connection, held.Key)
+		leave()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
