@@ -105,8 +105,8 @@ func TestJobsOfSomePeople(t *testing.T) {
 	for _, change := range changes {
 		t.Run(change.name, func(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, st store.Store) {
-				by := &looked{Store: st}
 				tn := newTenant(t, st, `{"requiredGroups":"IT"}`)
+				by := &looked{Store: tn.engine.Store}
 				var ids []string
 				for i := range people {
 					ids = append(ids, tn.user(fmt.Sprintf(`{"userName":"u%02d"}`, i)))
