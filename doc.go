@@ -97,6 +97,11 @@
 // A larger one commits its facts and a job together; until [Engine.Run] has derived
 // an account, its field Pending is true.
 //
+// A change is all in one transaction, or nothing of it is. The one exception are more
+// members of a group than [Limits.InlineMembers]: they are staged in several
+// transactions, which nobody sees anything of, and the last one makes them seen all at
+// once.
+//
 // # Errors
 //
 // An error says what it is about, and there is one type for each cause:

@@ -27,7 +27,8 @@ const indexInterval = time.Minute
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
 // credentials that expire and of new warnings ([Directory.Warnings]), fetches
 // metadata from [SAML.MetadataURL], indexes attributes that were marked
-// ([Directory.Indexing]), erases deleted people from many events, removes
+// ([Directory.Indexing]), erases deleted people from many events, settles staged
+// members that were left behind, removes
 // events beyond [Engine.Retention] and used keys, and stores what
 // [Plumbing.CountRefusal] counted, also before it ends. It logs what fails and tries
 // again. After a jump of the clock, what cannot be undone waits; see

@@ -136,6 +136,10 @@ type memberEdits struct {
 	cleared bool
 	pending map[string]bool // true adds, false removes
 	order   []string        // the keys of pending in the order of their first change
+
+	// What they come to: added are all members, or these and removed are the difference.
+	all            bool
+	added, removed []string
 }
 
 var _ patch.Members = (*memberEdits)(nil)
@@ -229,18 +233,15 @@ func (m *memberEdits) Each(fn func(schema.Value) error) error {
 	return nil
 }
 
-// replay does to a draft of the same version what was done: only what makes a
-// difference, so that a list that is sent again costs nothing inside the transaction. A
-// group that logins have made is taken over as a whole.
-func (m *memberEdits) replay(d *provision.Draft) {
+// settle notes what the edits come to: only what makes a difference, so that a list that
+// is sent again costs nothing inside the transaction. A group that logins have made is
+// taken over as a whole.
+func (m *memberEdits) settle() {
 	whole := m.group.Source != store.SourceSCIM
-	if whole && m.cleared {
-		d.ClearMembers()
-	}
-	if !whole && m.cleared {
+	if m.all = whole && m.cleared; !whole && m.cleared {
 		for _, member := range m.stored {
 			if !m.pending[member.Member] {
-				d.RemoveMember(member.Member)
+				m.removed = append(m.removed, member.Member)
 			}
 		}
 	}
@@ -248,9 +249,23 @@ func (m *memberEdits) replay(d *provision.Draft) {
 		byUs, stored := m.listed[id]
 		switch {
 		case m.pending[id] && (whole || !byUs):
-			d.AddMember(id)
+			m.added = append(m.added, id)
 		case !m.pending[id] && (whole || stored):
-			d.RemoveMember(id)
+			m.removed = append(m.removed, id)
 		}
+	}
+}
+
+// replay does to a draft of the same version what was done.
+func (m *memberEdits) replay(d *provision.Draft) {
+	if m.all {
+		d.SetMembers(m.added)
+		return
+	}
+	for _, id := range m.removed {
+		d.RemoveMember(id)
+	}
+	for _, id := range m.added {
+		d.AddMember(id)
 	}
 }

@@ -112,6 +112,7 @@ func (x *exchange) ahead(t *schema.ResourceType, r *store.Resource, change edit)
 		return edited{version: r.Version, err: err}
 	}
 	e := x.edited(t, members, r, change)
+	members.settle()
 	e.members = members
 	return e
 }
