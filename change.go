@@ -22,6 +22,10 @@ type cause struct {
 	// it the mass guard decides.
 	verdict *account.Verdict
 
+	// prepare, when not nil, announces what the transaction reads. It is called before the
+	// connection is read.
+	prepare func(*change)
+
 	// recognized, when not nil, is whose credential is to be confirmed.
 	recognized *Recognized
 
@@ -64,12 +68,13 @@ func knowsBetter(s store.Source) bool { return s == store.SourceSCIM || s == sto
 // change is one transaction on one connection.
 type change struct {
 	cause
-	engine *Engine
-	tx     store.Tx
-	conn   *compiled
-	now    time.Time
-	host   *hostAnswers
-	mass   massGuard
+	engine     *Engine
+	tx         store.Tx
+	connection string
+	conn       *compiled
+	now        time.Time
+	host       *hostAnswers
+	mass       massGuard
 
 	events   int
 	jobs     int
@@ -93,8 +98,11 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 	for {
 		jobs := 0
 		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
-			c := &change{cause: why, engine: e, tx: tx, host: host}
+			c := &change{cause: why, engine: e, tx: tx, connection: connection, host: host}
 			why.recognized.expect(tx)
+			if why.prepare != nil {
+				why.prepare(c)
+			}
 			if load != nil {
 				c.conn, err = load(tx)
 			} else {

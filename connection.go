@@ -184,6 +184,14 @@ func compile(c Connection, permissions ...string) (*compiled, error) {
 // the stored version, read in the same transaction, is still the same.
 type connectionCache struct{ m sync.Map }
 
+// recall returns the connection with an id as it was when it was last loaded, or nil. It
+// is for what costs only time where it is wrong.
+func (cc *connectionCache) recall(id string) *compiled {
+	c, _ := cc.m.Load(id)
+	found, _ := c.(*compiled)
+	return found
+}
+
 // load returns the connection of a scope, or ErrNotFound.
 func (cc *connectionCache) load(id string, r store.RecordReader) (*compiled, error) {
 	rec, err := records.LiveConnection(r)

@@ -22,6 +22,16 @@ type derivation struct{ before, next *Account }
 // decide decides about accounts. It reads the groups of all of them at once, and
 // appends to decisions.
 func (c *change) decide(decisions []account.Decision, list ...derivation) ([]account.Decision, error) {
+	c.tx.Expect(func(r store.Reader) {
+		if c.verdict == nil {
+			c.mass.expect(r)
+		}
+		for _, d := range list {
+			if d.before != nil && (account.Deprovisioned(d.before) || c.conn.deletesLater()) {
+				_, _ = records.Deletion.Load(r, d.next.ID)
+			}
+		}
+	})
 	groups, err := readGraph(c.tx, c.conn.policy, peopleOf(list)...)
 	if err != nil {
 		return nil, err
@@ -195,6 +205,15 @@ func (c *change) deriveAgain(stored ...*Account) error {
 // reread returns what is to be derived of stored accounts, with what the
 // connection maps of their resources. A tombstone stays what it is.
 func (c *change) reread(stored []*Account) ([]derivation, error) {
+	if len(c.conn.attributes) > 0 {
+		c.tx.Expect(func(r store.Reader) {
+			for _, a := range stored {
+				if a.ResourceID != "" {
+					_, _ = r.Resource(TypeUser, a.ResourceID, 0)
+				}
+			}
+		})
+	}
 	list := make([]derivation, 0, len(stored))
 	for _, before := range stored {
 		if before.Status == policy.StatusDeleted {
@@ -219,6 +238,12 @@ func (c *change) deriveTouched(p *people) error {
 	if p.tooMany() {
 		return c.startJob(nil)
 	}
+	c.tx.Expect(func(r store.Reader) {
+		for _, user := range p.users {
+			_, _ = r.AccountOf(user)
+		}
+		_, _ = r.Ancestors(p.users...)
+	})
 	list := make([]derivation, 0, len(p.users))
 	for _, user := range p.users {
 		a, err := c.tx.AccountOf(user)

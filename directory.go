@@ -56,6 +56,20 @@ func (d *Directory) why() cause {
 	return why
 }
 
+// writing returns the cause of a change of one resource.
+func (d *Directory) writing(typ, id string) cause {
+	why := d.why()
+	why.prepare = func(c *change) {
+		c.tx.Expect(func(r store.Reader) {
+			_, _ = r.Resource(typ, id, 0)
+			if typ == TypeUser {
+				_, _ = r.AccountOf(id)
+			}
+		})
+	}
+	return why
+}
+
 // update is a transaction of the Directory.
 func (d *Directory) update(ctx context.Context, why cause, fn func(*change) error) error {
 	why.recognized = d.recognized
@@ -206,16 +220,23 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 	open := func(c *change) (*Draft, error) {
 		return &Draft{change: c, resource: Resource{ID: id, Type: typ, Created: c.now}}, nil
 	}
-	var out *Resource
-	err = d.update(ctx, d.why(), func(c *change) error {
-		draft, err := open(c)
-		if err != nil {
-			return err
+	var (
+		out      *Resource
+		draft    *Draft
+		draftErr error
+	)
+	why := d.why()
+	why.prepare = func(c *change) {
+		draft = &Draft{change: c, resource: Resource{ID: id, Type: typ}, most: d.engine.Limits.inlineMembers()}
+		if draftErr = fn(draft); draftErr == nil {
+			c.tx.Expect(draft.expect)
 		}
-		draft.most = d.engine.Limits.inlineMembers()
-		if err := fn(draft); err != nil {
-			return err
+	}
+	err = d.update(ctx, why, func(c *change) error {
+		if draftErr != nil {
+			return draftErr
 		}
+		draft.resource.Created = c.now
 		if err := draft.adopt(); err != nil {
 			return err
 		}
@@ -255,7 +276,7 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 		return &Draft{change: c, resource: *r, before: r}, nil
 	}
 	var out *Resource
-	err := d.update(ctx, d.why(), func(c *change) error {
+	err := d.update(ctx, d.writing(typ, id), func(c *change) error {
 		draft, err := open(c)
 		if err != nil {
 			return err
@@ -283,7 +304,7 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 // [ErrVersion]. The error is [ErrNotFound] for an unknown id, and a
 // [*GuardError] for the last site admin.
 func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Resource) error) error {
-	return d.update(ctx, d.why(), func(c *change) error {
+	return d.update(ctx, d.writing(typ, id), func(c *change) error {
 		r, err := c.tx.Resource(typ, id, 0)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/store"
 )
 
@@ -284,6 +285,7 @@ func (d *Draft) applyMembers() (memberDelta, error) {
 	if len(d.order) > c.engine.Limits.members() {
 		return delta, &LimitError{Limit: "Limits.Members", Max: c.engine.Limits.members()}
 	}
+	c.tx.Expect(d.expectMembers)
 	for _, id := range d.order {
 		if !d.members[id] {
 			if err := d.removeMember(id, &delta); err != nil {
@@ -296,6 +298,37 @@ func (d *Draft) applyMembers() (memberDelta, error) {
 		}
 	}
 	return delta, c.checkNesting(d.resource.ID, delta.added)
+}
+
+// expectMembers announces what the changes of members read.
+func (d *Draft) expectMembers(r store.Reader) {
+	for _, id := range d.order {
+		_, _ = r.Resource("", id, 0)
+	}
+	_, _ = r.MembershipsOf(d.order...)
+}
+
+// expect announces what the creation of the resource reads, by the connection as it was
+// a moment ago.
+func (d *Draft) expect(r store.Reader) {
+	conn := d.change.engine.connections.recall(d.change.connection)
+	if conn == nil || !d.wrote {
+		return
+	}
+	store.Insertion(&d.resource)(r)
+	d.expectMembers(r)
+	f := finder{tx: r, conn: conn}
+	if d.change.adopts() {
+		_, _ = f.adoptable(&d.resource)
+	}
+	if d.resource.Type != TypeUser {
+		return
+	}
+	person, a := account.Read(d.resource.Document, conn.attributes), &Account{}
+	person.WriteTo(a)
+	_, _ = r.AccountOf(d.resource.ID)
+	_, _, _ = f.former(person)
+	_, _ = r.Accounts(othersWith(a.Email))
 }
 
 // checkNesting refuses groups that became members of a group by which groups are

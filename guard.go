@@ -116,6 +116,14 @@ type massGuard struct {
 	dirty bool                         // it must be stored
 }
 
+// expect announces what read reads.
+func (g *massGuard) expect(r store.Reader) {
+	if g.count == nil && g.most >= 0 {
+		_, _ = records.MassCount.Load(r, "")
+		_, _ = r.Now()
+	}
+}
+
 // read reads the count of this hour. save stores it.
 func (g *massGuard) read() (*records.Mass, error) {
 	if g.count != nil {

@@ -133,6 +133,11 @@ func (f finder) holders(id string) ([]*Resource, error) {
 	return append(found, r), nil
 }
 
+// othersWith selects the accounts that may share an e-mail.
+func othersWith(email string) store.AccountQuery {
+	return store.AccountQuery{Email: email, Limit: likenessLimit}
+}
+
 // tellSharedEmail tells of the account, and warns of the connection, when an
 // account gets an e-mail that another one has: mail for one of them, and links by
 // address, may reach the other.
@@ -140,7 +145,7 @@ func (c *change) tellSharedEmail(before, next *Account) error {
 	if next.Email == "" || before != nil && naming.Clash(before.Email, next.Email) {
 		return nil
 	}
-	others, err := c.tx.Accounts(store.AccountQuery{Email: next.Email, Limit: likenessLimit})
+	others, err := c.tx.Accounts(othersWith(next.Email))
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,9 @@ type Wire struct {
 	target string
 
 	mu     sync.Mutex
-	counts bool
+	counts int // how often it has begun to count, negative while it does not
 	trips  int
-	held   sync.Cond // of mu: counts has ended
+	held   sync.Cond // of mu: counts has changed
 }
 
 var host = regexp.MustCompile(`host=(\S+)`)
@@ -63,11 +63,11 @@ func NewWire(t *testing.T, url string) *Wire {
 // Count returns how many trips are made while fn runs.
 func (w *Wire) Count(fn func()) int {
 	w.mu.Lock()
-	w.counts, w.trips = true, 0
+	w.counts, w.trips = 1-w.counts, 0
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
-		w.counts = false
+		w.counts = -w.counts
 		w.held.Broadcast()
 		w.mu.Unlock()
 	}()
@@ -105,7 +105,7 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 		return
 	}
 	var trip []byte
-	statements, rollbacks := 0, 0
+	statements, rollbacks, last := 0, 0, 0
 	for {
 		head := make([]byte, 5)
 		if _, err := io.ReadFull(client, head); err != nil {
@@ -127,7 +127,7 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 			continue
 		}
 		if waits := head[0] == 'S' || head[0] == 'Q'; waits {
-			w.pass(rollbacks == 1 && statements <= 2) // a Parse and its Bind
+			last = w.pass(last, rollbacks == 1 && statements <= 2) // a Parse and its Bind
 		}
 		if _, err := server.Write(trip); err != nil {
 			return
@@ -136,14 +136,17 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 	}
 }
 
-// pass counts a trip. One that is a ROLLBACK alone waits until nobody counts.
-func (w *Wire) pass(rollback bool) {
+// pass counts a trip and returns when that was, given when the one before was. A
+// ROLLBACK alone waits until the counting ends of what it rolls back.
+func (w *Wire) pass(last int, rollback bool) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.counts && !rollback {
+	now := w.counts
+	if now > 0 && !rollback {
 		w.trips++
 	}
-	for rollback && w.counts {
+	for rollback && now > 0 && now == last && w.counts == now {
 		w.held.Wait()
 	}
+	return now
 }

@@ -102,9 +102,13 @@ func guarded(query string, rows int) string {
 // Expect implements [sqlstore.Pipeline].
 func (s *session) Expect(query string, args ...any) {
 	key := keyOf(query, args)
-	if s.found[key] == nil && !slices.ContainsFunc(s.expected, func(e statement) bool { return e.key == key }) {
+	if s.found[key] == nil && !s.expects(key) {
 		s.expected = append(s.expected, statement{query: query, args: args, key: key})
 	}
+}
+
+func (s *session) expects(key string) bool {
+	return slices.ContainsFunc(s.expected, func(e statement) bool { return e.key == key })
 }
 
 // keyOf tells statements with their arguments apart.
@@ -128,10 +132,14 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	}
 	if len(s.found)+len(s.expected) > 0 {
 		key := keyOf(query, args)
+		if s.expects(key) {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
 		if r := s.found[key]; r != nil {
 			return s.visit(r.each(s.conn.Conn().TypeMap(), s.visitor(row)))
 		}
-		s.expected = slices.DeleteFunc(s.expected, func(e statement) bool { return e.key == key })
 	}
 	var stopped error
 	err := s.trip(&statement{query: query, args: args}, func(r *pgconn.ResultReader) error {
@@ -153,6 +161,9 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 // askNow is the time as it is now: now() is as old as the transaction, which may have
 // waited for its lock.
 const askNow = `SELECT clock_timestamp()`
+
+// ExpectNow implements [sqlstore.Pipeline].
+func (s *session) ExpectNow() { s.Expect(askNow) }
 
 // Now implements [sqlstore.Conn].
 func (s *session) Now() (now time.Time, err error) {

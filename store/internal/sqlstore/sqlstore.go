@@ -66,6 +66,9 @@ type Pipeline interface {
 	// something was written meanwhile to a table that it names.
 	Expect(query string, args ...any)
 
+	// ExpectNow says that the time is going to be asked for.
+	ExpectNow()
+
 	// Defer runs a statement that is known to write so many rows, or [AnyRows], at the
 	// latest before the next one that reads, or with the commit. The transaction cannot
 	// be committed if it writes another number of rows.
@@ -142,6 +145,12 @@ type expecting struct{ Pipeline }
 func (e expecting) Query(query string, _ func(Scanner) error, args ...any) error {
 	e.Expect(query, args...)
 	return nil
+}
+
+// Now implements [Conn].
+func (e expecting) Now() (time.Time, error) {
+	e.ExpectNow()
+	return time.Time{}, nil
 }
 
 // End makes r, or the Tx it belongs to, fail from now on. Its connection serves
