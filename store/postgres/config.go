@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -53,6 +54,16 @@ type Config struct {
 	// transaction: to log the progress, or to look for room on the disk. Its error
 	// undoes all migrations and is what Open returns.
 	Migrating func(store.Migration) error
+
+	// InTx, when not nil, is called at the end of every Update that appended events, with
+	// the transaction of the change, for hosts whose tables are in the same database. What
+	// it writes commits with the change, exactly once; its error undoes the change, and is
+	// what Update returns. An error of the server that asks for it runs the whole
+	// Update again, and so does a lost connection: InTx is called again then, and what it
+	// wrote before is undone. It does nothing but to write by tx, which it must neither
+	// keep nor end, and reads all rows that it asks for. Others wait for the lock of the
+	// scope meanwhile.
+	InTx func(ctx context.Context, tx pgx.Tx, events []store.Event) error
 
 	// Scans is how many scans run at once ([store.Store.Scan]), each on a connection
 	// of the pool. Further ones wait for their turn. 0 means a quarter of the pool,

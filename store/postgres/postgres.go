@@ -20,6 +20,12 @@
 // because the server is away or busy or somebody holds a lock, fails with an
 // [*store.UnavailableError]. Nothing is half-written then.
 //
+// # A host's own tables
+//
+// With Config.InTx a host whose tables are in the same database writes them in the
+// transaction of the change: each event counts for them exactly once. Config.Pool is then
+// mostly the host's own.
+//
 // # Poolers
 //
 // The store needs no state of a session, so that it works through pgbouncer in
@@ -204,9 +210,21 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(context.Contex
 // changes nothing: others commit in the same transaction.
 func (w *writer) run(ctx context.Context, fn func(context.Context, store.Tx) error) (*sqlstore.Tx, error) {
 	conn := w.session
+	part := w.store.config.InTx != nil && w.first // what the host does may fail in it
+	if part {
+		w.part()
+	}
+	w.first = false
 	tx := sqlstore.NewLazyTx(conn, w.scope, w.current)
 	defer tx.End()
-	err := fn(nested.Mark(context.WithoutCancel(ctx), w.store), tx)
+	inside := nested.Mark(context.WithoutCancel(ctx), w.store)
+	err := fn(inside, tx)
+	if events := tx.Appended(); err == nil && conn.failed == nil && w.store.config.InTx != nil && len(events) > 0 {
+		err = w.callHost(inside, events)
+	}
+	if err == nil && conn.failed == nil && part {
+		err = w.Release()
+	}
 	switch {
 	case conn.unable && ctx.Err() == nil:
 		return nil, &sqlstore.BeginError{Err: conn.failed}

@@ -132,7 +132,8 @@ type writer struct {
 	*session
 	state sqlstore.State
 	isNew bool // the scope is not known to this process
-	many  bool // there was a part
+	first bool // nobody has run yet
+	many  bool // more than one has run
 }
 
 // Begin makes a transaction whose first statement takes the lock of the scope.
@@ -156,7 +157,7 @@ func (w *writer) lock(ctx context.Context) {
 		opening = append(opening, statement{query: insertScope, args: []any{w.scope}, plain: true})
 	}
 	w.session = w.store.newSession(ctx, append(opening, statement{query: lockScope, args: []any{w.scope}, plain: true})...)
-	w.state, w.many = sqlstore.State{}, false
+	w.state, w.first, w.many = sqlstore.State{}, true, false
 	w.blocked = w.endBlock(ctx)
 	w.opened = func(locked *result) (err error) {
 		if w.state, err = readState(locked); err != nil {
@@ -329,10 +330,14 @@ func (w *writer) end() {
 // Savepoint starts a part of the transaction, with the next statement.
 func (w *writer) Savepoint() error {
 	w.many = true
+	w.part()
+	return w.failed
+}
+
+func (w *writer) part() {
 	w.forget()
 	w.mark = len(w.queue)
 	w.queue = append(w.queue, control(savepoint))
-	return w.failed
 }
 
 // Release keeps the part. Whether all of it could be written is known when it was
