@@ -20,6 +20,13 @@
 // because the server is away or busy or somebody holds a lock, fails with an
 // [*store.UnavailableError]. Nothing is half-written then.
 //
+// # Round trips
+//
+// A transaction begins with its first read, and what was announced by Expect comes with
+// it. Writes wait for the next read, or for the COMMIT. So most requests wait for the
+// server one to four times, whatever they read and write. Nobody waits for the end of a
+// transaction that has written nothing.
+//
 // # A host's own tables
 //
 // With Config.InTx a host whose tables are in the same database writes them in the

@@ -25,6 +25,14 @@
 // remembers what it read and wrote and does not ask again. Positions, sequences and
 // counts of resources are numbers of a [State], which the store hands from one Tx to
 // the next; they are written once.
+//
+// # Statements that travel together
+//
+// A [Conn] over a network may be a [Pipeline]. What [store.Reader] announces by Expect is
+// run once on a connection that finds nothing, so that it is announced by the very
+// statements and arguments that the methods have. A write of a Tx whose outcome follows
+// from what was read under the lock is deferred; one of which too little is known reads
+// first, by the statement of the ordinary method, which may have been announced.
 package sqlstore
 
 import (
