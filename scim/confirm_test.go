@@ -25,7 +25,9 @@ func TestRevokedElsewhere(t *testing.T) {
 	s.handler.(*scim.Handler).Me = func(*http.Request, scim.Principal) (string, error) { asked++; return "", provision.ErrNotFound }
 	other := (&provision.Engine{Store: st}).Directory("acme").As(provision.Actor{Kind: "operator", ID: "test"})
 	ann := s.wantStatus(http.StatusCreated, http.MethodPost, "/Users", `{"userName":"ann"}`).json(t)["id"].(string)
-	total := func() any { return s.wantStatus(http.StatusOK, http.MethodGet, "/Users?count=0", "").json(t)["totalResults"] }
+	total := func() any {
+		return s.wantStatus(http.StatusOK, http.MethodGet, "/Users?count=0", "").json(t)["totalResults"]
+	}
 	before := total()
 	const bulk = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"POST","path":"/Users","bulkId":"b","data":{"userName":"bob"}}]}`
 	for _, test := range []struct{ method, path, body string }{

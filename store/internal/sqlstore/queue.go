@@ -262,7 +262,7 @@ func (q *Queue) pass() {
 func (q *Queue) next(keep bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) > 0 && !(keep && q.waiting[0].alone) {
+	if len(q.waiting) > 0 && (!keep || !q.waiting[0].alone) {
 		t := q.waiting[0]
 		q.waiting = slices.Delete(q.waiting, 0, 1)
 		t.turn <- nil

@@ -427,3 +427,35 @@ func TestQueueSerial(t *testing.T) {
 		t.Errorf("%d begins and %d commits", begins, commits)
 	}
 }
+
+// TestQueueAlone lets one of several who wait have a batch of its own, and fails all who
+// wait where a transaction turns out to be one that cannot begin.
+func TestQueueAlone(t *testing.T) {
+	b := newBatch(t, 10)
+	started, queued := make(chan struct{}), make(chan struct{})
+	errs := make([]error, 4)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		errs[0] = b.q.Do(t.Context(), func() error {
+			close(started)
+			<-queued
+			return nil
+		})
+	})
+	<-started
+	wg.Go(func() { errs[1] = b.q.DoAlone(t.Context(), b.writes(1)) })
+	b.waiting(1)
+	for i, fn := range []func() error{func() error { return &sqlstore.BeginError{Err: errDB} }, b.writes(2)} {
+		wg.Go(func() { errs[i+2] = b.q.Do(t.Context(), fn) })
+		b.waiting(i + 2)
+	}
+	close(queued)
+	wg.Wait()
+	if errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], errDB) || !errors.Is(errs[3], errDB) {
+		t.Errorf("errors %v", errs)
+	}
+	want := []string{"begin", "commit", "begin", "commit", "begin", "rollback"}
+	if diff := cmp.Diff(want, b.w.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
