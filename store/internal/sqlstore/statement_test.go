@@ -17,8 +17,8 @@ import (
 
 // The exceptions, by the names of the constants.
 var (
-	// unscoped ask every scope at once.
-	unscoped = []string{"LastEvents", "LastEventsByName"}
+	// unscoped ask every scope at once, or a table that has none.
+	unscoped = []string{"LastEvents", "LastEventsByName", "SelectVersion"}
 
 	// cannotClash insert what nobody else can have inserted: a sequence is counted
 	// under the lock of the scope.
