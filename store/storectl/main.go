@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
 		for _, c := range commands {
-			fmt.Fprintf(stderr, "storectl %-12s%s\n", c.name, c.what)
+			_, _ = fmt.Fprintf(stderr, "storectl %-12s%s\n", c.name, c.what) // nobody reads a closed stderr
 		}
 		return fmt.Errorf("there is no command %q", name)
 	}
@@ -142,7 +142,7 @@ func copyStore(ctx context.Context, o *options) error {
 			if scope == store.Global {
 				scope = "beside connections"
 			}
-			fmt.Fprintf(o.out, "%d of %d: %s: %s\n", done, all, scope, what)
+			_, _ = fmt.Fprintf(o.out, "%d of %d: %s: %s\n", done, all, scope, what) // nor a closed stdout
 		}})
 		if errors.Is(err, store.ErrNotEmpty) {
 			err = fmt.Errorf("%w: name an empty database, schema or prefix, or -resume a copy that has ended early", err)
