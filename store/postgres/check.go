@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	// partition.
 	mode := conn.Conn().Config().DefaultQueryExecMode
 	s.unnamed = pooled || partitions > 0 || mode == pgx.QueryExecModeSimpleProtocol
+	if s.config.Notify && pooled {
+		return errors.New("Config.Notify needs sessions of the server, and a pooler gives it none: connect to the server itself, or leave Notify out, and other processes are heard within a second")
+	}
 	size, scans := int(s.pool.Config().MaxConns), s.config.Scans
 	if scans <= 0 {
 		scans = max(1, size/4)
@@ -76,6 +80,9 @@ func (s *Store) prepare(ctx context.Context) error {
 		return fmt.Errorf("a pool of %d connections has none beside %d scans: make it larger with pool_max_conns", size, scans)
 	}
 	s.scans = make(chan struct{}, scans)
+	if s.config.Notify {
+		s.startHints(cmp.Or(s.config.Schema, is.schema))
+	}
 	return nil
 }
 

@@ -28,6 +28,12 @@ func Commit(ctx context.Context, s *Store, before string, beside ...string) (sur
 	return conn.commit()
 }
 
+// Channel returns where a store sends hints.
+func Channel(s *Store) string { return s.hints.channel }
+
+// NotifyPause sets how long a store waits after a hint.
+func NotifyPause(s *Store, d time.Duration) { s.hints.pause.Store(int64(d)) }
+
 // EndHolder ends the holder of the lock of a scope, where it may.
 func EndHolder(ctx context.Context, s *Store, scope string) bool { return s.endHolder(ctx, scope) }
 

@@ -74,6 +74,7 @@ type Store struct {
 	waiting    atomic.Int64   // Updates that have not returned
 	ending     sync.WaitGroup // transactions that are being rolled back
 	board      watch.Board
+	hints      *hints // nil without Config.Notify
 	scopes     scopes
 
 	process string       // names this Store in the table of commits
@@ -256,6 +257,7 @@ func (s *Store) tellBoard(scope string, tx *sqlstore.Tx) {
 	}
 	s.told.Store(scope, events[len(events)-1].Sequence)
 	s.board.Tell(scope, events, tx.Put())
+	s.hints.tell()
 }
 
 // Waiting returns how many Updates have not returned: a measure of load.
@@ -282,6 +284,7 @@ func (s *Store) Close() error {
 	}
 	first := s.shut()
 	s.ending.Wait()
+	s.hints.end()
 	if first && s.config.Pool == nil {
 		s.pool.Close()
 	}
