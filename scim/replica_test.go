@@ -180,7 +180,7 @@ func TestReplicas(t *testing.T) {
 		for i := range 10 {
 			id := user(fmt.Sprint("leaver", i))
 			came := atOnce(list, 2, func(r *replica, i int) int {
-				status := 0
+				var status int
 				if i == 0 {
 					status, _ = r.do(http.MethodDelete, "/Users/"+id, acmeToken, "")
 				} else if status, _ = r.do(http.MethodPatch, "/Users/"+id, acmeToken, patchStart+`{"op":"replace","path":"active","value":true}]}`); status == http.StatusNotFound {
