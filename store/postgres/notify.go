@@ -124,9 +124,9 @@ func (h *hints) following(ctx context.Context) {
 			return
 		case <-h.came:
 		}
-		first, began := o.last == nil, time.Now()
-		scopes, err := o.look(ctx)
-		if err == nil && !first { // watchers ask for themselves at first
+		began := time.Now()
+		scopes, err := o.look(ctx) // at first all: what came before it cannot be told apart
+		if err == nil {
 			for _, scope := range scopes {
 				h.store.board.Tell(scope, nil, nil)
 			}

@@ -147,7 +147,7 @@ func TestPostgreSQLNotifyRarely(t *testing.T) {
 func TestPostgreSQLNotifyPooler(t *testing.T) {
 	db := newDatabase(t)
 	config := db.config()
-	config.URL = postgrestest.StartPooler(t, config.URL, 2)
+	config.URL = postgrestest.StartPooler(t, config.URL, "transaction", 2)
 	config.Notify = true
 	s, err := postgres.Open(t.Context(), config)
 	if err == nil {
