@@ -309,8 +309,9 @@ func TestBatchLetsOthersIn(t *testing.T) {
 		others  bool
 		batches int
 	}{{false, 1}, {true, 4}} {
-		st := &awaited{Store: memory.New()}
-		tn := newTenant(t, st, `{}`)
+		tn := newTenant(t, memory.New(), `{}`)
+		st := &awaited{Store: tn.engine.Store}
+		tn.engine.Store = st
 		tn.people(110)
 		tn.engine.Limits.Inline = 1
 		tn.setPolicy(`{"requiredGroups":"None"}`)
@@ -326,8 +327,9 @@ func TestBatchLetsOthersIn(t *testing.T) {
 
 // Of a group whose accounts are left to a job, no more members are read than tell so.
 func TestManyTouchedAreNotRead(t *testing.T) {
-	st := &awaited{Store: memory.New()}
-	tn := newTenant(t, st, `{}`)
+	tn := newTenant(t, memory.New(), `{}`)
+	st := &awaited{Store: tn.engine.Store}
+	tn.engine.Store = st
 	users := tn.people(200)
 	tn.engine.Limits.Inline = 50
 	group := tn.group("Many", users...)

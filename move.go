@@ -109,7 +109,9 @@ func (m *mover) list(ctx context.Context) error {
 			case claim.Stored():
 				continue
 			}
-			if err := tx.PutRecord(&store.Record{Kind: rec.Kind, Key: rec.Key, Value: rec.Value, Expires: rec.Expires}); err != nil {
+			copied := *rec
+			copied.Version = 0 // it is new there
+			if err := tx.PutRecord(&copied); err != nil {
 				return err
 			}
 		}

@@ -45,6 +45,17 @@ var asked = map[string][]func(r store.Reader) string{
 		func(r store.Reader) string { return found(r.Memberships("id-staff", "", 0)) },
 		func(r store.Reader) string { return found(r.Memberships("id-staff", "id-ann", 1)) },
 	},
+	"UnnamedMemberships": {
+		func(r store.Reader) string { return found(r.UnnamedMemberships("id-staff", "", 0)) },
+		func(r store.Reader) string { return found(r.UnnamedMemberships("id-staff", "id-ann", 1)) },
+	},
+	"Types": {
+		func(r store.Reader) string { return found(r.Types("id-ann", "id-staff", "id-new")) },
+	},
+	"BareAccountOf": {
+		func(r store.Reader) string { return found(r.BareAccountOf("id-ann")) },
+		func(r store.Reader) string { return found(r.BareAccountOf("id-bob")) },
+	},
 	"MembershipsOf": {
 		func(r store.Reader) string { return found(r.MembershipsOf("id-ann")) },
 		func(r store.Reader) string { return found(r.MembershipsOf("id-ann", "id-bob", "id-staff", "id-ann")) },
