@@ -84,14 +84,13 @@ func TestIndexing(t *testing.T) {
 		users := map[string]string{} // by id, their titles
 		write := func(p *process, id string) {
 			t.Helper()
-			n, title := len(users), titles[random.IntN(len(titles))]
+			title := titles[random.IntN(len(titles))]
 			if len(title) > schema.MaxIndexed && p.set != standard {
 				title = "" // such a value is refused from now on
 			}
-			if id == "" {
-				n = 1000 + random.IntN(1<<30)
-			} else {
-				n = 1<<31 + random.IntN(1<<30)
+			n := random.IntN(1 << 30)
+			if id != "" {
+				n += 1 << 31
 			}
 			c := p.content(t, n, title)
 			fill := func(d *provision.Draft) error {

@@ -225,7 +225,7 @@ func TestPeakMemory(t *testing.T) {
 	}
 	const (
 		answer = 8 << 20 // the default of Limits.Answer
-		slack  = 2 << 20 // what stores, caches and pools keep
+		slack  = 4 << 20 // what stores, caches and pools keep
 
 		// staged is what one member of a group holds whose many members are replaced:
 		// the difference is reckoned as a whole before it is staged.

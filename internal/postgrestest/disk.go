@@ -23,7 +23,7 @@ func NewDisk(t *testing.T, size int) *Disk {
 	s := newServer(t)
 	d := &Disk{Directory: s.directory}
 	if err := syscall.Mount("tmpfs", d.Directory, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", size)); err != nil {
-		t.Skip("SKIP-EXTERNAL: a file system cannot be mounted:", err)
+		t.Skip("a file system cannot be mounted, as in a container without the right to:", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(d.Directory, syscall.MNT_DETACH) })
 	if s.owner != nil {

@@ -17,7 +17,7 @@ func (s *suite) durable(t *testing.T) {
 	})
 	s.crew(t, st, "staged")
 	s.crew(t, st, twin)
-	updateIn(t, st, "staged", func(tx store.Tx) error { return stageSome(tx, 7) })
+	updateIn(t, st, "staged", stageSome)
 	same(t, "a stage, before opening again", ask(t, st, "staged"), ask(t, st, twin))
 	want := map[string]state{"staged": dump(t, st, "staged"), scope: dump(t, st, scope), "other": dump(t, st, "other")}
 

@@ -59,12 +59,15 @@ func member(name string, source store.Source) store.Membership {
 	return store.Membership{Group: "id-g", Member: "id-" + name, Source: source, Kind: "User"}
 }
 
+// someStage is the number of the stage of stageSome.
+const someStage = 7
+
 // stageSome stages that d and the group h join the group of crew, and that b and the
 // nested group leave it.
-func stageSome(tx store.Tx, stage int64) error {
+func stageSome(tx store.Tx) error {
 	joining := []store.Membership{member("d", store.SourceSCIM), member("h", store.SourceSCIM)}
 	leaving := []store.Membership{member("b", store.SourceSCIM), member("nested", store.SourceSCIM)}
-	n, err := tx.StageMembers(stage, joining, leaving)
+	n, err := tx.StageMembers(someStage, joining, leaving)
 	if n != stageSize && err == nil {
 		err = errors.New("staged " + strconv.Itoa(n))
 	}
@@ -182,7 +185,7 @@ func show(t *testing.T, st store.Store, stage int64) {
 func (s *suite) stageShown(t *testing.T, st store.Store) {
 	s.crew(t, st, scope)
 	s.crew(t, st, twin)
-	update(t, st, func(tx store.Tx) error { return stageSome(tx, 7) })
+	update(t, st, stageSome)
 	same(t, "before the stage is shown", ask(t, st, scope), ask(t, st, twin))
 	update(t, st, func(tx store.Tx) error {
 		n, err := tx.StageMembers(7, []store.Membership{member("e", store.SourceJIT)}, []store.Membership{member("c", store.SourceJIT)})
@@ -209,7 +212,7 @@ func (s *suite) stageShown(t *testing.T, st store.Store) {
 func (s *suite) stageGivenUp(t *testing.T, st store.Store) {
 	s.crew(t, st, scope)
 	want := ask(t, st, scope)
-	update(t, st, func(tx store.Tx) error { return stageSome(tx, 7) })
+	update(t, st, stageSome)
 	settle(t, st, 7, func() { t.Helper(); same(t, "while it is given up", ask(t, st, scope), want) })
 
 	// The number is free, and nothing is left of it.
@@ -319,7 +322,7 @@ func (s *suite) stageMeanwhile(t *testing.T, st store.Store) {
 		in := "shown " + strconv.FormatBool(shown)
 		s.crew(t, st, in)
 		updateIn(t, st, in, func(tx store.Tx) error {
-			if err := stageSome(tx, 7); err != nil || !shown {
+			if err := stageSome(tx); err != nil || !shown {
 				return err
 			}
 			return tx.ShowStage(7)
@@ -363,7 +366,7 @@ func memberIDs(list []store.Membership) (ids []string) {
 
 func (s *suite) stageDeleted(t *testing.T, st store.Store) {
 	s.crew(t, st, scope)
-	update(t, st, func(tx store.Tx) error { return stageSome(tx, 7) })
+	update(t, st, stageSome)
 	update(t, st, func(tx store.Tx) error {
 		return all(tx.DeleteResource("User", "id-d"), tx.DeleteResource("User", "id-b"), tx.PutResource(s.user("d")))
 	})
@@ -398,7 +401,7 @@ func (s *suite) stageRolledBack(t *testing.T, st store.Store) {
 		same(t, "rolled back: "+what, ask(t, st, scope), before)
 		update(t, st, step)
 	}
-	twice("stage", func(tx store.Tx) error { return stageSome(tx, 7) })
+	twice("stage", stageSome)
 	twice("show", func(tx store.Tx) error { return tx.ShowStage(7) })
 	stageTwin(t, st)
 	want := ask(t, st, twin)
