@@ -67,12 +67,12 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	st, err := openStore(ctx, *folder)
+	c := &child{logs: map[string]*os.File{}}
+	c.offset.Store(int64(*offset))
+	st, err := openStore(ctx, *folder, c.now)
 	if err != nil {
 		return err
 	}
-	c := &child{logs: map[string]*os.File{}}
-	c.offset.Store(int64(*offset))
 	c.engine = &provision.Engine{
 		Store: st, Now: c.now, SingleProcess: true,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1})),
@@ -85,11 +85,14 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	return errors.Join(err, st.Close())
 }
 
-func openStore(ctx context.Context, folder string) (store.Store, error) {
+// openStore opens a store whose clock is that of the engine.
+func openStore(ctx context.Context, folder string, now func() time.Time) (store.Store, error) {
 	if folder == "" {
-		return memory.New(), nil
+		st := memory.New()
+		st.Now = now
+		return st, nil
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(folder, databaseFile)})
+	return sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(folder, databaseFile), Now: now})
 }
 
 // prepare makes the connections: in each second one only members of a crew are let in.
