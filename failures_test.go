@@ -5,6 +5,7 @@ package provision_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,13 +45,13 @@ func TestFailuresOfReplicas(t *testing.T) {
 // countedGlobal is a store that counts updates of the global scope.
 type countedGlobal struct {
 	store.Store
-	n    int
-	size int // of the largest record
+	n    atomic.Int64
+	size atomic.Int64 // of the largest record
 }
 
 func (s *countedGlobal) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
 	if scope == store.Global {
-		s.n++
+		s.n.Add(1)
 	}
 	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error { return fn(ctx, sizedTx{tx, s}) })
 }
@@ -61,7 +62,7 @@ type sizedTx struct {
 }
 
 func (t sizedTx) PutRecord(r *store.Record) error {
-	t.of.size = max(t.of.size, len(r.Value))
+	t.of.size.Store(max(t.of.size.Load(), int64(len(r.Value)))) // one Update at a time
 	return t.Tx.PutRecord(r)
 }
 
@@ -74,9 +75,9 @@ func TestFailuresCost(t *testing.T) {
 		r.other.engine.Store = counted
 		defer r.running()()
 		time.Sleep(10 * time.Second)
-		before := counted.n
+		before := counted.n.Load()
 		time.Sleep(time.Minute)
-		if n := counted.n - before; n != 0 {
+		if n := counted.n.Load() - before; n != 0 {
 			t.Errorf("%d updates in a minute without failures", n)
 		}
 		for second := range 10 {
@@ -88,8 +89,8 @@ func TestFailuresCost(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if n := counted.n - before; n > 11 || counted.size > 64<<10 {
-			t.Errorf("%d updates in ten seconds of a flood, the largest of %d bytes", n, counted.size)
+		if n := counted.n.Load() - before; n > 11 || counted.size.Load() > 64<<10 {
+			t.Errorf("%d updates in ten seconds of a flood, the largest of %d bytes", n, counted.size.Load())
 		}
 		r.other.engine.Plumbing().CountFailure("192.0.2.1:1")
 		time.Sleep(1100 * time.Millisecond)
