@@ -268,7 +268,7 @@ func create(ctx context.Context, dir *provision.Directory, typ, body string, mem
 func (r *rederivation) inOne(b *testing.B, fn func(*provision.Directory) error) {
 	b.Helper()
 	err := r.engine.Store.Update(b.Context(), "acme", func(_ context.Context, tx store.Tx) error {
-		engine := &provision.Engine{Store: oneTx{r.engine.Store, tx}, Limits: provision.Limits{Inline: 1}}
+		engine := &provision.Engine{Store: oneTx{r.engine.Store, tx}, Limits: provision.Limits{Inline: 1, InlineMembers: 1 << 30}}
 		return fn(engine.Directory("acme").Via(store.SourceSCIM).Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"}))
 	})
 	if err != nil {
