@@ -7,9 +7,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
 )
@@ -21,42 +18,18 @@ type Wire struct {
 	// URL is the connection string through the wire.
 	URL string
 
-	target string
-
 	mu     sync.Mutex
 	counts int // how often it has begun to count, negative while it does not
 	trips  int
 	held   sync.Cond // of mu: counts has changed
 }
 
-var host = regexp.MustCompile(`host=(\S+)`)
-
-const socket = ".s.PGSQL.5432"
-
 // NewWire returns a wire before a database of [Server.Database].
 func NewWire(t *testing.T, url string) *Wire {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "wire") // a socket has a short name
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(directory) })
-	listener, err := net.Listen("unix", filepath.Join(directory, socket)) //nolint:noctx // it listens at once
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	w := &Wire{URL: host.ReplaceAllString(url, "host="+directory), target: filepath.Join(host.FindStringSubmatch(url)[1], socket)}
+	w := &Wire{}
 	w.held.L = &w.mu
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go w.serve(client)
-		}
-	}()
+	w.URL = Between(t, url, w.serve)
 	return w
 }
 
@@ -77,13 +50,7 @@ func (w *Wire) Count(fn func()) int {
 	return w.trips
 }
 
-func (w *Wire) serve(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	server, err := net.Dial("unix", w.target) //nolint:noctx // a socket of this machine
-	if err != nil {
-		return
-	}
-	defer func() { _ = server.Close() }()
+func (w *Wire) serve(client, server net.Conn) {
 	go func() {
 		_, _ = io.Copy(client, server)
 		_ = client.Close()

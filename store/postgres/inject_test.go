@@ -6,18 +6,16 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/scimjit/provision/internal/postgrestest"
 )
 
 // injector stands between a store and the server, and fails one statement: in place of it
 // the server gets one that it cannot read, which undoes the transaction as any error does,
 // and the error comes back with another code.
 type injector struct {
-	target string
-
 	mu   sync.Mutex
 	code string // none: the connection is lost
 	left int    // until the statement that fails; 0: none does
@@ -30,27 +28,8 @@ const unreadable = "42601"
 // newInjector returns an injector before a database, and the connection string through it.
 func newInjector(t *testing.T, url string) (*injector, string) {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "inject") // a socket has a short name
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(directory) })
-	listener, err := net.Listen("unix", filepath.Join(directory, socket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	p := &injector{target: filepath.Join(hostOf.FindStringSubmatch(url)[1], socket)}
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go p.serve(client)
-		}
-	}()
-	return p, hostOf.ReplaceAllString(url, "host="+directory)
+	p := &injector{}
+	return p, postgrestest.Between(t, url, p.serve)
 }
 
 // arm lets the nth statement from now on fail. It returns how many there were since the
@@ -78,13 +57,7 @@ func (p *injector) fails() (code string, fails bool) {
 	return p.code, true
 }
 
-func (p *injector) serve(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	server, err := net.Dial("unix", p.target)
-	if err != nil {
-		return
-	}
-	defer func() { _ = server.Close() }()
+func (p *injector) serve(client, server net.Conn) {
 	codes := make(chan string, 1) // of an error that is to come
 	go func() {
 		defer func() { _ = client.Close() }()

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
+
+	"github.com/scimjit/provision/internal/postgrestest"
 )
 
 // cut is where a proxy loses a connection.
@@ -27,8 +27,7 @@ const (
 // proxy stands between a store and the server, and cuts a connection once when it is
 // told to.
 type proxy struct {
-	directory string
-	target    string
+	target string
 
 	mu      sync.Mutex
 	cut     cut
@@ -41,36 +40,12 @@ type proxy struct {
 
 var hostOf = regexp.MustCompile(`host=(\S+)`)
 
-// socket is the name of the socket of a server.
-const socket = ".s.PGSQL.5432"
-
 // newProxy returns a proxy before a database, and the connection string through it.
 func newProxy(t *testing.T, url string) (*proxy, string) {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "proxy") // a socket has a short name
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(directory) })
-	listener, err := net.Listen("unix", filepath.Join(directory, socket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{directory: directory, target: filepath.Join(hostOf.FindStringSubmatch(url)[1], socket), open: map[net.Conn]bool{}}
-	t.Cleanup(func() {
-		_ = listener.Close()
-		p.lose()
-	})
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go p.serve(client)
-		}
-	}()
-	return p, hostOf.ReplaceAllString(url, "host="+directory)
+	p := &proxy{target: postgrestest.SocketOf(url), open: map[net.Conn]bool{}}
+	t.Cleanup(p.lose) // when nothing is accepted any more
+	return p, postgrestest.Accept(t, url, p.serve)
 }
 
 // arm makes the proxy cut the next connection that gets there.
@@ -114,7 +89,7 @@ func (p *proxy) lose() {
 // lead makes the proxy lead to another server, and cuts what leads elsewhere.
 func (p *proxy) lead(directory string) {
 	p.mu.Lock()
-	p.target = filepath.Join(directory, socket)
+	p.target = postgrestest.SocketOf("host=" + directory)
 	p.mu.Unlock()
 	p.lose()
 }
@@ -126,7 +101,6 @@ func (p *proxy) happened() int {
 }
 
 func (p *proxy) serve(client net.Conn) {
-	defer func() { _ = client.Close() }()
 	p.mu.Lock()
 	refused, target := p.refuses && (p.cut == never || p.cuts > 0), p.target
 	p.mu.Unlock()
