@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 	"github.com/scimjit/provision/store/sqlite"
@@ -68,7 +69,7 @@ type life struct {
 
 // begin begins a process.
 func (l *life) begin(st store.Store) {
-	l.store = &crashing{Store: timed{st, l.clock.Now}}
+	l.store = &crashing{Store: clocktest.New(st, l.clock.Now)}
 	began := time.Now()
 	l.ctx, l.cancel = context.WithCancel(l.t.Context())
 	engine := &provision.Engine{Store: l.store, Now: l.clock.Now}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -29,7 +30,7 @@ func (s *countedUpdates) Update(ctx context.Context, scope string, fn func(conte
 func TestClocksDisagree(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		right := newClock()
-		counted := &countedUpdates{Store: timed{st, right.Now}}
+		counted := &countedUpdates{Store: clocktest.New(st, right.Now)}
 		var passed time.Duration
 		replica := func(by time.Duration) func(context.Context) (bool, error) {
 			now := func() time.Time { return right.Now().Add(by) }
@@ -108,7 +109,7 @@ func TestClockWatch(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		const hour = time.Hour
 		c := newClock()
-		engine := &provision.Engine{Store: timed{st, c.Now}, Now: c.Now}
+		engine := &provision.Engine{Store: clocktest.New(st, c.Now), Now: c.Now}
 		var passed time.Duration
 		start := func() func(context.Context) (bool, error) {
 			return provision.ClockWatch(engine, func() time.Duration { return passed })

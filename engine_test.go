@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim/schema"
@@ -63,36 +64,6 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// timed is a store whose clock is that of a process in a test.
-type timed struct {
-	store.Store
-	now func() time.Time
-}
-
-func (s timed) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
-	return s.Store.View(ctx, scope, func(ctx context.Context, r store.Reader) error { return fn(ctx, timedReader{r, s}) })
-}
-
-func (s timed) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
-	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error { return fn(ctx, timedTx{tx, s}) })
-}
-
-type timedReader struct {
-	store.Reader
-	of timed
-}
-
-func (r timedReader) Now() (time.Time, error) {
-	return r.of.now().UTC().Truncate(time.Millisecond), nil
-}
-
-type timedTx struct {
-	store.Tx
-	of timed
-}
-
-func (t timedTx) Now() (time.Time, error) { return t.of.now().UTC().Truncate(time.Millisecond), nil }
-
 var tester = provision.Actor{Kind: "operator", ID: "test"}
 
 // tenant is one connection of an engine, with short words for what tests do.
@@ -108,12 +79,12 @@ func newTenant(t *testing.T, st store.Store, policyJSON string) *tenant {
 	t.Helper()
 	c := newClock()
 	engine := &provision.Engine{Now: c.Now}
-	engine.Store = timed{st, func() time.Time { // that of the process
+	engine.Store = clocktest.New(st, func() time.Time { // that of the process
 		if engine.Now == nil {
 			return time.Now()
 		}
 		return engine.Now()
-	}}
+	})
 	tn := &tenant{t: t, engine: engine, clock: c}
 	tn.dir = engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})
 	tn.setPolicy(policyJSON)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
@@ -135,7 +136,7 @@ func TestLoginScripts(t *testing.T) {
 				id := fmt.Sprintf("c%d", i)
 				r := &loginRun{resources: map[string]string{}, accounts: map[string]string{}}
 				r.tenant = &tenant{t: t, clock: newClock()}
-				r.engine = &provision.Engine{Store: timed{st, r.clock.Now}, Now: r.clock.Now}
+				r.engine = &provision.Engine{Store: clocktest.New(st, r.clock.Now), Now: r.clock.Now}
 				if script.Local != nil {
 					r.engine.Linker = hostAccounts(script.Local)
 				}

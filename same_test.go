@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/scim"
@@ -90,7 +91,7 @@ func newSameWalk(t *testing.T, st store.Store, seed uint64, input []byte) *sameW
 	source := &choices{input: input, rest: *rand.NewPCG(seed, 5)}
 	tn := &tenant{t: t, clock: newClock()}
 	tn.engine = &provision.Engine{
-		Store: timed{st, tn.clock.Now}, Now: tn.clock.Now, Rand: rand.NewChaCha8([32]byte{byte(seed)}), Logger: slog.New(slog.DiscardHandler),
+		Store: clocktest.New(st, tn.clock.Now), Now: tn.clock.Now, Rand: rand.NewChaCha8([32]byte{byte(seed)}), Logger: slog.New(slog.DiscardHandler),
 		Limits: provision.Limits{Inline: 1 + int(seed%4), Batch: 2, Deprovision: []int{-1, 1, 3}[seed%3]},
 	}
 	tn.dir = tn.engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})

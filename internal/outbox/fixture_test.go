@@ -77,34 +77,6 @@ type deaf struct{ store.Watcher }
 
 func (deaf) C() <-chan struct{} { return nil }
 
-// timed is a store whose clock is that of the test.
-type timed struct {
-	store.Store
-	now func() time.Time
-}
-
-func (s timed) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
-	return s.Store.View(ctx, scope, func(ctx context.Context, r store.Reader) error { return fn(ctx, timedReader{r, s}) })
-}
-
-func (s timed) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
-	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error { return fn(ctx, timedTx{tx, s}) })
-}
-
-type timedReader struct {
-	store.Reader
-	of timed
-}
-
-func (r timedReader) Now() (time.Time, error) { return r.of.now(), nil }
-
-type timedTx struct {
-	store.Tx
-	of timed
-}
-
-func (t timedTx) Now() (time.Time, error) { return t.of.now(), nil }
-
 // process returns the consumer in a process of its own.
 func (s *site) process(st store.Store) *outbox.Consumer {
 	return &outbox.Consumer{

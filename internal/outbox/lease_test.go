@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/internal/outbox"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
@@ -308,7 +309,7 @@ func TestLeaseEndsWhenClockIsSetBack(t *testing.T) {
 		s.change("ada")
 		var jump atomic.Int64
 		var held blocking
-		stale := &replica{store: &mortal{Store: timed{s.st, func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }}}}
+		stale := &replica{store: &mortal{Store: clocktest.New(s.st, func() time.Time { return time.Now().Add(time.Duration(jump.Load())) })}}
 		process := s.process(stale.store)
 		stale.stop = s.start(process, held.take, outbox.Options{})
 		synctest.Wait()
@@ -329,7 +330,7 @@ func TestLeaseFromTheFuture(t *testing.T) {
 		s := newSite(t, st, "acme")
 		s.change("ada")
 		var never blocking
-		first := &replica{store: &mortal{Store: timed{s.st, func() time.Time { return time.Now().AddDate(3, 0, 0) }}}}
+		first := &replica{store: &mortal{Store: clocktest.New(s.st, func() time.Time { return time.Now().AddDate(3, 0, 0) })}}
 		wrong := s.process(first.store)
 		first.stop = s.start(wrong, never.take, outbox.Options{})
 		synctest.Wait()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scimjit/provision/internal/clocktest"
 	"github.com/scimjit/provision/internal/outbox"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -334,7 +335,7 @@ func TestRetryWhenClockIsSetBack(t *testing.T) {
 		onEveryStore(t, func(t *testing.T, st store.Store) {
 			s := newSite(t, st, "acme")
 			var back atomic.Int64
-			s.Store = timed{st, func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }}
+			s.Store = clocktest.New(st, func() time.Time { return time.Now().Add(-time.Duration(back.Load())) })
 			h := refusing("ada")
 			s.change("ada")
 			s.start(s.Consumer, h.take, outbox.Options{})
