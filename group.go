@@ -3,7 +3,7 @@ package provision
 import (
 	"encoding/json"
 	"errors"
-	"slices"
+	"iter"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/store"
@@ -26,7 +26,7 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 	if err := c.append(ev); err != nil {
 		return err
 	}
-	for _, m := range slices.Concat(delta.added, delta.removed) {
+	for m := range delta.all() {
 		if err := touched.add(m); err != nil {
 			return err
 		}
@@ -130,6 +130,19 @@ type memberDelta struct {
 	// list names these users as a job keeps them, where they are staged; see
 	// records.JobPeople.
 	list string
+}
+
+// all goes over both, which may be very many.
+func (d memberDelta) all() iter.Seq[store.Membership] {
+	return func(yield func(store.Membership) bool) {
+		for _, list := range [][]store.Membership{d.added, d.removed} {
+			for _, m := range list {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (d memberDelta) empty() bool { return len(d.added)+len(d.removed) == 0 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,7 @@ func (l *largeChange) stage(ctx context.Context, d *Draft) (*Resource, error) {
 // memberDifference is what a draft changes of the memberships that are stored.
 type memberDifference struct {
 	joining, leaving []store.Membership
+	stay             int         // of those who leave, members by another source
 	delta            memberDelta // what Draft.applyMembers would have returned
 }
 
@@ -163,6 +165,10 @@ func (l *largeChange) compare(ctx context.Context, d *Draft) (*memberDifference,
 	var err error
 	if d.before != nil && d.cleared {
 		err = l.eachMember(ctx, d, func(row store.Membership) { m.replace(d, row, l.source, known) })
+		m.delta.removed = m.leaving
+		if m.stay > 0 {
+			m.delta.removed = slices.DeleteFunc(slices.Clone(m.leaving), func(row store.Membership) bool { return d.members[row.Member] })
+		}
 	} else if d.before != nil {
 		err = l.eachNamed(ctx, d, func(row store.Membership) { m.remove(d, row, l.source, known) })
 	}
@@ -203,9 +209,10 @@ func (m *memberDifference) replace(d *Draft, row store.Membership, source store.
 	if !d.change.mayEnd(row.Source) || stays && (row.Source != store.SourceJIT || !d.claims()) {
 		return
 	}
+	row.Group = d.resource.ID // there may be very many: they share it
 	m.leaving = append(m.leaving, row)
-	if !stays {
-		m.delta.removed = append(m.delta.removed, row)
+	if stays {
+		m.stay++
 	}
 }
 
@@ -230,7 +237,7 @@ func (l *largeChange) eachMember(ctx context.Context, d *Draft, fn func(store.Me
 	after := ""
 	for more := true; more; {
 		err := l.sameVersion(ctx, d, func(r store.Reader) error {
-			page, err := r.Memberships(d.resource.ID, after, MembersPage)
+			page, err := r.UnnamedMemberships(d.resource.ID, after, MembersPage)
 			if err != nil {
 				return err
 			}
@@ -322,7 +329,7 @@ func (s *staging) stageAll(ctx context.Context) error {
 		return err
 	}
 	s.number = int64(binary.BigEndian.Uint64(random)>>1) | 1
-	for _, set := range s.sets() {
+	for set := range s.sets() {
 		err := s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
 			if err := s.draft.unmoved(tx); err != nil {
 				return err
@@ -363,35 +370,36 @@ type stagedSet struct {
 }
 
 // sets divides the difference in order of member, so that those of one are together.
-func (s *staging) sets() (sets []*stagedSet) {
-	type row struct {
-		store.Membership
-		joins bool
-	}
-	rows := make([]row, 0, s.diff.size())
-	for _, m := range s.diff.joining {
-		rows = append(rows, row{m, true})
-	}
-	for _, m := range s.diff.leaving {
-		rows = append(rows, row{m, false})
-	}
-	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Member, b.Member) })
+// One set is in memory at a time.
+func (s *staging) sets() iter.Seq[*stagedSet] {
+	byMember := func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) }
 	most := s.engine.Limits.inlineMembers()
-	for n, r := range rows {
-		if n == 0 || rows[n-1].Member != r.Member && len(sets[len(sets)-1].joining)+len(sets[len(sets)-1].leaving) >= most {
-			sets = append(sets, &stagedSet{first: n == 0})
+	return func(yield func(*stagedSet) bool) {
+		// Those who join are in the order of the event that lists them.
+		joining, leaving := slices.SortedFunc(slices.Values(s.diff.joining), byMember), s.diff.leaving
+		slices.SortFunc(leaving, byMember)
+		set, last := &stagedSet{first: true}, ""
+		for len(joining)+len(leaving) > 0 {
+			from, to := &leaving, &set.leaving
+			if joins := len(leaving) == 0 || len(joining) > 0 && joining[0].Member <= leaving[0].Member; joins {
+				from, to = &joining, &set.joining
+			}
+			m := (*from)[0]
+			if m.Member != last && len(set.joining)+len(set.leaving) >= most {
+				if !yield(set) {
+					return
+				}
+				set, last = &stagedSet{}, ""
+				continue
+			}
+			*from, *to = (*from)[1:], append(*to, m)
+			if m.Kind == TypeUser && m.Member != last {
+				set.users = append(set.users, m.Member)
+			}
+			last = m.Member
 		}
-		set := sets[len(sets)-1]
-		if r.joins {
-			set.joining = append(set.joining, r.Membership)
-		} else {
-			set.leaving = append(set.leaving, r.Membership)
-		}
-		if r.Kind == TypeUser && (len(set.users) == 0 || set.users[len(set.users)-1] != r.Member) {
-			set.users = append(set.users, r.Member)
-		}
+		yield(set)
 	}
-	return sets
 }
 
 // keep says that this process stages, or returns errMoved where another has taken its

@@ -225,11 +225,11 @@ func TestPeakMemory(t *testing.T) {
 	}
 	const (
 		answer = 8 << 20 // the default of Limits.Answer
-		slack  = 4 << 20 // what stores, caches and pools keep
+		slack  = 3 << 20 // what stores, caches and pools keep
 
 		// staged is what one member of a group holds whose many members are replaced:
-		// the difference is reckoned as a whole before it is staged.
-		staged = 350
+		// who leaves is known as a whole before the first set is staged.
+		staged = 120
 	)
 	file, err := sqlite.Open(t.Context(), sqlite.Config{Path: t.TempDir() + "/test.db", Synchronous: sqlite.Normal})
 	if err != nil {
