@@ -149,7 +149,7 @@ func (f finder) adoptableByName(attribute, name, externalID string) (*Resource, 
 	if name == "" {
 		return nil, nil
 	}
-	found, err := f.matching(TypeUser, attribute, name)
+	found, err := f.matching(attribute, name)
 	if err != nil {
 		return nil, err
 	}

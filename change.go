@@ -29,6 +29,9 @@ type cause struct {
 	// recognized, when not nil, is whose credential is to be confirmed.
 	recognized *Recognized
 
+	// once are keys of which none may have been used. They are used with the change.
+	once []OnceKey
+
 	// offboarding says that the connection ends: nobody needs an admin of it.
 	offboarding bool
 }
@@ -80,6 +83,8 @@ type change struct {
 	jobs     int
 	newAdmin bool     // an account became site admin
 	deleted  []string // accounts that became tombstones
+
+	uses []records.Entry[struct{}] // of the keys that are used once
 }
 
 // update runs fn in a transaction on a connection, again with what the host
@@ -100,6 +105,9 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
 			c := &change{cause: why, engine: e, tx: tx, connection: connection, host: host}
 			why.recognized.expect(tx)
+			if len(why.once) > 0 {
+				tx.Expect(expectKeys(why.once))
+			}
 			if why.prepare != nil {
 				why.prepare(c)
 			}
@@ -112,6 +120,9 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 				return err
 			}
 			if err := why.recognized.confirm(tx); err != nil {
+				return err
+			}
+			if c.uses, err = e.firstUse(tx, why.once); err != nil {
 				return err
 			}
 			c.now = e.now() // the turn of the transaction has come
@@ -161,6 +172,9 @@ func (c *change) finish() error {
 		}
 	}
 	if err := c.eraseDeleted(); err != nil {
+		return err
+	}
+	if err := saveUses(c.tx, c.uses); err != nil {
 		return err
 	}
 	return c.mass.save(c.tx)

@@ -21,13 +21,7 @@ import (
 // A key that was used stays used when the clock is right again, and keeps no other
 // one from being used.
 func keepsKeys(l *life) func() {
-	first := func(key string) bool {
-		ok, err := l.engine.Plumbing().Once(l.ctx, "acme", key, l.clock.Now().Add(5*time.Minute))
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		return ok
-	}
+	first := func(key string) bool { return useOnce(l.t, l.engine, key, l.clock.Now().Add(5*time.Minute)) }
 	l.is("the first use", first("assertion"))
 	return func() {
 		l.pass(30 * time.Second)
@@ -44,7 +38,7 @@ func endsLogins(l *life) func() {
 	a := l.login(provision.Identity{UserName: "ann", NameID: name, Session: &provision.Session{Index: "s1", NameID: name, Until: l.clock.Now().Add(8 * time.Hour)}})
 	return func() {
 		expectSame(l.t, "sessions", []string{"s1"}, l.indexes(a.ID))
-		if _, err := l.engine.Directory("acme").EndLogin(l.ctx, name); err != nil {
+		if _, err := l.engine.Directory("acme").EndLogin(l.ctx, provision.Logout{NameID: name}); err != nil {
 			l.t.Errorf("the logout: %v", err)
 		}
 	}

@@ -57,6 +57,41 @@ func (d defaultGroups) retry(next *Account) error {
 	return d.add(next, func(name string) (bool, error) { return d.waitsFor(name, next.ID) })
 }
 
+// expectOf announces what says whether an account waits for default groups.
+func (d defaultGroups) expectOf(r store.Reader, account string) {
+	for _, name := range d.config.DefaultGroups {
+		_, _ = records.DefaultGroup.Load(r, waitKey(name)+account)
+	}
+}
+
+// expect announces what waits reads of a stored account.
+func (d defaultGroups) expect(r store.Reader, a *Account) {
+	d.expectOf(r, a.ID)
+	hostGroups{r}.expect(a)
+}
+
+// expectGroups announces the default groups that some accounts do not have yet, and to
+// which groups these people belong.
+func (d defaultGroups) expectGroups(r store.Reader, of ...*Account) {
+	find := finder{tx: r, conn: d.find.conn}
+	var people []string
+	for _, name := range d.config.DefaultGroups {
+		some := false
+		for _, a := range of {
+			if !slices.Contains(a.Facts.DefaultGroups, name) {
+				some, people = true, append(people, a.ResourceID)
+			}
+		}
+		if some {
+			_, _ = records.HostGroupName.Load(r, hostGroupKey(naming.Key(name)))
+			_, _ = records.DefaultGiven.Load(r, nameKey(name))
+			_, _ = find.groupNamed(name)
+		}
+	}
+	slices.Sort(people)
+	_, _ = r.MembershipsOf(slices.Compact(people)...)
+}
+
 // waits reports whether an account waits for a default group, or for the name of
 // one.
 func (d defaultGroups) waits(a *Account) (bool, error) {

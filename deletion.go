@@ -76,6 +76,13 @@ func (c *change) mayDelete(n int) (bool, error) {
 	return true, nil
 }
 
+// expectDeletion announces what scheduleDeletion reads of a stored account, nil for a new one.
+func (c *change) expectDeletion(r store.Reader, before *Account) {
+	if before != nil && (account.Deprovisioned(before) || c.conn.deletesLater()) {
+		_, _ = records.Deletion.Load(r, before.ID)
+	}
+}
+
 // scheduleDeletion notes that an account has just been deprovisioned, or was when
 // the policy did not delete yet, and forgets it when the account came back. The
 // due time follows from the days that the policy has when it is looked at.

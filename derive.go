@@ -2,6 +2,7 @@ package provision
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,9 +28,7 @@ func (c *change) decide(decisions []account.Decision, list ...derivation) ([]acc
 			c.mass.expect(r)
 		}
 		for _, d := range list {
-			if d.before != nil && (account.Deprovisioned(d.before) || c.conn.deletesLater()) {
-				_, _ = records.Deletion.Load(r, d.next.ID)
-			}
+			c.expectDeletion(r, d.before)
 		}
 	})
 	groups, err := readGraph(c.tx, c.conn.policy, peopleOf(list)...)
@@ -190,6 +189,10 @@ func (c *change) remember(out *account.Output) error {
 // deriveAgain derives stored accounts under the connection as it is now, for one
 // cause.
 func (c *change) deriveAgain(stored ...*Account) error {
+	c.tx.Expect(func(r store.Reader) {
+		c.expectDerivations(r, stored)
+		c.defaults().expectGroups(r, stored...)
+	})
 	list, err := c.reread(stored)
 	if err != nil {
 		return err
@@ -205,22 +208,13 @@ func (c *change) deriveAgain(stored ...*Account) error {
 // reread returns what is to be derived of stored accounts, with what the
 // connection maps of their resources. A tombstone stays what it is.
 func (c *change) reread(stored []*Account) ([]derivation, error) {
-	if len(c.conn.attributes) > 0 {
-		c.tx.Expect(func(r store.Reader) {
-			for _, a := range stored {
-				if a.ResourceID != "" {
-					_, _ = r.Resource(TypeUser, a.ResourceID, 0)
-				}
-			}
-		})
-	}
 	list := make([]derivation, 0, len(stored))
 	for _, before := range stored {
 		if before.Status == policy.StatusDeleted {
 			continue
 		}
 		next := before.Clone()
-		if before.ResourceID != "" && len(c.conn.attributes)+len(before.Attributes) > 0 {
+		if c.mapsResource(before) {
 			r, err := c.tx.Resource(TypeUser, before.ResourceID, 0)
 			if err != nil {
 				return nil, err
@@ -230,6 +224,42 @@ func (c *change) reread(stored []*Account) ([]derivation, error) {
 		list = append(list, derivation{before, next})
 	}
 	return list, nil
+}
+
+// mapsResource reports whether an account has attributes of its user, or is to have.
+func (c *change) mapsResource(a *Account) bool {
+	return a.ResourceID != "" && len(c.conn.attributes)+len(a.Attributes) > 0
+}
+
+// expectDerivations announces what it takes to derive stored accounts again.
+func (c *change) expectDerivations(r store.Reader, stored []*Account) {
+	if c.verdict == nil {
+		c.mass.expect(r)
+	}
+	var people []string
+	groups := map[string]bool{}
+	for _, a := range stored {
+		if a.Status == policy.StatusDeleted {
+			continue
+		}
+		if c.mapsResource(a) {
+			_, _ = r.Resource(TypeUser, a.ResourceID, 0)
+		}
+		if a.ResourceID != "" {
+			people = append(people, a.ResourceID)
+		}
+		c.defaults().expect(r, a)
+		c.expectDeletion(r, a)
+		for _, g := range a.Groups {
+			groups[g.ID] = true
+		}
+	}
+	_, _ = r.Ancestors(people...)
+	if c.conn.policy.NeedsExternalIDs() { // mostly of groups that the accounts have
+		for _, id := range slices.Sorted(maps.Keys(groups)) {
+			_, _ = r.Resource(TypeGroup, id, 0)
+		}
+	}
 }
 
 // deriveTouched derives the accounts of the people that a change touches, or

@@ -189,7 +189,7 @@ func (d *Directory) UserNamed(ctx context.Context, userName string) (*Resource, 
 	var found []*Resource
 	err := d.view(ctx, func(r store.Reader) (err error) {
 		if err = d.exists(r); err == nil {
-			found, err = finder{tx: r}.matching(TypeUser, "userName", userName)
+			found, err = finder{tx: r}.matching("userName", userName)
 		}
 		return err
 	})

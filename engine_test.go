@@ -288,7 +288,7 @@ func TestNoStore(t *testing.T) {
 		_, create := d.Create(ctx, "User", 0, func(*provision.Draft) error { return nil })
 		_, login := d.Login(ctx, provision.Identity{ID: "1", UserName: "ada"})
 		_, issue := func() (string, error) { token, _, err := d.IssueToken(ctx, time.Time{}); return token, err }()
-		_, once := test.engine.Plumbing().Once(ctx, "acme", "key", time.Now())
+		once := test.engine.Plumbing().Once(ctx, "acme", provision.OnceKey{Text: "key"})
 		deliver := test.engine.Consumer("x").DeliverOnce(ctx, func(context.Context, provision.Delivery) error { return nil })
 		for name, err := range map[string]error{
 			"Authenticate": authenticate, "Connections": connections, "SaveConnection": save, "Get": get, "Create": create,

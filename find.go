@@ -35,13 +35,13 @@ func (f finder) clashing(typ, attribute, name string) ([]*Resource, error) {
 	return f.in(typ, attribute, store.String, naming.Key(name))
 }
 
-// matching returns resources that have a name: those that are meant by it.
-func (f finder) matching(typ, attribute, name string) ([]*Resource, error) {
+// matching returns users that have a name: those that are meant by it.
+func (f finder) matching(attribute, name string) ([]*Resource, error) {
 	key := naming.Key(name)
 	if key == "" {
 		return nil, nil
 	}
-	return f.query(typ, likenessLimit, store.Compare{
+	return f.query(TypeUser, likenessLimit, store.Compare{
 		Path: store.Path{Keys: strings.Split(attribute, "."), Type: store.String}, Op: store.EQ,
 		Value: name, Key: attribute, Folded: key,
 	})

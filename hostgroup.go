@@ -222,6 +222,13 @@ func (h hostGroups) group(id string) (*store.AccountGroup, error) {
 	return &store.AccountGroup{ID: e.Value.ID, Name: e.Value.Name, Source: store.SourceDefault}, nil
 }
 
+// expect announces the groups of the host that an account has.
+func (h hostGroups) expect(a *Account) {
+	for _, have := range a.Facts.HostGroups {
+		_, _ = h.group(have.ID)
+	}
+}
+
 // rename gives the groups of the host that an account has the names that they have
 // now, and reports whether that changed one. A group that is no longer registered
 // keeps its name.

@@ -35,6 +35,10 @@ type Identity struct {
 	// later ([Directory.EndLogin]); nil where it may not.
 	Session *Session
 
+	// Once are the keys that the login uses: what must not log anybody in again, such as
+	// the id of the assertion and that of the request which it answers.
+	Once []OnceKey
+
 	// UserName and Email are written as they are. They match those of a person
 	// as [store.SameName] says; a login by one that clashes without matching
 	// is refused.

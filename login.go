@@ -30,33 +30,45 @@ import (
 // the login is refused nevertheless. The error is
 // [ErrNotFound] for an unknown connection. What Login writes is recorded as
 // written by the source JIT.
+//
+// The keys of [Identity.Once] are used in the transaction of the login, or of its
+// refusal. A [*ReplayError] says that one was used before. After any other error none
+// was, and the login may be tried again: where the store was busy or away, for example.
+// Only where a store cannot tell what became of its commit, which the
+// [*UnavailableError] does not say either, the next try may be refused as a replay.
 func (d *Directory) Login(ctx context.Context, id Identity) (*Account, error) {
 	d = d.via(store.SourceJIT)
-	a, err := d.login(ctx, id)
-	var refused *DeniedError
-	if errors.As(err, &refused) {
-		return nil, errors.Join(err, d.recordDenial(ctx, refused))
-	}
-	return a, err
-}
-
-func (d *Directory) login(ctx context.Context, id Identity) (*Account, error) {
-	id, wrong := id.normalized()
-	if wrong != nil {
-		return nil, wrong
-	}
-	var entered *Account
-	var invited *DeniedError
-	err := d.update(ctx, d.why(), func(c *change) error {
-		l := &login{change: c, identity: &id}
-		a, err := l.run()
-		entered, invited = a, l.invited
-		return err
-	})
+	a, invited, err := d.login(ctx, id)
 	if err == nil && invited != nil {
 		return nil, invited
 	}
-	return entered, err
+	var refused *DeniedError
+	if !errors.As(err, &refused) {
+		return a, err
+	}
+	why := d.why() // of another transaction, as nothing that the login has written stays
+	why.once = id.Once
+	return nil, errors.Join(err, d.update(ctx, why, func(c *change) error { return c.tellDenial(refused) }))
+}
+
+// login returns the account of who may log in, or is invited and refused. After an
+// error nothing is stored, not even of a refusal.
+func (d *Directory) login(ctx context.Context, id Identity) (entered *Account, invited *DeniedError, err error) {
+	id, wrong := id.normalized()
+	if wrong != nil {
+		return nil, nil, wrong
+	}
+	err = d.update(ctx, d.loggingIn(&id), func(c *change) error {
+		l := &login{change: c, identity: &id}
+		a, err := l.run()
+		if err == nil && l.invited != nil {
+			l.resource = nil // the event is about the login
+			err = l.tellDenial(l.invited)
+		}
+		entered, invited = a, l.invited
+		return err
+	})
+	return entered, invited, err
 }
 
 // errTried ends the transaction of a login that is only tried.
@@ -65,7 +77,8 @@ var errTried = errors.New("provision: tried")
 // TryLogin says what [Directory.Login] would do with an identity now, and does
 // nothing of it: nothing is stored, no event is appended, and nobody is logged in.
 // The account is as it would be after the login; its id is made up where it would be
-// a new one. The error is as for Login. Guard and Linker of the host are asked.
+// a new one. The error is as for Login. Guard and Linker of the host are asked. Keys in
+// [Identity.Once] are not used either.
 func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error) {
 	id, wrong := id.normalized()
 	if wrong != nil {
@@ -73,7 +86,7 @@ func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error)
 	}
 	d = d.via(store.SourceJIT)
 	var tried *Account
-	err := d.update(ctx, d.why(), func(c *change) error {
+	err := d.update(ctx, d.loggingIn(&id), func(c *change) error {
 		l := &login{change: c, identity: &id}
 		a, err := l.run()
 		if err == nil {
@@ -81,9 +94,6 @@ func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error)
 		}
 		if err != nil {
 			return err
-		}
-		if l.invited != nil {
-			return l.invited
 		}
 		tried = a
 		return errTried
@@ -150,6 +160,7 @@ func (l *login) create() (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.tx.Expect(func(r store.Reader) { l.expectNew(r, next) })
 	person := account.Read(r.Document, l.conn.attributes)
 	person.WriteTo(next)
 	if err := l.linkNew(next, person); err != nil {
@@ -339,17 +350,15 @@ func (l *login) bind(next *Account) error {
 // again: a person who tries again and again must not fill the event stream.
 const denialInterval = time.Minute
 
-// recordDenial appends the event of a refusal.
-func (d *Directory) recordDenial(ctx context.Context, refused *DeniedError) error {
-	first, err := d.engine.oncePer(ctx, d.connection, "denied/"+string(refused.Code)+"/"+refused.Account, denialInterval)
+// tellDenial appends the event of a refusal, unless it was told a moment ago.
+func (c *change) tellDenial(refused *DeniedError) error {
+	first, err := c.firstWithin("denied/"+string(refused.Code)+"/"+refused.Account, denialInterval)
 	if err != nil || !first {
 		return err
 	}
-	return d.update(ctx, d.why(), func(c *change) error {
-		why := policy.Reason{Effect: policy.EffectLoginDenied, Value: string(refused.Code)}
-		return c.append(&store.Event{
-			Type: store.LoginDenied, AccountID: refused.Account,
-			Reasons: append(slices.Clone(refused.Reasons), why),
-		})
+	why := policy.Reason{Effect: policy.EffectLoginDenied, Value: string(refused.Code)}
+	return c.append(&store.Event{
+		Type: store.LoginDenied, AccountID: refused.Account,
+		Reasons: append(slices.Clone(refused.Reasons), why),
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/dialect"
 	"github.com/scimjit/provision/internal/naming"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -94,6 +95,16 @@ func (l *login) byKey(kind string) (*loginPerson, error) {
 		if !strings.HasPrefix(key, kind) {
 			continue
 		}
+		id, err := records.Identity.Value(l.tx, key)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			l.tx.Expect(func(r store.Reader) {
+				_, _ = r.Account(id)
+				l.expectRecords(r, id)
+			})
+		}
 		if a, err := l.finder().boundTo(key); err != nil || a != nil {
 			if err != nil {
 				return nil, err
@@ -113,6 +124,11 @@ func (l *login) person(a *Account) (*loginPerson, error) {
 		}
 		return nil, nil
 	}
+	l.tx.Expect(func(r store.Reader) {
+		_, _ = r.Resource(TypeUser, a.ResourceID, 0)
+		l.expectUser(r, a.ResourceID)
+		l.expectFacts(r, a)
+	})
 	r, err := l.tx.Resource(TypeUser, a.ResourceID, 0)
 	if err != nil {
 		return nil, err
@@ -139,7 +155,7 @@ func (l *login) byUserName() (*loginPerson, error) {
 	if name == "" {
 		return nil, nil
 	}
-	found, err := l.finder().matching(TypeUser, "userName", name)
+	found, err := l.finder().matching("userName", name)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -149,6 +165,10 @@ func (l *login) byUserName() (*loginPerson, error) {
 // personOf returns the person of a resource. One whose account was deleted while
 // the identity provider says that they are not active stays out.
 func (l *login) personOf(r *Resource) (*loginPerson, error) {
+	l.tx.Expect(func(reader store.Reader) {
+		_, _ = reader.AccountOf(r.ID)
+		l.expectUser(reader, r.ID)
+	})
 	a, err := l.finder().accountOf(r.ID)
 	if err != nil {
 		return nil, err
@@ -156,6 +176,10 @@ func (l *login) personOf(r *Resource) (*loginPerson, error) {
 	if a == nil {
 		return nil, denied(policy.DeniedDisabled, "the account of %q was deleted", r.Display)
 	}
+	l.tx.Expect(func(reader store.Reader) {
+		l.expectRecords(reader, a.ID)
+		l.expectFacts(reader, a)
+	})
 	return &loginPerson{resource: r, account: a}, nil
 }
 
@@ -168,10 +192,20 @@ func (l *login) byLikeness() (*loginPerson, error) {
 	if id.NameID.Format != nameIDTransient {
 		values = append(values, id.NameID.Value)
 	}
+	values = slices.DeleteFunc(values, func(value string) bool { return value == "" })
+	l.tx.Expect(func(r store.Reader) {
+		for _, value := range values {
+			_, _ = finder{r, l.conn}.clashing(TypeUser, "userName", value)
+			_, _ = finder{r, l.conn}.clashing(TypeUser, "emails.value", value)
+		}
+		for _, q := range l.likeGone(values) {
+			_, _ = r.Accounts(q)
+		}
+	})
 	var found []*Resource
 	asserted := ""
 	for i, value := range values {
-		if value == "" || slices.Contains(values[:i], value) {
+		if slices.Contains(values[:i], value) {
 			continue
 		}
 		for _, attribute := range []string{"userName", "emails.value"} {
@@ -217,20 +251,7 @@ func (l *login) mayLink(p *loginPerson) bool {
 // unless two ids say that they are different people. Whoever is known by an id needs
 // no likeness.
 func (l *login) likeSomebodyGone(values []string) (*loginPerson, error) {
-	if l.gone != nil {
-		return nil, nil
-	}
-	var queries []store.AccountQuery
-	if l.identity.ID != "" && l.conn.externalIDImmutable() {
-		queries = append(queries, store.AccountQuery{ExternalID: l.identity.ID})
-	}
-	for _, value := range values {
-		if value != "" {
-			queries = append(queries, store.AccountQuery{UserName: value}, store.AccountQuery{Email: value})
-		}
-	}
-	for _, q := range queries {
-		q.Unlinked = true
+	for _, q := range l.likeGone(values) {
 		list, err := l.tx.Accounts(q)
 		if err != nil {
 			return nil, err
@@ -253,6 +274,21 @@ func (l *login) likeSomebodyGone(values []string) (*loginPerson, error) {
 		}
 	}
 	return nil, nil
+}
+
+// likeGone returns what finds active accounts without a resource that resemble somebody
+// who asserts some values, the surest first.
+func (l *login) likeGone(values []string) (queries []store.AccountQuery) {
+	if l.gone != nil {
+		return nil
+	}
+	if l.identity.ID != "" && l.conn.externalIDImmutable() {
+		queries = append(queries, store.AccountQuery{ExternalID: l.identity.ID, Unlinked: true})
+	}
+	for _, value := range values {
+		queries = append(queries, store.AccountQuery{UserName: value, Unlinked: true}, store.AccountQuery{Email: value, Unlinked: true})
+	}
+	return queries
 }
 
 // taken reports whether a value clashes with a user name or an e-mail of somebody

@@ -119,11 +119,7 @@ type assertedGroups struct {
 
 func (l *login) assertedGroups() (*assertedGroups, error) {
 	g := &assertedGroups{login: l, byValue: map[string]*Resource{}, byName: map[string][]*Resource{}}
-	values := make([]string, len(l.identity.Groups))
-	for i, asserted := range l.identity.Groups {
-		values[i] = asserted.Value
-	}
-	found, err := l.finder().withExternalID(TypeGroup, values...)
+	found, err := l.finder().groupsValued(l.identity)
 	if err != nil {
 		return nil, err
 	}
@@ -132,13 +128,10 @@ func (l *login) assertedGroups() (*assertedGroups, error) {
 			g.byValue[value] = r
 		}
 	}
-	var keys []string
-	for _, asserted := range l.identity.Groups {
-		if g.byValue[asserted.Value] == nil {
-			keys = append(keys, naming.Key(asserted.Name), naming.Key(asserted.Value))
-		}
+	if !slices.ContainsFunc(l.identity.Groups, func(asserted IdentityGroup) bool { return g.byValue[asserted.Value] == nil }) {
+		return g, nil // nobody asks for the names
 	}
-	if found, err = l.finder().in(TypeGroup, "displayName", store.String, keys...); err != nil {
+	if found, err = l.finder().groupsCalled(l.identity); err != nil {
 		return nil, err
 	}
 	for _, r := range found {

@@ -45,6 +45,7 @@ func (l *login) createResource(typ string, content account.Content) (*Resource, 
 	d := &Draft{change: l.change, resource: Resource{ID: id, Type: typ, Created: l.now}}
 	d.Write(Content(content))
 	l.resource = &store.ResourceRef{Type: typ, ID: id}
+	l.tx.Expect(store.Insertion(&d.resource), func(r store.Reader) { _, _ = records.LoginsWrote.Load(r, "") })
 	if err := d.put(); err != nil {
 		return nil, err
 	}

@@ -137,31 +137,54 @@ func (d *Directory) Sessions(ctx context.Context, account string) ([]Session, er
 	return out, err
 }
 
-// EndLogin says that a person has logged out at the identity provider, of the
-// sessions with these indexes, or of all where there are none. It finds the account
-// by the logins that told their session, or by a persistent NameID, appends the
+// Logout is what an identity provider says when a person has logged out there.
+type Logout struct {
+	// NameID is the subject whose sessions have ended.
+	NameID NameID
+
+	// Indexes name these sessions; all have ended where there are none.
+	Indexes []string
+
+	// Once are the keys that the logout uses, such as the id of the message.
+	Once []OnceKey
+}
+
+// EndLogin says that a person has logged out at the identity provider. It finds the
+// account by the logins that told their session, or by a persistent NameID, appends the
 // event login.ended, which names the account and the indexes, and returns the id of
 // the account. Whoever hears of the event ends the sessions of the application.
 //
 // Nothing of the account changes. The error is [ErrNotFound] where nobody is known
-// by the name.
-func (d *Directory) EndLogin(ctx context.Context, name NameID, indexes ...string) (account string, err error) {
+// by the name. The keys of [Logout.Once] are used in the same transaction, also then: a
+// [*ReplayError] says that one was used before. After any other error none was.
+func (d *Directory) EndLogin(ctx context.Context, l Logout) (account string, err error) {
 	d = d.via(store.SourceJIT)
-	err = d.update(ctx, d.why(), func(c *change) error {
-		a, err := c.namedAccount(name)
+	why := d.why()
+	why.once = l.Once
+	var nobody error
+	err = d.update(ctx, why, func(c *change) error {
+		account, nobody = "", nil
+		a, err := c.namedAccount(l.NameID)
+		if errors.Is(err, store.ErrNotFound) {
+			nobody = err
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		account = a.ID
-		if err := c.forgetSessions(a.ID, indexes); err != nil {
+		if err := c.forgetSessions(a.ID, l.Indexes); err != nil {
 			return err
 		}
 		ev := &store.Event{Type: store.LoginEnded, AccountID: a.ID}
-		for _, index := range indexes {
+		for _, index := range l.Indexes {
 			ev.Changes = append(ev.Changes, store.Change{Attribute: "sessionIndex", Before: mustJSON(index)})
 		}
 		return c.append(ev)
 	})
+	if err == nil {
+		err = nobody
+	}
 	return account, err
 }
 

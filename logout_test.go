@@ -57,7 +57,7 @@ func TestEndLogin(t *testing.T) {
 		end := func(name, format string, indexes ...string) error {
 			t.Helper()
 			at := tn.lastSequence()
-			got, err := dir.EndLogin(t.Context(), provision.NameID{Value: name, Format: format}, indexes...)
+			got, err := dir.EndLogin(t.Context(), provision.Logout{NameID: provision.NameID{Value: name, Format: format}, Indexes: indexes})
 			list, eventsErr := dir.Events(t.Context(), at, 0)
 			if eventsErr != nil {
 				t.Fatal(eventsErr)
@@ -121,14 +121,14 @@ func TestEndLoginOfPersistent(t *testing.T) {
 		id := visitor("p1", jit.NameIDPersistent, "", time.Time{})
 		id.Session = nil
 		a := tn.login(id)
-		if got, err := dir.EndLogin(t.Context(), id.NameID, "s9"); err != nil || got != a.ID {
+		if got, err := dir.EndLogin(t.Context(), provision.Logout{NameID: id.NameID, Indexes: []string{"s9"}}); err != nil || got != a.ID {
 			t.Errorf("got %q, %v", got, err)
 		}
 		tn.login(visitor("p1", jit.NameIDPersistent, "s1", time.Time{}))
 		if err := dir.As(tester).DeleteAccount(t.Context(), a.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := dir.EndLogin(t.Context(), id.NameID); !errors.Is(err, provision.ErrNotFound) {
+		if _, err := dir.EndLogin(t.Context(), provision.Logout{NameID: id.NameID}); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("of a deleted account: %v", err)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"sync"
 	"time"
@@ -30,91 +29,6 @@ func (e *Engine) Plumbing() Plumbing { return Plumbing{e.present()} }
 func (p Plumbing) NewToken() (string, error) {
 	t, err := p.engine.random(32)
 	return tokenPrefix + t, err
-}
-
-// Once reports whether key is used for the first time: of all calls with it
-// until the moment given, on every replica, exactly one is told true. It is what
-// replay caches are made of. The key may have any length; [Engine.Run] removes
-// keys whose time has passed.
-//
-// The time has come when it has by [Engine.Now] and by the clock of the store, which
-// replicas have in common: whoever checks an expiry of its own keeps the key at least as
-// long. A clock that is set back makes a key count for
-// longer, never shorter: that is safe where a key names one thing, such as an
-// assertion, and locks out who uses the same key again and again. One that jumps ahead
-// makes the key and what it names expire together; the key is kept for an hour more,
-// and counts while work waits for the jump ([Engine.ConfirmClock]), so that it still
-// counts when the clock is set right.
-func (p Plumbing) Once(ctx context.Context, connection, key string, until time.Time) (first bool, err error) {
-	e := p.engine
-	return e.once(ctx, connection, key, func(tx store.Tx, used time.Time) (time.Time, bool, error) {
-		if used.IsZero() {
-			return until, false, nil
-		}
-		now, err := e.surest(tx)
-		return until, now.Before(used), err
-	})
-}
-
-// oncePer is Once for a key that is used again and again, and counts for a span each
-// time, by the clock of the store. One that was ahead keeps nobody waiting.
-func (e *Engine) oncePer(ctx context.Context, connection, key string, span time.Duration) (first bool, err error) {
-	return e.once(ctx, connection, key, func(tx store.Tx, used time.Time) (until time.Time, counts bool, err error) {
-		now, err := tx.Now()
-		return now.Add(span), records.Ahead(used, now, span), err
-	})
-}
-
-// once uses a key. may says until when, and whether an earlier use counts still.
-func (e *Engine) once(ctx context.Context, connection, key string, may func(tx store.Tx, used time.Time) (until time.Time, counts bool, err error)) (first bool, err error) {
-	sum := sha256.Sum256([]byte(key))
-	err = e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-		first = false
-		used, err := records.Once.Load(tx, hex.EncodeToString(sum[:]))
-		if err != nil {
-			return err
-		}
-		until, counts, err := may(tx, used.Expires)
-		if err != nil || used.Stored() && counts {
-			return err
-		}
-		used.Expires = until.UTC()
-		if err := records.Once.Save(tx, &used); err != nil {
-			return err
-		}
-		first = true
-		return nil
-	})
-	return first && err == nil, err
-}
-
-// pruneOnce removes the keys of a connection whose time has passed for so long that
-// no clock that jumps unseen can have made it so, and allowances that are full again.
-func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
-	due := false
-	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
-		keys, err := records.Once.List(r, "", 1)
-		if err != nil {
-			return err
-		}
-		allowances, err := records.Allowance.List(r, "", 1)
-		due = len(keys)+len(allowances) > 0
-		return err
-	})
-	if err != nil || !due {
-		return err
-	}
-	return e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
-		now, err := e.surest(tx)
-		if err != nil {
-			return err
-		}
-		if _, err = records.Once.Prune(tx, now.Add(-jumpWithin)); err != nil {
-			return err
-		}
-		_, err = records.Allowance.Prune(tx, now)
-		return err
-	})
 }
 
 // CountRefusal counts a request that was refused before it could change

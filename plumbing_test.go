@@ -38,6 +38,17 @@ func TestSign(t *testing.T) {
 	})
 }
 
+// useOnce uses a key and reports whether that was the first time.
+func useOnce(t *testing.T, e *provision.Engine, key string, until time.Time) bool {
+	t.Helper()
+	err := e.Plumbing().Once(t.Context(), "acme", provision.OnceKey{Text: key, Until: until})
+	var replay *provision.ReplayError
+	if err != nil && (!errors.As(err, &replay) || replay.Key != key) {
+		t.Error(err)
+	}
+	return err == nil
+}
+
 // TestOnce uses one key from two engines at the same time, and again later.
 func TestOnce(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
@@ -50,11 +61,7 @@ func TestOnce(t *testing.T) {
 			for range 16 {
 				engine := &provision.Engine{Store: tn.engine.Store, Now: tn.clock.Now}
 				wg.Go(func() {
-					first, err := engine.Plumbing().Once(t.Context(), "acme", "assertion/_1", until)
-					if err != nil {
-						t.Error(err)
-					}
-					if first {
+					if useOnce(t, engine, "assertion/_1", until) {
 						mu.Lock()
 						defer mu.Unlock()
 						firsts++
@@ -76,20 +83,12 @@ func TestOnce(t *testing.T) {
 		if n := use(); n != 1 {
 			t.Errorf("%d were told to be first after the key expired", n)
 		}
-		kept := func() (n int) {
+		kept := func() int {
 			t.Helper()
 			if err := tn.engine.RunOnce(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			err := st.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
-				keys, err := r.Records("once", "", 0)
-				n = len(keys)
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
+			return usedKeys(t, st)
 		}
 		if n := kept(); n != 1 {
 			t.Errorf("%d keys are kept whose time has not passed, want 1", n)

@@ -206,7 +206,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 		},
 		"Enable": func(c ctx, d dir, x foreign) error { return gone(d.Enable(c, x.account)) },
 		"EndLogin": func(c ctx, d dir, _ foreign) error {
-			if _, err := d.EndLogin(c, zebra().NameID); !errors.Is(err, provision.ErrNotFound) {
+			if _, err := d.EndLogin(c, provision.Logout{NameID: zebra().NameID}); !errors.Is(err, provision.ErrNotFound) {
 				return errors.Join(errors.New("ends the login of the other connection"), err)
 			}
 			return nil

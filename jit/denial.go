@@ -40,6 +40,7 @@ type Denial struct {
 const (
 	CodeAttribute   = "attribute"   // an [*AttributeError]
 	CodeConnection  = "connection"  // there is no such connection
+	CodeReplay      = "replay"      // a [*provision.ReplayError]: used before
 	CodeUnavailable = "unavailable" // the store is busy or away
 	CodeInternal    = "internal"    // anything else
 )
@@ -65,11 +66,14 @@ func newDenial(status int, code string, cause error) *Denial {
 // classify finds the status and code of an error.
 func classify(err error) (status int, code string) {
 	var (
+		replay      *provision.ReplayError
 		denied      *provision.DeniedError
 		attribute   *AttributeError
 		unavailable *store.UnavailableError
 	)
 	switch {
+	case errors.As(err, &replay):
+		return http.StatusBadRequest, CodeReplay
 	case errors.As(err, &denied):
 		return http.StatusForbidden, string(denied.Code)
 	case errors.As(err, &attribute):
@@ -80,6 +84,14 @@ func classify(err error) (status int, code string) {
 		return http.StatusServiceUnavailable, CodeUnavailable
 	}
 	return http.StatusInternalServerError, CodeInternal
+}
+
+// Decided reports whether an error of [LoginHandler.Admit], or none, says that the
+// person was let in or refused. After any other, such as of a store that is away,
+// nothing was used up, and the same message may come again.
+func Decided(err error) bool {
+	var denied *provision.DeniedError
+	return err == nil || errors.As(err, &denied)
 }
 
 // retryAfter returns whole seconds (RFC 9110 section 10.2.3), or "" where

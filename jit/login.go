@@ -56,22 +56,28 @@ type LoginHandler struct {
 }
 
 // Login logs an identity of a connection in and answers the request, with
-// OnLogin or OnDenied. Whoever calls it has verified that the identity provider
-// of the connection asserts the identity, just now and for this browser.
-//
-// A returnTo that is no [LocalPath] is dropped. What OnLogin and OnDenied panic
-// with is left to the server.
+// OnLogin or OnDenied: it is Admit, and then Enter or Fail. Whoever calls it has
+// verified that the identity provider of the connection asserts the identity, just now
+// and for this browser, and names in [provision.Identity.Once] what must not log
+// anybody in again.
 func (h *LoginHandler) Login(w http.ResponseWriter, r *http.Request, connection string, id provision.Identity, returnTo string) {
-	account, err := h.login(r.Context(), connection, id)
+	account, err := h.Admit(r.Context(), connection, id)
 	if err != nil {
 		h.Fail(w, r, connection, err)
 		return
 	}
+	h.Enter(w, r, account, id.Session, returnTo)
+}
+
+// Enter lets an account in that Admit has returned, and answers the request by OnLogin.
+// A returnTo that is no [LocalPath] is dropped. What OnLogin panics with is left to the
+// server.
+func (h *LoginHandler) Enter(w http.ResponseWriter, r *http.Request, account *provision.Account, session *provision.Session, returnTo string) {
 	if !LocalPath(returnTo) {
 		returnTo = ""
 	}
-	if id.Session != nil {
-		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, *id.Session))
+	if session != nil {
+		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, *session))
 	}
 	h.OnLogin(w, r, account, returnTo)
 }
@@ -88,10 +94,14 @@ func SessionOf(r *http.Request) (s provision.Session, ok bool) {
 	return s, ok
 }
 
-// login turns a panic of the Engine or its store into an error, so that it has
+// Admit asks the Engine who the person is, without answering the request: for a
+// protocol that has something to set before the answer. The errors are those of
+// [provision.Directory.Login]; see [Decided].
+//
+// It turns a panic of the Engine or its store into an error, so that it has
 // an id and says nothing to the browser. A request that is being aborted stays
 // aborted.
-func (h *LoginHandler) login(ctx context.Context, connection string, id provision.Identity) (account *provision.Account, err error) {
+func (h *LoginHandler) Admit(ctx context.Context, connection string, id provision.Identity) (account *provision.Account, err error) {
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -110,6 +120,7 @@ func (h *LoginHandler) login(ctx context.Context, connection string, id provisio
 
 // Fail answers the request with the refusal that an error means:
 //
+//   - a [*provision.ReplayError], of what was used before: 400
 //   - a [*provision.DeniedError]: 403
 //   - an [*AttributeError]: 403, as the message was valid
 //   - [provision.ErrNotFound], which is an unknown connection: 404

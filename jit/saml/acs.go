@@ -25,7 +25,7 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 		return
 	}
 	request, asked := findPending(open, relayState)
-	verified, identity, err := h.consume(r, sp, response, request)
+	verified, identity, err := h.read(sp, response, request)
 	if request.Test {
 		sp.drop(w, cookiePrefix+request.Nonce)
 		h.tested(w, r, sp, verified, identity, err)
@@ -35,14 +35,20 @@ func (h *Handler) acs(w http.ResponseWriter, r *http.Request, sp *ServiceProvide
 		h.fail(w, r, sp.connection, err)
 		return
 	}
+	account, err := h.Login.Admit(r.Context(), sp.connection, identity)
+	if asked && jit.Decided(err) { // else the response may come again
+		sp.drop(w, cookiePrefix+request.Nonce)
+	}
+	if err != nil {
+		h.fail(w, r, sp.connection, err)
+		return
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	returnTo := request.ReturnTo
-	if asked {
-		sp.drop(w, cookiePrefix+request.Nonce)
-	} else {
+	if !asked {
 		returnTo = sp.deepLink(relayState) // of a login that the identity provider began
 	}
-	h.Login.Login(w, r, sp.connection, identity, returnTo)
+	h.Login.Enter(w, r, account, identity.Session, returnTo)
 }
 
 // readForm returns the response, without its base64, and the RelayState.
@@ -124,12 +130,12 @@ func findPending(open []pending, relayState string) (p pending, ok bool) {
 	return pending{}, false
 }
 
-// consume verifies a response and uses it up, and the request that it answers
-// too. Nothing is written before everything else is known to be right, so that
-// nobody can use up what is not theirs.
-func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte, request pending) (verified *Verified, identity provision.Identity, err error) {
-	now, requestID := h.now(), request.RequestID
-	verified, err = sp.Verify(response, requestID, now)
+// read verifies a response and returns whom it is about. The login uses up the
+// assertion, and the request that it answers too. Nothing is written before everything
+// else is known to be right, so that nobody can use up what is not theirs.
+func (h *Handler) read(sp *ServiceProvider, response []byte, request pending) (verified *Verified, identity provision.Identity, err error) {
+	now := h.now()
+	verified, err = sp.Verify(response, request.RequestID, now)
 	if err == nil {
 		err = sp.checkFresh(verified, request, now)
 	}
@@ -141,11 +147,14 @@ func (h *Handler) consume(r *http.Request, sp *ServiceProvider, response []byte,
 	}
 	// The assertion is refused for its age from Until on; the second keeps the
 	// key a little longer than that, whatever is rounded.
-	err = h.once(r, sp, "saml assertion\x00"+verified.Assertion.Issuer+"\x00"+verified.ID, verified.Until.Add(time.Second))
-	if err != nil || requestID == "" {
-		return verified, identity, err
+	identity.Once = []provision.OnceKey{{
+		Text:  "saml assertion\x00" + verified.Assertion.Issuer + "\x00" + verified.ID,
+		Until: verified.Until.Add(time.Second),
+	}}
+	if request.RequestID != "" {
+		identity.Once = append(identity.Once, keyOfRequest(request.RequestID, now))
 	}
-	return verified, identity, h.useRequest(r, sp, requestID, now)
+	return verified, identity, nil
 }
 
 // checkFresh makes sure that somebody who had to authenticate again did so: after
@@ -160,17 +169,6 @@ func (sp *ServiceProvider) checkFresh(v *Verified, request pending, now time.Tim
 	}
 	if v.AuthnInstant.Add(sp.skew).Before(begun) {
 		return refuse(CodeAuthn, "authenticated at %s, and it had to be done again after %s", v.AuthnInstant.Format(time.RFC3339), begun.UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
-func (h *Handler) once(r *http.Request, sp *ServiceProvider, key string, until time.Time) error {
-	first, err := h.Engine.Plumbing().Once(r.Context(), sp.connection, key, until)
-	if err != nil {
-		return err
-	}
-	if !first {
-		return refuse(CodeReplay, "used before: %q", key)
 	}
 	return nil
 }

@@ -37,7 +37,6 @@ const (
 	CodeNoRequest         Code = "no_request"          // an answer, but this browser has no open request for it
 	CodeInResponseTo      Code = "in_response_to"      // the answer to another request than that of its RelayState
 	CodeUnsolicited       Code = "unsolicited"         // nobody asked, and the connection does not allow that
-	CodeReplay            Code = "replay"              // used before
 	CodeNameID            Code = "name_id"             // no usable subject
 	CodeConnection        Code = "connection"          // unknown, disabled or without SAML
 	CodeConfiguration     Code = "configuration"       // settings that do not work

@@ -3,7 +3,6 @@ package saml_test
 import (
 	"bytes"
 	"compress/flate"
-	"context"
 	"crypto/rsa"
 	"encoding/base64"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -462,42 +460,6 @@ func TestSpacedBase64(t *testing.T) {
 		if got := s.postForm(form.Encode()).StatusCode; got != http.StatusNoContent {
 			t.Errorf("%q: status %d\n%s", space, got, s.log.String())
 		}
-	}
-}
-
-// away is a store that can be away.
-type away struct {
-	store.Store
-	gone atomic.Bool
-}
-
-func (a *away) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
-	if a.gone.Load() {
-		return &store.UnavailableError{RetryAfter: 3 * time.Second}
-	}
-	return a.Store.Update(ctx, scope, fn)
-}
-
-func (a *away) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
-	if a.gone.Load() {
-		return &store.UnavailableError{RetryAfter: 3 * time.Second}
-	}
-	return a.Store.View(ctx, scope, fn)
-}
-
-// A login that the store does not remember does not happen.
-func TestStoreAway(t *testing.T) {
-	a := &away{Store: memory.New()}
-	s := newSite(t, a, unsolicited)
-	response := shape{assertion: unanswered, response: unanswered}.make(t)
-	a.gone.Store(true)
-	answer := s.post(response, "")
-	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "3" || len(s.accounts) != 0 {
-		t.Errorf("status %d, logins %q", answer.StatusCode, s.accounts)
-	}
-	a.gone.Store(false)
-	if got := s.post(response, "").StatusCode; got != http.StatusNoContent {
-		t.Errorf("afterwards: status %d\n%s", got, s.log.String())
 	}
 }
 

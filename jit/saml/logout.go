@@ -84,10 +84,10 @@ func (h *Handler) endLogin(r *http.Request, sp *ServiceProvider, m *logoutMessag
 			indexes = append(indexes, index)
 		}
 	}
-	if err := h.once(r, sp, "saml logout\x00"+sp.idp.EntityID+"\x00"+m.ID, m.until(sp)); err != nil {
-		return err
-	}
-	account, err := h.Engine.Directory(sp.connection).EndLogin(r.Context(), name, indexes...)
+	account, err := h.Engine.Directory(sp.connection).EndLogin(r.Context(), provision.Logout{
+		NameID: name, Indexes: indexes,
+		Once: []provision.OnceKey{{Text: "saml logout\x00" + sp.idp.EntityID + "\x00" + m.ID, Until: m.until(sp)}},
+	})
 	if errors.Is(err, provision.ErrNotFound) {
 		h.logger().Info("saml: a logout of nobody who is known", "connection", sp.connection)
 		return nil
@@ -173,7 +173,7 @@ func (h *Handler) loggedOut(w http.ResponseWriter, r *http.Request, sp *ServiceP
 		h.fail(w, r, sp.connection, errNoRequest())
 		return
 	}
-	if err := h.useRequest(r, sp, request.RequestID, h.now()); err != nil {
+	if err := h.Engine.Plumbing().Once(r.Context(), sp.connection, keyOfRequest(request.RequestID, h.now())); err != nil {
 		h.fail(w, r, sp.connection, err)
 		return
 	}

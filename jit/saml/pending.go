@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scimjit/provision"
 )
 
 const (
@@ -78,9 +80,9 @@ func isOpen(expires int64, now time.Time) bool {
 	return left > 0 && left <= 2*pendingFor
 }
 
-// useRequest uses up a request, for as long as [isOpen] may say that it is open.
-func (h *Handler) useRequest(r *http.Request, sp *ServiceProvider, id string, now time.Time) error {
-	return h.once(r, sp, "saml request\x00"+id, now.Add(2*pendingFor+time.Second))
+// keyOfRequest uses up a request, for as long as [isOpen] may say that it is open.
+func keyOfRequest(id string, now time.Time) provision.OnceKey {
+	return provision.OnceKey{Text: "saml request\x00" + id, Until: now.Add(2*pendingFor + time.Second)}
 }
 
 // pendingOf returns the pending logins of a browser, the oldest first, and the

@@ -129,7 +129,7 @@ func (h *Handler) useTicket(r *http.Request, sp *ServiceProvider) error {
 	case !isOpen(t.Expires, h.now()):
 		return refuse(CodeExpired, "the link of the test login was good for %v", pendingFor)
 	}
-	return h.once(r, sp, "saml ticket\x00"+t.Nonce, time.Unix(t.Expires, 0).Add(time.Second))
+	return h.Engine.Plumbing().Once(r.Context(), sp.connection, provision.OnceKey{Text: "saml ticket\x00" + t.Nonce, Until: time.Unix(t.Expires, 0).Add(time.Second)})
 }
 
 // tested shows what came of a login that was tried.
@@ -138,7 +138,11 @@ func (h *Handler) tested(w http.ResponseWriter, r *http.Request, sp *ServiceProv
 	if verified != nil {
 		result.Assertion = &verified.Assertion
 	}
-	if err == nil {
+	if err == nil { // the response is used up, although the login is not made
+		result.Err = h.Engine.Plumbing().Once(r.Context(), sp.connection, identity.Once...)
+	}
+	if result.Err == nil {
+		identity.Once = nil
 		result.Identity = &identity
 		result.Account, result.Err = h.Engine.Directory(sp.connection).TryLogin(r.Context(), identity)
 	}
@@ -236,6 +240,7 @@ func nonEmpty(rows ...row) []row {
 // the login would go through.
 func (t *TestLogin) Code() string {
 	var refused *Error
+	var replay *provision.ReplayError
 	var denied *provision.DeniedError
 	var attribute *jit.AttributeError
 	switch {
@@ -243,6 +248,8 @@ func (t *TestLogin) Code() string {
 		return ""
 	case errors.As(t.Err, &refused):
 		return string(refused.Code)
+	case errors.As(t.Err, &replay):
+		return jit.CodeReplay
 	case errors.As(t.Err, &denied):
 		return string(denied.Code)
 	case errors.As(t.Err, &attribute):
