@@ -22,8 +22,9 @@ import (
 
 const (
 	// walkPage is how many accounts a walk reads at once, after which a batch ends
-	// early where others wait. walkEvents ends it in any case: writing costs much
-	// more than reading, and who comes next would wait.
+	// early where the store knows that others wait. walkEvents ends it in any case:
+	// writing costs much more than reading, and who comes next would wait. Where the
+	// store does not know, as many as that are read at once: reading waits for a network.
 	walkPage   = 25
 	walkEvents = 100
 )
@@ -89,7 +90,15 @@ func (by runner) save(tx store.Tx, j *records.Entry[records.DeriveJob]) error {
 // reports whether more is left.
 func (e *Engine) work(ctx context.Context, connection string, by runner) (more bool, err error) {
 	var finished *records.DeriveJob
-	err = e.update(ctx, connection, bySystem(), func(c *change) error {
+	why := bySystem()
+	why.prepare = func(c *change) {
+		c.tx.Expect(func(r store.Reader) {
+			_, _ = records.Job.Load(r, "")
+			_, _ = records.MassCount.Load(r, "")
+			_, _ = r.Now()
+		})
+	}
+	err = e.update(ctx, connection, why, func(c *change) error {
 		more, finished = false, nil
 		j, err := records.Job.Load(c.tx, "")
 		if err != nil || !j.Stored() {
@@ -201,10 +210,13 @@ func (w *worker) dropLists() (done bool, err error) {
 // step calls visit with the accounts of the next batch of a walk, a page at a
 // time, and reports whether the walk is done.
 func (w *worker) step(walk *records.Walk, visit func([]*Account) error) (done bool, err error) {
-	most := w.engine.Limits.batch()
+	most, page := w.engine.Limits.batch(), walkEvents
+	if _, serial := w.engine.Store.(store.SerialStore); serial {
+		page = walkPage
+	}
 	for n := 0; n < most && w.events < walkEvents && !done && (n == 0 || !w.engine.awaited()); {
 		var list []*Account
-		if list, done, err = w.nextPage(walk, min(walkPage, most-n)); err != nil {
+		if list, done, err = w.nextPage(walk, min(page, most-n)); err != nil {
 			return false, err
 		}
 		if err := visit(list); err != nil {
@@ -299,6 +311,7 @@ func (w *worker) remove(stored []*Account) error {
 
 // each decides about stored accounts, all at once, and visits each.
 func (w *worker) each(stored []*Account, visit func(account.Decision, *Account) error) error {
+	w.tx.Expect(func(r store.Reader) { w.expectDerivations(r, stored) })
 	list, err := w.reread(stored)
 	if err != nil {
 		return err

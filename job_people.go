@@ -200,6 +200,7 @@ func walkKey(j *records.DeriveJob, a *Account) string {
 func (w *worker) nextPage(walk *records.Walk, size int) (list []*Account, done bool, err error) {
 	if len(walk.Left) > 0 {
 		ids, done := walk.Take(size)
+		w.tx.Expect(func(r store.Reader) { _, _ = found(ids, r.Account) })
 		list, err := found(ids, w.tx.Account)
 		return list, done, err
 	}
@@ -209,6 +210,7 @@ func (w *worker) nextPage(walk *records.Walk, size int) (list []*Account, done b
 			return nil, false, err
 		}
 		met, done := walk.Met(users, len(users) == size)
+		w.tx.Expect(func(r store.Reader) { _, _ = found(users[:met], r.AccountOf) })
 		list, err := found(users[:met], w.tx.AccountOf)
 		return list, done, err
 	}
