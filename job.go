@@ -86,6 +86,38 @@ func (by runner) save(tx store.Tx, j *records.Entry[records.DeriveJob]) error {
 	return records.Job.Save(tx, j)
 }
 
+// giveBack gives the lease on the job of a connection back, if this process has it, so
+// that nobody waits for it. The job goes on where it stands.
+func (by runner) giveBack(ctx context.Context, s store.Store, connection string) error {
+	if by.alone {
+		return nil
+	}
+	ours := func(r store.RecordReader) (*records.Entry[records.DeriveJob], error) {
+		j, err := records.Job.Load(r, "")
+		if err != nil || j.Value.Runner != by.name {
+			return nil, err
+		}
+		return &j, nil
+	}
+	mine := false
+	err := s.View(ctx, connection, func(_ context.Context, r store.Reader) error {
+		j, err := ours(r)
+		mine = j != nil
+		return err
+	})
+	if err != nil || !mine {
+		return err
+	}
+	return s.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
+		j, err := ours(tx)
+		if err != nil || j == nil {
+			return err
+		}
+		j.Value.Runner, j.Expires = "", time.Time{}
+		return records.Job.Save(tx, j)
+	})
+}
+
 // work does one batch of the job of a connection, unless another process does it, and
 // reports whether more is left.
 func (e *Engine) work(ctx context.Context, connection string, by runner) (more bool, err error) {

@@ -235,6 +235,44 @@ func TestJobOfReplicas(t *testing.T) {
 	})
 }
 
+// A process that ends in order gives its job back: the other takes over at once, and
+// derives nobody again.
+func TestJobIsGivenBack(t *testing.T) {
+	onReplicas(t, `{}`, func(t *testing.T, r *replicas) {
+		const people = 40
+		r.people(people)
+		r.engine.Limits = provision.Limits{Inline: 1, Batch: 5}
+		r.other.engine.Limits = r.engine.Limits
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		r.stores[0].after = func(st *batches) {
+			if st.n.Load() == 3 {
+				stop()
+			}
+		}
+		at := r.lastEvent()
+		r.setPolicy(`{"company":"Acme"}`)
+		if err := r.engine.Run(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Run ended with %v", err)
+		}
+		if n := r.countEvents(at, store.AccountUpdated); n == 0 || n == people {
+			t.Fatalf("%d accounts were derived by then", n)
+		}
+		more, err := provision.Work(r.other.engine, t.Context(), "acme")
+		if n := r.stores[1].n.Load(); err != nil || !more || n != 1 {
+			t.Errorf("the other process has done %d batches, want 1; more %t, %v", n, more, err)
+		}
+		for ; more && err == nil; more, err = provision.Work(r.other.engine, t.Context(), "acme") {
+			if r.stores[1].n.Load() > people {
+				t.Fatal("the job does not end")
+			}
+		}
+		if n := r.countEvents(at, store.AccountUpdated); err != nil || n != people {
+			t.Errorf("%d events of accounts, want %d; %v", n, people, err)
+		}
+	})
+}
+
 // While both processes live, one of them does a job, and the hour between their clocks
 // is no jump.
 func TestReplicasLive(t *testing.T) {

@@ -35,8 +35,8 @@ const indexInterval = time.Minute
 // [Engine.ConfirmClock]. It returns ctx.Err().
 //
 // A host calls Run once in each process, in a goroutine of its own. Of several
-// processes one does the job of a connection; where that one ends or no longer goes on,
-// another takes over ten seconds later. Events are delivered by [Consumer.Deliver].
+// processes one does the job of a connection. Where its Run ends another takes over with its
+// next look, and where it no longer goes on, ten seconds later. Events are delivered by [Consumer.Deliver].
 func (e *Engine) Run(ctx context.Context) error {
 	e = e.present()
 	b := newBackground(e, newClockWatch(e), func(what, scope string, err error) {
@@ -51,7 +51,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			e.flushLast(ctx)
+			b.leave(ctx)
 			return ctx.Err()
 		case <-b.jobs.C():
 			b.newJobs(ctx)
@@ -68,7 +68,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) RunOnce(ctx context.Context) error {
 	e = e.present()
 	var errs []error
-	b := &background{engine: e, runner: newRunner(e), again: map[string]bool{}, failed: func(what, scope string, err error) {
+	b := &background{engine: e, runner: newRunner(e), begun: map[string]bool{}, again: map[string]bool{}, failed: func(what, scope string, err error) {
 		if scope != store.Global {
 			what = fmt.Sprintf("%s of connection %q", what, scope)
 		}
@@ -82,6 +82,7 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 		b.job(ctx, id)
 		b.tend(ctx, id)
 	}
+	b.giveBack(context.WithoutCancel(ctx))
 	b.global(ctx)
 	if err := e.shareFailures(ctx); err != nil {
 		b.failed(sharingFailures, store.Global, err)
@@ -102,6 +103,7 @@ type background struct {
 	next   int       // where the round goes on
 
 	runner runner          // of jobs
+	begun  map[string]bool // connections whose job was begun here, and has not ended
 	again  map[string]bool // connections whose job failed, or is done elsewhere: it is looked at again
 
 	// The rest is nil for RunOnce, by which everything is due.
@@ -120,7 +122,7 @@ type background struct {
 func newBackground(e *Engine, clock *clockWatch, failed func(what, scope string, err error)) *background {
 	return &background{
 		engine: e, failed: failed, clock: clock,
-		runner: newRunner(e), again: map[string]bool{},
+		runner: newRunner(e), begun: map[string]bool{}, again: map[string]bool{},
 		schedules: map[string]*schedule{store.Global: {}},
 		jobs:      e.jobs.Listen(store.Global), watcher: e.store().Watch(),
 		fetching: make(chan struct{}, refreshWorkers),
@@ -349,12 +351,17 @@ func (b *background) job(ctx context.Context, id string) {
 			return
 		}
 		began := time.Now()
+		b.begun[id] = true
 		more, err := b.engine.work(ctx, id, b.runner)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			b.failed("deriving accounts", id, err)
 			b.again[id] = true
 		}
-		if !more || err != nil {
+		if err != nil {
+			return
+		}
+		if !more {
+			delete(b.begun, id)
 			return
 		}
 		if b.engine.awaited() {
@@ -374,14 +381,24 @@ func (b *background) rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// flushWait is how long Run takes at most to store the last refusals.
-const flushWait = 5 * time.Second
+// leaveWait is how long Run takes at most to end.
+const leaveWait = 5 * time.Second
 
-// flushLast stores the refusals that were counted before Run ends.
-func (e *Engine) flushLast(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWait)
+// leave is the end of Run: it gives jobs back, and stores the refusals that were counted.
+func (b *background) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
 	defer cancel()
-	if err := e.requestLog().Flush(ctx); err != nil {
-		e.logger().Error("storing refusals", "error", err)
+	b.giveBack(ctx)
+	if err := b.engine.requestLog().Flush(ctx); err != nil {
+		b.engine.logger().Error("storing refusals", "error", err)
+	}
+}
+
+// giveBack gives back the jobs that have not ended.
+func (b *background) giveBack(ctx context.Context) {
+	for id := range b.begun {
+		if err := b.runner.giveBack(ctx, b.engine.store(), id); err != nil {
+			b.engine.logger().Error("giving a job back", "connection", id, "error", err)
+		}
 	}
 }
