@@ -64,6 +64,7 @@ func (d *Directory) writing(typ, id string) cause {
 			_, _ = r.Resource(typ, id, 0)
 			if typ == TypeUser {
 				_, _ = r.AccountOf(id)
+				_, _ = r.Ancestors(id)
 			}
 		})
 	}
@@ -91,14 +92,16 @@ func (d *Directory) view(ctx context.Context, fn func(store.Reader) error) error
 }
 
 // read is view for a function that always reads about the same, which is announced: a
-// store over a network runs it first with a reader that finds nothing.
-func (d *Directory) read(ctx context.Context, fn func(store.Reader) error) error {
+// store over a network runs it first with a reader that finds nothing. Reads that are
+// announced behind it go along, such as [store.NothingMore].
+func (d *Directory) read(ctx context.Context, fn func(store.Reader) error, also ...store.Read) error {
 	if d.connection == store.Global {
 		return notFound("connection", d.connection)
 	}
 	return d.engine.store().View(ctx, d.connection, func(_ context.Context, r store.Reader) error {
 		d.recognized.expect(r)
 		r.Expect(func(r store.Reader) { _ = fn(r) })
+		r.Expect(also...)
 		if err := d.recognized.confirm(r); err != nil {
 			return err
 		}
@@ -126,7 +129,7 @@ func (d *Directory) Get(ctx context.Context, typ, id string, with store.Parts) (
 		var err error
 		r, err = readResource(rd, typ, id, with)
 		return err
-	})
+	}, store.NothingMore)
 	return r, err
 }
 

@@ -417,9 +417,14 @@ func (d *Draft) addMember(id string, delta *memberDelta) error {
 
 // result returns the resource as it is after the change.
 func (d *Draft) result(with store.Parts) (*Resource, error) {
+	if with&^store.WithGroups != 0 {
+		return readResource(d.change.tx, d.resource.Type, d.resource.ID, with)
+	}
+	r := d.resource
 	if with == 0 {
-		r := d.resource
 		return &r, nil
 	}
-	return readResource(d.change.tx, d.resource.Type, d.resource.ID, with)
+	var err error
+	r.Groups, err = d.change.tx.MembershipsOf(r.ID)
+	return &r, err
 }

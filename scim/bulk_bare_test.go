@@ -18,7 +18,7 @@ type partsStore struct {
 
 func (s *partsStore) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
 	return s.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error {
-		return fn(ctx, partsTx{tx, s})
+		return fn(ctx, &resultTx{Tx: partsTx{tx, s}, groups: func() { s.loaded |= store.WithGroups }})
 	})
 }
 

@@ -2,6 +2,7 @@ package scim_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,8 +81,35 @@ func (c *countingStore) View(ctx context.Context, scope string, fn func(context.
 
 func (c *countingStore) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
 	return c.Store.Update(ctx, scope, func(ctx context.Context, tx store.Tx) error {
-		return fn(ctx, countingTx{tx, c})
+		return fn(ctx, &resultTx{Tx: countingTx{tx, c}, groups: func() { c.parts++ }})
 	})
+}
+
+// resultTx sees that the groups are read of the user that a request is about: for its
+// answer.
+type resultTx struct {
+	store.Tx
+	groups func()
+	users  []string
+}
+
+func (tx *resultTx) PutResource(r *store.Resource) error {
+	tx.users = append(tx.users, r.ID)
+	return tx.Tx.PutResource(r)
+}
+
+func (tx *resultTx) Resource(typ, id string, with store.Parts) (*store.Resource, error) {
+	if typ == provision.TypeUser {
+		tx.users = append(tx.users, id)
+	}
+	return tx.Tx.Resource(typ, id, with)
+}
+
+func (tx *resultTx) MembershipsOf(members ...string) ([]store.Membership, error) {
+	if len(members) == 1 && slices.Contains(tx.users, members[0]) {
+		tx.groups()
+	}
+	return tx.Tx.MembershipsOf(members...)
 }
 
 type countingTx struct {

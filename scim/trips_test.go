@@ -12,7 +12,8 @@ import (
 	"github.com/scimjit/provision/store/postgres"
 )
 
-// TestTrips counts how often a request waits for PostgreSQL. The credential is
+// TestTrips counts how often a request waits for PostgreSQL, and with how many
+// statements, BEGIN and COMMIT included. The credential is
 // remembered, and confirmed nevertheless.
 func TestTrips(t *testing.T) {
 	wire := postgrestest.NewWire(t, postgrestest.Start(t).Database(t))
@@ -43,27 +44,28 @@ func TestTrips(t *testing.T) {
 	}
 	s.wantStatus(http.StatusNoContent, http.MethodPatch, "/Groups/"+all, member(staff))
 	for _, test := range []struct {
-		name, method, path, body string
-		status, trips            int
+		name, method, path, body  string
+		status, trips, statements int
 	}{
-		{"GET", http.MethodGet, "/Users/" + ann, "", http.StatusOK, 1},
-		{"GET of a group", http.MethodGet, "/Groups/" + staff, "", http.StatusOK, 1},
-		{"GET of nobody", http.MethodGet, "/Users/nobody", "", http.StatusNotFound, 1},
-		{"filter", http.MethodGet, `/Users?filter=userName+eq+"u1@example.com"`, "", http.StatusOK, 1},
-		{"filter that finds nobody", http.MethodGet, `/Users?filter=userName+eq+"nobody"`, "", http.StatusOK, 1},
-		{"what needs no store", http.MethodGet, "/Schemas", "", http.StatusOK, 1},
-		{"POST", http.MethodPost, "/Users", user(2), http.StatusCreated, 4},
-		{"POST of a group", http.MethodPost, "/Groups", `{"displayName":"Crew"}`, http.StatusCreated, 3},
-		{"POST of a name that is taken", http.MethodPost, "/Users", user(2), http.StatusConflict, 1},
-		{"add a member", http.MethodPatch, "/Groups/" + staff, member(ann), http.StatusNoContent, 4},
-		{"add the member again", http.MethodPatch, "/Groups/" + staff, member(ann), http.StatusNoContent, 2},
-		{"PATCH active", http.MethodPatch, "/Users/" + ann, active(false), http.StatusOK, 4},
-		{"PATCH active again", http.MethodPatch, "/Users/" + ann, active(true), http.StatusOK, 4},
+		{"GET", http.MethodGet, "/Users/" + ann, "", http.StatusOK, 1, 4},
+		{"GET of a group", http.MethodGet, "/Groups/" + staff, "", http.StatusOK, 1, 5},
+		{"GET of nobody", http.MethodGet, "/Users/nobody", "", http.StatusNotFound, 1, 4},
+		{"filter", http.MethodGet, `/Users?filter=userName+eq+"u1@example.com"`, "", http.StatusOK, 1, 5},
+		{"filter that finds nobody", http.MethodGet, `/Users?filter=userName+eq+"nobody"`, "", http.StatusOK, 1, 5},
+		{"what needs no store", http.MethodGet, "/Schemas", "", http.StatusOK, 1, 3},
+		{"POST", http.MethodPost, "/Users", user(2), http.StatusCreated, 2, 14},
+		{"POST of a group", http.MethodPost, "/Groups", `{"displayName":"Crew"}`, http.StatusCreated, 3, 15},
+		{"POST of a name that is taken", http.MethodPost, "/Users", user(2), http.StatusConflict, 1, 6},
+		{"add a member", http.MethodPatch, "/Groups/" + staff, member(ann), http.StatusNoContent, 4, 16},
+		{"add the member again", http.MethodPatch, "/Groups/" + staff, member(ann), http.StatusNoContent, 2, 6},
+		{"PATCH active", http.MethodPatch, "/Users/" + ann, active(false), http.StatusOK, 2, 12},
+		{"PATCH active again", http.MethodPatch, "/Users/" + ann, active(true), http.StatusOK, 3, 14},
 	} {
 		var got reply
 		trips := wire.Count(func() { got = s.do(test.method, test.path, acmeToken, test.body) })
-		if got.status != test.status || trips != test.trips {
-			t.Errorf("%s: %d trips, want %d; status %d, want %d: %s", test.name, trips, test.trips, got.status, test.status, got.body)
+		if got.status != test.status || trips != test.trips || wire.Statements() != test.statements {
+			t.Errorf("%s: %d trips, want %d; %d statements, want %d; status %d, want %d: %s", test.name,
+				trips, test.trips, wire.Statements(), test.statements, got.status, test.status, got.body)
 		}
 	}
 }

@@ -124,6 +124,15 @@ type Reader interface {
 // Read is something that is going to be read, for [Reader.Expect].
 type Read func(Reader)
 
+// NothingMore says that a View reads nothing but what was announced with it and before. A
+// store over a network may then ask for all of it without a transaction that waits for
+// more. A View that reads more nevertheless has its function run again, as often as once.
+func NothingMore(r Reader) {
+	if to, ok := r.(interface{ ExpectNothingMore() }); ok {
+		to.ExpectNothingMore()
+	}
+}
+
 // Insertion returns what [ResourceWriter.PutResource] asks for where it inserts a
 // resource: who has its id and its unique keys.
 func Insertion(r *Resource) Read {

@@ -18,10 +18,11 @@ type Wire struct {
 	// URL is the connection string through the wire.
 	URL string
 
-	mu     sync.Mutex
-	counts int // how often it has begun to count, negative while it does not
-	trips  int
-	held   sync.Cond // of mu: counts has changed
+	mu         sync.Mutex
+	counts     int // how often it has begun to count, negative while it does not
+	trips      int
+	statements int
+	held       sync.Cond // of mu: counts has changed
 }
 
 // NewWire returns a wire before a database of [Server.Database].
@@ -36,7 +37,7 @@ func NewWire(t *testing.T, url string) *Wire {
 // Count returns how many trips are made while fn runs.
 func (w *Wire) Count(fn func()) int {
 	w.mu.Lock()
-	w.counts, w.trips = 1-w.counts, 0
+	w.counts, w.trips, w.statements = 1-w.counts, 0, 0
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
@@ -48,6 +49,13 @@ func (w *Wire) Count(fn func()) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.trips
+}
+
+// Statements returns how many statements were run in the last Count.
+func (w *Wire) Statements() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.statements
 }
 
 func (w *Wire) serve(client, server net.Conn) {
@@ -72,7 +80,7 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 		return
 	}
 	var trip []byte
-	statements, rollbacks, last := 0, 0, 0
+	statements, runs, rollbacks, last := 0, 0, 0, 0
 	for {
 		head := make([]byte, 5)
 		if _, err := io.ReadFull(client, head); err != nil {
@@ -86,6 +94,9 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 		switch head[0] {
 		case 'P', 'Q', 'B': // Parse, Query, Bind
 			statements++
+			if head[0] != 'P' {
+				runs++
+			}
 			if bytes.Contains(body, []byte("ROLLBACK\x00")) {
 				rollbacks++
 			}
@@ -94,23 +105,24 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 			continue
 		}
 		if waits := head[0] == 'S' || head[0] == 'Q'; waits {
-			last = w.pass(last, rollbacks == 1 && statements <= 2) // a Parse and its Bind
+			last = w.pass(last, runs, rollbacks == 1 && statements <= 2) // a Parse and its Bind
 		}
 		if _, err := server.Write(trip); err != nil {
 			return
 		}
-		trip, statements, rollbacks = trip[:0], 0, 0
+		trip, statements, runs, rollbacks = trip[:0], 0, 0, 0
 	}
 }
 
 // pass counts a trip and returns when that was, given when the one before was. A
 // ROLLBACK alone waits until the counting ends of what it rolls back.
-func (w *Wire) pass(last int, rollback bool) int {
+func (w *Wire) pass(last, statements int, rollback bool) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.counts
 	if now > 0 && !rollback {
 		w.trips++
+		w.statements += statements
 	}
 	for rollback && now > 0 && now == last && w.counts == now {
 		w.held.Wait()

@@ -73,7 +73,7 @@ func (m *incoming) failed(err error) error {
 
 // in runs statements in a transaction.
 func (m *incoming) in(ctx context.Context, fn func(*session) error) error {
-	conn := m.store.newSession(ctx, control(beginUpdate), setLocal("statement_timeout", m.store.config.StatementTimeout))
+	conn := m.store.newSession(ctx, control(beginUpdate), m.store.set(0, 0))
 	defer conn.release()
 	if err := fn(conn); err != nil {
 		return err

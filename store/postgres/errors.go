@@ -29,6 +29,7 @@ const (
 	codeNoTable       = "42P01"
 	codeNoColumn      = "42703"
 	codeGuard         = "22012" // a division by zero, see guarded
+	codeUnique        = "23505"
 )
 
 // How long a caller should wait before it tries again.
@@ -127,7 +128,7 @@ func classifyCode(err error, code string) error {
 		if strings.Contains(err.Error(), "cached plan") {
 			return away(err, retrySoon, true) // the next one is prepared again
 		}
-	case codeGuard:
+	case codeGuard, codeUnique:
 		return &failure{err: fmt.Errorf("a row is not what it was when it was read under the lock: %w", err)}
 	case codeNoStatement, codeSameStatement:
 		return &failure{err: fmt.Errorf("prepared statements do not work, as behind a pooler: add default_query_exec_mode=exec to the URL: %w", err)}

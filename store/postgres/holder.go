@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/scimjit/provision/store/internal/sqlstore"
 )
@@ -27,6 +28,11 @@ const endHolder = `SELECT pg_terminate_backend(a.pid)
 //
 // It does not find the holder of a scope that is not committed yet: nobody sees its row.
 const lockParts = 3
+
+// lockPart is how long one part is.
+func (c *Config) lockPart() time.Duration {
+	return max(time.Millisecond, c.LockTimeout/lockParts) // 0 is no limit
+}
 
 // endBlock returns what a session does where it has waited a part of the time: it
 // reports whether to wait again.

@@ -81,7 +81,7 @@ type Store struct {
 	number  atomic.Int64 // of the transaction committed last
 	known   sync.Map     // scope to nothing: those that have a row
 	told    sync.Map     // scope to int64: the last event that this Store appended
-	texts   sync.Map     // string to string: statements as they are sent
+	texts   sync.Map     // string to *text, and guard to string
 	kept    atomic.Int64 // how many texts there are
 
 	// For tests.
@@ -165,13 +165,22 @@ func (s *Store) read(ctx context.Context, what, scope string, fn func(*sqlstore.
 		return err
 	}
 	defer s.leave(nil)
-	conn := s.newSession(ctx, control(beginView),
-		setLocal("idle_in_transaction_session_timeout", viewIdle), setLocal("statement_timeout", s.config.StatementTimeout))
+	err := s.snapshot(ctx, scope, true, fn)
+	if errors.Is(err, errMore) {
+		err = s.snapshot(ctx, scope, false, fn)
+	}
+	return err
+}
+
+// snapshot runs fn once. Where it may be short, one that reads more than it has
+// announced fails with errMore, whatever fn makes of it.
+func (s *Store) snapshot(ctx context.Context, scope string, short bool, fn func(*sqlstore.Reader) error) error {
+	conn := s.newSession(ctx, control(beginView), s.set(viewIdle, 0))
 	defer conn.release()
-	conn.view = ctx
+	conn.view, conn.long = ctx, !short
 	reader := sqlstore.NewReader(conn, scope)
 	defer reader.End()
-	if err := fn(reader); err != nil {
+	if err := fn(reader); err != nil && !errors.Is(conn.failed, errMore) {
 		return err
 	}
 	return conn.failed

@@ -3,9 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,10 +31,10 @@ type session struct {
 	// try again. It may be nil.
 	blocked func() bool
 
-	queue    []statement        // deferred, in order
-	mark     int                // where the queue has the beginning of the part that is open; -1: it was sent
-	expected []statement        // reads that were announced
-	found    map[string]*result // of those that were sent, by their keys
+	queue    []statement // deferred, in order
+	mark     int         // where the queue has the beginning of the part that is open; -1: it was sent
+	expected []statement // reads that were announced
+	found    []*result   // of those that were sent
 
 	// failed is the first error of a statement in the transaction. What was read and
 	// written up to it is of no use, so nothing runs after it.
@@ -50,7 +48,15 @@ type session struct {
 	// view is the context of a view, and nil in an update. It ends a view between
 	// two rows: to cancel a statement costs the connection.
 	view context.Context
+
+	// whole says that a view has announced all that it reads, which a long one never
+	// does. It ends the transaction with its first trip, and is over then: from then on
+	// there is what was found.
+	whole, long, over bool
 }
+
+// errMore is the failure of a view that reads more than it has announced.
+var errMore = errors.New("postgres: a view reads more than it has announced")
 
 // newSession returns a transaction that some statements will begin.
 func (s *Store) newSession(ctx context.Context, opening ...statement) *session {
@@ -84,7 +90,7 @@ func (s *session) Defer(rows int, query string, args ...any) error {
 	}
 	s.changes(query)
 	if rows != sqlstore.AnyRows {
-		query = guarded(query, rows)
+		query = s.store.guarded(query, rows)
 	}
 	s.queue = append(s.queue, statement{query: query, args: args})
 	if len(s.queue) < mostDeferred {
@@ -93,36 +99,42 @@ func (s *session) Defer(rows int, query string, args ...any) error {
 	return s.flush()
 }
 
-// guarded returns a statement that fails with codeGuard unless it writes some number
-// of rows, so that nothing is committed then.
-func guarded(query string, rows int) string {
-	return fmt.Sprintf(`WITH written AS (%s RETURNING 1) SELECT 1 / CAST(count(*) = %d AS integer) FROM written`, query, rows)
-}
-
 // Expect implements [sqlstore.Pipeline].
 func (s *session) Expect(query string, args ...any) {
-	key := keyOf(query, args)
-	if s.found[key] == nil && !s.expects(key) {
-		s.expected = append(s.expected, statement{query: query, args: args, key: key})
+	st := statement{query: query, args: args}
+	if s.answer(st) == nil && !s.expects(st) {
+		s.expected = append(s.expected, st)
 	}
 }
 
-func (s *session) expects(key string) bool {
-	return slices.ContainsFunc(s.expected, func(e statement) bool { return e.key == key })
+// Expects implements [sqlstore.Pipeline].
+func (s *session) Expects(query string, args ...any) bool {
+	st := statement{query: query, args: args}
+	return s.answer(st) != nil || s.expects(st)
 }
 
-// keyOf tells statements with their arguments apart.
-func keyOf(query string, args []any) string { return fmt.Sprintf("%s\x00%#v", query, args) }
+func (s *session) expects(st statement) bool {
+	return slices.ContainsFunc(s.expected, func(e statement) bool { return st.same(e) || slices.ContainsFunc(e.legs, st.same) })
+}
+
+// answer returns what was found by a read that was announced, or nil.
+func (s *session) answer(st statement) *result {
+	for _, r := range s.found {
+		if r.of.same(st) {
+			return r
+		}
+	}
+	return nil
+}
 
 // changes drops what was found in the table that a statement changes.
 func (s *session) changes(query string) {
 	s.wrote = true
-	table := sqlstore.Written(query)
-	for key, r := range s.found {
-		if strings.Contains(r.query, table) {
-			delete(s.found, key)
-		}
+	if len(s.found) == 0 {
+		return
 	}
+	affects := s.store.text(query).affects
+	s.found = slices.DeleteFunc(s.found, func(r *result) bool { return affects(r.of.query) })
 }
 
 // Query implements [sqlstore.Conn].
@@ -130,15 +142,19 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	if err := s.ready(); err != nil {
 		return err
 	}
-	if len(s.found)+len(s.expected) > 0 {
-		key := keyOf(query, args)
-		if s.expects(key) {
+	if s.over || len(s.found)+len(s.expected) > 0 {
+		st := statement{query: query, args: args}
+		if s.expects(st) {
 			if err := s.flush(); err != nil {
 				return err
 			}
 		}
-		if r := s.found[key]; r != nil {
+		if r := s.answer(st); r != nil {
 			return s.visit(r.each(s.conn.Conn().TypeMap(), s.visitor(row)))
+		}
+		if s.over {
+			s.failed = errMore
+			return s.failed
 		}
 	}
 	var stopped error
@@ -170,6 +186,9 @@ func (s *session) Now() (now time.Time, err error) {
 	err = s.Query(askNow, func(row sqlstore.Scanner) error { return row.Scan(&now) })
 	return now, err
 }
+
+// ExpectNothingMore implements [sqlstore.Pipeline].
+func (s *session) ExpectNothingMore() { s.whole = s.view != nil && !s.long }
 
 // visitor returns row as a function that also ends a view with its context.
 func (s *session) visitor(row func(sqlstore.Scanner) error) func(sqlstore.Scanner) error {
@@ -212,6 +231,10 @@ const begins = 3
 // trip sends what waits and then a statement, if there is one, whose result read
 // takes: one trip, that of the caller.
 func (s *session) trip(last *statement, read func(*pgconn.ResultReader) error) error {
+	if last == nil && s.whole && s.opening != nil {
+		return s.once()
+	}
+	s.expected = together(s.expected)
 	list := slices.Concat(s.opening, s.queue, s.expected)
 	if last != nil {
 		list = append(list, *last)
@@ -254,24 +277,64 @@ func (s *session) trip(last *statement, read func(*pgconn.ResultReader) error) e
 	}
 }
 
+// once sends all that a view reads. One statement has its own snapshot; several have that
+// of a transaction, which ends with them.
+func (s *session) once() error {
+	s.expected = together(s.expected)
+	list, opening := s.expected, 0
+	if len(list) > 1 {
+		begin := s.opening
+		if s.store.owns() {
+			begin = begin[:1] // it waits for nothing
+		}
+		opening = len(begin)
+		list = slices.Concat(begin, list, []statement{control(commit)})
+	}
+	for attempt := 1; ; attempt++ {
+		if s.conn == nil {
+			if err := s.acquire(); err != nil {
+				s.failed = err
+				return err
+			}
+		}
+		s.found = s.found[:0]
+		_, err := s.exchange(list, func(i int, r *pgconn.ResultReader) error {
+			return s.take(list[i], false, i >= opening && i < opening+len(s.expected), r)
+		})
+		if err == nil {
+			s.over = true
+			s.sent(true)
+			return nil
+		}
+		if !s.lost() || attempt == begins || s.ctx.Err() != nil {
+			return s.fail(err)
+		}
+		s.giveBack()
+		if attempt > 1 && s.store.config.Pool == nil {
+			s.store.pool.Reset()
+		}
+	}
+}
+
 // take takes a result that is not the last of its trip.
 func (s *session) take(st statement, opened, expected bool, r *pgconn.ResultReader) error {
 	if !expected && (!opened || s.opened == nil) {
 		_, err := r.Close()
 		return err
 	}
-	kept, err := keep(st.query, r)
+	kept, err := keep(st, r)
 	switch {
 	case err != nil:
 		return err
 	case opened:
 		return s.opened(kept)
+	case st.legs == nil:
+		s.found = append(s.found, kept)
+		return nil
 	}
-	if s.found == nil {
-		s.found = map[string]*result{}
-	}
-	s.found[st.key] = kept
-	return nil
+	found, err := kept.apart(s.conn.Conn().TypeMap())
+	s.found = append(s.found, found...)
+	return err
 }
 
 // sent forgets what was sent.
@@ -285,7 +348,7 @@ func (s *session) sent(begun bool) {
 
 // forget forgets what was announced and found.
 func (s *session) forget() {
-	clear(s.found)
+	s.found = s.found[:0]
 	s.expected = s.expected[:0]
 }
 

@@ -20,8 +20,30 @@ import (
 type statement struct {
 	query string // as package sqlstore has it
 	args  []any
-	key   string // of a read that was announced
-	plain bool   // it has no plan worth keeping
+	plain bool // it has no plan worth keeping
+
+	// legs are the reads that the statement is made of, see together.
+	legs []statement
+}
+
+// same reports whether another statement is the same with the same arguments.
+func (st statement) same(other statement) bool {
+	return st.query == other.query && slices.EqualFunc(st.args, other.args, sameArgument)
+}
+
+func sameArgument(a, b any) bool {
+	switch a := a.(type) {
+	case []string:
+		b, ok := b.([]string)
+		return ok && slices.Equal(a, b)
+	case []int64:
+		b, ok := b.([]int64)
+		return ok && slices.Equal(a, b)
+	case []byte:
+		b, ok := b.([]byte)
+		return ok && slices.Equal(a, b)
+	}
+	return a == b
 }
 
 // control returns a statement that begins, divides or ends a transaction.
@@ -40,6 +62,12 @@ func (s *session) exchange(list []statement, read func(i int, r *pgconn.ResultRe
 			err = closed
 		}
 	}()
+	isNew := s.store.owns() && conn.PgConn().CustomData()[hasSettings] == nil
+	if isNew {
+		if err := w.sendSettings(); err != nil {
+			return 0, err
+		}
+	}
 	for i := range list {
 		if err := w.send(&list[i]); err != nil {
 			return 0, err // the connection is lost with it
@@ -47,6 +75,12 @@ func (s *session) exchange(list []statement, read func(i int, r *pgconn.ResultRe
 	}
 	if err := w.pipeline.Sync(); err != nil {
 		return 0, err
+	}
+	if isNew {
+		if err := w.receiveSettings(); err != nil {
+			return 0, err
+		}
+		conn.PgConn().CustomData()[hasSettings] = true
 	}
 	for i := range list {
 		r, err := w.receive(i)
@@ -104,7 +138,7 @@ func plansOf(c *pgconn.PgConn) *plans {
 // send adds a statement to the pipeline. One that is sent for the first time is
 // prepared on the way.
 func (w *wire) send(st *statement) error {
-	text, args := w.store.rewrite(st.query), listsOf(st.args)
+	text, args := w.store.text(st.query).sent, listsOf(st.args)
 	w.store.tell(text, st.args)
 	w.made = append(w.made, nil)
 	known := w.plans.of[text]
@@ -131,6 +165,35 @@ func (w *wire) send(st *statement) error {
 		w.pipeline.SendPrepare(known.name, text, nil)
 	}
 	w.pipeline.SendQueryPrepared(known.name, w.builder.ParamValues, w.builder.ParamFormats, nil)
+	return nil
+}
+
+// sendSettings gives a connection that is new the settings of updates, where they last.
+func (w *wire) sendSettings() error {
+	c := &w.store.config
+	st := w.store.setFor(false, c.IdleTimeout, c.lockPart())
+	st.plain = true
+	if err := w.send(&st); err != nil {
+		return err
+	}
+	w.made = w.made[:0]
+	w.pipeline.SendPipelineSync() // it is no part of what follows
+	return nil
+}
+
+func (w *wire) receiveSettings() error {
+	r, err := w.pipeline.GetResults()
+	reader, ok := r.(*pgconn.ResultReader)
+	if !ok {
+		return orShort(err)
+	}
+	if _, err := reader.Close(); err != nil {
+		return err
+	}
+	r, err = w.pipeline.GetResults()
+	if _, ok := r.(*pgconn.PipelineSync); !ok {
+		return orShort(err)
+	}
 	return nil
 }
 
@@ -173,14 +236,14 @@ func orShort(err error) error {
 
 // result is a result that is kept.
 type result struct {
-	query  string
+	of     statement
 	fields []pgconn.FieldDescription
 	rows   [][][]byte
 }
 
 // keep reads a result to its end.
-func keep(query string, r *pgconn.ResultReader) (*result, error) {
-	kept := &result{query: query}
+func keep(st statement, r *pgconn.ResultReader) (*result, error) {
+	kept := &result{of: st}
 	for r.NextRow() {
 		values, size := r.Values(), 0
 		for _, v := range values {
@@ -235,14 +298,46 @@ func rewritten(query, tables string) string {
 	return b.String()
 }
 
-// rewrite is rewritten, once for each statement.
-func (s *Store) rewrite(query string) string {
-	if text, ok := s.texts.Load(query); ok {
+// text is what is known of a statement of package sqlstore.
+type text struct {
+	sent    string // as PostgreSQL has it
+	affects func(read string) bool
+}
+
+// text returns what is known of a statement, which is found out once.
+func (s *Store) text(query string) *text {
+	if known, ok := s.texts.Load(query); ok {
+		return known.(*text)
+	}
+	known := &text{rewritten(query, s.config.tables()), sqlstore.Affects(query)}
+	if s.kept.Add(1) <= maxTexts {
+		s.texts.Store(query, known)
+	}
+	return known
+}
+
+const onConflict = ` ON CONFLICT DO NOTHING`
+
+// guard is a statement that must write some number of rows.
+type guard struct {
+	query string
+	rows  int
+}
+
+// guarded returns a statement that fails with codeGuard or codeUnique unless it writes
+// some number of rows, so that nothing is committed then.
+func (s *Store) guarded(query string, rows int) string {
+	key := guard{query, rows}
+	if text, ok := s.texts.Load(key); ok {
 		return text.(string)
 	}
-	text := rewritten(query, s.config.tables())
+	// An insertion of values writes all of them, or fails where it may not skip one.
+	text, skips := strings.CutSuffix(query, onConflict)
+	if !strings.HasPrefix(text, "INSERT") || !strings.Contains(text, "VALUES") || !skips && strings.Contains(text, " ON CONFLICT ") {
+		text = fmt.Sprintf(`WITH written AS (%s RETURNING 1) SELECT 1 / CAST(count(*) = %d AS integer) FROM written`, query, rows)
+	}
 	if s.kept.Add(1) <= maxTexts {
-		s.texts.Store(query, text)
+		s.texts.Store(key, text)
 	}
 	return text
 }
@@ -280,10 +375,34 @@ func (s *Store) wire() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), s.config.StatementTimeout+wireMargin)
 }
 
-// setLocal returns a statement that sets a parameter until the transaction ends.
-func setLocal(name string, d time.Duration) statement {
-	return control(fmt.Sprintf(`SET LOCAL %s = %d`, name, d.Milliseconds()))
+// settings sets how long things may take until the transaction ends, or for all
+// transactions of the connection. One statement costs less than a SET for each.
+//
+// Whatever their arguments, statements are answered by an index, so that a plan which is
+// prepared holds for all of them. The server would make the first five anew, on each
+// connection. What is not prepared is planned for its arguments: on partitions a plan for
+// all of them would lock each.
+const settings = `SELECT set_config('idle_in_transaction_session_timeout', ?, local), set_config('statement_timeout', ?, local),
+	set_config('lock_timeout', ?, local), set_config('plan_cache_mode', ?, local) FROM (SELECT ?::boolean AS local) AS how`
+
+// setFor returns settings with its arguments; a wait of 0 has no end.
+func (s *Store) setFor(local bool, idle, lock time.Duration) statement {
+	plans := "auto"
+	if !s.unnamed {
+		plans = "force_generic_plan"
+	}
+	return statement{query: settings, args: []any{milliseconds(idle), milliseconds(s.config.StatementTimeout), milliseconds(lock), plans, local}}
 }
+
+// set returns the settings of one transaction.
+func (s *Store) set(idle, lock time.Duration) statement { return s.setFor(true, idle, lock) }
+
+// owns reports whether connections are the store's own, so that settings last.
+func (s *Store) owns() bool { return s.config.Pool == nil && !s.unnamed }
+
+const hasSettings = "provision.settings" // of the data of a connection
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // tell tells a test what is sent.
 func (s *Store) tell(text string, args []any) {

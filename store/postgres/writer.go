@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -147,20 +146,18 @@ func (w *writer) Begin(ctx context.Context) error {
 // lock makes a transaction that will hold the lock of the scope.
 func (w *writer) lock(ctx context.Context) {
 	c := &w.store.config
-	opening := []statement{
-		control(beginUpdate),
-		setLocal("lock_timeout", max(time.Millisecond, c.LockTimeout/lockParts)), // 0 is no limit
-		setLocal("idle_in_transaction_session_timeout", c.IdleTimeout),
-		setLocal("statement_timeout", c.StatementTimeout),
+	opening := []statement{control(beginUpdate)}
+	if !w.store.owns() {
+		opening = append(opening, w.store.set(c.IdleTimeout, c.lockPart()))
 	}
 	if w.isNew {
 		opening = append(opening, statement{query: insertScope, args: []any{w.scope}, plain: true})
 	}
-	w.session = w.store.newSession(ctx, append(opening, statement{query: lockScope, args: []any{w.scope}, plain: true})...)
+	w.session = w.store.newSession(ctx, append(opening, statement{query: lockScope, args: []any{w.scope}})...)
 	w.state, w.first, w.many = sqlstore.State{}, true, false
 	w.blocked = w.endBlock(ctx)
 	w.opened = func(locked *result) (err error) {
-		if w.state, err = readState(locked); err != nil {
+		if w.state, err = w.readState(locked); err != nil {
 			w.store.known.Delete(w.scope) // as after a restore: the next one makes the row
 			err = away(err, retrySoon, true)
 		}
@@ -174,17 +171,15 @@ func (w *writer) current() (sqlstore.State, error) {
 	return w.state, err
 }
 
-// readState reads the row of a scope.
-func readState(r *result) (st sqlstore.State, err error) {
-	if len(r.rows) != 1 || len(r.rows[0]) != 3 {
+// readState reads the row of the scope.
+func (w *writer) readState(r *result) (st sqlstore.State, err error) {
+	if len(r.rows) != 1 {
 		return st, errors.New("the row of the scope is gone")
 	}
-	for i, n := range []*int64{&st.Position, &st.Sequence, &st.Pruned} {
-		if *n, err = strconv.ParseInt(string(r.rows[0][i]), 10, 64); err != nil {
-			return st, err
-		}
-	}
-	return st, nil
+	err = r.each(w.conn.Conn().TypeMap(), func(row sqlstore.Scanner) error {
+		return row.Scan(&st.Position, &st.Sequence, &st.Pruned)
+	})
+	return st, err
 }
 
 // Commit makes the transaction durable, with what was deferred. It is never canceled.
@@ -224,13 +219,14 @@ func (w *writer) Commit() error {
 	return err
 }
 
-// collector is a connection that adds to what travels with the COMMIT. Each of its
-// statements is to write one row.
+// collector is a connection that adds to what travels with the COMMIT: what is written
+// of the row of the scope, which is locked, and of the counts, which begin with what is
+// added.
 type collector struct{ session *session }
 
 // Exec implements [sqlstore.Conn].
 func (c collector) Exec(query string, args ...any) (int64, error) {
-	c.session.add(guarded(query, 1), args...)
+	c.session.add(query, args...)
 	return 1, nil
 }
 

@@ -159,6 +159,20 @@ func (s *suite) expect(t *testing.T) {
 			return nil
 		})
 	})
+	t.Run("View of nothing more", func(t *testing.T) {
+		var want []string
+		view(t, st, func(r store.Reader) error { want = readAll(r); return nil })
+		for name, reads := range map[string][]store.Read{"all": announced(), "one": announced()[:1], "some": announced()[:3], "none": nil} {
+			var got []string
+			view(t, st, func(r store.Reader) error {
+				r.Expect(reads...)
+				r.Expect(store.NothingMore)
+				got = readAll(r)
+				return nil
+			})
+			unchanged(t, name, want, got)
+		}
+	})
 	t.Run("nothing", func(t *testing.T) {
 		viewIn(t, st, "other", func(r store.Reader) error {
 			r.Expect(announced()...)

@@ -118,7 +118,7 @@ func (t *Tx) PutAccount(a *store.Account) error {
 	args := []any{
 		t.scope, a.ID,
 		orNull(columns.resourceID), orNull(columns.userName), orNull(columns.externalID), orNull(columns.email),
-		string(a.Status), columns.siteAdmin, data, t.scope, orNull(columns.resourceID), a.ID,
+		string(a.Status), columns.siteAdmin, data,
 	}
 	conflict := &store.ConflictError{Attribute: "resourceId", ID: a.ResourceID}
 	if t.pipeline != nil {
@@ -127,10 +127,10 @@ func (t *Tx) PutAccount(a *store.Account) error {
 		} else if holder != "" && holder != a.ID {
 			return conflict
 		}
-		if err := t.write(1, putAccount, args...); err != nil {
+		if err := t.write(AnyRows, putAsked, args...); err != nil {
 			return err
 		}
-	} else if n, err := t.conn.Exec(putAccount, args...); err != nil {
+	} else if n, err := t.conn.Exec(putAccount, append(args, t.scope, orNull(columns.resourceID), a.ID)...); err != nil {
 		return err
 	} else if n == 0 {
 		return conflict

@@ -29,9 +29,12 @@ func into(found *[]store.Membership) func(store.Membership) error {
 // MembershipsOf implements [store.MemberReader].
 func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err error) {
 	switch {
-	case len(members) == 0:
+	case len(members) == 0 || r.inNone(members):
 		return nil, nil
 	case len(members) == 1:
+		if found, known, err := r.directly(members[0]); known {
+			return found, err
+		}
 		err = r.memberships(groupsOfMember, into(&found), r.scope, members[0], r.scope)
 	case r.pipeline == nil:
 		return r.membershipsOfMany(members)
@@ -51,6 +54,14 @@ func (r *Reader) knowGroups(members []string, found []store.Membership, err erro
 	case r.memory != nil:
 		r.memory.putGroups(members, found)
 	}
+}
+
+// inNone reports whether members are known to be in no group.
+func (r *Reader) inNone(members []string) bool {
+	return r.memory != nil && len(r.memory.groups) > 0 && !slices.ContainsFunc(members, func(id string) bool {
+		groups, known := r.memory.groups[id]
+		return !known || len(groups) > 0
+	})
 }
 
 // groupsOfOne returns the memberships of a member, which may be among many that were

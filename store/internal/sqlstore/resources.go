@@ -27,7 +27,7 @@ func (t *Tx) insertResource(r *store.Resource, created, modified string) error {
 		return err
 	}
 	keys := sortKeys(r.Keys)
-	row := storedResource{typ: r.Type, position: t.ledger.Position + 1, version: 1, keys: packKeys(keys)}
+	row := storedResource{typ: r.Type, position: t.ledger.Position + 1, version: 1, display: r.Display, keys: packKeys(keys)}
 	if err := t.free(r.Type, 0, keys, r.ID); err != nil {
 		return err
 	}
@@ -43,6 +43,7 @@ func (t *Tx) insertResource(r *store.Resource, created, modified string) error {
 	t.ledger.count(r.Type, 1)
 	r.Position = row.position
 	t.memory.putResource(r.ID, row)
+	t.knowGroups([]string{r.ID}, nil, nil) // nobody could put it into one before
 	return nil
 }
 
@@ -54,23 +55,26 @@ func (t *Tx) replaceResource(r *store.Resource, created, modified string) error 
 	if row.version != r.Version-1 {
 		return &store.VersionError{Kind: r.Type, ID: r.ID}
 	}
-	args := []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), t.scope, row.position}
-	query := updateResource
+	packed := row.keys
 	if r.Keys != nil {
 		keys := sortKeys(r.Keys)
-		if packed := packKeys(keys); packed != row.keys {
+		if packed = packKeys(keys); packed != row.keys {
 			if err := t.replaceKeys(r.ID, row, keys); err != nil {
 				return err
 			}
-			row.keys = packed
-			query = updateResourceAndKeys
-			args = append(args[:6], row.keys, t.scope, row.position)
 		}
+	}
+	query, args := updateDocument, []any{r.Version, created, modified, string(r.Document), string(r.Source), t.scope, row.position}
+	switch {
+	case packed != row.keys:
+		query, args = updateResourceAndKeys, []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), packed, t.scope, row.position}
+	case r.Display != row.display:
+		query, args = updateResource, []any{r.Version, created, modified, r.Display, string(r.Document), string(r.Source), t.scope, row.position}
 	}
 	if err := t.write(1, query, args...); err != nil {
 		return about(r.Type, r.ID, err)
 	}
-	row.version = r.Version
+	row.version, row.display, row.keys = r.Version, r.Display, packed
 	r.Position = row.position
 	t.memory.putResource(r.ID, row)
 	return nil
@@ -142,7 +146,7 @@ func (t *Tx) stored(typ, id string) (storedResource, error) {
 	if !ok {
 		err := t.conn.Query(storedResourceByID, func(s Scanner) error {
 			ok = true
-			return s.Scan(&row.typ, &row.position, &row.version, &row.keys)
+			return s.Scan(&row.typ, &row.position, &row.version, &row.display, &row.keys)
 		}, t.scope, id)
 		if err != nil {
 			return row, err

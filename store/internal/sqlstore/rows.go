@@ -130,7 +130,7 @@ func (s *resourceScan) next(row Scanner) (*store.Resource, error) {
 		return &s.resource, err
 	}
 	r := s.resource
-	s.memory.putResource(r.ID, storedResource{typ: r.Type, position: r.Position, version: r.Version, keys: s.text[2]})
+	s.memory.putResource(r.ID, storedResource{typ: r.Type, position: r.Position, version: r.Version, display: r.Display, keys: s.text[2]})
 	return &r, nil
 }
 

@@ -48,11 +48,13 @@ const (
 
 	typesOfResources = `SELECT r.id, r.type FROM provision_resources r WHERE r.scope = ? AND r.id = ANY (?)`
 
-	storedResourceByID = `SELECT type, position, version, keys FROM provision_resources WHERE scope = ? AND id = ?`
+	storedResourceByID = `SELECT type, position, version, display, keys FROM provision_resources WHERE scope = ? AND id = ?`
 
 	insertResource = `INSERT INTO provision_resources
 		(scope, position, type, id, version, created, modified, display, keys, document, source)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	updateDocument = `UPDATE provision_resources
+		SET version = ?, created = ?, modified = ?, document = ?, source = ? WHERE scope = ? AND position = ?`
 	updateResource = `UPDATE provision_resources
 		SET version = ?, created = ?, modified = ?, display = ?, document = ?, source = ? WHERE scope = ? AND position = ?`
 	updateResourceAndKeys = `UPDATE provision_resources
@@ -249,11 +251,14 @@ const (
 	accountByResource = `SELECT data FROM provision_accounts WHERE scope = ? AND resource_id = ?`
 	accountsWhere     = `SELECT data FROM provision_accounts WHERE scope = ? AND id > ?`
 
-	// Nothing is written when another account is linked to the resource.
-	putAccount = `INSERT INTO provision_accounts
-		(scope, id, resource_id, user_name, external_id, email, status, site_admin, data)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (
-			SELECT 1 FROM provision_accounts WHERE scope = ? AND resource_id = ? AND id <> ?)
+	// Nothing is written when another account is linked to the resource, or, where that
+	// was asked before, the index of links refuses it.
+	putAccount = `INSERT` + intoAccounts + ` SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (
+			SELECT 1 FROM provision_accounts WHERE scope = ? AND resource_id = ? AND id <> ?)` + orReplace
+	putAsked     = `INSERT` + intoAccounts + ` VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)` + orReplace
+	intoAccounts = ` INTO provision_accounts
+		(scope, id, resource_id, user_name, external_id, email, status, site_admin, data)`
+	orReplace = `
 		ON CONFLICT (scope, id) DO UPDATE SET
 			resource_id = excluded.resource_id, user_name = excluded.user_name, external_id = excluded.external_id,
 			email = excluded.email, status = excluded.status, site_admin = excluded.site_admin, data = excluded.data`

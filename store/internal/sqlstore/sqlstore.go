@@ -74,8 +74,15 @@ type Pipeline interface {
 	// something was written meanwhile to a table that it names.
 	Expect(query string, args ...any)
 
+	// Expects reports whether a query was announced and has its result, or will.
+	Expects(query string, args ...any) bool
+
 	// ExpectNow says that the time is going to be asked for.
 	ExpectNow()
+
+	// ExpectNothingMore says that nothing else is going to be run, see
+	// [store.NothingMore].
+	ExpectNothingMore()
 
 	// Defer runs a statement that is known to write so many rows, or [AnyRows], at the
 	// latest before the next one that reads, or with the commit. The transaction cannot
@@ -86,8 +93,21 @@ type Pipeline interface {
 // AnyRows is for [Pipeline.Defer] where it does not matter how many rows are written.
 const AnyRows = -1
 
-// Written returns the name of the table that a statement writes, with [DefaultPrefix].
-func Written(query string) string { return tableName.FindString(query) }
+// Affects returns a function that reports whether what another statement has read may be
+// otherwise after write.
+func Affects(write string) func(read string) bool {
+	table := tableName.FindString(write)
+	if write != insertResource && write != updateDocument {
+		return func(read string) bool { return strings.Contains(read, table) }
+	}
+	// Memberships are read with the name that a resource displays: who is new has none,
+	// and who keeps the name changes none.
+	return func(read string) bool {
+		return strings.Contains(read, "FROM "+table) || strings.Contains(read, "FROM "+keyTable)
+	}
+}
+
+const keyTable = DefaultPrefix + "keys" // of resources, with which it is joined
 
 var tableName = regexp.MustCompile(DefaultPrefix + `\w+`)
 
@@ -159,6 +179,13 @@ func (e expecting) Query(query string, _ func(Scanner) error, args ...any) error
 func (e expecting) Now() (time.Time, error) {
 	e.ExpectNow()
 	return time.Time{}, nil
+}
+
+// ExpectNothingMore is what [store.NothingMore] calls.
+func (r *Reader) ExpectNothingMore() {
+	if r.pipeline != nil && r.memory == nil {
+		r.pipeline.ExpectNothingMore()
+	}
 }
 
 // End makes r, or the Tx it belongs to, fail from now on. Its connection serves
@@ -258,6 +285,7 @@ type storedResource struct {
 	typ      string
 	position int64
 	version  int64
+	display  string
 	keys     string // packed
 }
 
