@@ -9,10 +9,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Wire stands between clients and a database and counts trips: what a client sends and
-// then waits for. It lets no ROLLBACK pass that comes alone while it counts, so that
+// then waits for. Each way takes a millisecond. It lets no ROLLBACK pass that comes alone while it counts, so that
 // who waits for one does not end.
 type Wire struct {
 	// URL is the connection string through the wire.
@@ -60,10 +61,19 @@ func (w *Wire) Statements() int {
 
 func (w *Wire) serve(client, server net.Conn) {
 	go func() {
-		_, _ = io.Copy(client, server)
+		_, _ = io.Copy(late{client}, server)
 		_ = client.Close()
 	}()
-	w.forward(client, server)
+	w.forward(client, late{server})
+}
+
+// late is where everything arrives late.
+type late struct{ io.Writer }
+
+// Write implements [io.Writer].
+func (l late) Write(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return l.Writer.Write(p)
 }
 
 // forward passes what a client sends on, each trip as a whole.
@@ -80,7 +90,7 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 		return
 	}
 	var trip []byte
-	statements, runs, rollbacks, last := 0, 0, 0, 0
+	statements, runs, rollbacks, last, settings := 0, 0, 0, 0, false
 	for {
 		head := make([]byte, 5)
 		if _, err := io.ReadFull(client, head); err != nil {
@@ -100,17 +110,19 @@ func (w *Wire) forward(client io.Reader, server io.Writer) {
 			if bytes.Contains(body, []byte("ROLLBACK\x00")) {
 				rollbacks++
 			}
+			settings = settings || bytes.Contains(body, []byte("set_config("))
 		}
 		if end := head[0] != 'P' && head[0] != 'B' && head[0] != 'D' && head[0] != 'E' && head[0] != 'C'; !end {
 			continue
 		}
-		if waits := head[0] == 'S' || head[0] == 'Q'; waits {
+		// A new connection is set up by what goes before, and is not waited for.
+		if waits := head[0] == 'S' || head[0] == 'Q'; waits && (!settings || statements > 2) {
 			last = w.pass(last, runs, rollbacks == 1 && statements <= 2) // a Parse and its Bind
 		}
 		if _, err := server.Write(trip); err != nil {
 			return
 		}
-		trip, statements, runs, rollbacks = trip[:0], 0, 0, 0
+		trip, statements, runs, rollbacks, settings = trip[:0], 0, 0, 0, false
 	}
 }
 

@@ -81,7 +81,7 @@ type Store struct {
 	number  atomic.Int64 // of the transaction committed last
 	known   sync.Map     // scope to nothing: those that have a row
 	told    sync.Map     // scope to int64: the last event that this Store appended
-	texts   sync.Map     // string to *text, and guard to string
+	texts   sync.Map     // string and guard to string: statements as they are sent
 	kept    atomic.Int64 // how many texts there are
 
 	// For tests.

@@ -71,7 +71,7 @@ func (s *session) Exec(query string, args ...any) (n int64, err error) {
 	if err := s.ready(); err != nil {
 		return 0, err
 	}
-	s.changes(query)
+	s.changes(query, args)
 	expected := s.expected // are to see what is written
 	s.expected = nil
 	defer func() { s.expected = expected }()
@@ -88,7 +88,7 @@ func (s *session) Defer(rows int, query string, args ...any) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	s.changes(query)
+	s.changes(query, args)
 	if rows != sqlstore.AnyRows {
 		query = s.store.guarded(query, rows)
 	}
@@ -127,14 +127,14 @@ func (s *session) answer(st statement) *result {
 	return nil
 }
 
-// changes drops what was found in the table that a statement changes.
-func (s *session) changes(query string) {
+// changes drops what was found and a statement may change.
+func (s *session) changes(query string, args []any) {
 	s.wrote = true
 	if len(s.found) == 0 {
 		return
 	}
-	affects := s.store.text(query).affects
-	s.found = slices.DeleteFunc(s.found, func(r *result) bool { return affects(r.of.query) })
+	change := sqlstore.ChangeBy(query, args)
+	s.found = slices.DeleteFunc(s.found, func(r *result) bool { return change.Touches(r.of.query, r.of.args) })
 }
 
 // Query implements [sqlstore.Conn].

@@ -138,7 +138,7 @@ func plansOf(c *pgconn.PgConn) *plans {
 // send adds a statement to the pipeline. One that is sent for the first time is
 // prepared on the way.
 func (w *wire) send(st *statement) error {
-	text, args := w.store.text(st.query).sent, listsOf(st.args)
+	text, args := w.store.rewrite(st.query), listsOf(st.args)
 	w.store.tell(text, st.args)
 	w.made = append(w.made, nil)
 	known := w.plans.of[text]
@@ -298,22 +298,16 @@ func rewritten(query, tables string) string {
 	return b.String()
 }
 
-// text is what is known of a statement of package sqlstore.
-type text struct {
-	sent    string // as PostgreSQL has it
-	affects func(read string) bool
-}
-
-// text returns what is known of a statement, which is found out once.
-func (s *Store) text(query string) *text {
-	if known, ok := s.texts.Load(query); ok {
-		return known.(*text)
+// rewrite is rewritten, once for each statement.
+func (s *Store) rewrite(query string) string {
+	if text, ok := s.texts.Load(query); ok {
+		return text.(string)
 	}
-	known := &text{rewritten(query, s.config.tables()), sqlstore.Affects(query)}
+	text := rewritten(query, s.config.tables())
 	if s.kept.Add(1) <= maxTexts {
-		s.texts.Store(query, known)
+		s.texts.Store(query, text)
 	}
-	return known
+	return text
 }
 
 const onConflict = ` ON CONFLICT DO NOTHING`

@@ -27,9 +27,9 @@ func (r *Reader) above(members []string) []any {
 	return []any{r.scope, members, r.scope, r.scope, r.scope, r.scope, members, r.scope, r.scope, r.scope}
 }
 
-// directly returns the memberships of a member out of those of its ancestors, where they
+// ofAncestors returns the memberships of a member out of those of its ancestors, where they
 // were announced.
-func (r *Reader) directly(member string) (found []store.Membership, known bool, err error) {
+func (r *Reader) ofAncestors(member string) (found []store.Membership, known bool, err error) {
 	members := []string{member}
 	if r.pipeline == nil || !r.pipeline.Expects(membersAbove, r.above(members)...) {
 		return nil, false, nil

@@ -32,7 +32,7 @@ func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err
 	case len(members) == 0 || r.inNone(members):
 		return nil, nil
 	case len(members) == 1:
-		if found, known, err := r.directly(members[0]); known {
+		if found, known, err := r.ofAncestors(members[0]); known {
 			return found, err
 		}
 		err = r.memberships(groupsOfMember, into(&found), r.scope, members[0], r.scope)
@@ -49,8 +49,8 @@ func (r *Reader) MembershipsOf(members ...string) (found []store.Membership, err
 func (r *Reader) knowGroups(members []string, found []store.Membership, err error) {
 	switch {
 	case err != nil || r.pipeline == nil:
-	case r.lists != nil:
-		*r.lists = append(*r.lists, members)
+	case r.telling != nil:
+		r.telling.lists = append(r.telling.lists, members)
 	case r.memory != nil:
 		r.memory.putGroups(members, found)
 	}

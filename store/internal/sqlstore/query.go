@@ -219,8 +219,8 @@ func (r *Reader) scanPositions(s *selection) (positions []int64, err error) {
 
 // selectByTerms evaluates the filter on the resources that the terms find.
 func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
-	if len(terms) == 1 && terms[0].Kind <= store.ByKey {
-		done, err := r.selectDirectly(s, terms[0])
+	if query, args := r.directly(terms); query != "" {
+		done, err := r.selectDirectly(s, terms, query, args)
 		if done || err != nil {
 			return err
 		}
@@ -260,15 +260,30 @@ func (r *Reader) selectByTerms(s *selection, terms []store.Term) error {
 	return r.selectAt(s, positions)
 }
 
-// selectDirectly evaluates the filter on the resources of an id or key, read in
-// one statement. It does nothing and reports false when there are many.
-func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err error) {
-	query, args := resourceByID, []any{r.scope, term.Value}
-	if term.Kind == store.ByKey {
-		query, args = resourcesByKey, []any{r.scope, term.Attribute, term.Value, int64(directRows + 1)}
+// directly returns the statement that reads the candidates of terms whole, "" where
+// there is none: those of an id or key, and where each statement is waited for those of
+// some keys of one attribute.
+func (r *Reader) directly(terms []store.Term) (query string, args []any) {
+	switch {
+	case len(terms) == 0:
+	case len(terms) == 1 && terms[0].Kind == store.ByID:
+		return resourceByID, []any{r.scope, terms[0].Value}
+	case len(terms) == 1 && terms[0].Kind == store.ByKey:
+		return resourcesByKey, []any{r.scope, terms[0].Attribute, terms[0].Value, int64(directRows + 1)}
+	case r.pipeline != nil && len(terms) <= directRows && terms[0].Kind == store.ByKey:
+		if query, args, n := r.candidates(terms); n == len(terms) && query == candidatesByKeys {
+			return resourcesByKeys, append(args, int64(directRows+1))
+		}
 	}
-	if r.pipeline != nil && s.query.With&store.WithGroups != 0 && s.query.Limit > 0 {
-		groups, args := r.groupsOf(&term, []string{term.Value})
+	return "", nil
+}
+
+// selectDirectly evaluates the filter on the resources that a statement reads whole. It
+// does nothing and reports false when there are many.
+func (r *Reader) selectDirectly(s *selection, terms []store.Term, query string, args []any) (done bool, err error) {
+	lone := len(terms) == 1
+	if lone && r.pipeline != nil && s.query.With&store.WithGroups != 0 && s.query.Limit > 0 {
+		groups, args := r.groupsOf(&terms[0], []string{terms[0].Value})
 		r.pipeline.Expect(groups, args...)
 	}
 	var (
@@ -291,7 +306,9 @@ func (r *Reader) selectDirectly(s *selection, term store.Term) (done bool, err e
 	if err := s.budget.Admit(len(chunk)); err != nil {
 		return false, err
 	}
-	s.direct = &term
+	if lone {
+		s.direct = &terms[0]
+	}
 	return true, r.match(s, chunk)
 }
 

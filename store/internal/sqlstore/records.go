@@ -10,15 +10,52 @@ import (
 
 // Record implements [store.RecordReader].
 func (r *Reader) Record(kind, key string) (*store.Record, error) {
+	missing := &store.NotFoundError{Kind: kind, ID: key}
+	if record, known := r.recall(kind, key); known {
+		if record == nil {
+			return nil, missing
+		}
+		return record, nil
+	}
 	found, err := r.records(kind, recordByKey, r.scope, kind, key)
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		r.memory.putRecord(kind, key, 0)
-		return nil, &store.NotFoundError{Kind: kind, ID: key}
+		r.remember(kind, key, nil)
+		return nil, missing
 	}
 	return found[0], nil
+}
+
+// remember remembers a record, nil for one that is not there. A Tx does so where each
+// question is waited for.
+func (r *Reader) remember(kind, key string, record *store.Record) {
+	if r.memory == nil || r.pipeline == nil {
+		return
+	}
+	if record != nil {
+		kept := *record // the caller may write it next
+		record = &kept
+	}
+	r.memory.putRecord(kind, key, record)
+}
+
+// recall returns what is remembered of a record, nil for one that is not there. A
+// reader that only tells what will be read has nothing, and need not tell that.
+func (r *Reader) recall(kind, key string) (record *store.Record, known bool) {
+	if r.telling != nil {
+		_, known = r.telling.records[recordKey{kind, key}]
+		return nil, known
+	}
+	if r.memory == nil || r.pipeline == nil {
+		return nil, false
+	}
+	if record, known = r.memory.records[recordKey{kind, key}]; record != nil {
+		given := *record
+		record = &given
+	}
+	return record, known
 }
 
 // Records implements [store.RecordReader].
@@ -41,7 +78,7 @@ func (r *Reader) records(kind, query string, args ...any) (found []*store.Record
 				return about(kind, record.Key, err)
 			}
 		}
-		r.memory.putRecord(kind, record.Key, record.Version)
+		r.remember(kind, record.Key, &record)
 		found = append(found, &record)
 		return nil
 	}, args...)
@@ -102,15 +139,14 @@ func (t *Tx) deferRecord(r *store.Record, expires string, value []byte) error {
 		}
 	}
 	r.Version++
-	t.memory.putRecord(r.Kind, r.Key, r.Version)
+	kept := *r
+	kept.Value, kept.Expires = value, r.Expires.Round(0).UTC() // as they would be read
+	t.remember(r.Kind, r.Key, &kept)
 	return nil
 }
 
 // version returns the version of a record, 0 where there is none.
 func (t *Tx) version(kind, key string) (int64, error) {
-	if version, known := t.memory.records[recordKey{kind, key}]; known {
-		return version, nil
-	}
 	found, err := t.Record(kind, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return 0, nil
@@ -132,7 +168,7 @@ func (t *Tx) DeleteRecord(kind, key string, version int64) error {
 		case version != 0 && version != stored:
 			return &store.VersionError{Kind: kind, ID: key}
 		}
-		t.memory.putRecord(kind, key, 0)
+		t.remember(kind, key, nil)
 		return t.write(1, deleteRecord, t.scope, kind, key)
 	}
 	var (

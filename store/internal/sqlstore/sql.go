@@ -110,6 +110,10 @@ const (
 	resourcesByKey = `SELECT ` + resourceColumns + `, ''
 		FROM provision_keys k JOIN provision_resources r ON r.scope = k.scope AND r.position = k.position
 		WHERE k.scope = ? AND k.attribute = ? AND k.value = ? LIMIT CAST(? AS BIGINT)`
+
+	resourcesByKeys = `SELECT ` + resourceColumns + `, ''
+		FROM provision_keys k JOIN provision_resources r ON r.scope = k.scope AND r.position = k.position
+		WHERE k.scope = ? AND k.attribute = ? AND k.value = ANY (?) LIMIT CAST(? AS BIGINT)`
 )
 
 // Keys.

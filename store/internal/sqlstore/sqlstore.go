@@ -93,23 +93,62 @@ type Pipeline interface {
 // AnyRows is for [Pipeline.Defer] where it does not matter how many rows are written.
 const AnyRows = -1
 
-// Affects returns a function that reports whether what another statement has read may be
-// otherwise after write.
-func Affects(write string) func(read string) bool {
-	table := tableName.FindString(write)
-	if write != insertResource && write != updateDocument {
-		return func(read string) bool { return strings.Contains(read, table) }
-	}
-	// Memberships are read with the name that a resource displays: who is new has none,
-	// and who keeps the name changes none.
-	return func(read string) bool {
-		return strings.Contains(read, "FROM "+table) || strings.Contains(read, "FROM "+keyTable)
-	}
+// Change is what a statement writes: rows of a table, or records of which the kind and
+// perhaps the key are known.
+type Change struct {
+	table     string
+	kind, key any  // nil where they are not known
+	quiet     bool // of a resource: no membership is otherwise by it
 }
 
-const keyTable = DefaultPrefix + "keys" // of resources, with which it is joined
+// ChangeBy returns what a statement with its arguments writes.
+func ChangeBy(query string, args []any) Change {
+	// Memberships are read with the name that a resource displays: who is new has none,
+	// and who keeps the name changes none.
+	c := Change{table: tableName.FindString(query), quiet: query == insertResource || query == updateDocument}
+	if at, ok := recordAt[query]; ok {
+		c.kind = args[at.kind]
+		if at.key > 0 {
+			c.key = args[at.key]
+		}
+	}
+	return c
+}
+
+// Touches reports whether the change may concern what a query with its arguments reads.
+func (c Change) Touches(query string, args []any) bool {
+	at, ok := recordAt[query]
+	switch {
+	case c.quiet:
+		return strings.Contains(query, "FROM "+c.table) || strings.Contains(query, "FROM "+keysTable)
+	case !ok:
+		return strings.Contains(query, c.table)
+	case c.table != recordsTable:
+		return false
+	case c.kind == nil:
+		return true
+	}
+	return c.kind == args[at.kind] && (c.key == nil || at.key < 0 || c.key == args[at.key])
+}
+
+const (
+	recordsTable = DefaultPrefix + "records"
+	keysTable    = DefaultPrefix + "keys" // of resources, with which it is joined
+)
 
 var tableName = regexp.MustCompile(DefaultPrefix + `\w+`)
+
+// recordAt says which arguments of the statements on records are the kind and the key
+// of a record; a negative one is none.
+var recordAt = map[string]struct{ kind, key int }{
+	recordByKey:         {1, 2},
+	recordsPage:         {1, -1},
+	insertRecord:        {1, 2},
+	updateRecord:        {3, 4},
+	deleteRecord:        {1, 2},
+	deleteRecordVersion: {1, 2},
+	pruneRecords:        {1, -1},
+}
 
 // ErrEnough ends the reading of a result whose other rows nobody needs.
 var ErrEnough = errors.New("sqlstore: enough rows")
@@ -135,8 +174,9 @@ type Reader struct {
 	// pipeline is conn where that is one, or nil.
 	pipeline Pipeline
 
-	// lists, when not nil, is where the lists go whose memberships are announced.
-	lists *[][]string
+	// telling, when not nil, is the memory of the Tx for which the reader only tells what
+	// will be read.
+	telling *memory
 
 	// memory is what a Tx knows of the rows that it read and wrote, and ledger what
 	// it has counted. Both are nil in a plain Reader.
@@ -159,7 +199,7 @@ func (r *Reader) Expect(reads ...store.Read) {
 	}
 	told := &Reader{conn: expecting{r.pipeline}, scope: r.scope, pipeline: r.pipeline}
 	if r.memory != nil {
-		told.memory, told.lists = &memory{}, &r.memory.lists
+		told.memory, told.telling = &memory{}, r.memory
 	}
 	for _, read := range reads {
 		read(told)
@@ -266,10 +306,10 @@ type memory struct {
 
 	// The following is known where statements travel together: by it they are known to
 	// do what they are to do.
-	links   map[string]string       // the account of a resource, "" for none
-	records map[recordKey]int64     // versions, 0 for what is not there
-	groups  map[string]map[tie]bool // all visible memberships of a member
-	lists   [][]string              // of members whose memberships were announced
+	links   map[string]string           // the account of a resource, "" for none
+	records map[recordKey]*store.Record // nobody else has these; nil for what is not there
+	groups  map[string]map[tie]bool     // all visible memberships of a member
+	lists   [][]string                  // of members whose memberships were announced
 }
 
 type recordKey struct{ kind, key string }
@@ -328,14 +368,12 @@ func (m *memory) putLink(resource, account string) {
 	m.links[resource] = account
 }
 
-func (m *memory) putRecord(kind, key string, version int64) {
-	if m == nil {
-		return
-	}
+// putRecord remembers the record with a key, or that there is none.
+func (m *memory) putRecord(kind, key string, record *store.Record) {
 	if m.records == nil {
-		m.records = make(map[recordKey]int64)
+		m.records = make(map[recordKey]*store.Record)
 	}
-	m.records[recordKey{kind, key}] = version
+	m.records[recordKey{kind, key}] = record
 }
 
 // putGroups takes all memberships of members.
