@@ -15,6 +15,9 @@ func Unnamed(s *Store) bool { return s.unnamed }
 // ResolveTime sets how long a store asks what became of a COMMIT.
 func ResolveTime(s *Store, d time.Duration) { s.resolveTime = d }
 
+// BatchTime sets how long the updates of a batch may take.
+func BatchTime(s *Store, d time.Duration) { s.batchTime = d }
+
 // Commit begins a transaction, sends statements, whatever comes of them, and commits. It
 // reports whether the store is sure what became of it.
 func Commit(ctx context.Context, s *Store, before string, beside ...string) (sure bool, err error) {

@@ -87,6 +87,7 @@ type Store struct {
 	// For tests.
 	sent        func(text string, args []any)
 	resolveTime time.Duration
+	batchTime   time.Duration
 }
 
 var _ store.Store = (*Store)(nil)
@@ -105,7 +106,7 @@ func openWith(ctx context.Context, config Config, migrations fs.FS) (*Store, err
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	s := &Store{config: config, migrations: migrations, pool: config.Pool, process: rand.Text(), resolveTime: resolveTime}
+	s := &Store{config: config, migrations: migrations, pool: config.Pool, process: rand.Text(), resolveTime: resolveTime, batchTime: batchTime}
 	s.scopes.inUse, s.scopes.idle = map[string]*scope{}, make(chan struct{})
 	if s.pool == nil {
 		pool, err := s.newPool(ctx)

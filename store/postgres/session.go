@@ -42,8 +42,10 @@ type session struct {
 	unable bool // the transaction could not begin
 	spoilt bool // what was deferred before the open part has failed
 
-	// wrote reports whether the transaction changed something.
+	// wrote reports whether the transaction changed something, and rows how many, as far as
+	// it is known: a deferred statement that may write any number counts as one.
 	wrote bool
+	rows  int
 
 	// view is the context of a view, and nil in an update. It ends a view between
 	// two rows: to cancel a statement costs the connection.
@@ -78,6 +80,7 @@ func (s *session) Exec(query string, args ...any) (n int64, err error) {
 	err = s.trip(&statement{query: query, args: args}, func(r *pgconn.ResultReader) error {
 		tag, err := r.Close()
 		n = tag.RowsAffected()
+		s.rows += int(n)
 		return err
 	})
 	return n, err
@@ -92,6 +95,7 @@ func (s *session) Defer(rows int, query string, args ...any) error {
 	if rows != sqlstore.AnyRows {
 		query = s.store.guarded(query, rows)
 	}
+	s.rows += max(1, rows)
 	s.queue = append(s.queue, statement{query: query, args: args})
 	if len(s.queue) < mostDeferred {
 		return nil

@@ -39,6 +39,7 @@ const (
 // fast memory.
 const (
 	batchSize = 60
+	batchRows = 2000
 	batchTime = 20 * time.Millisecond
 )
 
@@ -73,7 +74,7 @@ func (s *Store) enter(name string, updates bool) (*scope, error) {
 	c := s.scopes.inUse[name]
 	if c == nil {
 		w := &writer{store: s, scope: name}
-		c = &scope{writer: w, queue: sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: batchSize, Time: batchTime})}
+		c = &scope{writer: w, queue: sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: batchSize, Rows: batchRows, Time: s.batchTime})}
 		s.scopes.inUse[name] = c
 	}
 	if c.users > s.config.MaxWaiting {
@@ -321,6 +322,14 @@ func (w *writer) end() {
 		w.release()
 		w.session = nil
 	}
+}
+
+// Rows implements [sqlstore.Writer].
+func (w *writer) Rows() int {
+	if w.session == nil {
+		return 0
+	}
+	return w.rows
 }
 
 // Savepoint starts a part of the transaction, with the next statement.

@@ -55,6 +55,8 @@ type session struct {
 	// view is the context of a view, and nil in an update. It ends a view
 	// between two statements: to interrupt one costs a goroutine for each.
 	view context.Context
+
+	rows int // that were written since the transaction began
 }
 
 // openFile returns the database in a file. Nothing is opened yet.
@@ -116,6 +118,14 @@ func (s *session) close() {
 
 // Exec implements [sqlstore.Conn].
 func (s *session) Exec(query string, args ...any) (int64, error) {
+	n, err := s.run(query, args...)
+	s.rows += int(n)
+	return n, err
+}
+
+// run is Exec for statements that write no rows, too, of which SQLite says how many the
+// one before has written.
+func (s *session) run(query string, args ...any) (int64, error) {
 	stmt, err := s.prepare(query) //nolint:sqlclosecheck // kept with the connection, see close
 	if err != nil {
 		return 0, err
@@ -187,16 +197,16 @@ func (s *session) fail(err error) error {
 
 // begin starts a transaction. A view ends with its context, an update does not.
 func (s *session) begin(ctx context.Context, how string) error {
-	s.failed, s.view = nil, nil
+	s.failed, s.view, s.rows = nil, nil, 0
 	if how == beginRead {
 		s.view = ctx
 	}
-	_, err := s.Exec(how)
+	_, err := s.run(how)
 	return err
 }
 
 // rollback ends the transaction if there is one.
 func (s *session) rollback() {
 	s.failed, s.view = nil, nil
-	_, _ = s.Exec(rollback) // it fails where SQLite has rolled back by itself
+	_, _ = s.run(rollback) // it fails where SQLite has rolled back by itself
 }

@@ -130,10 +130,11 @@ const (
 	Normal
 )
 
-// Limits of a batch of Updates. The time keeps one long Update from delaying
+// Limits of a batch of Updates. The time and the rows keep one long Update from delaying
 // the answers of many others.
 const (
 	batchSize = 256
+	batchRows = 2000
 	batchTime = 20 * time.Millisecond
 )
 
@@ -245,7 +246,7 @@ func (s *Store) open(ctx context.Context) error {
 		conn.close()
 		return err
 	}
-	s.queue = sqlstore.NewQueue(s.writer, sqlstore.QueueLimits{Size: batchSize, Time: batchTime})
+	s.queue = sqlstore.NewQueue(s.writer, sqlstore.QueueLimits{Size: batchSize, Rows: batchRows, Time: batchTime})
 	reading := func(ctx context.Context) (*session, error) { return openSession(ctx, s.db, s.config, forReading) }
 	s.readers = newPool("view", s.config.Readers, reading)
 	s.scans = newPool("scan", s.config.Scans, reading)

@@ -49,7 +49,7 @@ func (w *writer) Commit() error {
 	w.failed = nil
 	err := w.saveStates()
 	if err == nil {
-		_, err = w.Exec(commit)
+		_, err = w.run(commit)
 	}
 	if err != nil {
 		w.Rollback()
@@ -80,11 +80,14 @@ func (w *writer) RollbackTo() error {
 	return w.control(release)
 }
 
+// Rows implements [sqlstore.Writer]. What a host writes by Config.InTx is not counted.
+func (w *writer) Rows() int { return w.rows }
+
 // control runs a statement although another has failed.
 func (w *writer) control(query string) error {
 	cause := w.failed
 	w.failed = nil
-	if _, err := w.Exec(query); err != nil {
+	if _, err := w.run(query); err != nil {
 		return errors.Join(cause, err)
 	}
 	return nil

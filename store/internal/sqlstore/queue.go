@@ -20,6 +20,10 @@ type Writer interface {
 	Savepoint() error  // starts a part of the transaction
 	Release() error    // keeps that part
 	RollbackTo() error // undoes that part; fails when the whole transaction was undone
+
+	// Rows returns how many rows the open transaction has written, or is going to write
+	// when what was deferred is sent. Those of a part that was undone may be among them.
+	Rows() int
 }
 
 // Queue runs transactions one after the other and commits those together that
@@ -49,6 +53,7 @@ type Queue struct {
 // QueueLimits bound a batch.
 type QueueLimits struct {
 	Size int           // transactions in a batch
+	Rows int           // written by the others when the last one joins
 	Time time.Duration // from its start until the last one may join
 }
 
@@ -247,13 +252,17 @@ func (q *Queue) settle(err error) {
 // is complete.
 func (q *Queue) pass() {
 	if q.open {
-		complete := q.alone || len(q.batch) >= q.limits.Size || time.Since(q.opened) >= q.limits.Time
-		if !complete && q.next(true) {
+		if !q.complete() && q.next(true) {
 			return
 		}
 		q.settle(q.writer.Commit())
 	}
 	q.next(false)
+}
+
+// complete reports whether nobody else may join the batch.
+func (q *Queue) complete() bool {
+	return q.alone || len(q.batch) >= q.limits.Size || q.writer.Rows() >= q.limits.Rows || time.Since(q.opened) >= q.limits.Time
 }
 
 // next gives the turn to the next caller. When there is none it reports false

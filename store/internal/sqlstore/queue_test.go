@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -10,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/internal/sqlstore"
@@ -68,6 +69,7 @@ func (w *fakeWriter) Rollback()                   { _ = w.call("rollback") }
 func (w *fakeWriter) Savepoint() error            { return w.call("savepoint") }
 func (w *fakeWriter) Release() error              { return w.call("release") }
 func (w *fakeWriter) RollbackTo() error           { return w.call("rollbackTo") }
+func (w *fakeWriter) Rows() int                   { return len(w.open) }
 
 // batch runs functions so that they queue while the first of them runs, in
 // their order, and returns their errors.
@@ -77,9 +79,9 @@ type batch struct {
 	q *sqlstore.Queue
 }
 
-func newBatch(t *testing.T, size int) *batch {
+func newBatch(t *testing.T, size, rows int) *batch {
 	w := &fakeWriter{errs: map[string]error{}}
-	return &batch{t, w, sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: size, Time: time.Hour})}
+	return &batch{t, w, sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: size, Rows: rows, Time: time.Hour})}
 }
 
 func (b *batch) run(fns ...func() error) []error {
@@ -118,9 +120,11 @@ func (b *batch) waiting(n int) {
 	}
 }
 
-func (b *batch) writes(n int) func() error {
+func (b *batch) writes(list ...int) func() error {
 	return func() error {
-		b.w.write(n)
+		for _, n := range list {
+			b.w.write(n)
+		}
 		return nil
 	}
 }
@@ -147,6 +151,7 @@ func TestQueueBatches(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		size  int
+		rows  int
 		fns   func(b *batch) []func() error
 		fails map[string]error
 		errs  []error
@@ -169,6 +174,18 @@ func TestQueueBatches(t *testing.T) {
 			fns:  func(b *batch) []func() error { return []func() error{b.writes(1), b.writes(2), b.writes(3)} },
 			errs: []error{nil, nil, nil}, want: []int{1, 2, 3},
 			calls: []string{"begin", "savepoint", "release", "commit", "begin", "commit"},
+		},
+		{
+			name: "a batch has a limit of rows", rows: 3,
+			fns: func(b *batch) []func() error {
+				return []func() error{b.writes(1), b.writes(2, 3, 4), b.writes(5), b.writesAndFails(6, errFn), b.writes(7, 8, 9, 10), b.writes(11)}
+			},
+			errs: []error{nil, nil, nil, errFn, nil, nil}, want: []int{1, 2, 3, 4, 5, 7, 8, 9, 10, 11},
+			calls: []string{
+				"begin", "savepoint", "release", "commit", // 1 and the next three
+				"begin", "savepoint", "rollbackTo", "savepoint", "release", "commit",
+				"begin", "commit",
+			},
 		},
 		{
 			name: "an error undoes its own writes",
@@ -227,10 +244,7 @@ func TestQueueBatches(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if test.size == 0 {
-				test.size = 100
-			}
-			b := newBatch(t, test.size)
+			b := newBatch(t, cmp.Or(test.size, 100), cmp.Or(test.rows, 100))
 			if test.fails != nil {
 				b.w.errs = test.fails
 			}
@@ -240,10 +254,10 @@ func TestQueueBatches(t *testing.T) {
 					t.Errorf("caller %d got %v, want %v", i, err, test.errs[i])
 				}
 			}
-			if diff := cmp.Diff(test.want, b.w.committed); diff != "" {
+			if diff := gocmp.Diff(test.want, b.w.committed); diff != "" {
 				t.Errorf("committed (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(test.calls, b.w.calls); diff != "" {
+			if diff := gocmp.Diff(test.calls, b.w.calls); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		})
@@ -255,7 +269,7 @@ func TestQueueBatches(t *testing.T) {
 func TestQueueBatchTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &fakeWriter{errs: map[string]error{}}
-		b := &batch{t, w, sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: 100, Time: 10 * time.Millisecond})}
+		b := &batch{t, w, sqlstore.NewQueue(w, sqlstore.QueueLimits{Size: 100, Rows: 100, Time: 10 * time.Millisecond})}
 		takes := func(n, milliseconds int) func() error {
 			return func() error {
 				time.Sleep(time.Duration(milliseconds) * time.Millisecond) // of the clock of the test
@@ -268,10 +282,10 @@ func TestQueueBatchTime(t *testing.T) {
 			"begin", "savepoint", "release", "savepoint", "release", "commit", // 3, 4 and 5
 			"begin", "commit", // 6
 		}
-		if diff := cmp.Diff(want, w.calls); diff != "" {
+		if diff := gocmp.Diff(want, w.calls); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]int{1, 2, 3, 4, 5, 6}, w.committed); diff != "" {
+		if diff := gocmp.Diff([]int{1, 2, 3, 4, 5, 6}, w.committed); diff != "" {
 			t.Errorf("committed (-want +got):\n%s", diff)
 		}
 	})
@@ -280,7 +294,7 @@ func TestQueueBatchTime(t *testing.T) {
 // TestQueueGoexit ends the goroutine of a function in the middle, as t.Fatal
 // does, and expects that the next caller is served.
 func TestQueueGoexit(t *testing.T) {
-	b := newBatch(t, 100)
+	b := newBatch(t, 100, 100)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -294,7 +308,7 @@ func TestQueueGoexit(t *testing.T) {
 	if err := b.q.Do(t.Context(), b.writes(2)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{2}, b.w.committed); diff != "" {
+	if diff := gocmp.Diff([]int{2}, b.w.committed); diff != "" {
 		t.Errorf("committed (-want +got):\n%s", diff)
 	}
 }
@@ -303,7 +317,7 @@ func TestQueueContext(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	t.Run("ended before", func(t *testing.T) {
-		b := newBatch(t, 100)
+		b := newBatch(t, 100, 100)
 		if err := b.q.Do(ended, b.writes(1)); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
@@ -312,7 +326,7 @@ func TestQueueContext(t *testing.T) {
 		}
 	})
 	t.Run("ends while queued", func(t *testing.T) {
-		b := newBatch(t, 100)
+		b := newBatch(t, 100, 100)
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error)
 		err := b.q.Do(t.Context(), func() error {
@@ -327,12 +341,12 @@ func TestQueueContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]int{1}, b.w.committed); diff != "" {
+		if diff := gocmp.Diff([]int{1}, b.w.committed); diff != "" {
 			t.Errorf("committed (-want +got):\n%s", diff)
 		}
 	})
 	t.Run("ends while it runs", func(t *testing.T) {
-		b := newBatch(t, 100)
+		b := newBatch(t, 100, 100)
 		ctx, cancel := context.WithCancel(t.Context())
 		err := b.q.Do(ctx, func() error {
 			cancel()
@@ -347,7 +361,7 @@ func TestQueueContext(t *testing.T) {
 // TestQueueBusy expects that those who wait for a database that is busy do not
 // wait for it one after the other.
 func TestQueueBusy(t *testing.T) {
-	b := newBatch(t, 100)
+	b := newBatch(t, 100, 100)
 	results := make(chan error)
 	err := b.q.Do(t.Context(), func() error {
 		for range 3 {
@@ -371,7 +385,7 @@ func TestQueueBusy(t *testing.T) {
 }
 
 func TestQueueClose(t *testing.T) {
-	b := newBatch(t, 100)
+	b := newBatch(t, 100, 100)
 	left, closed := make(chan error, 1), make(chan struct{})
 	err := b.q.Do(t.Context(), func() error {
 		go func() { left <- b.q.Do(t.Context(), b.writes(2)) }()
@@ -406,7 +420,7 @@ func TestQueueClose(t *testing.T) {
 // TestQueueSerial runs many callers and expects that no two functions overlap
 // and that nothing is lost.
 func TestQueueSerial(t *testing.T) {
-	b := newBatch(t, 7)
+	b := newBatch(t, 7, 100)
 	var wg sync.WaitGroup
 	const callers, each = 20, 50
 	for c := range callers {
@@ -431,7 +445,7 @@ func TestQueueSerial(t *testing.T) {
 // TestQueueAlone lets one of several who wait have a batch of its own, and fails all who
 // wait where a transaction turns out to be one that cannot begin.
 func TestQueueAlone(t *testing.T) {
-	b := newBatch(t, 10)
+	b := newBatch(t, 10, 100)
 	started, queued := make(chan struct{}), make(chan struct{})
 	errs := make([]error, 4)
 	var wg sync.WaitGroup
@@ -455,7 +469,7 @@ func TestQueueAlone(t *testing.T) {
 		t.Errorf("errors %v", errs)
 	}
 	want := []string{"begin", "commit", "begin", "commit", "begin", "rollback"}
-	if diff := cmp.Diff(want, b.w.calls); diff != "" {
+	if diff := gocmp.Diff(want, b.w.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
