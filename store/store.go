@@ -267,6 +267,12 @@ type StageWriter interface {
 	// that is.
 	ShowStage(stage int64) error
 
+	// DeleteStaged is DeleteResource of a group all of whose memberships were staged to
+	// leave, and shows the stage: it costs the same however many they are. They are left
+	// to SettleStage, which a group that is made again with the id does not change.
+	// Memberships that were not staged must not be there.
+	DeleteStaged(typ, id string, stage int64) error
+
 	// SettleStage settles what is left of a stage, at most limit memberships, and
 	// reports whether there may be more. Of one that was not shown, nothing becomes of
 	// what was staged. After the last of it the number is free.

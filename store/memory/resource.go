@@ -242,23 +242,28 @@ func (t *tx) DeleteResource(typ, id string) error {
 		return noResource(typ, id)
 	}
 	t.removeMembers(n)
+	t.unlist(n)
+	removed := *t.nodes.at(n)
+	t.nodes.remove(n)
+	t.did(func() { t.nodes.add(removed) }) // the number that was freed last
+	return nil
+}
+
+// unlist takes a resource out of all lists but those of its members.
+func (t *tx) unlist(n uint32) {
 	for _, e := range slices.Clone(t.nodes.at(n).groups) {
 		t.removeEdge(e.node, n, e)
 	}
-
-	removed := *t.nodes.at(n)
-	list, at := t.byType[removed.resource.Type], t.byPosition(removed.resource.Position)
+	r := t.nodes.at(n).resource
+	list, at := t.byType[r.Type], t.byPosition(r.Position)
 	t.unlink(n)
 	list.remove(at)
 	t.everything.remove(at)
-	t.nodes.remove(n)
 	t.did(func() {
-		t.nodes.add(removed) // the number that was freed last
 		t.link(n)
 		list.insert(n, at)
 		t.everything.insert(n, at)
 	})
-	return nil
 }
 
 // link enters a node in the index, and unlink takes it out again.

@@ -24,7 +24,8 @@ type stagedRow struct {
 // mostStages is how many stages a scope may have at a time.
 const mostStages = 1 << 15
 
-// unbornGroup is the resource of a group that has staged members only.
+// unbornGroup is the resource of a group that has staged members only: one that is to be
+// made, or was deleted.
 func unbornGroup(id string) *store.Resource { return &store.Resource{ID: id} }
 
 // seen reports whether anybody sees a membership.
@@ -134,6 +135,27 @@ func (t *tx) ShowStage(number int64) error {
 		t.did(func() { st.shown = false })
 	}
 	return nil
+}
+
+// DeleteStaged implements store.StageWriter. The node of the group stays for its members
+// that are not settled.
+func (t *tx) DeleteStaged(typ, id string, number int64) error {
+	if _, st := t.stageNumbered(number); st == nil {
+		return t.DeleteResource(typ, id)
+	}
+	n, ok := t.lookup(typ, id)
+	if !ok {
+		return noResource(typ, id)
+	}
+	t.unlist(n)
+	nd := t.nodes.at(n)
+	resource, keys := nd.resource, nd.keys
+	nd.resource, nd.keys, t.unborn[id] = unbornGroup(id), "", n
+	t.did(func() {
+		nd.resource, nd.keys = resource, keys
+		delete(t.unborn, id)
+	})
+	return t.ShowStage(number)
 }
 
 // SettleStage implements store.StageWriter.

@@ -123,6 +123,9 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 	"ShowStage": func(_ *suite, t *testing.T, tx store.Tx) {
 		is(t, "ShowStage", tx.ShowStage(1), nil)
 	},
+	"DeleteStaged": func(_ *suite, t *testing.T, tx store.Tx) {
+		is(t, "DeleteStaged", tx.DeleteStaged("Group", "id-staff", 1), store.ErrNotFound)
+	},
 	"SettleStage": func(_ *suite, t *testing.T, tx store.Tx) {
 		more, err := tx.SettleStage(1, 100)
 		if more || err != nil {

@@ -73,6 +73,7 @@ var mutants = map[string]func(store.Store) store.Store{
 	"stages are not seen":    onTx(func(tx store.Tx) store.Tx { return unseenStages{tx} }),
 	"stages end early":       onTx(func(tx store.Tx) store.Tx { return endedStages{tx} }),
 	"nobody stages to leave": onTx(func(tx store.Tx) store.Tx { return joinedStages{tx} }),
+	"staged groups stay":     onTx(func(tx store.Tx) store.Tx { return keptGroups{tx} }),
 	"announced is old":       onTx(func(tx store.Tx) store.Tx { return &oldAnswers{Tx: tx} }),
 	"record without compare": onTx(func(tx store.Tx) store.Tx { return anyRecord{tx} }),
 	"errors say nothing":     onTx(func(tx store.Tx) store.Tx { return bareErrors{tx} }),
@@ -268,6 +269,10 @@ func (t unseenStages) ShowStage(int64) error { return nil }
 type endedStages struct{ store.Tx }
 
 func (t endedStages) SettleStage(int64, int) (bool, error) { return false, nil }
+
+type keptGroups struct{ store.Tx }
+
+func (t keptGroups) DeleteStaged(_, _ string, stage int64) error { return t.ShowStage(stage) }
 
 type joinedStages struct{ store.Tx }
 

@@ -48,6 +48,11 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 	},
 	"StageMembers": {stageAnn},
 	"ShowStage":    {stageAnn},
+	"DeleteStaged": {func(_ *suite, tx store.Tx) error {
+		members, err := tx.Memberships("id-staff", "", 0)
+		_, stageErr := tx.StageMembers(1, nil, members)
+		return all(err, stageErr, tx.DeleteStaged("Group", "id-staff", 1))
+	}},
 	"SettleStage": {func(s *suite, tx store.Tx) error {
 		_, err := tx.SettleStage(1, 1)
 		return all(stageAnn(s, tx), err)

@@ -22,6 +22,7 @@ func (s *suite) stages(t *testing.T) {
 		{"what is staged", s.stageCounts},
 		{"others write meanwhile", s.stageMeanwhile},
 		{"members and groups are deleted", s.stageDeleted},
+		{"a group is deleted with its members", s.stageWhole},
 		{"rollback", s.stageRolledBack},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s.open(t)) })
@@ -382,6 +383,53 @@ func (s *suite) stageDeleted(t *testing.T, st store.Store) {
 	update(t, st, func(tx store.Tx) error { return tx.PutResource(s.group("g")) })
 	show(t, st, 8)
 	settle(t, st, 8, func() { t.Helper(); same(t, "a group that came again", memberIDs(ask(t, st, scope).Page), []string{}) })
+}
+
+// stageWhole deletes a group whose members were staged to leave, and makes it again before
+// they are settled.
+func (s *suite) stageWhole(t *testing.T, st store.Store) {
+	for _, in := range []string{scope, twin} {
+		s.crew(t, st, in)
+		updateIn(t, st, in, func(tx store.Tx) error {
+			_, err := tx.PutMembership(store.Membership{Group: "id-h", Member: "id-g", Source: store.SourceSCIM, Kind: "Group"})
+			return err
+		})
+	}
+	leaving := []store.Membership{
+		member("a", store.SourceSCIM), member("b", store.SourceSCIM), member("c", store.SourceJIT), member("nested", store.SourceSCIM),
+	}
+	update(t, st, func(tx store.Tx) error {
+		n, err := tx.StageMembers(7, nil, leaving)
+		same(t, "staged", n, len(leaving))
+		return err
+	})
+	want := ask(t, st, twin)
+	same(t, "before the group is deleted", ask(t, st, scope), want)
+	err := st.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error {
+		return all(tx.DeleteStaged("Group", "id-g", 7), errRollback)
+	})
+	is(t, "rolled back", err, errRollback)
+	same(t, "rolled back", ask(t, st, scope), want)
+	update(t, st, func(tx store.Tx) error {
+		is(t, "another type", tx.DeleteStaged("User", "id-g", 7), store.ErrNotFound)
+		return tx.DeleteStaged("Group", "id-g", 7)
+	})
+	updateIn(t, st, twin, func(tx store.Tx) error { return tx.DeleteResource("Group", "id-g") })
+	same(t, "without the group", ask(t, st, scope), ask(t, st, twin))
+
+	for _, in := range []string{scope, twin} {
+		updateIn(t, st, in, func(tx store.Tx) error {
+			err := tx.PutResource(s.group("g"))
+			for _, name := range []string{"a", "d"} {
+				added, putErr := tx.PutMembership(member(name, store.SourceSCIM))
+				same(t, in+": added "+name, added, true)
+				err = all(err, putErr)
+			}
+			return err
+		})
+	}
+	want = ask(t, st, twin)
+	settle(t, st, 7, func() { t.Helper(); same(t, "while it is settled", ask(t, st, scope), want) })
 }
 
 // stageRolledBack fails each step once.

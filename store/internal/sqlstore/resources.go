@@ -113,6 +113,28 @@ func (t *Tx) AddKeys(typ, id string, keys []store.Key) error {
 
 // DeleteResource implements [store.ResourceWriter].
 func (t *Tx) DeleteResource(typ, id string) error {
+	if err := t.deleteRow(typ, id); err != nil {
+		return err
+	}
+	if err := t.write(AnyRows, deleteMembersOf, t.scope, id); err != nil {
+		return err
+	}
+	return t.write(AnyRows, deleteMembershipOf, t.scope, id)
+}
+
+// DeleteStaged implements [store.StageWriter].
+func (t *Tx) DeleteStaged(typ, id string, stage int64) error {
+	if err := t.deleteRow(typ, id); err != nil {
+		return err
+	}
+	if err := t.write(AnyRows, deleteMembershipOf, t.scope, id); err != nil {
+		return err
+	}
+	return t.ShowStage(stage)
+}
+
+// deleteRow deletes a resource with its keys.
+func (t *Tx) deleteRow(typ, id string) error {
 	if err := t.ledger.begin(); err != nil {
 		return err
 	}
@@ -133,10 +155,7 @@ func (t *Tx) DeleteResource(typ, id string) error {
 	t.ledger.count(row.typ, -1)
 	delete(t.memory.resources, id)
 	t.memory.groups = nil
-	if err := t.write(AnyRows, deleteMembersOf, t.scope, id); err != nil {
-		return err
-	}
-	return t.write(AnyRows, deleteMembershipOf, t.scope, id)
+	return nil
 }
 
 // stored returns what is stored of a resource, from memory where it was read or
