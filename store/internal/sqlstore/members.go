@@ -14,7 +14,13 @@ func (r *Reader) Memberships(group, after string, limit int) (found []store.Memb
 
 // UnnamedMemberships implements [store.MemberReader].
 func (r *Reader) UnnamedMemberships(group, after string, limit int) (found []store.Membership, err error) {
-	err = r.memberships(unnamedPage, into(&found), r.scope, group, after, r.scope, rowLimit(limit))
+	err = r.conn.Query(unnamedPage, func(row Scanner) error { // each column costs as much as the row
+		m, source := store.Membership{Group: group}, ""
+		err := row.Scan(&m.Member, &source, &m.Kind)
+		m.Source = knownSource(source)
+		found = append(found, m)
+		return err
+	}, r.scope, group, after, r.scope, rowLimit(limit))
 	return found, err
 }
 

@@ -192,7 +192,7 @@ const (
 		FROM provision_members m LEFT JOIN provision_resources u ON u.scope = m.scope AND u.id = m.member_id
 		WHERE m.scope = ? AND m.group_id = ? AND m.member_id > ?` + shown + `
 		ORDER BY m.member_id, m.source LIMIT CAST(? AS BIGINT)`
-	unnamedPage = `SELECT m.group_id, m.member_id, m.source, m.kind, '' FROM provision_members m
+	unnamedPage = `SELECT m.member_id, m.source, m.kind FROM provision_members m
 		WHERE m.scope = ? AND m.group_id = ? AND m.member_id > ?` + shown + `
 		ORDER BY m.member_id, m.source LIMIT CAST(? AS BIGINT)`
 	groupsOfMember = `SELECT m.group_id, m.member_id, m.source, m.kind, coalesce(g.display, '')
