@@ -251,7 +251,7 @@ func (d *Directory) Create(ctx context.Context, typ string, with store.Parts, fn
 		return err
 	})
 	if errors.Is(err, errLarge) {
-		return (&largeChange{Directory: d, isNew: true, open: open, fn: fn, with: with}).run(ctx)
+		return (&largeChange{Directory: d, cause: d.why(), isNew: true, open: open, fn: fn, with: with}).run(ctx)
 	}
 	return out, err
 }
@@ -296,7 +296,7 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 		return err
 	})
 	if errors.Is(err, errLarge) {
-		return (&largeChange{Directory: d, open: open, fn: fn, with: with}).run(ctx)
+		return (&largeChange{Directory: d, cause: d.why(), open: open, fn: fn, with: with}).run(ctx)
 	}
 	return out, err
 }
@@ -304,21 +304,30 @@ func (d *Directory) Update(ctx context.Context, typ, id string, with store.Parts
 // Delete removes a resource and its memberships. The account of a deleted user
 // is deprovisioned by the policy; the members of a deleted group are derived
 // again. check, when not nil, sees the resource first and may refuse, as with
-// [ErrVersion]. The error is [ErrNotFound] for an unknown id, and a
-// [*GuardError] for the last site admin.
+// [ErrVersion]; it may see it more than once. The error is [ErrNotFound] for an unknown
+// id, and a [*GuardError] for the last site admin.
+//
+// A group of more members than [Limits.InlineMembers] is deleted in several transactions,
+// as Update changes one: it is there with all its members, and then it is not.
 func (d *Directory) Delete(ctx context.Context, typ, id string, check func(*Resource) error) error {
-	return d.update(ctx, d.writing(typ, id), func(c *change) error {
+	open := func(c *change) (*Resource, error) {
 		r, err := c.tx.Resource(typ, id, 0)
+		if err == nil && check != nil {
+			err = check(r)
+		}
+		return r, err
+	}
+	err := d.update(ctx, d.writing(typ, id), func(c *change) error {
+		r, err := open(c)
 		if err != nil {
 			return err
 		}
-		if check != nil {
-			if err := check(r); err != nil {
-				return err
-			}
-		}
-		return c.delete(r)
+		return c.deleteFew(r)
 	})
+	if errors.Is(err, errLarge) {
+		return d.deleteLarge(ctx, d.why(), open)
+	}
+	return err
 }
 
 // MemberCount returns how many direct members a group has for the identity

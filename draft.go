@@ -20,6 +20,8 @@ type Draft struct {
 	wrote    bool
 	ends     []store.Source // of which it removes members; nil: all that its cause may end
 
+	deletes bool // the resource goes, with all its members
+
 	most  int               // members that it may change; 0: any
 	large bool              // it changes more, which are not recorded
 	want  []string          // members that are still to be taken, of SetMembers

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -13,7 +14,7 @@ import (
 func (c *change) groupWritten(before, after *Resource, delta memberDelta) error {
 	ev := &store.Event{Type: store.GroupUpdated}
 	touched := newPeople(c.tx, c.engine.Limits.inline())
-	var users, groups []string // whom a job would derive
+	var groups []string // below which a job would derive everybody
 	if before == nil {
 		ev.Type = store.GroupCreated
 	} else if ev.Changes = groupChanges(before, after); len(ev.Changes) > 0 {
@@ -26,6 +27,19 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 	if err := c.append(ev); err != nil {
 		return err
 	}
+	if err := c.deriveMembers(touched, groups, delta); err != nil {
+		return err
+	}
+	if before == nil || before.Display != after.Display {
+		return c.groupNameAppeared(after.Display)
+	}
+	return nil
+}
+
+// deriveMembers derives the accounts of those who came or went, and of whom a change
+// touches beside them, or leaves them to a job, with everybody below some groups.
+func (c *change) deriveMembers(touched *people, groups []string, delta memberDelta) error {
+	var users []string
 	for m := range delta.all() {
 		if err := touched.add(m); err != nil {
 			return err
@@ -36,7 +50,7 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 			users = append(users, m.Member)
 		}
 	}
-	if touched.tooMany() {
+	if delta.more > 0 || touched.tooMany() {
 		of, err := c.peopleOfJob(users, groups, delta.list)
 		if err != nil {
 			return err
@@ -55,19 +69,17 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 			return err
 		}
 	}
-	if before == nil || before.Display != after.Display {
-		return c.groupNameAppeared(after.Display)
-	}
 	return nil
 }
 
-// groupDeleted derives the accounts of the people who were in a deleted group.
-func (c *change) groupDeleted(r *Resource, touched *people) error {
+// groupDeleted derives the accounts of the people who were in a deleted group: the members
+// that delta says were removed.
+func (c *change) groupDeleted(r *Resource, delta memberDelta) error {
 	ev := &store.Event{Type: store.GroupDeleted, Changes: []store.Change{account.TextChange("displayName", r.Display, "")}}
 	if err := c.append(ev); err != nil {
 		return err
 	}
-	return c.deriveTouched(touched)
+	return c.deriveMembers(newPeople(c.tx, c.engine.Limits.inline()), nil, delta)
 }
 
 // leaveGroups gives every group that loses a deleted member its new version, and
@@ -127,9 +139,28 @@ func groupChanges(before, after *Resource) []store.Change {
 type memberDelta struct {
 	added, removed []store.Membership
 
+	// more is how many others were removed, where they were too many to be kept: only
+	// their number is told, and a job derives their accounts. Of the groups among them as
+	// many are kept as a job can have.
+	more   int
+	groups int // that are in removed
+
 	// list names these users as a job keeps them, where they are staged; see
 	// records.JobPeople.
 	list string
+}
+
+// remove adds a membership that was removed, unless so many are kept already.
+func (d *memberDelta) remove(m store.Membership, most int) {
+	group := m.Kind == TypeGroup
+	if len(d.removed) >= most && (!group || d.groups > records.PeopleParts) {
+		d.more++
+		return
+	}
+	d.removed = append(d.removed, m)
+	if group {
+		d.groups++
+	}
 }
 
 // all goes over both, which may be very many.
@@ -153,17 +184,17 @@ const eventMembers = 100
 func memberChanges(delta memberDelta) []store.Change {
 	var out []store.Change
 	if len(delta.removed) > 0 {
-		out = append(out, store.Change{Attribute: "members", Before: memberList(delta.removed)})
+		out = append(out, store.Change{Attribute: "members", Before: memberList(delta.removed, delta.more)})
 	}
 	if len(delta.added) > 0 {
-		out = append(out, store.Change{Attribute: "members", After: memberList(delta.added)})
+		out = append(out, store.Change{Attribute: "members", After: memberList(delta.added, 0)})
 	}
 	return out
 }
 
-func memberList(ms []store.Membership) json.RawMessage {
-	if len(ms) > eventMembers {
-		return account.JSON(map[string]int{"count": len(ms)})
+func memberList(ms []store.Membership, more int) json.RawMessage {
+	if n := len(ms) + more; n > eventMembers {
+		return account.JSON(map[string]int{"count": n})
 	}
 	ids := make([]string, len(ms))
 	for i, m := range ms {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,8 @@ import (
 //     those that are stored, page by page, each page in a view of its own, as long as
 //     the version of the group stays the same. Who does not exist is refused here.
 //  2. Where the difference is small, one transaction writes it, and else it is staged
-//     in sets, each in a transaction of its own. Nobody sees what is staged. The same
+//     in sets, each in a transaction of its own, while those who leave are read again:
+//     they may be many more than the request names. Nobody sees what is staged. The same
 //     transactions list the people for the job that may derive their accounts.
 //  3. The last transaction shows all at once by one row, with the content, the version
 //     and the event of the group. It derives the accounts, or leaves them to a job.
@@ -34,6 +34,9 @@ import (
 // has changed nothing, and after it everything: Run settles what is left. That rows
 // which count for nobody are stored by then is the one exception from the rule that a
 // change is all in one transaction.
+//
+// So is the deletion of a group of more members: all of them are staged to leave, and 3
+// deletes the group.
 
 const (
 	// stagingTries is how often a large change is done again because the group has
@@ -57,6 +60,7 @@ var (
 // largeChange is a change of a draft whose members are many.
 type largeChange struct {
 	*Directory
+	cause cause
 	isNew bool                          // the group is made
 	open  func(*change) (*Draft, error) // makes the draft, with the resource as it is
 	fn    func(*Draft) error
@@ -81,7 +85,7 @@ func (l *largeChange) run(ctx context.Context) (out *Resource, err error) {
 // draft writes the draft by a view of the group.
 func (l *largeChange) draft(ctx context.Context) (d *Draft, err error) {
 	err = l.view(ctx, func(r store.Reader) error {
-		c := &change{cause: l.why(), engine: l.engine, tx: viewTx{Reader: r}, now: l.engine.now()}
+		c := &change{cause: l.cause, engine: l.engine, tx: viewTx{Reader: r}, now: l.engine.now()}
 		var err error
 		if c.conn, err = l.engine.connections.load(l.connection, r); err != nil {
 			return err
@@ -100,7 +104,7 @@ func (l *largeChange) draft(ctx context.Context) (d *Draft, err error) {
 		return d.misused
 	})
 	if err == nil {
-		d.change = &change{cause: l.why(), engine: l.engine} // the view has ended
+		d.change = &change{cause: l.cause, engine: l.engine} // the view has ended
 		d.takeWanted()
 	}
 	if most := l.engine.Limits.members(); err == nil && len(d.order) > most {
@@ -149,142 +153,6 @@ func (l *largeChange) stage(ctx context.Context, d *Draft) (*Resource, error) {
 	return out, err
 }
 
-// memberDifference is what a draft changes of the memberships that are stored.
-type memberDifference struct {
-	joining, leaving []store.Membership
-	stay             int         // of those who leave, members by another source
-	delta            memberDelta // what Draft.applyMembers would have returned
-}
-
-func (m *memberDifference) size() int { return len(m.joining) + len(m.leaving) }
-
-// compare returns the difference, without taking the writer from anybody.
-func (l *largeChange) compare(ctx context.Context, d *Draft) (*memberDifference, error) {
-	m := &memberDifference{}
-	known := map[string]bool{} // members from the source of the change
-	var err error
-	if d.before != nil && d.cleared {
-		err = l.eachMember(ctx, d, func(row store.Membership) { m.replace(d, row, l.source, known) })
-		m.delta.removed = m.leaving
-		if m.stay > 0 {
-			m.delta.removed = slices.DeleteFunc(slices.Clone(m.leaving), func(row store.Membership) bool { return d.members[row.Member] })
-		}
-	} else if d.before != nil {
-		err = l.eachNamed(ctx, d, func(row store.Membership) { m.remove(d, row, l.source, known) })
-	}
-	if err != nil {
-		return nil, err
-	}
-	var added []string
-	for _, id := range d.order {
-		if d.members[id] && !known[id] {
-			added = append(added, id)
-		}
-	}
-	for ids := range slices.Chunk(added, MembersPage) {
-		var types map[string]string
-		err := l.view(ctx, func(r store.Reader) (err error) {
-			types, err = r.Types(ids...)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			if typ := types[id]; typ != TypeUser && typ != TypeGroup {
-				return nil, &MemberError{ID: id}
-			}
-			m.joining = append(m.joining, store.Membership{Group: d.resource.ID, Member: id, Source: l.source, Kind: types[id]})
-		}
-	}
-	m.delta.added = m.joining
-	return m, nil
-}
-
-// replace takes a stored membership of a group whose members are replaced, as
-// Draft.removeOthers does.
-func (m *memberDifference) replace(d *Draft, row store.Membership, source store.Source, known map[string]bool) {
-	stays := d.members[row.Member]
-	known[row.Member] = known[row.Member] || stays && row.Source == source
-	if !d.change.mayEnd(row.Source) || stays && (row.Source != store.SourceJIT || !d.claims()) {
-		return
-	}
-	row.Group = d.resource.ID // there may be very many: they share it
-	m.leaving = append(m.leaving, row)
-	if stays {
-		m.stay++
-	}
-}
-
-// remove takes a stored membership of somebody whom the draft names, as
-// Draft.removeMember does.
-func (m *memberDifference) remove(d *Draft, row store.Membership, source store.Source, known map[string]bool) {
-	if d.members[row.Member] {
-		known[row.Member] = known[row.Member] || row.Source == source
-		return
-	}
-	if !d.change.mayEnd(row.Source) {
-		return
-	}
-	m.leaving = append(m.leaving, row)
-	if n := len(m.delta.removed); n == 0 || m.delta.removed[n-1].Member != row.Member {
-		m.delta.removed = append(m.delta.removed, store.Membership{Group: row.Group, Member: row.Member, Kind: row.Kind})
-	}
-}
-
-// eachMember calls fn with all memberships of the group, a page in each view.
-func (l *largeChange) eachMember(ctx context.Context, d *Draft, fn func(store.Membership)) error {
-	after := ""
-	for more := true; more; {
-		err := l.sameVersion(ctx, d, func(r store.Reader) error {
-			page, err := r.UnnamedMemberships(d.resource.ID, after, MembersPage)
-			if err != nil {
-				return err
-			}
-			if more = len(page) == MembersPage; more {
-				page = wholeMembers(page)
-			}
-			for _, row := range page {
-				fn(row)
-				after = row.Member
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachNamed calls fn with the memberships of those whom the draft names, in its order.
-func (l *largeChange) eachNamed(ctx context.Context, d *Draft, fn func(store.Membership)) error {
-	for ids := range slices.Chunk(d.order, MembersPage) {
-		err := l.sameVersion(ctx, d, func(r store.Reader) error {
-			rows, err := r.MembershipsOf(ids...)
-			if err != nil {
-				return err
-			}
-			of := map[string][]store.Membership{}
-			for _, row := range rows {
-				if row.Group == d.resource.ID {
-					of[row.Member] = append(of[row.Member], row)
-				}
-			}
-			for _, id := range ids {
-				for _, row := range of[id] {
-					fn(row)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // sameVersion is a view in which the group is as the draft has it.
 func (l *largeChange) sameVersion(ctx context.Context, d *Draft, fn func(store.Reader) error) error {
 	return l.view(ctx, func(r store.Reader) error {
@@ -329,32 +197,34 @@ func (s *staging) stageAll(ctx context.Context) error {
 		return err
 	}
 	s.number = int64(binary.BigEndian.Uint64(random)>>1) | 1
-	for set := range s.sets() {
-		err := s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
-			if err := s.draft.unmoved(tx); err != nil {
-				return err
-			}
-			if err := s.keep(tx, set.first); err != nil {
-				return err
-			}
-			n, err := tx.StageMembers(s.number, set.joining, set.leaving)
-			if err != nil {
-				return err
-			}
-			if n != len(set.joining)+len(set.leaving) {
-				return errMoved // somebody was deleted
-			}
-			if len(set.users) > 0 {
-				return savePeople(tx, s.list(), set.users)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err := s.eachSet(ctx, func(set *stagedSet) error { return s.stageSet(ctx, set) }); err != nil {
+		return err
 	}
 	s.diff.delta.list = s.list()
 	return nil
+}
+
+// stageSet stages a part of the difference in one transaction.
+func (s *staging) stageSet(ctx context.Context, set *stagedSet) error {
+	return s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+		if err := s.draft.unmoved(tx); err != nil {
+			return err
+		}
+		if err := s.keep(tx, set.first); err != nil {
+			return err
+		}
+		n, err := tx.StageMembers(s.number, set.joining, set.leaving)
+		if err != nil {
+			return err
+		}
+		if n != set.size() {
+			return errMoved // somebody was deleted
+		}
+		if len(set.users) > 0 {
+			return savePeople(tx, s.list(), set.users)
+		}
+		return nil
+	})
 }
 
 // list names the people of the stage, of whom a job derives the accounts.
@@ -367,39 +237,71 @@ type stagedSet struct {
 	first            bool
 	joining, leaving []store.Membership
 	users            []string // of both, in order of id
+	last             string   // the member that was taken last
 }
 
-// sets divides the difference in order of member, so that those of one are together.
-// One set is in memory at a time.
-func (s *staging) sets() iter.Seq[*stagedSet] {
-	byMember := func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) }
-	most := s.engine.Limits.inlineMembers()
-	return func(yield func(*stagedSet) bool) {
-		// Those who join are in the order of the event that lists them.
-		joining, leaving := slices.SortedFunc(slices.Values(s.diff.joining), byMember), s.diff.leaving
-		slices.SortFunc(leaving, byMember)
-		set, last := &stagedSet{first: true}, ""
-		for len(joining)+len(leaving) > 0 {
-			from, to := &leaving, &set.leaving
-			if joins := len(leaving) == 0 || len(joining) > 0 && joining[0].Member <= leaving[0].Member; joins {
-				from, to = &joining, &set.joining
-			}
-			m := (*from)[0]
-			if m.Member != last && len(set.joining)+len(set.leaving) >= most {
-				if !yield(set) {
-					return
-				}
-				set, last = &stagedSet{}, ""
-				continue
-			}
-			*from, *to = (*from)[1:], append(*to, m)
-			if m.Kind == TypeUser && m.Member != last {
-				set.users = append(set.users, m.Member)
-			}
-			last = m.Member
-		}
-		yield(set)
+func (s *stagedSet) size() int { return len(s.joining) + len(s.leaving) }
+
+func (s *stagedSet) take(m store.Membership, joins bool) {
+	list := &s.leaving
+	if joins {
+		list = &s.joining
 	}
+	*list = append(*list, m)
+	if m.Kind == TypeUser && m.Member != s.last {
+		s.users = append(s.users, m.Member)
+	}
+	s.last = m.Member
+}
+
+// eachSet calls fn with the difference in sets, in order of member, so that those of one
+// are together. One set is in memory at a time, and one page of those who leave, who are
+// read again.
+func (s *staging) eachSet(ctx context.Context, fn func(*stagedSet) error) error {
+	byMember := func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) }
+	most, set := s.engine.Limits.inlineMembers(), &stagedSet{first: true}
+	take := func(m store.Membership, joins bool) error {
+		if m.Member != set.last && set.size() >= most {
+			if err := fn(set); err != nil {
+				return err
+			}
+			set = &stagedSet{}
+		}
+		set.take(m, joins)
+		return nil
+	}
+	// Those who join are in the order of the event that lists them.
+	joining := slices.SortedFunc(slices.Values(s.diff.joining), byMember)
+	join := func(through string, all bool) error {
+		for len(joining) > 0 && (all || joining[0].Member <= through) {
+			if err := take(joining[0], true); err != nil {
+				return err
+			}
+			joining = joining[1:]
+		}
+		return nil
+	}
+	left := 0
+	err := s.eachStored(ctx, s.draft, slices.Sorted(slices.Values(s.draft.order)), func(row store.Membership) error {
+		if !s.draft.endsMembership(row) {
+			return nil
+		}
+		if err := join(row.Member, false); err != nil {
+			return err
+		}
+		left++
+		return take(row, false)
+	})
+	if err == nil {
+		err = join("", true)
+	}
+	switch {
+	case err != nil:
+		return err
+	case left != s.diff.leave:
+		return errMoved
+	}
+	return fn(set)
 }
 
 // keep says that this process stages, or returns errMoved where another has taken its
@@ -422,7 +324,7 @@ func (s *staging) keep(tx store.Tx, first bool) error {
 
 // finish is the last transaction.
 func (s *staging) finish(ctx context.Context) (out *Resource, err error) {
-	err = s.update(ctx, s.why(), func(c *change) error {
+	err = s.update(ctx, s.cause, func(c *change) error {
 		d := *s.draft
 		d.change, d.diff, d.stage = c, s.diff, s.number
 		if d.before == nil {
@@ -435,6 +337,9 @@ func (s *staging) finish(ctx context.Context) (out *Resource, err error) {
 			if err := s.keep(c.tx, false); err != nil {
 				return err
 			}
+		}
+		if d.deletes {
+			return d.delete()
 		}
 		if err := d.apply(); err != nil {
 			return err
@@ -465,16 +370,21 @@ func (s *staging) same(c *change, d *Draft) error {
 	return d.unmoved(c.tx)
 }
 
+// noteShown notes that the stage is shown.
+func (d *Draft) noteShown() error {
+	e, err := records.Staging.Find(d.change.tx, d.resource.ID)
+	if err != nil {
+		return err
+	}
+	e.Value.Shown = true
+	return records.Staging.Save(d.change.tx, &e)
+}
+
 // showMembers makes the difference seen, or writes it where it is small.
 func (d *Draft) showMembers() (memberDelta, error) {
 	tx := d.change.tx
 	if d.stage != 0 {
-		e, err := records.Staging.Find(tx, d.resource.ID)
-		if err != nil {
-			return memberDelta{}, err
-		}
-		e.Value.Shown = true
-		if err := records.Staging.Save(tx, &e); err != nil {
+		if err := d.noteShown(); err != nil {
 			return memberDelta{}, err
 		}
 		if err := tx.ShowStage(d.stage); err != nil {

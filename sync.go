@@ -243,6 +243,16 @@ func (s *syncing) update(ctx context.Context, fn func(syncChange) error) error {
 	if s.options.DryRun {
 		return nil
 	}
+	return s.Directory.update(ctx, s.cause(), func(c *change) error {
+		if err := s.renew(c.tx); err != nil {
+			return err
+		}
+		return fn(syncChange{c})
+	})
+}
+
+// cause returns the cause of what the sync changes.
+func (s *syncing) cause() cause {
 	why := s.why()
 	switch {
 	case s.options.Force:
@@ -250,12 +260,7 @@ func (s *syncing) update(ctx context.Context, fn func(syncChange) error) error {
 	case s.report.Held:
 		why = why.decided(account.Hold)
 	}
-	return s.Directory.update(ctx, why, func(c *change) error {
-		if err := s.renew(c.tx); err != nil {
-			return err
-		}
-		return fn(syncChange{c})
-	})
+	return why
 }
 
 func (s *syncing) progress() {

@@ -320,19 +320,13 @@ func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(sync
 // longer, one in each transaction: deleting one touches all its members.
 func (s *syncing) deleteGroups(ctx context.Context) error {
 	for _, id := range s.groupsToDelete() {
-		err := s.update(ctx, func(c syncChange) error {
-			if err := records.Synced.Clear(c.tx, id); err != nil {
-				return err
+		err := s.update(ctx, func(c syncChange) error { return c.syncDeleteGroup(id) })
+		if errors.Is(err, errLarge) {
+			err = s.deleteLarge(ctx, s.cause(), func(c *change) (*Resource, error) { return c.tx.Resource(TypeGroup, id, 0) })
+			if err == nil || errors.Is(err, ErrNotFound) {
+				err = s.update(ctx, func(c syncChange) error { return records.Synced.Clear(c.tx, id) })
 			}
-			r, err := c.tx.Resource(TypeGroup, id, 0)
-			if errors.Is(err, ErrNotFound) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			return c.delete(r)
-		})
+		}
 		if err != nil {
 			return err
 		}
@@ -340,6 +334,18 @@ func (s *syncing) deleteGroups(ctx context.Context) error {
 		s.progress()
 	}
 	return nil
+}
+
+// syncDeleteGroup deletes a group, or returns errLarge where it has many members.
+func (c syncChange) syncDeleteGroup(id string) error {
+	r, err := c.tx.Resource(TypeGroup, id, 0)
+	if err == nil {
+		err = c.deleteFew(r)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return records.Synced.Clear(c.tx, id)
 }
 
 // groupsToDelete returns the groups that a sync created and the source has no

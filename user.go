@@ -141,13 +141,38 @@ func (c *change) userDeleted(resource string) error {
 
 // delete removes a resource and derives the accounts that this touches.
 func (c *change) delete(r *Resource) error {
-	c.resource = &store.ResourceRef{Type: r.Type, ID: r.ID}
-	touched := newPeople(c.tx, c.engine.Limits.inline())
-	if r.Type == TypeGroup {
-		if err := touched.below(r.ID); err != nil {
-			return err
-		}
+	members, err := c.membersToDelete(r, 0)
+	if err != nil {
+		return err
 	}
+	return c.deleteWith(r, members)
+}
+
+// deleteFew is delete, or errLarge for a group of more members than one transaction
+// deletes.
+func (c *change) deleteFew(r *Resource) error {
+	most := c.engine.Limits.inlineMembers()
+	members, err := c.membersToDelete(r, most+1)
+	if err == nil && len(members) > most {
+		err = errLarge
+	}
+	if err != nil {
+		return err
+	}
+	return c.deleteWith(r, members)
+}
+
+// membersToDelete returns the memberships in a group that is to be deleted, at most limit
+// (0: all).
+func (c *change) membersToDelete(r *Resource, limit int) ([]store.Membership, error) {
+	if r.Type != TypeGroup {
+		return nil, nil
+	}
+	return c.tx.UnnamedMemberships(r.ID, "", limit)
+}
+
+func (c *change) deleteWith(r *Resource, members []store.Membership) error {
+	c.resource = &store.ResourceRef{Type: r.Type, ID: r.ID}
 	if !c.offboarding { // the groups go too
 		if err := c.leaveGroups(r.ID); err != nil {
 			return err
@@ -160,7 +185,7 @@ func (c *change) delete(r *Resource) error {
 	case TypeUser:
 		return c.userDeleted(r.ID)
 	case TypeGroup:
-		return c.groupDeleted(r, touched)
+		return c.groupDeleted(r, memberDelta{removed: members})
 	}
 	return nil
 }
