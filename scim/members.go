@@ -48,20 +48,7 @@ func namesMembers(body []byte) bool {
 	return false
 }
 
-// setMembers makes ids the members of a group.
-func setMembers(list patch.Members, ids []string) error {
-	if err := list.Clear(); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := list.Add(id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// draftMembers lets a PUT or PATCH change the members of a draft. Who all are it says
+// draftMembers lets a PATCH change the members of a draft. Who all are it says
 // only of few: others are asked for before the transaction (memberEdits).
 type draftMembers struct {
 	draft     *provision.Draft
@@ -124,7 +111,7 @@ func memberValue(attribute *schema.Attribute, member store.Membership) schema.Va
 	return v
 }
 
-// memberEdits are what a PUT or PATCH does to the members of a version of a group before
+// memberEdits are what a PATCH does to the members of a version of a group before
 // its transaction.
 type memberEdits struct {
 	exchange  *exchange

@@ -91,8 +91,8 @@ func (x *exchange) replace(segments []string) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	setsMembers := x.setsMembers(t, body)
-	r, err := x.update(t, segments[1], single(p.parts), len(body), func(list patch.Members, before schema.Object) (schema.Object, bool, error) {
+	change := edit{whole: true, sets: x.setsMembers(t, body), members: members}
+	change.apply = func(_ patch.Members, before schema.Object) (schema.Object, bool, error) {
 		after := slices.Clone(doc)
 		if x.dialect.KeepOmitted {
 			keepOmitted(t.Root.Lookup("externalId"), before, &after)
@@ -101,11 +101,9 @@ func (x *exchange) replace(segments []string) (*response, error) {
 		if err := x.keepImmutable(before, &after); err != nil {
 			return nil, false, err
 		}
-		if setsMembers {
-			return after, true, setMembers(list, members)
-		}
 		return after, true, nil
-	})
+	}
+	r, err := x.update(t, segments[1], single(p.parts), len(body), change)
 	if err != nil {
 		return nil, x.placed(t, err, func(id string) string { return listedMember(members, id) })
 	}
@@ -128,7 +126,7 @@ func (x *exchange) patch(segments []string) (*response, error) {
 	if silent {
 		p.parts = 0
 	}
-	r, err := x.update(t, segments[1], single(p.parts), len(body), func(members patch.Members, before schema.Object) (schema.Object, bool, error) {
+	apply := func(members patch.Members, before schema.Object) (schema.Object, bool, error) {
 		after, err := req.Apply(&x.decoder, t, before, members)
 		if err != nil {
 			return nil, false, err
@@ -138,7 +136,8 @@ func (x *exchange) patch(segments []string) (*response, error) {
 			p.write(before, after)
 		}
 		return after, !before.Equal(after), nil
-	})
+	}
+	r, err := x.update(t, segments[1], single(p.parts), len(body), edit{apply: apply})
 	if err != nil {
 		return nil, x.placed(t, err, req.Place)
 	}

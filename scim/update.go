@@ -2,7 +2,6 @@ package scim
 
 import (
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/scimjit/provision"
@@ -11,9 +10,17 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// edit is what PUT or PATCH makes of a document and of members, and whether the document
-// is to be written. It may run again, also on another version of the document.
-type edit func(members patch.Members, before schema.Object) (after schema.Object, write bool, err error)
+// edit is what PUT or PATCH makes of a document and of members.
+type edit struct {
+	// apply returns the document after the edit, and whether it is to be written. It may
+	// run again, also on another version of the document.
+	apply func(members patch.Members, before schema.Object) (after schema.Object, write bool, err error)
+
+	// whole says that apply asks for no members: a PUT. Where sets, they are to be those
+	// in members, whoever they were.
+	whole, sets bool
+	members     []string
+}
 
 // largeDocument is how many bytes a document or a body may have that is edited inside
 // the transaction, while the other writers of the connection wait: some 800 e-mails,
@@ -44,7 +51,7 @@ var errAhead = errors.New("scim: the edit is made before the transaction")
 // with those, nobody else waits while they are read.
 func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, body int, change edit) (*store.Resource, error) {
 	var ahead edited
-	if body > largeDocument && (t.Members == nil || x.method == http.MethodPut) {
+	if body > largeDocument && (t.Members == nil || change.whole) {
 		r, err := x.directory.Get(x.request.Context(), t.Name, id, 0)
 		if err != nil {
 			return nil, err
@@ -73,6 +80,9 @@ func (x *exchange) update(t *schema.ResourceType, id string, parts store.Parts, 
 			}
 			if e.write { // but perhaps the members
 				d.Write(e.content)
+			}
+			if change.sets {
+				d.SetMembers(change.members)
 			}
 			d.Tolerated(x.decoder.Used.Names()...)
 			return nil
@@ -104,7 +114,7 @@ func (x *exchange) inside(t *schema.ResourceType, d *provision.Draft, ahead *edi
 
 // ahead edits a version of a document before the transaction.
 func (x *exchange) ahead(t *schema.ResourceType, r *store.Resource, change edit) edited {
-	if t.Members == nil {
+	if t.Members == nil || change.whole {
 		return x.edited(t, nil, r, change)
 	}
 	members, err := x.readMembers(t, r)
@@ -127,7 +137,7 @@ func (x *exchange) edited(t *schema.ResourceType, members patch.Members, r *stor
 		return e
 	}
 	var after schema.Object
-	if after, e.write, e.err = change(members, before); e.err == nil && e.write {
+	if after, e.write, e.err = change.apply(members, before); e.err == nil && e.write {
 		x.pace.GiveWay()
 		e.content, e.err = x.content(t, after)
 	}
