@@ -133,7 +133,7 @@ func openRows(b *testing.B, connections []string) *rowsServer {
 		s.scopes["Bearer "+benchToken(name)] = i + 1
 		_, err := db.Exec(`INSERT INTO provision_scopes (scope, name, position, sequence, pruned) VALUES (?, ?, 0, 0, 0)`, i+1, name)
 		if err == nil {
-			_, err = db.Exec(`INSERT INTO provision_types (scope, type, count) VALUES (?, 'User', 0)`, i+1)
+			_, err = db.Exec(`INSERT INTO provision_types (scope, type, count, mark) VALUES (?, 'User', 0, 1)`, i+1)
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -190,7 +190,7 @@ func openPostgresRows(b *testing.B, url string, connections []string) *postgresR
 		s.scopes["Bearer "+benchToken(name)], s.writes[name] = name, &atomic.Int64{}
 		_, err := pool.Exec(b.Context(), `INSERT INTO provision_scopes (scope) VALUES ($1)`, name)
 		if err == nil {
-			_, err = pool.Exec(b.Context(), `INSERT INTO provision_types (scope, type, count) VALUES ($1, 'User', 0)`, name)
+			_, err = pool.Exec(b.Context(), `INSERT INTO provision_types (scope, type, count, mark) VALUES ($1, 'User', 0, 1)`, name)
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -76,6 +76,7 @@ type Store struct {
 	board      watch.Board
 	hints      *hints // nil without Config.Notify
 	scopes     scopes
+	places     sqlstore.Places
 
 	process string       // names this Store in the table of commits
 	number  atomic.Int64 // of the transaction committed last
@@ -181,6 +182,7 @@ func (s *Store) snapshot(ctx context.Context, scope string, short bool, fn func(
 	conn.view, conn.long = ctx, !short
 	reader := sqlstore.NewReader(conn, scope)
 	defer reader.End()
+	reader.Remember(&s.places)
 	if err := fn(reader); err != nil && !errors.Is(conn.failed, errMore) {
 		return err
 	}

@@ -272,7 +272,7 @@ func openFloor(b *testing.B) *floor {
 		}
 	}
 	_, err = conn.ExecContext(b.Context(), `INSERT INTO provision_scopes (scope, name, position, sequence, pruned) VALUES (1, 'bench', 0, 0, 0);
-		INSERT INTO provision_types (scope, type, count) VALUES (1, 'User', 0)`)
+		INSERT INTO provision_types (scope, type, count, mark) VALUES (1, 'User', 0, 1)`)
 	if err != nil {
 		b.Fatal(err)
 	}

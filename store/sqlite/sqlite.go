@@ -155,6 +155,7 @@ type Store struct {
 	queue      *sqlstore.Queue
 	scopes     sync.Map // string to int64: the numbers of scopes, which never change
 	board      watch.Board
+	places     sqlstore.Places
 }
 
 var _ store.SerialStore = (*Store)(nil)
@@ -290,6 +291,7 @@ func (s *Store) read(ctx context.Context, sessions *pool, scope string, fn func(
 	}
 	reader := sqlstore.NewReader(conn, id)
 	defer reader.End()
+	reader.Remember(&s.places)
 	if err := fn(reader); err != nil {
 		return err
 	}

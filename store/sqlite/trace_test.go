@@ -21,7 +21,27 @@ import (
 type trace struct {
 	mu      sync.Mutex
 	queries []string
+	offset  int64                    // rows that were passed over, by the offsets of statements
 	before  func(query string) error // nil: nothing fails
+}
+
+// passed returns how many rows statements have passed over since the last call.
+func (t *trace) passed() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.offset
+	t.offset = 0
+	return n
+}
+
+// bound takes the arguments of a statement.
+func (t *trace) bound(query string, args []driver.NamedValue) {
+	if strings.HasSuffix(query, "OFFSET ?") {
+		n, _ := args[len(args)-1].Value.(int64)
+		t.mu.Lock()
+		t.offset += n
+		t.mu.Unlock()
+	}
 }
 
 func (t *trace) run(query string) error {
@@ -195,6 +215,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 }
 
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.trace.bound(s.query, args)
 	if err := s.trace.run(s.query); err != nil {
 		return nil, err
 	}

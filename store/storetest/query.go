@@ -16,6 +16,7 @@ func (s *suite) query(t *testing.T) {
 	t.Run("filters", s.filters)
 	t.Run("sorting", s.sorting)
 	t.Run("pages", s.pages)
+	t.Run("pages by offset", s.offsets)
 	t.Run("membership pages", s.memberPages)
 	t.Run("scan limit", s.scanLimit)
 	t.Run("types", s.types)

@@ -38,7 +38,7 @@ const ScopesTable = "scopes"
 // Tables are all that belong to a scope and are worth keeping, in the order in which
 // they are copied.
 var Tables = []Table{
-	{"types", 1, []Column{{"type", Text}, {"count", Number}}},
+	{"types", 1, []Column{{"type", Text}, {"count", Number}, {"mark", Number}}},
 	{"resources", 1, []Column{
 		{"position", Number}, {"type", Text}, {"id", Text}, {"version", Number}, {"created", Text}, {"modified", Text},
 		{"display", Text}, {"source", Text}, {"keys", Text}, {"document", Text},

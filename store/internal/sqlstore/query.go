@@ -132,19 +132,19 @@ func (r *Reader) selectAll(s *selection) error {
 	if q.Sort != nil {
 		return r.selectByScan(s)
 	}
+	var mark int64
 	if !q.NoTotal {
-		n, err := r.count(q.Types)
-		if err != nil {
+		var err error
+		if s.total, mark, err = r.count(q.Types); err != nil {
 			return err
 		}
-		s.total = n
 	}
 	if q.Limit <= 0 {
 		return nil
 	}
 	switch {
 	case q.From == nil:
-		return r.resources(q.Types, q.After, int64(q.Limit), int64(q.Offset), s.take)
+		return r.selectAtOffset(s, mark)
 	case !q.Backward:
 		return r.resources(q.Types, q.From.Position(), int64(q.Limit), 0, s.take)
 	}
@@ -169,7 +169,7 @@ func (s *selection) take(res *store.Resource) error {
 // selectByScan evaluates the filter on every resource of the types.
 func (r *Reader) selectByScan(s *selection) error {
 	q := s.query
-	n, err := r.count(q.Types)
+	n, _, err := r.count(q.Types)
 	if err != nil {
 		return err
 	}
@@ -454,19 +454,26 @@ func (r *Reader) ofTypes(types []string, all, some string) (query string, args [
 	return some, []any{r.scope, types}
 }
 
-// count returns how many resources of the types there are.
-func (r *Reader) count(types []string) (n int, err error) {
+// count returns how many resources of the types there are, and a number that is another
+// one after each deletion of one of them.
+func (r *Reader) count(types []string) (n int, mark int64, err error) {
 	query, args := r.ofTypes(types, countAll, countAny)
 	if len(types) == 1 {
 		query, args[1] = countOne, types[0]
 	}
-	err = r.conn.Query(query, func(row Scanner) error { return row.Scan(&n) }, args...)
+	err = r.conn.Query(query, func(row Scanner) error {
+		var of int
+		var its int64
+		err := row.Scan(&of, &its)
+		n, mark = n+of, mark+its
+		return err
+	}, args...)
 	if err == nil && r.ledger != nil {
 		if err = r.ledger.begin(); err == nil {
 			n += r.ledger.counted(types)
 		}
 	}
-	return n, err
+	return n, mark, err
 }
 
 // resources calls fn with a page of the resources of the types.

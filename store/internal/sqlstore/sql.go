@@ -24,8 +24,10 @@ const (
 	selectState = `SELECT position, sequence, pruned FROM provision_scopes WHERE scope = ?`
 	updateState = `UPDATE provision_scopes SET position = ?, sequence = ?, pruned = ? WHERE scope = ?`
 
-	addCount = `INSERT INTO provision_types AS t (scope, type, count) VALUES (?, ?, ?)
+	// The second one is for a change by which something was deleted.
+	addCount = `INSERT INTO provision_types AS t (scope, type, count, mark) VALUES (?, ?, ?, ?)
 		ON CONFLICT (scope, type) DO UPDATE SET count = t.count + excluded.count`
+	addCountAndMark = addCount + `, mark = excluded.mark`
 )
 
 // Resources. Every statement that reads resources returns the columns of
@@ -70,7 +72,7 @@ const (
 	oneType  = ` AND r.type = ?`
 	anyTypes = ` AND r.type = ANY (?)`
 
-	countAll = `SELECT CAST(coalesce(sum(r.count), 0) AS BIGINT) FROM provision_types r WHERE r.scope = ?`
+	countAll = `SELECT r.count, r.mark FROM provision_types r WHERE r.scope = ?`
 	countOne = countAll + oneType
 	countAny = countAll + anyTypes
 

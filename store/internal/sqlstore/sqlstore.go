@@ -178,6 +178,8 @@ type Reader struct {
 	// will be read.
 	telling *memory
 
+	places *Places // of a snapshot, or nil
+
 	// memory is what a Tx knows of the rows that it read and wrote, and ledger what
 	// it has counted. Both are nil in a plain Reader.
 	memory *memory
@@ -197,7 +199,7 @@ func (r *Reader) Expect(reads ...store.Read) {
 	if r.pipeline == nil {
 		return
 	}
-	told := &Reader{conn: expecting{r.pipeline}, scope: r.scope, pipeline: r.pipeline}
+	told := &Reader{conn: expecting{r.pipeline}, scope: r.scope, pipeline: r.pipeline, places: r.places}
 	if r.memory != nil {
 		told.memory, told.telling = &memory{}, r.memory
 	}

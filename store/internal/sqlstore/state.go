@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -18,8 +19,9 @@ type State struct {
 }
 
 type typeCount struct {
-	typ   string
-	added int64
+	typ     string
+	added   int64
+	deleted bool // something was
 }
 
 // Changed reports whether there is something to save.
@@ -47,10 +49,11 @@ func (s State) Save(conn Conn, scope any) (State, error) {
 		return s, fmt.Errorf("sqlstore: scope %v is gone", scope)
 	}
 	for _, c := range s.counts {
-		if c.added == 0 {
-			continue
+		query := addCount
+		if c.deleted {
+			query = addCountAndMark
 		}
-		if _, err := conn.Exec(addCount, scope, c.typ, c.added); err != nil {
+		if _, err := conn.Exec(query, scope, c.typ, c.added, rand.Int64()); err != nil {
 			return s, err
 		}
 	}
@@ -86,12 +89,13 @@ func (l *ledger) pruned(through int64) { l.Pruned, l.changed = through, true }
 func (l *ledger) count(typ string, n int64) {
 	l.changed = true
 	for i := range l.counts {
-		if l.counts[i].typ == typ {
-			l.counts[i].added += n
+		if c := &l.counts[i]; c.typ == typ {
+			c.added += n
+			c.deleted = c.deleted || n < 0
 			return
 		}
 	}
-	l.counts = append(l.counts, typeCount{typ, n})
+	l.counts = append(l.counts, typeCount{typ, n, n < 0})
 }
 
 // counted returns what has come to the stored counts of the types.

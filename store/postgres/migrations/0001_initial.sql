@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS provision_types (
   scope text COLLATE "C" NOT NULL,
   type  text COLLATE "C" NOT NULL,
   count bigint NOT NULL,
+  mark  bigint NOT NULL, -- another one after each deletion
   PRIMARY KEY (scope, type)
 ) WITH (fillfactor = 50);
 

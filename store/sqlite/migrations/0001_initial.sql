@@ -13,6 +13,7 @@ CREATE TABLE provision_types (
   scope INTEGER NOT NULL,
   type  TEXT    NOT NULL,
   count INTEGER NOT NULL,
+  mark  INTEGER NOT NULL, -- another one after each deletion
   PRIMARY KEY (scope, type)
 ) WITHOUT ROWID;
 
