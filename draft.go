@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/store"
@@ -279,16 +280,19 @@ func (d *Draft) applyMembers() (memberDelta, error) {
 	if err := d.readable(); err != nil {
 		return delta, err
 	}
+	order := d.order
 	if d.cleared && d.before != nil {
-		if err := d.removeOthers(&delta); err != nil {
+		known, err := d.removeOthers(&delta)
+		if err != nil {
 			return delta, err
 		}
+		order = slices.DeleteFunc(slices.Clone(order), func(id string) bool { return known[id] && d.members[id] })
 	}
 	if len(d.order) > c.engine.Limits.members() {
 		return delta, &LimitError{Limit: "Limits.Members", Max: c.engine.Limits.members()}
 	}
-	c.tx.Expect(d.expectMembers)
-	for _, id := range d.order {
+	c.tx.Expect(func(r store.Reader) { expectMembers(r, order) })
+	for _, id := range order {
 		if !d.members[id] {
 			if err := d.removeMember(id, &delta); err != nil {
 				return delta, err
@@ -302,12 +306,12 @@ func (d *Draft) applyMembers() (memberDelta, error) {
 	return delta, c.checkNesting(d.resource.ID, delta.added)
 }
 
-// expectMembers announces what the changes of members read.
-func (d *Draft) expectMembers(r store.Reader) {
-	for _, id := range d.order {
+// expectMembers announces what changes of members read.
+func expectMembers(r store.Reader, members []string) {
+	for _, id := range members {
 		_, _ = r.Resource("", id, 0)
 	}
-	_, _ = r.MembershipsOf(d.order...)
+	_, _ = r.MembershipsOf(members...)
 }
 
 // expect announces what the creation of the resource reads, by the connection as it was
@@ -318,7 +322,7 @@ func (d *Draft) expect(r store.Reader) {
 		return
 	}
 	store.Insertion(&d.resource)(r)
-	d.expectMembers(r)
+	expectMembers(r, d.order)
 	f := finder{tx: r, conn: conn}
 	if d.change.adopts() {
 		_, _ = f.adoptable(&d.resource)
@@ -351,26 +355,31 @@ func (c *change) checkNesting(group string, added []store.Membership) error {
 }
 
 // removeOthers removes every stored member that the draft does not add again. What
-// logins said of those whom it does counts no more once the group is taken over.
-func (d *Draft) removeOthers(delta *memberDelta) error {
+// logins said of those whom it does counts no more once the group is taken over. It
+// returns who is a member already from the source of the change.
+func (d *Draft) removeOthers(delta *memberDelta) (known map[string]bool, err error) {
 	stored, err := d.storedMembers(d.change.tx.UnnamedMemberships)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	known = map[string]bool{}
 	for _, m := range stored {
 		stays := d.members[m.Member]
+		if m.Source == d.change.source {
+			known[m.Member] = true
+		}
 		if !d.change.mayEnd(m.Source) || stays && (m.Source != store.SourceJIT || !d.claims()) {
 			continue
 		}
 		removed, err := d.change.tx.DeleteMembership(m.Group, m.Member, m.Source)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if removed && !stays {
 			delta.removed = append(delta.removed, m)
 		}
 	}
-	return nil
+	return known, nil
 }
 
 func (d *Draft) removeMember(id string, delta *memberDelta) error {

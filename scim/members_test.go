@@ -125,6 +125,28 @@ func TestMembersAreReadOnce(t *testing.T) {
 	}
 }
 
+// TestKnownMembersAreNotWritten counts what a PUT of a list that fits into a transaction
+// writes there: nothing of those who are members.
+func TestKnownMembersAreNotWritten(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			c := newCrowded(t, open(t), 400)
+			work := &writerWork{Store: c.store}
+			c.engine.Store = work
+			for i, ids := range [][]string{c.want, c.want, c.want[1:], c.want} {
+				work.written = 0
+				a := c.do(http.MethodPut, "/Groups/"+c.group, acmeToken, putMembers(ids))
+				if got, _ := c.members(a); !cmp.Equal(got, ids) {
+					t.Errorf("PUT %d: %d %.300s", i, a.status, a.body)
+				}
+				if want := []int{0, 0, 2, 1}[i]; i > 0 && work.written != want {
+					t.Errorf("PUT %d: %d members were written, want %d", i, work.written, want)
+				}
+			}
+		})
+	}
+}
+
 // TestMembersBeforeTransactions counts what PUT and PATCH of a group with many members
 // do while the other writers wait: it depends on what they change, and not on how many
 // members there are.
