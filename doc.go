@@ -100,7 +100,7 @@
 // A change is all in one transaction, or nothing of it is. The one exception are more
 // members of a group than [Limits.InlineMembers]: they are staged in several
 // transactions, which nobody sees anything of, and the last one makes them seen all at
-// once.
+// once, or deletes the group.
 //
 // # Errors
 //

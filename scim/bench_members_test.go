@@ -114,3 +114,28 @@ func BenchmarkReplaceMembers(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDeleteGroup deletes a group of many members, and tells how long the writer was
+// held at most.
+func BenchmarkDeleteGroup(b *testing.B) {
+	for _, k := range kinds()[:2] {
+		for _, size := range []int{1_000, 10_000} {
+			b.Run(fmt.Sprintf("%s/members=%d", k.name, size), func(b *testing.B) {
+				s := k.open(b, 1)
+				held := &holding{Store: s.store}
+				sizes := make([]int, b.N)
+				for i := range sizes {
+					sizes[i] = size + i // their names differ
+				}
+				groups := s.fillGroups(b, sizes)
+				s.handler.(*scim.Handler).Engine.Store = held
+				c := newClient(s.handler, s.token)
+				b.ResetTimer()
+				for _, group := range groups {
+					c.do(b, http.StatusNoContent, http.MethodDelete, "/Groups/"+group, "", nil)
+				}
+				b.ReportMetric(float64(held.longest.Microseconds())/1000, "held-ms")
+			})
+		}
+	}
+}
