@@ -261,6 +261,12 @@ func (s *syncing) addSome(ctx context.Context, w *groupWrite, ids []string) (dee
 // which groups would be nested too deep. Who was deleted since the sync looked is
 // neither.
 func (c syncChange) nestable(group string, ids []string) (members, deep []string, err error) {
+	c.tx.Expect(func(r store.Reader) {
+		for _, id := range ids {
+			_, _ = memberOf(r, id)
+		}
+		_, _ = r.MembershipsOf(ids...)
+	})
 	var nested []string
 	for _, id := range ids {
 		r, err := memberOf(c.tx, id)

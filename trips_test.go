@@ -4,6 +4,7 @@ package provision_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -185,4 +186,48 @@ func (tn *tenant) settings(fn func(*provision.Connection)) {
 	if err != nil {
 		tn.t.Fatal(err)
 	}
+}
+
+// A batch of a sync by which a hundred people join a group derives their accounts, and
+// waits six times beside what a sync waits for that changes nothing.
+func TestTripsOfSyncedMembers(t *testing.T) {
+	tn, wire := wired(t, `{"roles":[{"groups":"Staff","role":"r"}]}`)
+	everybody := listed{t: t, groups: map[string][]string{"Staff": nil}}
+	for i := range 100 {
+		name := fmt.Sprintf("u%d", i)
+		everybody.users = append(everybody.users, fmt.Sprintf(`{"userName":%q}`, name))
+		everybody.groups["Staff"] = append(everybody.groups["Staff"], name)
+	}
+	nobody := everybody
+	nobody.groups = map[string][]string{"Staff": {}}
+	sync := func(src listed) int {
+		return wire.Count(func() {
+			if _, err := tn.dir.Sync(t.Context(), src, provision.SyncOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	sync(nobody)
+	unchanged, joining := sync(nobody), sync(everybody)
+	if got := joining - unchanged; got != 6 {
+		t.Errorf("%d trips, of which %d are those of a sync that changes nothing: %d, want 6", joining, unchanged, got)
+	}
+	if n := len(tn.all("r")); n != 100 {
+		t.Errorf("%d accounts have the role", n)
+	}
+}
+
+// all returns the accounts that have a role.
+func (tn *tenant) all(role string) (list []*provision.Account) {
+	tn.t.Helper()
+	found, err := tn.dir.Accounts(tn.t.Context(), store.AccountQuery{})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	for _, a := range found {
+		if slices.Contains(a.Roles, role) {
+			list = append(list, a)
+		}
+	}
+	return list
 }
