@@ -15,7 +15,7 @@ import (
 
 // Unknown names are told from names of which nothing is parked.
 func TestUnknownNames(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
 		s.change("ada")
 		ctx := t.Context()
@@ -81,7 +81,7 @@ func TestNameless(t *testing.T) {
 // DeliverOnce stops at a refusal, which counts for nothing, and otherwise when
 // nothing is left.
 func TestDeliverOnce(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme", "globex")
 		s.change("ada")
 		s.change("grace")

@@ -44,7 +44,7 @@ func TestDeliver(t *testing.T) {
 
 // A consumer that crashes in the middle misses nothing.
 func TestDeliverAfterCrash(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
 		for i := range 20 {
 			s.change(fmt.Sprint("u", i))
@@ -159,7 +159,7 @@ func TestManyNewsDuringDelivery(t *testing.T) {
 
 // What a consumer has seen when it is stopped, it has seen.
 func TestStop(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
 		for range 5 {
 			s.change("ada")
@@ -184,7 +184,7 @@ func TestStop(t *testing.T) {
 
 // The account comes as it is in the snapshot of the events.
 func TestDeliveryBringsAccount(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
 		s.change("")
 		s.change("ada")
@@ -221,7 +221,7 @@ func TestDeliveryBringsAccount(t *testing.T) {
 }
 
 func TestDeliverExpired(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "globex", "acme")
 		s.change("ada")
 		s.change("grace")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/internal/outbox"
+	"github.com/scimjit/provision/internal/postgrestest"
 	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 	"github.com/scimjit/provision/store/memory"
@@ -39,6 +40,14 @@ func onEveryStore(t *testing.T, test func(*testing.T, store.Store)) {
 			test(t, st)
 		})
 	})
+}
+
+// onServersToo is onEveryStore for a test that waits for no time to pass: it runs on
+// PostgreSQL, too, where the time is that of the wall.
+func onServersToo(t *testing.T, test func(*testing.T, store.Store)) {
+	t.Helper()
+	onEveryStore(t, test)
+	t.Run("postgres", func(t *testing.T) { test(t, postgrestest.Open(t)) })
 }
 
 // single is a store with one process.

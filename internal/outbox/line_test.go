@@ -256,7 +256,7 @@ func TestRedriveInterrupted(t *testing.T) {
 
 // A consumer that fails because it is being stopped has not failed.
 func TestStoppingParksNobody(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	onServersToo(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "acme")
 		s.change("ada")
 		ctx, cancel := context.WithCancel(t.Context())
