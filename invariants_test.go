@@ -39,21 +39,77 @@ func TestInvariants(t *testing.T) {
 				on = onOwnStores
 			}
 			on(t, func(t *testing.T, st store.Store) {
-				w := &randomWalk{tenant: newTenant(t, st, everyPolicy[0]), rng: rand.New(rand.NewPCG(seed, 11))}
+				w := newRandomWalk(t, st, seed)
 				w.engine.Limits = provision.Limits{Inline: 1 + int(seed%4), Batch: 2, Deprovision: []int{-1, 1, 3}[seed%3]}
-				for range 60 {
-					w.step()
-					w.check()
+				w.walk(60)
+			})
+		})
+	}
+}
+
+// TestInvariantsOfStagedMembers is the same walk where groups also get all their members
+// at once, and two are so many that they are staged.
+func TestInvariantsOfStagedMembers(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 3, 4} {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			on := onEveryStore
+			if seed > 1 { // as PostgreSQL takes longer
+				on = onOwnStores
+			}
+			on(t, func(t *testing.T, st store.Store) {
+				w := newRandomWalk(t, st, seed)
+				w.engine.Limits = provision.Limits{Inline: 1 + int(seed%4), InlineMembers: 1, Batch: 2, Deprovision: -1}
+				for range 12 {
+					w.createUser()
 				}
-				w.finishJob()
-				w.check()
-				w.fixedPoint()
-				w.lastEvents()
-				if w.met == 0 {
-					t.Error("nobody came to their own account")
+				w.more = slices.Repeat([]func(){w.createGroup, w.gather, w.gather}, 2)
+				w.walk(60)
+				if w.gathered == 0 {
+					t.Error("no members were staged")
 				}
 			})
 		})
+	}
+}
+
+func newRandomWalk(t *testing.T, st store.Store, seed uint64) *randomWalk {
+	return &randomWalk{tenant: newTenant(t, st, everyPolicy[0]), rng: rand.New(rand.NewPCG(seed, 11))}
+}
+
+// walk lets anything happen, so many times, and checks what must hold.
+func (w *randomWalk) walk(steps int) {
+	w.t.Helper()
+	for range steps {
+		w.step()
+		w.check()
+	}
+	w.finishJob()
+	w.check()
+	w.fixedPoint()
+	w.lastEvents()
+	if w.met == 0 {
+		w.t.Error("nobody came to their own account")
+	}
+}
+
+// gather makes some users the members of a group, and nobody else.
+func (w *randomWalk) gather() {
+	var members []string
+	for _, s := range w.said() {
+		if w.rng.IntN(4) > 0 {
+			members = append(members, s.resource)
+		}
+	}
+	group := w.one(w.groups...)
+	before, err := w.dir.MemberCount(w.t.Context(), group)
+	w.must(err)
+	_, err = w.dir.Update(w.t.Context(), "Group", group, 0, func(d *provision.Draft) error {
+		d.SetMembers(members)
+		return nil
+	})
+	w.must(err)
+	if after, _ := w.dir.MemberCount(w.t.Context(), group); err == nil && after > before+1 {
+		w.gathered++
 	}
 }
 
@@ -66,6 +122,8 @@ type randomWalk struct {
 	shared        map[string]bool // externalIds that two users had, after the step before
 	met           int             // how often somebody came to their own account
 	told          func(error)     // is told what came of a step; nil for nobody
+	more          []func()        // further steps
+	gathered      int             // how often a group got more members at once than are written inline
 }
 
 func (w *randomWalk) one(list ...string) string {
@@ -113,6 +171,7 @@ func (w *randomWalk) step() {
 			w.must(w.operator().RegisterGroups(w.t.Context(), provision.HostGroup{ID: "h0", Name: w.one("Host A", "B")}, provision.HostGroup{ID: "h1", Name: w.one("Sales", "C")}))
 		},
 	}
+	steps = append(steps, w.more...)
 	n := w.rng.IntN(len(steps))
 	w.log = append(w.log, n)
 	steps[n]()
