@@ -15,6 +15,10 @@ import (
 // used only where the mark of the types is the one of then, which changes with each
 // deletion, and a page is what OFFSET would have returned in the same snapshot. A snapshot
 // that is older has the same mark only if it has the same beginning.
+//
+// None of this is true of a database that goes back while the process runs on: restored
+// from a backup, or promoted without the last commits. A place is forgotten after ten
+// minutes, and with a deletion.
 type Places struct {
 	mu sync.Mutex
 	of map[listed]*walked
