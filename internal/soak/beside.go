@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -84,8 +83,8 @@ func besideOn(ctx context.Context, o options, store, folder string, out io.Write
 		}
 		wg.Go(func() { c.run(ctx) })
 	}
-	row := func(name string, alone time.Duration, do func(context.Context, *attacker) error) (time.Duration, error) {
-		median, high, made, n, err := a.measure(ctx, took, o, do)
+	row := func(name string, alone time.Duration, attack string) (time.Duration, error) {
+		median, high, made, n, err := a.measure(ctx, took, o, attack)
 		ratio := "1.0"
 		if alone > 0 {
 			ratio = fmt.Sprintf("%.1f", float64(high)/float64(alone))
@@ -94,10 +93,10 @@ func besideOn(ctx context.Context, o options, store, folder string, out io.Write
 			float64(made)/o.sample.Seconds(), float64(n)/o.sample.Seconds(), float64(median)/1e6, float64(high)/1e6, ratio)
 		return high, errors.Join(err, werr)
 	}
-	if _, _, _, _, err := a.measure(ctx, took, o, nil); err != nil { // it warms up
+	if _, _, _, _, err := a.measure(ctx, took, o, ""); err != nil { // it warms up
 		return err
 	}
-	alone, err := row("nothing", 0, nil)
+	alone, err := row("nothing", 0, "")
 	for _, at := range attacks {
 		if err != nil {
 			return err
@@ -105,10 +104,10 @@ func besideOn(ctx context.Context, o options, store, folder string, out io.Write
 		if !o.only.MatchString(store + ": " + at.name) {
 			continue
 		}
-		_, err = row(at.name, alone, at.do)
+		_, err = row(at.name, alone, at.name)
 	}
 	if err == nil { // what the machine did meanwhile
-		_, err = row("nothing, again", alone, nil)
+		_, err = row("nothing, again", alone, "")
 	}
 	if n := j.unanswered.Load(); err == nil && n > 0 && ctx.Err() == nil {
 		j.problem("%d requests got no answer", n)
@@ -120,31 +119,17 @@ func besideOn(ctx context.Context, o options, store, folder string, out io.Write
 }
 
 // measure attacks for a while, and then waits for the last attacks to end.
-func (a *attacker) measure(ctx context.Context, took *latencies, o options, do func(context.Context, *attacker) error) (median, high time.Duration, made int64, n int, err error) {
-	during, cancel := context.WithTimeout(ctx, o.sample)
-	defer cancel()
-	var wg sync.WaitGroup
-	var count atomic.Int64
-	failed := make(chan error, o.attackers)
+func (a *attacker) measure(ctx context.Context, took *latencies, o options, attack string) (median, high time.Duration, made int64, n int, err error) {
+	end := func() (int64, error) { return 0, nil }
+	if attack != "" {
+		if end, err = a.attackBeside(ctx, attack, o.attackers); err != nil {
+			return 0, 0, 0, 0, err
+		}
+	}
 	took.take()
-	for range o.attackers {
-		wg.Go(func() {
-			for do != nil && during.Err() == nil {
-				if err := do(during, a); err != nil && during.Err() == nil {
-					failed <- err
-					return
-				}
-				count.Add(1)
-			}
-		})
-	}
-	<-during.Done()
+	_ = sleep(ctx, o.sample)
 	median, high, n = took.take()
-	wg.Wait()
-	select {
-	case err = <-failed:
-	default:
-	}
+	made, err = end()
 	_ = sleep(ctx, time.Second) // what was canceled may still run
-	return median, high, count.Load(), n, err
+	return median, high, made, n, err
 }

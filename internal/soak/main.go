@@ -13,11 +13,7 @@ import (
 )
 
 func main() {
-	if os.Getenv(childEnv) != "" {
-		if err := serve(context.Background(), os.Args[1:], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "soak server:", err)
-			os.Exit(1)
-		}
+	if isChild() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -27,6 +23,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
+}
+
+// isChild reports whether the command was one of its own children, which has ended then.
+func isChild() bool {
+	var err error
+	switch role := os.Getenv(childEnv); role {
+	case "":
+		return false
+	case attackRole:
+		err = attackWhile(os.Stdin, os.Stdout)
+	default:
+		err = serve(context.Background(), os.Args[1:], os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak child:", err)
+		os.Exit(1)
+	}
+	return true
 }
 
 // options are what a run is made of.

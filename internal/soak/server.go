@@ -30,8 +30,9 @@ import (
 	"github.com/scimjit/provision/store/sqlite"
 )
 
-// childEnv, when it is set, makes the command the server.
-const childEnv = "PROVISION_SOAK_SERVER"
+// childEnv, when it is set, makes the command the server, or with attackRole a process
+// that attacks.
+const childEnv = "PROVISION_SOAK_CHILD"
 
 const (
 	databaseFile = "soak.db"
