@@ -43,6 +43,9 @@ type Connection struct {
 	// SAML is set when people log in by SAML.
 	SAML *SAML `json:"saml,omitempty"`
 
+	// LDAP is set when people and groups come from a directory, or people log in by it.
+	LDAP *LDAP `json:"ldap,omitempty"`
+
 	// Disabled closes the connection: its credentials stop working at once.
 	// Accounts stay as they are.
 	Disabled bool `json:"disabled,omitempty"`
@@ -136,6 +139,7 @@ func (c Connection) Clone() Connection {
 		saml.AuthnContext = slices.Clone(saml.AuthnContext)
 		c.SAML = &saml
 	}
+	c.LDAP = c.LDAP.clone()
 	return c
 }
 

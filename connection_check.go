@@ -61,6 +61,12 @@ func (c *Connection) check() error {
 			return wrong("attributes", name, "it is there twice")
 		}
 	}
+	if c.LDAP != nil {
+		c.LDAP = c.LDAP.clone() // the caller's stays as it is
+		if err := c.LDAP.check(wrong); err != nil {
+			return err
+		}
+	}
 	if c.SAML == nil {
 		return nil
 	}

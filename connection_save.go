@@ -30,6 +30,10 @@ func (d *Directory) Connection(ctx context.Context) (Connection, error) {
 // [ErrVersion] and nothing is changed, so that a form that was open for long
 // wipes nothing out. An empty c.ID means the id of the Directory.
 //
+// A [SecretText] without a new text keeps the one that is stored. One is removed by
+// [NewSecret] with an empty text, with the settings around it, and where the servers that
+// it is sent to, or how they are reached, are others than before and no new text is given.
+//
 // Unchanged settings get no new version and no event. A changed policy is applied
 // to all accounts: at once up to [Limits.Inline] accounts, by a job beyond. When
 // too many would lose access by it, their accounts are held: see
@@ -89,7 +93,11 @@ func (d *Directory) changeConnection(ctx context.Context, fn func(*Connection) e
 			return err
 		}
 		c.conn = next
-		if news, err = c.putConnection(before); err != nil {
+		secrets, err := c.takeSecrets(before)
+		if err != nil {
+			return err
+		}
+		if news, err = c.putConnection(before, secrets...); err != nil {
 			return err
 		}
 		saved = c.conn.Clone()
@@ -157,13 +165,13 @@ func (d *Directory) edited(stored *compiled, fn func(*Connection) error) (*compi
 }
 
 // putConnection stores the settings that the change is made with, unless they
-// are stored already, and reports whether they are news.
-func (c *change) putConnection(before *compiled) (news bool, err error) {
+// are stored already and no secret was replaced, and reports whether they are news.
+func (c *change) putConnection(before *compiled, secrets ...string) (news bool, err error) {
 	value, err := json.Marshal(c.conn.Connection)
 	if err != nil {
 		return false, fmt.Errorf("provision: encoding connection %q: %w", c.conn.ID, err)
 	}
-	if rec, err := records.LiveConnection(c.tx); err == nil && bytes.Equal(rec.Value, value) {
+	if rec, err := records.LiveConnection(c.tx); err == nil && len(secrets) == 0 && bytes.Equal(rec.Value, value) {
 		return false, nil
 	}
 	version, err := records.SaveConnection(c.tx, value)
@@ -173,16 +181,16 @@ func (c *change) putConnection(before *compiled) (news bool, err error) {
 	saved := *c.conn
 	saved.Version = version
 	c.conn = &saved
-	err = c.append(&store.Event{Type: store.ConnectionUpdated, Changes: connectionChanges(before, c.conn)})
+	err = c.append(&store.Event{Type: store.ConnectionUpdated, Changes: connectionChanges(before, c.conn, secrets...)})
 	if err != nil {
 		return false, err
 	}
 	return true, c.warnOfSettings(before)
 }
 
-// connectionChanges lists the settings in which two connections differ. Settings
-// hold no secrets.
-func connectionChanges(before, after *compiled) []store.Change {
+// connectionChanges lists the settings in which two connections differ, and the secrets
+// that were replaced. Settings hold no secrets: they say whether there is one.
+func connectionChanges(before, after *compiled, secrets ...string) []store.Change {
 	was, is := settingsOf(before), settingsOf(after)
 	names := slices.AppendSeq(slices.Collect(maps.Keys(was)), maps.Keys(is))
 	slices.Sort(names)
@@ -191,6 +199,13 @@ func connectionChanges(before, after *compiled) []store.Change {
 		if name != "id" && !bytes.Equal(was[name], is[name]) {
 			out = append(out, store.Change{Attribute: name, Before: was[name], After: is[name]})
 		}
+	}
+	for _, name := range secrets {
+		replaced := store.Change{Attribute: name, After: account.JSON(SecretText{set: true})}
+		if f := secretOf(&before.Connection, name); f != nil {
+			replaced.Before = account.JSON(*f)
+		}
+		out = append(out, replaced)
 	}
 	return out
 }

@@ -80,6 +80,19 @@ type Engine struct {
 	// none.
 	Linker Linker
 
+	// Secrets seals what settings keep that must be read again, such as the password of
+	// a directory ([SecretText]); nil means that no such secret can be saved. Give all
+	// processes the same; see [NewSecretKeys].
+	Secrets Secrets
+
+	// SyncSource opens the directory of a connection ([Connection.LDAP]) for a sync of
+	// [Engine.Run] or [Directory.SyncNow]. since is empty for a sync of everything, or a
+	// mark that an earlier source gave (see [SyncSource]), for one of what has changed
+	// since then. The error is [ErrSyncMark] where the mark is no good any more: then a
+	// sync of everything follows. nil means that no directory is read. Package jit/ldap
+	// has one.
+	SyncSource func(ctx context.Context, c Connection, since string) (SyncSource, error)
+
 	// Permissions are the names of the permissions that the host has beside
 	// "webdav", "ftp" and "sftp". Policy option permissions and [AccountEdit] may
 	// name these and no others, in any case.

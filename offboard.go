@@ -179,6 +179,7 @@ func (c *change) dropConnection() (revoked []string, err error) {
 		records.LastAdmin.Clear(c.tx, ""),
 		records.Warned.Clear(c.tx, ""),
 		records.MetadataRefresh.Clear(c.tx, ""),
+		dropSecrets(c.tx),
 		records.DropConnection(c.tx),
 	)
 	c.mass.dirty = false

@@ -15,9 +15,18 @@ import (
 // a broken source looks the same.
 var ErrEmptySync = errors.New("provision: the sync has no users; nothing was changed")
 
+// ErrSyncMark says that a source does not know what has changed since a mark: it is of
+// another server, or too old.
+var ErrSyncMark = errors.New("provision: the source does not know the mark of the last sync")
+
 // SyncSource is a whole directory: everyone and every group that a connection is to
-// have. [Directory.Sync] reads the users to their end before the groups, each
-// once.
+// have, or with [SyncOptions.Changes] what has changed of one. [Directory.Sync] reads the
+// users to their end before the groups, each once.
+//
+// A source may have a method Mark() string. When users and groups were read to their
+// ends it says up to which change that was, in words of its own. The mark is stored once
+// all was written, and [Engine.SyncSource] gets it for the next changes; an empty one
+// means that there is none.
 type SyncSource interface {
 	// Users streams all users. An error ends the sync.
 	Users(ctx context.Context) iter.Seq2[SyncUser, error]
@@ -37,6 +46,12 @@ type SyncUser struct {
 	// is the externalId of the document, else its userName.
 	Key     string
 	Content Content
+
+	// Problem, when not empty, is a stable code that says why the source cannot tell
+	// all of the user, such as "sync_no_name". The user counts as present, nothing of it
+	// is written, and the report has the problem. The content needs what is known of
+	// externalId and userName, so that the user is found.
+	Problem string
 }
 
 // SyncGroup is one group of a [SyncSource].
@@ -52,6 +67,9 @@ type SyncGroup struct {
 	// Members are the direct members: the key, externalId or user name of a
 	// user, or the key, externalId or display name of a group.
 	Members []string
+
+	// Problem is as in [SyncUser]: the group stays as it is, with its members.
+	Problem string
 }
 
 // SyncOptions says how to sync. The zero value is the usual way.
@@ -63,6 +81,12 @@ type SyncOptions struct {
 	// access, also those whom an earlier sync deprovisioned and the guard held.
 	// Those whom an operator keeps by [Directory.Keep] stay.
 	Force bool
+
+	// Changes says that the source has only what changed. Nobody is absent by it, and
+	// groups that it has not stay as they are; those that it has come with all their
+	// members, of whom those that it has not are named by externalId or name. It may be
+	// empty.
+	Changes bool
 
 	// Progress, when not nil, is called after each batch with the counts so
 	// far, from the goroutine of Sync.

@@ -26,6 +26,10 @@ var (
 	// Secret reserves a secret for a connection, which is its value.
 	Secret = kind[string](Row{Name: "secret", Owner: "credentials", Key: "hash of the secret", Global: true})
 
+	// Sealed is a secret among the settings of a connection, as Engine.Secrets has sealed
+	// it.
+	Sealed = kind[[]byte](Row{Name: "sealed", Owner: "secrets", Key: "name of the setting"})
+
 	// SigningKey is the key by which an engine signs.
 	SigningKey = kind[[]byte](Row{Name: "signingKey", Owner: "signatures", Global: true})
 
@@ -163,6 +167,7 @@ func Rows() []Row {
 		ConnectionEnded.Row(),
 		Credential.Row(),
 		Secret.Row(),
+		Sealed.Row(),
 		SigningKey.Row(),
 		ClockSeen.Row(),
 		Once.Row(),
