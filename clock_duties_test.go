@@ -39,6 +39,8 @@ var duties = []duty{
 	{"job", "", doesJob},
 	{"mass guard", "", guardsMasses},
 	{"sync lease", "", leasesSync},
+	{"directory", "", readsDirectory},
+	{"directory, tried again", "", readsDirectoryAgain},
 	{"deletion", `{"deprovisionMethod":"delete","deleteAfterDays":30}`, deletes},
 	{"lapse", `{"provisionOnFirstLogin":true,"roles":[{"groups":"Staff","role":"editor"}]}`, lapses},
 	{"pruning of events", "", prunesEvents},
@@ -205,6 +207,44 @@ func leasesSync(l *life) func() {
 		if got := l.withStatus(policy.StatusActive); !slices.Equal(got, []string{"bob"}) {
 			l.t.Errorf("active are %v, want bob", got)
 		}
+	}
+}
+
+// readsDirectory has a directory read, and wants it read again.
+func readsDirectory(l *life) func() {
+	var d served
+	d.users = []provision.SyncUser{person(l.t, "1", "ann")}
+	l.serve(&d)
+	l.pass(70 * time.Second)
+	l.is("read", d.times() == 1)
+	return func() {
+		l.pass(10 * time.Second)
+		n := d.times()
+		for range 3 {
+			l.pass(time.Hour)
+			l.pass(2 * time.Second)
+		}
+		l.is("read again after hours", d.times() > n)
+		l.is("known", len(l.withStatus(policy.StatusActive)) == 1)
+	}
+}
+
+// readsDirectoryAgain has a directory wait after a failure.
+func readsDirectoryAgain(l *life) func() {
+	d := served{fail: errors.New("away")}
+	d.users = []provision.SyncUser{person(l.t, "1", "ann")}
+	l.serve(&d)
+	for range 3 {
+		l.pass(6 * time.Minute)
+		l.pass(2 * time.Second)
+	}
+	return func() {
+		d.set(nil)
+		for range 3 {
+			l.pass(time.Hour)
+			l.pass(2 * time.Second)
+		}
+		l.is("read", len(l.withStatus(policy.StatusActive)) == 1)
 	}
 }
 

@@ -74,7 +74,7 @@ func (l *life) begin(st store.Store) {
 	l.ctx, l.cancel = context.WithCancel(l.t.Context())
 	engine := &provision.Engine{Store: l.store, Now: l.clock.Now}
 	if l.engine != nil {
-		engine.Limits, engine.SingleProcess = l.engine.Limits, l.engine.SingleProcess
+		engine.Limits, engine.SingleProcess, engine.SyncSource = l.engine.Limits, l.engine.SingleProcess, l.engine.SyncSource
 	}
 	l.engine = engine
 	l.dir = engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})

@@ -128,6 +128,13 @@ type SAML struct {
 	InsecureAllowCBC bool `json:"insecureAllowCBC,omitempty"`
 }
 
+// decidedBy reports whether the source that owns a resource decides what it says, and who
+// is in it, against another source that reports it: SCIM against a sync, as long as the
+// connection has SCIM. A login writes only what logins own.
+func (c *Connection) decidedBy(owner, other store.Source) bool {
+	return c.SCIM && owner == store.SourceSCIM && other == store.SourceSync
+}
+
 // Clone returns a copy of c that shares no memory with it.
 func (c Connection) Clone() Connection {
 	c.Policy = c.Policy.Clone()

@@ -66,6 +66,14 @@ func (d *Draft) Write(c Content) {
 // change name them.
 func (d *Draft) Tolerated(names ...string) { d.tolerances = append(d.tolerances, names...) }
 
+// mayEnd reports whether the draft may end memberships of a source.
+func (d *Draft) mayEnd(s store.Source) bool {
+	if d.ends != nil {
+		return slices.Contains(d.ends, s)
+	}
+	return d.change.mayEnd(s)
+}
+
 // AddMember makes a user or group a direct member of the group, known from the
 // source that the directory writes for; see [Directory.Via]. Adding a member twice
 // adds one.
@@ -257,7 +265,7 @@ func (d *Draft) apply() error {
 func (d *Draft) put() error {
 	d.resource.Version++
 	d.resource.Modified = d.change.now
-	if d.before == nil || d.change.adopts() {
+	if d.before == nil || d.change.adopts() && !d.change.conn.decidedBy(d.before.Source, d.change.source) {
 		d.resource.Source = d.change.source
 	}
 	if d.before == nil && d.resource.Keys == nil {
@@ -368,7 +376,7 @@ func (d *Draft) removeOthers(delta *memberDelta) (known map[string]bool, err err
 		if m.Source == d.change.source {
 			known[m.Member] = true
 		}
-		if !d.change.mayEnd(m.Source) || stays && (m.Source != store.SourceJIT || !d.claims()) {
+		if !d.mayEnd(m.Source) || stays && (m.Source != store.SourceJIT || !d.claims()) {
 			continue
 		}
 		removed, err := d.change.tx.DeleteMembership(m.Group, m.Member, m.Source)

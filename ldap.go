@@ -41,8 +41,8 @@ type LDAP struct {
 
 	// BaseDNs are below which people are found, and GroupBaseDNs groups; empty means
 	// that these are below BaseDNs, too. At most 20 of each.
-	BaseDNs      []string `json:"baseDNs,omitempty"`
-	GroupBaseDNs []string `json:"groupBaseDNs,omitempty"`
+	BaseDNs      []string `json:"baseDNs,omitempty"`      //nolint:revive // several DNs, and not the DNS
+	GroupBaseDNs []string `json:"groupBaseDNs,omitempty"` //nolint:revive // see above
 
 	// Filter finds people, and GroupFilter groups (RFC 4515), in the place of those of
 	// the preset.

@@ -17,7 +17,7 @@ import (
 const (
 	maxLDAPURLs        = 10
 	maxLDAPURL         = 300 // bytes, as of all names of servers
-	maxBaseDNs         = 20
+	maxBases           = 20
 	maxDN              = 1000 // bytes
 	maxLDAPFilter      = 2000 // bytes: nested filters cost a client memory by their square
 	maxLDAPFilterDepth = 20
@@ -183,8 +183,8 @@ func (l *LDAP) checkNames(wrong wrongSetting) error {
 		field string
 		names []string
 	}{{"ldap.baseDNs", l.BaseDNs}, {"ldap.groupBaseDNs", l.GroupBaseDNs}} {
-		if len(f.names) > maxBaseDNs {
-			return wrong(f.field, "", fmt.Sprintf("there are %d, and at most %d are allowed", len(f.names), maxBaseDNs))
+		if len(f.names) > maxBases {
+			return wrong(f.field, "", fmt.Sprintf("there are %d, and at most %d are allowed", len(f.names), maxBases))
 		}
 		for i, name := range f.names {
 			if reason := wrongDN(name); reason != "" {
@@ -251,10 +251,10 @@ func splitDN(text, separators string) (parts []string) {
 func wrongDNValue(value string) bool {
 	quoted := false
 	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == '"':
+		switch value[i] {
+		case '"':
 			quoted = !quoted
-		case c == '\\':
+		case '\\':
 			rest := value[i+1:]
 			switch {
 			case rest != "" && strings.IndexByte(` "#+,;<=>\`, rest[0]) >= 0:

@@ -307,9 +307,11 @@ func (l *login) taken(value, resource string) (bool, error) {
 }
 
 // externalIDImmutable reports whether an externalId may identify a person at
-// login.
+// login. That of a directory does, where nobody else tells ids that may be of another
+// kind.
 func (c *Connection) externalIDImmutable() bool {
-	return c.Policy.ExternalIDsImmutable(dialect.Of(c.Dialect).ImmutableExternalID)
+	directory := c.LDAP != nil && !c.SCIM && c.SAML == nil
+	return c.Policy.ExternalIDsImmutable(directory || dialect.Of(c.Dialect).ImmutableExternalID)
 }
 
 // uniqueGroupNames reports whether two groups of the connection may not have the

@@ -174,6 +174,8 @@ func (c *change) dropConnection() (revoked []string, err error) {
 	err = cmp.Or(
 		records.Job.Clear(c.tx, ""),
 		records.SyncLease.Clear(c.tx, ""),
+		records.SyncPlan.Clear(c.tx, ""),
+		records.SyncEnded.Clear(c.tx, ""),
 		records.Imported.Clear(c.tx, ""),
 		records.MassCount.Clear(c.tx, ""),
 		records.LastAdmin.Clear(c.tx, ""),

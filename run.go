@@ -26,7 +26,8 @@ const indexInterval = time.Minute
 // the accounts that large changes left to a job, deletes those whose
 // deleteAfterDays are over, withdraws rights that have lapsed, tells of
 // credentials that expire and of new warnings ([Directory.Warnings]), fetches
-// metadata from [SAML.MetadataURL], indexes attributes that were marked
+// metadata from [SAML.MetadataURL], reads directories ([Connection.LDAP]) by
+// [Engine.SyncSource], indexes attributes that were marked
 // ([Directory.Indexing]), erases deleted people from many events, settles staged
 // members that were left behind, removes
 // events beyond [Engine.Retention] and used keys, and stores what
@@ -116,6 +117,7 @@ type background struct {
 
 	// What waits for a network is done beside, so that nothing else waits for it.
 	fetching chan struct{} // has room for those that may run at once; nil: none is done beside
+	syncing  chan struct{} // likewise
 	fetchers sync.WaitGroup
 }
 
@@ -125,7 +127,7 @@ func newBackground(e *Engine, clock *clockWatch, failed func(what, scope string,
 		runner: newRunner(e), begun: map[string]bool{}, again: map[string]bool{},
 		schedules: map[string]*schedule{store.Global: {}},
 		jobs:      e.jobs.Listen(store.Global), watcher: e.store().Watch(),
-		fetching: make(chan struct{}, refreshWorkers),
+		fetching: make(chan struct{}, refreshWorkers), syncing: make(chan struct{}, syncWorkers),
 	}
 }
 
@@ -274,6 +276,7 @@ func (b *background) tend(ctx context.Context, id string) {
 		{"looking after credentials", credentialInterval, always, func() error { return e.tendCredentials(ctx, id) }},
 		{tellingWarnings, warningInterval, always, func() error { return unlessDeleted(e.tellWarnings(ctx, id)) }},
 		{fetchingMetadata, refreshLook, always, func() error { return b.fetch(ctx, id) }},
+		{"reading directories", syncLook, always, func() error { return b.syncDirectory(ctx, id) }},
 		{"settling staged members", deletionInterval, always, func() error { return e.settleStages(ctx, id) }},
 		{"deleting accounts", deletionInterval, unlessHeld, func() error { return unlessDeleted(e.deleteDue(ctx, id)) }},
 		{"erasing deleted people", eraseInterval, always, func() error { return b.erase(ctx, id) }},
@@ -313,6 +316,34 @@ func (b *background) fetch(ctx context.Context, id string) error {
 			b.failed(fetchingMetadata, id, err)
 		}
 	})
+	return nil
+}
+
+// syncDirectory reads the directory of a connection if that is due.
+func (b *background) syncDirectory(ctx context.Context, id string) error {
+	if b.syncing == nil {
+		return b.engine.syncDirectories(ctx, id)
+	}
+	due, _, soon, err := b.engine.lookAtSync(ctx, id)
+	if err != nil {
+		return err
+	}
+	if due != nil {
+		select {
+		case b.syncing <- struct{}{}:
+		default:
+			return errAgain
+		}
+		b.fetchers.Go(func() {
+			defer func() { <-b.syncing }()
+			if err := b.engine.syncDirectories(ctx, id); err != nil {
+				b.failed("reading directories", id, err)
+			}
+		})
+	}
+	if soon {
+		return errMore // a quiet connection is looked at too rarely
+	}
 	return nil
 }
 

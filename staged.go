@@ -65,6 +65,15 @@ type largeChange struct {
 	open  func(*change) (*Draft, error) // makes the draft, with the resource as it is
 	fn    func(*Draft) error
 	with  store.Parts
+	also  func(store.Tx) error // what each transaction does first, or nil
+}
+
+// first does what each transaction does first.
+func (l *largeChange) first(tx store.Tx) error {
+	if l.also == nil {
+		return nil
+	}
+	return l.also(tx)
 }
 
 // run makes the change and returns the resource as it is then.
@@ -207,6 +216,9 @@ func (s *staging) stageAll(ctx context.Context) error {
 // stageSet stages a part of the difference in one transaction.
 func (s *staging) stageSet(ctx context.Context, set *stagedSet) error {
 	return s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+		if err := s.first(tx); err != nil {
+			return err
+		}
 		if err := s.draft.unmoved(tx); err != nil {
 			return err
 		}
@@ -325,6 +337,9 @@ func (s *staging) keep(tx store.Tx, first bool) error {
 // finish is the last transaction.
 func (s *staging) finish(ctx context.Context) (out *Resource, err error) {
 	err = s.update(ctx, s.cause, func(c *change) error {
+		if err := s.first(c.tx); err != nil {
+			return err
+		}
 		d := *s.draft
 		d.change, d.diff, d.stage = c, s.diff, s.number
 		if d.before == nil {

@@ -71,7 +71,7 @@ func (d *Draft) endsMembership(m store.Membership) bool {
 	switch {
 	case d.deletes:
 		return true
-	case !d.change.mayEnd(m.Source):
+	case !d.mayEnd(m.Source):
 		return false
 	case member:
 		return d.cleared && m.Source == store.SourceJIT && d.claims()

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -109,7 +111,9 @@ type SyncCounts struct {
 
 // SyncReport is what a sync did, or with DryRun would do.
 type SyncReport struct {
-	DryRun bool       `json:"dryRun"`
+	DryRun  bool `json:"dryRun"`
+	Changes bool `json:"changes,omitempty"` // of changes alone
+
 	Users  SyncCounts `json:"users"`
 	Groups SyncCounts `json:"groups"`
 
@@ -183,12 +187,18 @@ func (d *Directory) Sync(ctx context.Context, src SyncSource, o SyncOptions) (Sy
 	if src == nil {
 		return SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}}, &ArgumentError{Argument: "src", Reason: "there is no source"}
 	}
-	s := &syncing{
-		Directory: d.via(store.SourceSync),
-		options:   o, report: SyncReport{DryRun: o.DryRun, Problems: []SyncProblem{}},
-	}
-	err := s.run(ctx, src)
+	s := newSyncing(d, o)
+	s.open = func(context.Context) (SyncSource, error) { return src, nil }
+	err := s.run(ctx)
 	return s.report, err
+}
+
+func newSyncing(d *Directory, o SyncOptions) *syncing {
+	return &syncing{
+		Directory: d.via(store.SourceSync),
+		options:   o, report: SyncReport{DryRun: o.DryRun, Changes: o.Changes, Problems: []SyncProblem{}},
+		pending: map[string]string{}, renaming: map[string]string{}, unclear: map[string]bool{},
+	}
 }
 
 // syncing is one run of a sync.
@@ -197,32 +207,51 @@ type syncing struct {
 	options SyncOptions
 	report  SyncReport
 
+	open func(context.Context) (SyncSource, error)
+	mark string // of the source, when it was read
+
+	// The rest of this is for the directory of the connection alone.
+	directory string                                // names its settings; empty for another source
+	due       func(records.Planned, time.Time) bool // nil: it is
+
+	began   time.Time
 	lease   string    // of this run; empty for a dry run
 	renewed time.Time // when the lease was prolonged
 
+	conn          Connection
 	immutable     bool // an externalId says who somebody is
 	users, groups *syncIndex
 	knowsGroups   bool        // the source has something to say about groups
 	batch         []userWrite // not written yet
 	leaving       []userWrite // users that become inactive
 	again         []userWrite // users whose name another one had
-	orphans       []string    // marks of what is no more
-	absent        []string    // users that the source has no longer
-	absentBefore  []string    // users that it had no longer before
+	renamed       []userWrite // users that wait for the end of the users
+
+	pending  map[string]string // the names of users in batch that are new, by externalId
+	renaming map[string]string // the names of those in renamed, by id
+	unclear  map[string]bool   // externalIds that several users of the source have
+
+	orphans      []string // marks of what is no more
+	absent       []string // users that the source has no longer
+	absentBefore []string // users that it had no longer before
 }
 
-func (s *syncing) run(ctx context.Context, src SyncSource) error {
+func (s *syncing) run(ctx context.Context) (err error) {
 	// An unknown connection must not look like an empty one.
 	conn, err := s.engine.Directory(s.connection).Connection(ctx)
 	if err != nil {
 		return err
 	}
-	s.immutable = conn.externalIDImmutable()
+	s.conn, s.immutable = conn, conn.externalIDImmutable()
 	if !s.options.DryRun {
 		if err := s.begin(ctx); err != nil {
 			return err
 		}
-		defer s.end(ctx)
+		defer func() { s.end(ctx, err) }()
+	}
+	src, err := s.open(ctx)
+	if err != nil {
+		return err
 	}
 	if s.users, err = s.load(ctx, TypeUser); err != nil {
 		return err
@@ -240,8 +269,13 @@ func (s *syncing) run(ctx context.Context, src SyncSource) error {
 	if err != nil {
 		return err
 	}
+	if marked, ok := src.(interface{ Mark() string }); ok {
+		s.mark = marked.Mark()
+	}
 	groups := s.planGroups(source)
-	s.findAbsent()
+	if !s.options.Changes {
+		s.findAbsent()
+	}
 	if err := s.askGuard(ctx, groups); err != nil {
 		return err
 	}
@@ -262,6 +296,19 @@ func (s *syncing) run(ctx context.Context, src SyncSource) error {
 // syncChange is a transaction of a sync.
 type syncChange struct{ *change }
 
+// cause is why the sync changes something, with what was decided of all that it takes
+// out.
+func (s *syncing) cause() cause {
+	why := s.why()
+	switch {
+	case s.options.Force:
+		why = why.decided(account.Force)
+	case s.report.Held:
+		why = why.decided(account.Hold)
+	}
+	return why
+}
+
 // update is a transaction of the sync. A dry run has none.
 func (s *syncing) update(ctx context.Context, fn func(syncChange) error) error {
 	if s.options.DryRun {
@@ -275,18 +322,6 @@ func (s *syncing) update(ctx context.Context, fn func(syncChange) error) error {
 	})
 }
 
-// cause returns the cause of what the sync changes.
-func (s *syncing) cause() cause {
-	why := s.why()
-	switch {
-	case s.options.Force:
-		why = why.decided(account.Force)
-	case s.report.Held:
-		why = why.decided(account.Hold)
-	}
-	return why
-}
-
 func (s *syncing) progress() {
 	if s.options.Progress != nil {
 		s.options.Progress(s.report)
@@ -298,7 +333,7 @@ func (s *syncing) problem(typ, key, name, code string) {
 	s.report.ProblemCount++
 	if len(s.report.Problems) < syncProblems {
 		s.report.Problems = append(s.report.Problems, SyncProblem{
-			Type: typ, Key: key, Code: code, Value: shorten(name), Reason: problemTexts[code],
+			Type: typ, Key: key, Code: code, Value: shorten(name), Reason: cmp.Or(problemTexts[code], "the source cannot tell all of it"),
 		})
 	}
 }
@@ -307,6 +342,7 @@ func (s *syncing) problem(typ, key, name, code string) {
 const (
 	problemNoName    = "sync_no_name"
 	problemTwice     = "sync_twice"
+	problemNotUnique = "sync_id_not_unique"
 	problemNameTaken = "sync_name_taken"
 	problemConflict  = "sync_conflict"
 	problemNotLinked = "sync_not_linked"
@@ -316,6 +352,7 @@ const (
 var problemTexts = map[string]string{
 	problemNoName:    "it has no userName or displayName",
 	problemTwice:     "the source has it twice",
+	problemNotUnique: "the source has its externalId with several names: none of them is renamed or made",
 	problemNameTaken: "another user has its userName",
 	problemConflict:  "another one has its name, or it was deleted at the same time",
 	problemNotLinked: "it resembles somebody to whom it may not be linked",
@@ -344,11 +381,19 @@ func (s *syncing) readUsers(ctx context.Context, src SyncSource) error {
 				return err
 			}
 		}
+		if len(s.renamed) >= syncRenames {
+			if err := s.rename(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	if s.report.Users.Seen == 0 {
+	if s.report.Users.Seen == 0 && !s.options.Changes {
 		return ErrEmptySync
 	}
 	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	if err := s.rename(ctx); err != nil {
 		return err
 	}
 	return ctx.Err()
@@ -371,5 +416,22 @@ func (s *syncing) readGroups(ctx context.Context, src SyncSource) (list []SyncGr
 		s.report.Groups.Seen++
 		list = append(list, g)
 	}
+	if len(list) == 0 && s.lostGroups() {
+		return nil, ErrSyncGroups
+	}
 	return list, ctx.Err()
+}
+
+// lostGroups reports whether the directory had groups, and showing none is more likely
+// that it may not show them any more.
+func (s *syncing) lostGroups() bool {
+	if s.directory == "" || s.options.Changes || s.options.Force {
+		return false
+	}
+	for _, e := range s.groups.entries {
+		if e.mark != "" && !e.decided {
+			return true
+		}
+	}
+	return false
 }

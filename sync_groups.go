@@ -19,7 +19,8 @@ type groupWrite struct {
 	id      string
 	content bool // it differs
 	adopts  bool // it is one of logins
-	foreign bool // the source has it not, and no sync has made it
+	foreign bool // the source has it not, and it is not the sync's to delete
+	decided bool // SCIM decides what it says and who is in it
 	entry   *syncEntry
 	created bool
 	failed  bool
@@ -71,50 +72,89 @@ func (s *syncing) syncGroups(ctx context.Context, list []groupWrite) error {
 func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 	x := s.groups
 	list := make([]groupWrite, 0, len(groups))
-	reported := map[string]bool{} // by externalId
+	names := map[string]string{} // by externalId
+	unclear := map[string]bool{} // externalIds of groups with several names
 	for i := range groups {
 		g := &groups[i]
 		e := x.read(g.Content.Document)
 		key := cmp.Or(g.Key, e.external, account.Text(g.Content.Document, x.nameKey))
-		if e.name == "" {
-			s.problem(TypeGroup, key, "", problemNoName)
+		list = append(list, groupWrite{source: g, key: key, entry: e})
+		if e.external == "" {
 			continue
 		}
-		list = append(list, groupWrite{source: g, key: key, entry: e})
-		reported[e.external] = e.external != ""
+		if first, twice := names[e.external]; twice && first != e.name {
+			unclear[e.external] = true
+		}
+		names[e.external] = e.name
 	}
 	planned := list[:0]
 	for _, w := range list {
-		id := x.external[w.entry.external]
-		if id == "" {
-			id = x.names[w.entry.name]
-			if old := x.entries[id]; old != nil && reported[old.external] && old.external != w.entry.external {
-				id = "" // it is another group of the source, which has another name now
-			}
+		id := s.findGroup(w.entry, names)
+		old := x.entries[id]
+		code := w.source.Problem
+		switch {
+		case code != "":
+		case w.entry.name == "":
+			code = problemNoName
+		case unclear[w.entry.external]:
+			code = problemNotUnique
+		case old != nil && old.seen:
+			code = problemTwice
 		}
-		if old := x.entries[id]; old != nil {
-			if old.seen {
-				s.problem(TypeGroup, w.key, w.entry.name, problemTwice)
-				continue
-			}
-			old.seen = true
-			w.content, w.adopts, w.entry.mark = old.sum != w.entry.sum, old.logins, old.mark
+		if old != nil {
+			old.seen = true // also where nothing of it is written
 			x.keys[w.key] = id
 		}
+		if code != "" {
+			s.problem(TypeGroup, w.key, w.entry.name, code)
+			continue
+		}
 		w.id, w.entry.seen = id, true
+		w.found(old)
 		planned = append(planned, w)
 	}
 	return s.planForeign(planned)
 }
 
+// found plans what to write of a group that is there; nil is a new one.
+func (w *groupWrite) found(old *syncEntry) {
+	if old == nil {
+		return
+	}
+	w.decided, w.adopts = old.decided, old.owner == store.SourceJIT
+	w.content = old.sum != w.entry.sum && !old.decided
+	w.entry.mark, w.entry.owner, w.entry.decided = old.mark, old.owner, old.decided
+}
+
+// findGroup returns the id of a group of the source in the connection, or "". names are
+// those of the source by externalId.
+func (s *syncing) findGroup(e *syncEntry, names map[string]string) string {
+	x := s.groups
+	if id := x.external[e.external]; id != "" || e.name == "" {
+		return id
+	}
+	id := x.names[e.name]
+	if old := x.entries[id]; old != nil && old.external != e.external && s.elsewhere(old, names) {
+		return "" // it is another group of the source, which has another name now
+	}
+	return id
+}
+
+// elsewhere reports whether a group is known to be there under another name: the source
+// has it, or has not said that it has it no longer.
+func (s *syncing) elsewhere(old *syncEntry, names map[string]string) bool {
+	_, reported := names[old.external]
+	return reported || s.options.Changes && old.external != "" && old.mark != ""
+}
+
 // planForeign plans that the members whom syncs added to groups of others leave those
 // that the source has no longer.
 func (s *syncing) planForeign(planned []groupWrite) []groupWrite {
-	if !s.knowsGroups {
+	if !s.knowsGroups || s.options.Changes {
 		return planned
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.groups.entries)) {
-		if e := s.groups.entries[id]; e.foreign() {
+		if e := s.groups.entries[id]; !e.seen && e.foreign(s.groups.nameKey) {
 			planned = append(planned, groupWrite{source: &SyncGroup{}, id: id, entry: e, foreign: true})
 		}
 	}
@@ -137,7 +177,7 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 			}
 			id, w.adopts = d.ID(), d.claims()
 			if w.id == "" || w.adopts {
-				return records.Synced.Put(c.tx, id, records.SyncHas)
+				return records.Synced.Put(c.tx, id, records.SyncMark{State: records.SyncHas})
 			}
 			return nil
 		})
@@ -188,6 +228,9 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 		if m.Source == store.SourceSync {
 			delete(want, m.Member)
 		}
+	}
+	if w.decided {
+		return nil // what the sync said before it may take back
 	}
 	for id := range want {
 		w.added = append(w.added, id)
@@ -294,12 +337,7 @@ func (s *syncing) removeMembers(ctx context.Context, w *groupWrite) error {
 		return nil
 	}
 	s.report.MembersRemoved += len(w.removed)
-	return s.changeMembers(ctx, w, func(_ syncChange, d *Draft) error {
-		for _, id := range w.removed {
-			d.RemoveMember(id)
-		}
-		return nil
-	})
+	return s.takeMembers(ctx, w)
 }
 
 // changeMembers is a transaction on the members of a group, of those that the sync
@@ -323,12 +361,13 @@ func (s *syncing) changeMembers(ctx context.Context, w *groupWrite, fn func(sync
 }
 
 // deleteGroups deletes the groups that a sync created and the source has no
-// longer, one in each transaction: deleting one touches all its members.
+// longer, one in each transaction: deleting one touches all its members. Very many of
+// them leave it before.
 func (s *syncing) deleteGroups(ctx context.Context) error {
 	for _, id := range s.groupsToDelete() {
 		err := s.update(ctx, func(c syncChange) error { return c.syncDeleteGroup(id) })
 		if errors.Is(err, errLarge) {
-			err = s.deleteLarge(ctx, s.cause(), func(c *change) (*Resource, error) { return c.tx.Resource(TypeGroup, id, 0) })
+			err = s.deleteLarge(ctx, id)
 			if err == nil || errors.Is(err, ErrNotFound) {
 				err = s.update(ctx, func(c syncChange) error { return records.Synced.Clear(c.tx, id) })
 			}
@@ -357,9 +396,12 @@ func (c syncChange) syncDeleteGroup(id string) error {
 // groupsToDelete returns the groups that a sync created and the source has no
 // longer.
 func (s *syncing) groupsToDelete() []string {
+	if s.options.Changes {
+		return nil
+	}
 	var ids []string
 	for id, e := range s.groups.entries {
-		if e.mark != "" && !e.seen {
+		if !e.seen && !e.foreign(s.groups.nameKey) {
 			ids = append(ids, id)
 		}
 	}

@@ -198,6 +198,9 @@ func (s *syncing) foreseeGroup(ctx context.Context, f *future, w *groupWrite, le
 			}
 		}
 	}
+	if w.decided {
+		return nil
+	}
 	for member, kind := range want {
 		m := store.Membership{Group: id, Member: member, Source: store.SourceSync, Kind: kind, Display: w.source.Content.Display}
 		f.added[member] = append(f.added[member], m)

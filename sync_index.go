@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 
@@ -23,12 +22,22 @@ type syncIndex struct {
 }
 
 type syncEntry struct {
-	external, name string
+	external, name string            // external is that of the source, where it knows another one
 	sum            [sha256.Size]byte // of the document
 	active         bool
-	mark           records.SyncMark // or ""
-	seen           bool             // in the source
-	logins         bool             // only logins have written it
+	mark           records.SyncState // or ""
+	known          string            // records.SyncMark.ID
+	owner          store.Source      // who writes it
+	decided        bool              // by its owner, whatever the sync says
+	seen           bool              // in the source
+}
+
+// state is what a sync marks of a user of the source.
+func (e *syncEntry) state() records.SyncState {
+	if e.active {
+		return records.SyncHas
+	}
+	return records.SyncInactive
 }
 
 func newSyncIndex(typ string) *syncIndex {
@@ -95,20 +104,38 @@ func (x *syncIndex) form(name string) string {
 	return naming.Form(name)
 }
 
-// foreign counts the objects that the source has not and no sync has ever reported.
+// foreign counts the objects that the source has not and that are not the sync's.
 func (x *syncIndex) foreign() int {
 	n := 0
 	for _, e := range x.entries {
-		if e.foreign() {
+		if !e.seen && e.foreign(x.nameKey) {
 			n++
 		}
 	}
 	return n
 }
 
-// foreign reports whether the source has not an object that no sync has ever
-// reported.
-func (e *syncEntry) foreign() bool { return !e.seen && e.mark == "" }
+// foreign reports whether an object that the source has not is another's: no sync has ever
+// reported it, or it is a group that SCIM has taken over.
+func (e *syncEntry) foreign(nameKey string) bool {
+	return e.mark == "" || e.decided && nameKey == "displayName"
+}
+
+// know has an object known by the externalId that the source gave it. Of two that have
+// one, it is that of the sync.
+func (x *syncIndex) know(id string, mark records.SyncMark) {
+	e := x.entries[id]
+	e.mark, e.known = mark.State, mark.ID
+	if mark.ID != "" && mark.ID != e.external {
+		if x.external[e.external] == id {
+			delete(x.external, e.external)
+		}
+		e.external = mark.ID
+	}
+	if e.external != "" {
+		x.external[e.external] = id
+	}
+}
 
 // load reads the index of a type.
 func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
@@ -126,8 +153,9 @@ func (s *syncing) load(ctx context.Context, typ string) (*syncIndex, error) {
 		}
 		for _, r := range page.Resources {
 			e := x.read(r.Document)
+			e.owner, e.decided = r.Source, s.conn.decidedBy(r.Source, s.source)
 			if r.Source == store.SourceJIT {
-				e.logins, e.sum = true, [sha256.Size]byte{} // written also where it says the same: the sync adopts it
+				e.sum = [sha256.Size]byte{} // written also where it says the same: the sync adopts it
 			}
 			x.put(r.ID, e)
 			q.After = r.Position
@@ -151,14 +179,13 @@ func (s *syncing) loadMarks(ctx context.Context) error {
 		}
 		for _, m := range list {
 			last = m.Key
-			e := cmp.Or(s.users.entries[last], s.groups.entries[last])
-			if e == nil {
+			switch {
+			case s.users.entries[last] != nil:
+				s.users.know(last, m.Value) // rather than one that no sync wrote
+			case s.groups.entries[last] != nil:
+				s.groups.entries[last].mark = m.Value.State
+			default:
 				s.orphans = append(s.orphans, last)
-				continue
-			}
-			e.mark = m.Value
-			if x := s.users; x.entries[last] == e && e.external != "" {
-				x.external[e.external] = last // rather than one that no sync wrote
 			}
 		}
 		more = len(list) == syncPage

@@ -11,10 +11,10 @@ import (
 	"github.com/scimjit/provision/store"
 )
 
-// syncLeave blocks a user who is absent.
-func (c syncChange) syncLeave(id string) error {
+// syncLeave blocks a user who is absent, and whom the source knew by an externalId.
+func (c syncChange) syncLeave(id, known string) error {
 	c.resource = &store.ResourceRef{Type: TypeUser, ID: id}
-	if err := records.Synced.Put(c.tx, id, records.SyncAbsent); err != nil {
+	if err := records.Synced.Put(c.tx, id, records.SyncMark{State: records.SyncAbsent, ID: known}); err != nil {
 		return err
 	}
 	before, err := c.tx.AccountOf(id)
@@ -54,10 +54,8 @@ func (s *syncing) retire(ctx context.Context) error {
 	if err := s.dropOrphans(ctx); err != nil {
 		return err
 	}
-	for list := range slices.Chunk(s.leaving, syncBatch) {
-		if err := s.writeUsers(ctx, list); err != nil {
-			return err
-		}
+	if err := s.takeOut(ctx); err != nil {
+		return err
 	}
 	if err := s.leave(ctx, s.absent); err != nil {
 		return err
@@ -70,12 +68,24 @@ func (s *syncing) retire(ctx context.Context) error {
 	return nil
 }
 
+// takeOut writes the users that became inactive.
+func (s *syncing) takeOut(ctx context.Context) error {
+	list := s.leaving
+	s.leaving = nil
+	for part := range slices.Chunk(list, syncBatch) {
+		if err := s.writeUsers(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // leave blocks users that are absent.
 func (s *syncing) leave(ctx context.Context, absent []string) error {
 	for ids := range slices.Chunk(absent, syncBatch) {
 		err := s.update(ctx, func(c syncChange) error {
 			for _, id := range ids {
-				if err := c.syncLeave(id); err != nil {
+				if err := c.syncLeave(id, s.users.entries[id].known); err != nil {
 					return err
 				}
 			}

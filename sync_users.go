@@ -17,20 +17,28 @@ type userWrite struct {
 	id      string   // empty: create
 	content *Content // nil: it has it already
 	entry   *syncEntry
-	returns bool   // it was absent
-	replace string // the resource of somebody else, who had the name and is gone
+	returns bool                 // it was absent
+	turns   bool                 // the block of the sync is set or lifted
+	refused *store.ConflictError // by somebody who had its name, address or id
+	replace string               // the resource of somebody else, who had the name and is gone
 }
+
+// syncRenames is how many renamed users wait for the end of the users. They are in
+// memory; where there are more, the first ones are written before.
+const syncRenames = 20_000
 
 // planUser finds out what to write of a user.
 func (s *syncing) planUser(u *SyncUser) {
 	x := s.users
 	e := x.read(u.Content.Document)
-	key := cmp.Or(u.Key, e.external, account.Text(u.Content.Document, x.nameKey))
-	if e.name == "" {
-		s.problem(TypeUser, key, "", problemNoName)
+	w := userWrite{
+		key:     cmp.Or(u.Key, e.external, account.Text(u.Content.Document, x.nameKey)),
+		content: &u.Content, entry: e,
+	}
+	if code := s.unusable(u, e); code != "" {
+		s.leaveAlone(w, code)
 		return
 	}
-	w := userWrite{key: key, content: &u.Content, entry: e}
 	id := s.byExternalID(e)
 	if id == "" {
 		id = x.names[e.name]
@@ -40,6 +48,44 @@ func (s *syncing) planUser(u *SyncUser) {
 		}
 	}
 	s.planFound(w, id)
+}
+
+// unusable says why nothing of a user can be written, or "".
+func (s *syncing) unusable(u *SyncUser, e *syncEntry) string {
+	first, pending := s.pending[e.external]
+	switch {
+	case u.Problem != "":
+		return u.Problem
+	case e.name == "":
+		return problemNoName
+	case e.external == "":
+		return ""
+	case s.unclear[e.external]:
+		return problemNotUnique
+	case pending && first == e.name:
+		return problemTwice
+	case pending:
+		s.unclear[e.external] = true
+		return problemNotUnique
+	}
+	return ""
+}
+
+// leaveAlone reports a user of the source of whom nothing is written. Whoever is meant
+// is present.
+func (s *syncing) leaveAlone(w userWrite, code string) {
+	s.problem(TypeUser, w.key, w.entry.name, code)
+	x := s.users
+	id := s.byExternalID(w.entry)
+	if id == "" && w.entry.name != "" {
+		id = x.names[w.entry.name]
+	}
+	old := x.entries[id]
+	if old == nil || old.external != "" && w.entry.external != "" && old.external != w.entry.external {
+		return
+	}
+	old.seen = true
+	x.keys[w.key] = id
 }
 
 // byExternalID returns the id of the user whom an externalId means, or "". One that
@@ -53,7 +99,7 @@ func (s *syncing) byExternalID(e *syncEntry) string {
 		return id
 	}
 	id := x.external[e.external]
-	if old := x.entries[id]; old != nil && old.mark != records.SyncHas && !s.immutable {
+	if old := x.entries[id]; old != nil && old.mark != records.SyncHas && old.mark != records.SyncInactive && !s.immutable {
 		return ""
 	}
 	return id
@@ -63,32 +109,82 @@ func (s *syncing) byExternalID(e *syncEntry) string {
 func (s *syncing) planFound(w userWrite, id string) {
 	old := s.users.entries[id]
 	if old == nil {
+		if w.entry.external != "" {
+			s.pending[w.entry.external] = w.entry.name
+		}
 		s.batch = append(s.batch, w)
 		return
 	}
 	if old.seen {
-		s.problem(TypeUser, w.key, w.entry.name, problemTwice)
+		s.planTwice(w, id)
 		return
 	}
 	old.seen, w.entry.seen = true, true
 	s.users.keys[w.key] = id
 	w.id, w.returns = id, old.mark == records.SyncAbsent
-	if old.sum == w.entry.sum {
-		w.content = nil
+	w.turns = w.entry.active == (old.mark == records.SyncInactive)
+	w.entry.owner, w.entry.decided = old.owner, old.decided
+	if old.sum == w.entry.sum || old.decided {
+		w.content, w.entry.sum = nil, old.sum
 	}
 	switch {
-	case w.content == nil && old.mark == records.SyncHas:
+	case w.content == nil && old.mark == w.entry.state():
 		s.report.Users.Unchanged++
-	case w.content != nil && old.active && !w.entry.active:
+	case !w.entry.active && old.mark != records.SyncInactive:
 		s.leaving = append(s.leaving, w)
+	case w.content != nil && w.entry.external != "" && old.external == w.entry.external && old.name != w.entry.name:
+		s.renamed = append(s.renamed, w)
+		s.renaming[id] = w.entry.name
 	default:
 		s.batch = append(s.batch, w)
 	}
 }
 
+// planTwice reports a user whom the source had before. Where the two have one externalId and
+// different names, nobody knows who is meant: the one who has the name stays as they are,
+// nobody is renamed, and nobody is made.
+func (s *syncing) planTwice(w userWrite, id string) {
+	old, code := s.users.entries[id], problemTwice
+	if e := w.entry; e.external != "" && old.external == e.external && cmp.Or(s.renaming[id], old.name) != e.name {
+		s.unclear[e.external] = true
+		code = problemNotUnique
+	}
+	s.problem(TypeUser, w.key, w.entry.name, code)
+}
+
+// dropUnclear reports those of some writes, of which nobody knows whom they mean, and
+// returns the others.
+func (s *syncing) dropUnclear(list []userWrite) []userWrite {
+	if len(s.unclear) == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(w userWrite) bool {
+		drop := s.unclear[w.entry.external] && (w.id == "" || s.renaming[w.id] != "")
+		if drop {
+			s.problem(TypeUser, w.key, w.entry.name, problemNotUnique)
+		}
+		return drop
+	})
+}
+
+// rename writes the users that are renamed. They waited until all users were read, so
+// that none is given the name of another one who has the same externalId.
+func (s *syncing) rename(ctx context.Context) error {
+	list := s.renamed
+	s.renamed = nil
+	for part := range slices.Chunk(list, syncBatch) {
+		s.batch = append(s.batch, part...)
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // flush writes the batch.
 func (s *syncing) flush(ctx context.Context) error {
-	if len(s.batch) == 0 {
+	clear(s.pending)
+	if s.batch = s.dropUnclear(s.batch); len(s.batch) == 0 {
 		return nil
 	}
 	err := s.writeUsers(ctx, s.batch)
@@ -126,6 +222,8 @@ func (s *syncing) writeUsers(ctx context.Context, list []userWrite) error {
 	}
 	for i, w := range list {
 		if failed[i] != nil {
+			w.refused = nil
+			_ = errors.As(failed[i], &w.refused) // else it was deleted
 			s.again = append(s.again, w)
 			continue
 		}
@@ -141,7 +239,7 @@ func (s *syncing) wrote(w userWrite, id string) {
 	switch {
 	case w.id == "":
 		counts.Created++
-	case w.content != nil:
+	case w.content != nil || w.turns && !w.returns:
 		counts.Updated++
 	case !w.returns:
 		counts.Unchanged++ // it only got its mark
@@ -149,7 +247,7 @@ func (s *syncing) wrote(w userWrite, id string) {
 	if w.returns {
 		counts.Returned++
 	}
-	w.entry.seen, w.entry.mark = true, records.SyncHas
+	w.entry.seen, w.entry.mark = true, w.entry.state()
 	s.users.put(id, w.entry)
 	s.users.keys[w.key] = id
 }
@@ -165,12 +263,16 @@ func (c syncChange) syncUser(w *userWrite) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if w.returns {
-		if err := c.syncReturn(&d.resource); err != nil {
+	if w.returns || w.turns {
+		if err := c.syncBlock(&d.resource, !w.entry.active); err != nil {
 			return "", err
 		}
 	}
-	return d.ID(), records.Synced.Put(c.tx, d.ID(), records.SyncHas)
+	mark := records.SyncMark{State: w.entry.state()}
+	if account.Text(d.resource.Document, "externalId") != w.entry.external {
+		mark.ID = w.entry.external
+	}
+	return d.ID(), records.Synced.Put(c.tx, d.ID(), mark)
 }
 
 // syncContent creates a resource, or writes its content where there is some. It
@@ -189,6 +291,9 @@ func (c syncChange) syncContent(typ, id string, content *Content) (*Draft, error
 			return nil, err
 		}
 		draft.resource, draft.before = *r, r
+		if c.conn.decidedBy(r.Source, c.source) {
+			content = nil // since the sync looked
+		}
 		if err := c.mayTakeOver(r, content); err != nil {
 			return nil, err
 		}
@@ -232,17 +337,21 @@ func (c syncChange) syncReplace(id string) error {
 	return records.Synced.Clear(c.tx, id)
 }
 
-// syncReturn lifts the block of a user who was absent.
-func (c syncChange) syncReturn(r *Resource) error {
+// syncBlock sets or lifts the block of the sync, which no other source does.
+func (c syncChange) syncBlock(r *Resource, blocked bool) error {
+	c.resource = &store.ResourceRef{Type: r.Type, ID: r.ID}
 	before, err := c.tx.AccountOf(r.ID)
 	if errors.Is(err, ErrNotFound) {
+		if blocked {
+			return nil
+		}
 		return c.userWritten(r, r) // its account was deleted
 	}
-	if err != nil {
+	if err != nil || slices.Contains(before.Facts.Blocks, store.SourceSync) == blocked {
 		return err
 	}
 	after := before.Clone()
-	account.SetBlock(&after.Facts, store.SourceSync, !account.IsActive(r.Document))
+	account.SetBlock(&after.Facts, store.SourceSync, blocked)
 	return c.derive(derivation{before, after})
 }
 
@@ -258,6 +367,7 @@ func (s *syncing) retryUsers(ctx context.Context) error {
 				fresh = append(fresh, w)
 				continue
 			}
+			w.replace = s.vacant(w.entry.name)
 			s.batch, tried = append(s.batch, w), tried+1
 		}
 		if err := s.flush(ctx); err != nil {
@@ -266,30 +376,49 @@ func (s *syncing) retryUsers(ctx context.Context) error {
 	}
 	for _, w := range fresh {
 		s.planAgain(w)
-		if err := s.flush(ctx); err != nil {
+		if err := cmp.Or(s.flush(ctx), s.rename(ctx)); err != nil {
 			return err
 		}
 	}
 	for _, w := range s.again {
 		s.problem(TypeUser, w.key, w.entry.name, problemConflict)
 	}
-	return nil
+	return s.takeOut(ctx)
 }
 
-// planAgain plans the write of a user whose name another one had. Who still has
-// it, is absent and has another externalId is another person: its resource goes,
-// and its account stays deprovisioned.
+// vacant returns the user who has a name and is absent, or "".
+func (s *syncing) vacant(name string) string {
+	id := s.users.names[name]
+	if e := s.users.entries[id]; e != nil && e.mark == records.SyncAbsent {
+		return id
+	}
+	return ""
+}
+
+// planAgain plans the write of a user whose name or address another one had. Who still
+// has it, is absent and has another externalId is another person: its resource goes,
+// and its account stays deprovisioned. Who is bound to the externalId, which is
+// immutable, by logins alone is the person.
 func (s *syncing) planAgain(w userWrite) {
 	x := s.users
 	if id := s.byExternalID(w.entry); id != "" {
 		s.planFound(w, id)
 		return
 	}
-	holder := x.names[w.entry.name]
-	switch old := x.entries[holder]; {
-	case old == nil:
-	case old.mark == records.SyncAbsent:
-		w.replace = holder
+	named, other, refused := x.entries[x.names[w.entry.name]], (*syncEntry)(nil), ""
+	if w.refused != nil {
+		refused = w.refused.ID
+		other = x.entries[refused]
+	}
+	w.replace = s.vacant(w.entry.name)
+	switch {
+	case w.replace != "":
+	case named == nil && other != nil && w.refused.Attribute == "externalId":
+		s.planFound(w, refused)
+		return
+	case named == nil && other != nil && other.mark == records.SyncAbsent:
+		w.replace = refused
+	case named == nil: // whoever had the address may have another one by now
 	default:
 		s.problem(TypeUser, w.key, w.entry.name, problemNameTaken)
 		return

@@ -86,6 +86,12 @@ const (
 	GuardBlocked                 EventType = "guard.blocked"
 	DeliveryParked               EventType = "delivery.parked"
 	JobFinished                  EventType = "job.finished"
+
+	// A sync that changed something, or the first that came to its end after a failure;
+	// and one that did not, where it is for another reason than the last. The change
+	// "report" has the counts, "failure" and "code" the reason. None has a name.
+	SyncFinished EventType = "sync.finished"
+	SyncFailed   EventType = "sync.failed"
 )
 
 // Actor is who caused an event.

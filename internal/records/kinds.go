@@ -122,7 +122,13 @@ var (
 	Imported = kind[bool](Row{Name: "imported", Owner: "import"})
 
 	// SyncLease names the run of the sync that is under way.
-	SyncLease = kind[string](Row{Name: "syncLease", Owner: "sync", Expires: "two minutes after its holder was heard of"})
+	SyncLease = kind[SyncRunning](Row{Name: "syncLease", Owner: "sync", Expires: "two minutes after its holder was heard of"})
+
+	// SyncEnded is the last sync that ended, as the engine tells it.
+	SyncEnded = kind[json.RawMessage](Row{Name: "syncEnded", Owner: "sync"})
+
+	// SyncPlan is when the directory of the connection is read next, and from where.
+	SyncPlan = kind[Planned](Row{Name: "syncPlan", Owner: "sync"})
 
 	// Failures are how often authentications have failed lately, in all processes.
 	Failures = kind[map[string][]int64](Row{Name: "failures", Owner: "failed authentications", Global: true})
@@ -197,6 +203,8 @@ func Rows() []Row {
 		Synced.Row(),
 		Imported.Row(),
 		SyncLease.Row(),
+		SyncEnded.Row(),
+		SyncPlan.Row(),
 		Failures.Row(),
 		Consumer.Row(),
 		Cursor.Row(),
@@ -266,13 +274,40 @@ type Group struct {
 	Name string `json:"name"`
 }
 
-// SyncMark is what syncs have said of a resource.
-type SyncMark string
+// SyncRunning is a sync that is under way.
+type SyncRunning struct {
+	ID  string          `json:"id"`
+	Run json.RawMessage `json:"run,omitempty"` // as the engine tells it
+}
 
-// The marks of a sync.
+// Planned is when a directory is read.
+type Planned struct {
+	Settings string `json:"settings"`       // names those by which it was read
+	Mark     string `json:"mark,omitempty"` // up to where it was; empty: what changed since is not known
+
+	Whole    time.Time `json:"whole,omitzero"`     // everything is read again
+	Changes  time.Time `json:"changes,omitzero"`   // what changed is
+	Retry    time.Time `json:"retry,omitzero"`     // after a failure, nothing is before
+	Failures int       `json:"failures,omitempty"` // since it succeeded
+}
+
+// SyncMark is what syncs have said of a resource.
+type SyncMark struct {
+	State SyncState `json:"state"`
+
+	// ID is the externalId by which the source knows a user, where the resource has
+	// another one or none, because a source writes it that knows better.
+	ID string `json:"id,omitempty"`
+}
+
+// SyncState is how a source had a resource last.
+type SyncState string
+
+// The states of a resource. The empty one is of what no sync has reported.
 const (
-	SyncHas    SyncMark = "present"
-	SyncAbsent SyncMark = "absent" // the user was reported once and is not now
+	SyncHas      SyncState = "present"
+	SyncInactive SyncState = "inactive" // present, and the user is not to be active
+	SyncAbsent   SyncState = "absent"   // the user was reported once and is not now
 )
 
 // Clock is what was seen of the clock: the time of the last look, and that of the
