@@ -59,6 +59,7 @@ var codeSources = map[string]*regexp.Regexp{
 	"errors.go":                   regexp.MustCompile(`= "(credential_[a-z_]+)"`),
 	"jit/denial.go":               regexp.MustCompile(`Code\w+ += "([a-z_]+)"`),
 	"jit/saml/errors.go":          regexp.MustCompile(`Code = "([a-z_]+)"`),
+	"sync_status.go":              regexp.MustCompile(`= "(sync_[a-z_]+)"`),
 	"credential_auth.go":          regexp.MustCompile(`UnauthenticatedError{.*"(\w+)"}`),
 	"examples/server/config.go":   regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
 	"examples/server/saml.go":     regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
@@ -85,7 +86,9 @@ func TestTroubleshootingNamesCodes(t *testing.T) {
 		}
 	}
 	codes := slices.Concat(provision.WarningCodes(), provision.ProblemCodes())
-	for _, settings := range []string{"id", "name", "dialect", "attributes", "saml.preset", "saml.mapping", "saml.metadata", "saml.clockSkewSeconds", "saml.entityID", "saml.baseURL"} {
+	for _, settings := range []string{"id", "name", "dialect", "attributes", "saml.preset", "saml.mapping", "saml.metadata", "saml.clockSkewSeconds", "saml.entityID", "saml.baseURL",
+		"ldap", "ldap.urls", "ldap.serverName", "ldap.startTLS", "ldap.insecureNoTLS", "ldap.ca", "ldap.clientCertificate", "ldap.clientKey", "ldap.bindDN",
+		"ldap.bindPassword", "ldap.baseDNs", "ldap.groupBaseDNs", "ldap.filter", "ldap.groupFilter", "ldap.preset", "ldap.mapping", "ldap.intervalSeconds"} {
 		codes = append(codes, (&provision.ConnectionError{Field: settings}).Code())
 	}
 	for _, argument := range []string{"groups", "hostID", "src", "authentication", "twoFactor", "permissions"} {

@@ -81,7 +81,7 @@ func (e *ConnectionError) Error() string {
 func (e *ConnectionError) Code() string { return "setting_" + snake(e.Field) }
 
 // snake writes the name of a field as the codes of errors are written:
-// saml.nameIDFormat is saml_name_id_format.
+// saml.nameIDFormat is saml_name_id_format, and ldap.baseDNs ldap_base_dns.
 func snake(field string) string {
 	var b strings.Builder
 	letters := []rune(field)
@@ -90,7 +90,7 @@ func snake(field string) string {
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
 			r = '_'
 		case !unicode.IsUpper(r) || i == 0:
-		case unicode.IsLower(letters[i-1]), unicode.IsUpper(letters[i-1]) && i+1 < len(letters) && unicode.IsLower(letters[i+1]):
+		case unicode.IsLower(letters[i-1]), unicode.IsUpper(letters[i-1]) && i+1 < len(letters) && unicode.IsLower(letters[i+1]) && string(letters[i+1:]) != "s":
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToLower(r))

@@ -50,6 +50,11 @@ func TestMoveConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := tn.user(ada)
+	tn.engine.Secrets = keys(t, key(1))
+	l := bound(provision.NewSecret(canary))
+	if err := tn.saveLDAP(&l); err != nil {
+		t.Fatal(err)
+	}
 	var seen []int64
 	deliver := func(s provision.Store) {
 		t.Helper()
@@ -121,6 +126,10 @@ func TestMoveConnection(t *testing.T) {
 		}
 		if _, err := now.Directory("acme").Get(t.Context(), "User", user, 0); err != nil {
 			t.Error(err)
+		}
+		now.Secrets = keys(t, key(1)) // what was sealed there opens here
+		if text, err := now.Directory("acme").OpenSecret(t.Context(), "ldap.bindPassword"); err != nil || text != canary {
+			t.Errorf("the secret there: %q, %v", text, err)
 		}
 		deliver(to)
 		if list, err := now.Connections(t.Context()); err != nil || len(list) != 1 {

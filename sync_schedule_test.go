@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -220,6 +221,10 @@ func TestSyncsAreTold(t *testing.T) {
 			}
 			if got := tn.toldOfSyncs(at); got != s.want {
 				t.Errorf("%s: told %q, want %q", s.name, got, s.want)
+			}
+			warnings, warned := tn.dir.Warnings(t.Context())
+			if failing := slices.ContainsFunc(warnings, func(w provision.Warning) bool { return w.Code == "sync_failing" }); warned != nil || failing != (err != nil) {
+				t.Errorf("%s: warnings %+v, %v", s.name, warnings, warned)
 			}
 			if s.name != "no groups, by force" && s.name != "at first" && len(groupNames(tn.account("ann"))) != 1 {
 				t.Errorf("%s: ann has %+v", s.name, tn.account("ann"))

@@ -288,6 +288,25 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			}
 			return err
 		},
+		"SyncNow": func(c ctx, d dir, _ foreign) error { // it has no directory, whatever the other one has
+			_, err := d.SyncNow(c, provision.SyncOptions{})
+			var wrong *provision.ConnectionError
+			if !errors.As(err, &wrong) || wrong.Connection != d.ID() {
+				return fmt.Errorf("it says %w", err)
+			}
+			return nil
+		},
+		"SyncStatus": func(c ctx, d dir, _ foreign) error {
+			s, err := d.SyncStatus(c)
+			if s.Running != nil || s.Last != nil && s.Last.Report.Users.Created != 1 {
+				return errors.Join(fmt.Errorf("the status is %+v", s), err)
+			}
+			return err
+		},
+		"OpenSecret": func(c ctx, d dir, _ foreign) error {
+			_, err := d.OpenSecret(c, "ldap.bindPassword")
+			return gone(err)
+		},
 		"Unbind": func(c ctx, d dir, x foreign) error { return gone(d.Unbind(c, x.account)) },
 		"Warnings": func(c ctx, d dir, x foreign) error {
 			list, err := d.Warnings(c)

@@ -43,6 +43,7 @@ const (
 	warnMetadataUnavailable = "metadata_unavailable"
 	warnCertificateExpired  = "saml_certificate_expired"
 	warnCertificateEnding   = "saml_certificate_expiring"
+	warnSyncFailing         = "sync_failing"
 )
 
 // settingWarning is a row of the table: it warns where its function says so.
@@ -55,21 +56,33 @@ type settingWarning struct {
 // settingWarnings is the table, in the order of the form. Each option that needs
 // another one to have an effect has a row.
 var settingWarnings = []settingWarning{
-	{"no_way_in", "scim", "the connection has neither SCIM nor SAML: people come only by a full sync, or by logins of your application's own",
-		func(c *Connection) bool { return !c.SCIM && c.SAML == nil }},
+	{"no_way_in", "scim", "the connection has neither SCIM nor SAML nor a directory: people come only by a full sync, or by logins of your application's own",
+		func(c *Connection) bool { return !c.SCIM && c.SAML == nil && c.LDAP == nil }},
 	{"saml_without_metadata", fieldMetadata, "nobody can log in by SAML before the metadata of the identity provider is there",
 		func(c *Connection) bool { return c.SAML != nil && c.SAML.Metadata == "" }},
 	{"saml_without_id", "saml.mapping", "no attribute is mapped to the immutable id: a person who is renamed cannot be recognized",
 		func(c *Connection) bool {
 			return c.SAML != nil && c.SAML.Mapping["id"] == "" && !presetHasID(c.SAML.Preset)
 		}},
+	{"ldap_without_tls", "ldap.insecureNoTLS", "the password of the account that reads the directory, and those of people who log in, cross the network in clear",
+		func(c *Connection) bool { return c.LDAP != nil && c.LDAP.InsecureNoTLS }},
+	{"ldap_without_password", "ldap.bindPassword", "the account that reads the directory has no password, or it was removed as the server has another address: enter it",
+		func(c *Connection) bool {
+			return c.LDAP != nil && c.LDAP.BindDN != "" && !c.LDAP.BindPassword.Set() && c.LDAP.ClientCertificate == ""
+		}},
+	{"ldap_anonymous", "ldap.bindDN", "the directory is read by nobody in particular, to whom many servers show nothing",
+		func(c *Connection) bool {
+			return c.LDAP != nil && c.LDAP.BindDN == "" && c.LDAP.ClientCertificate == ""
+		}},
+	{"ldap_reads_nothing", "ldap.intervalSeconds", "the directory is never read by the clock, and nobody logs in by it",
+		func(c *Connection) bool { return c.LDAP != nil && c.LDAP.interval() == 0 && !c.LDAP.Login }},
 	{"first_login_without_logins", "provisionOnFirstLogin", "it creates people at their first login, and the connection has no logins",
 		func(c *Connection) bool {
 			return c.Policy.ProvisionOnFirstLogin == policy.FirstLoginProvision && !logsIn(c)
 		}},
 	{"nobody_is_created", "provisionOnFirstLogin", "a login creates nobody, and there is no SCIM that does",
 		func(c *Connection) bool {
-			return c.Policy.ProvisionOnFirstLogin == policy.FirstLoginRefuse && logsIn(c) && !c.SCIM
+			return c.Policy.ProvisionOnFirstLogin == policy.FirstLoginRefuse && logsIn(c) && !c.SCIM && (c.LDAP == nil || c.LDAP.interval() == 0)
 		}},
 	{"missing_groups_without_logins", "onMissingGroups", "it is about logins, and the connection has none",
 		func(c *Connection) bool {
@@ -149,7 +162,7 @@ var settingWarnings = []settingWarning{
 
 // logsIn reports whether people log in by the connection, as far as its settings
 // say.
-func logsIn(c *Connection) bool { return c.SAML != nil }
+func logsIn(c *Connection) bool { return c.SAML != nil || c.LDAP != nil && c.LDAP.Login }
 
 // carries reports whether accounts gain groups.
 func carries(c *Connection) bool { return c.Policy.ProvisionGroups == policy.On }
@@ -239,6 +252,7 @@ func warningCodes() []string {
 		warnDefaultMissing, warnDefaultLost, warnSharedEmail, warnClockJumped,
 		warnMetadataPartial, warnMetadataUnusable, warnMetadataOutdated,
 		warnMetadataChanged, warnMetadataUnavailable, warnCertificateExpired, warnCertificateEnding,
+		warnSyncFailing,
 	}
 	for _, w := range settingWarnings {
 		codes = append(codes, w.code)

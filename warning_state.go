@@ -17,8 +17,8 @@ import (
 // Warnings lists what a connection should be seen to: what its settings do not
 // reach ([Connection.Warnings]), and what has come with time: credentials that have
 // expired, expire within 30 days or never do, certificates of the identity provider
-// likewise, default groups that do not exist or that accounts have lost; and that
-// work waits because the clock of the engine has jumped ([Engine.ClockJumped]). A
+// likewise, a directory that cannot be read, default groups that do not exist or that
+// accounts have lost; and that work waits because the clock of the engine has jumped ([Engine.ClockJumped]). A
 // connection that is disabled has only those of its settings.
 //
 // The event connection.warning tells each that is new: one of the settings with the
@@ -62,7 +62,24 @@ func (e *Engine) stateWarnings(conn *compiled, r store.Reader, clock []Warning) 
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(credentials, metadataWarnings(conn, now), groups, clock), nil
+	syncs, err := syncWarnings(conn, r)
+	return slices.Concat(credentials, metadataWarnings(conn, now), syncs, groups, clock), err
+}
+
+// syncWarnings say that the directory could not be read last.
+func syncWarnings(conn *compiled, r store.RecordReader) ([]Warning, error) {
+	if !conn.syncs() {
+		return nil, nil
+	}
+	plan, err := records.SyncPlan.Value(r, "")
+	if err != nil || plan.Failures == 0 {
+		return nil, err
+	}
+	last, err := lastRun(r)
+	if err != nil || last == nil || last.Failure == "" {
+		return nil, err
+	}
+	return []Warning{{Code: warnSyncFailing, Field: "ldap", Value: last.Code, Text: "the directory cannot be read, and everybody stays as they are: " + last.Failure}}, nil
 }
 
 // clockWarnings are those of the clock of the engine, which every connection has.

@@ -29,6 +29,11 @@ func TestWarnings(t *testing.T) {
 		{"no_way_in first_login_without_logins", `{"policy":{"provisionOnFirstLogin":true}}`},
 		{"saml_without_metadata saml_without_id", `{"saml":{"preset":"okta"}}`},
 		{"saml_without_metadata", `{"saml":{"preset":"okta","mapping":{"id":"uid"}}}`},
+		{"", `{"ldap":{"bindDN":"CN=a","bindPassword":{"set":true}}}`},
+		{"", `{"ldap":{"bindDN":"CN=a","bindPassword":{"set":true},"login":true},"policy":{"provisionOnFirstLogin":false,"onMissingGroups":"empty"}}`},
+		{"nobody_is_created", `{"ldap":{"bindDN":"CN=a","bindPassword":{"set":true},"login":true,"intervalSeconds":-1},"policy":{"provisionOnFirstLogin":false}}`},
+		{"ldap_without_password ldap_reads_nothing", `{"ldap":{"bindDN":"CN=a","intervalSeconds":-1}}`},
+		{"ldap_without_tls ldap_anonymous", `{"ldap":{"urls":["ldap://dc1.example"],"insecureNoTLS":true}}`},
 		{"nobody_is_created", `{` + saml + `,"policy":{"provisionOnFirstLogin":false}}`},
 		{"", `{"scim":true,` + saml + `,"policy":{"provisionOnFirstLogin":false}}`},
 		{"missing_groups_without_logins", `{"scim":true,"policy":{"onMissingGroups":"empty"}}`},
@@ -75,6 +80,12 @@ func TestWarnings(t *testing.T) {
 			c := provision.Connection{ID: "acme"}
 			if err := json.Unmarshal([]byte(test.settings), &c); err != nil {
 				t.Fatal(err)
+			}
+			if c.LDAP != nil {
+				c.LDAP.BaseDNs = []string{"DC=example"}
+				if c.LDAP.URLs == nil {
+					c.LDAP.URLs = []string{"ldaps://dc1.example"}
+				}
 			}
 			if err := c.Validate(); err != nil {
 				t.Error(err)
