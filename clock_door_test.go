@@ -174,6 +174,23 @@ func slowsGuesses(l *life) func() {
 	}
 }
 
+// Attempts count for their window, and nobody waits for longer.
+func countsAttempts(l *life) func() {
+	take := func() bool {
+		ok, err := l.engine.Plumbing().TakeAttempt(l.ctx, "acme", "ann", 1, 30*time.Minute)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		return ok
+	}
+	l.is("the first", take())
+	l.is("no second", !take())
+	return func() {
+		l.pass(31 * time.Minute)
+		l.is("another", take())
+	}
+}
+
 // The warning of a lost group ends.
 func warnsOfLoss(l *life) func() {
 	first := l.group("Everyone")

@@ -53,6 +53,7 @@ var duties = []duty{
 	{"remembered credentials", "", forgetsCredentials},
 	{"rate and cursors", "", limitsRate},
 	{"failures", "", slowsGuesses},
+	{"attempts", "", countsAttempts},
 	{"lost default group", `{"defaultGroups":"Everyone"}`, warnsOfLoss},
 	{"warning", "", warnsOfJump},
 }

@@ -128,7 +128,11 @@ func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 			return err
 		}
 		allowances, err := records.Allowance.List(r, "", 1)
-		due = len(keys)+len(allowances) > 0
+		if err != nil {
+			return err
+		}
+		attempts, err := records.Attempts.List(r, "", 1)
+		due = len(keys)+len(allowances)+len(attempts) > 0
 		return err
 	})
 	if err != nil || !due {
@@ -140,6 +144,9 @@ func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 			return err
 		}
 		if _, err = records.Once.Prune(tx, now.Add(-jumpWithin)); err != nil {
+			return err
+		}
+		if _, err = records.Attempts.Prune(tx, now); err != nil {
 			return err
 		}
 		_, err = records.Allowance.Prune(tx, now)

@@ -42,6 +42,9 @@ var (
 	// Allowance is how many requests a credential may still send to all processes.
 	Allowance = kind[Left](Row{Name: "allowance", Owner: "rate limits", Key: "hash of the credential", Expires: "when there are as many as at first"})
 
+	// Attempts is when something was tried that may be tried a few times.
+	Attempts = kind[[]int64](Row{Name: "attempts", Owner: "logins", Key: "hash of what is tried", Expires: "when the last one counts no more"})
+
 	// MetadataRefresh is when the metadata of a connection is fetched again.
 	MetadataRefresh = kind[Refresh](Row{Name: "metadataRefresh", Owner: "metadata"})
 
@@ -178,6 +181,7 @@ func Rows() []Row {
 		ClockSeen.Row(),
 		Once.Row(),
 		Allowance.Row(),
+		Attempts.Row(),
 		MetadataRefresh.Row(),
 		Job.Row(),
 		Indexed.Row(),
