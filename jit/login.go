@@ -136,9 +136,7 @@ func (h *LoginHandler) Fail(w http.ResponseWriter, r *http.Request, connection s
 // are logged; the browser gets the text that the status has. A cause that says
 // when to try again sets Retry-After.
 func (h *LoginHandler) Deny(w http.ResponseWriter, r *http.Request, connection string, status int, code string, cause error) {
-	denial := newDenial(status, code, cause)
-	h.log(r.Context(), connection, denial)
-	h.count(r, connection, denial)
+	denial := h.Refuse(r, connection, status, code, cause)
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	if seconds := retryAfter(denial); seconds != "" {
@@ -149,6 +147,15 @@ func (h *LoginHandler) Deny(w http.ResponseWriter, r *http.Request, connection s
 		return
 	}
 	denial.writePage(w)
+}
+
+// Refuse logs and counts a refusal as [LoginHandler.Deny] does, and leaves the answer to
+// the caller, such as a form that can be filled in again.
+func (h *LoginHandler) Refuse(r *http.Request, connection string, status int, code string, cause error) *Denial {
+	denial := newDenial(status, code, cause)
+	h.log(r.Context(), connection, denial)
+	h.count(r, connection, denial)
+	return denial
 }
 
 func (h *LoginHandler) count(r *http.Request, connection string, d *Denial) {
