@@ -97,7 +97,7 @@ func wrongName(text string) string {
 	case len(text) > provision.MaxIdentityText:
 		return fmt.Sprintf("has more than %d bytes", provision.MaxIdentityText)
 	}
-	if _, r := naming.Hidden(text); r != 0 {
+	if at, r := naming.Hidden(text); at >= 0 {
 		return fmt.Sprintf("has the invisible character %U", r)
 	}
 	return ""

@@ -41,7 +41,7 @@ func (m *mapping) group(e entry) group {
 	case len(g.members) == 0 && m.mustHaveMembers(e):
 		g.problem = ProblemMembers
 	}
-	if _, r := naming.HiddenInGroup(g.name); r != 0 && g.problem == "" {
+	if at, _ := naming.HiddenInGroup(g.name); at >= 0 && g.problem == "" {
 		g.problem = ProblemName
 	}
 	return g

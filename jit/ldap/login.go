@@ -85,7 +85,7 @@ func (a *attempt) check() error {
 	case !utf8.ValidString(a.name) || strings.ContainsRune(a.password, 0):
 		return wrong(CodePassword, "the name is no text, or the password has the character U+0000")
 	}
-	if _, r := naming.Hidden(a.name); r != 0 {
+	if at, r := naming.Hidden(a.name); at >= 0 {
 		return wrong(CodePassword, "the name has the invisible character %U", r)
 	}
 	return nil

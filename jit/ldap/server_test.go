@@ -18,7 +18,7 @@ import (
 // settings are those of a directory with the service account of the tests.
 func settings(d *ldaptest.Server, edits ...func(*provision.LDAP)) provision.LDAP {
 	s := provision.LDAP{
-		URLs: []string{d.SecureURL}, CA: d.CA, Preset: "openldap",
+		URLs: []string{d.SecureURL}, CA: d.CA, ServerName: "localhost", Preset: "openldap",
 		BindDN: d.Reader, BindPassword: provision.NewSecret(d.Password),
 		BaseDNs: []string{d.People}, GroupBaseDNs: []string{d.Groups}, Login: true,
 	}
