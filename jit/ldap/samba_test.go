@@ -32,7 +32,7 @@ func TestSamba(t *testing.T) {
 	for _, scenario := range []struct {
 		name string
 		run  func(*testing.T, *ldaptest.Server)
-	}{{"source", sambaSource}, {"primary group", sambaPrimary}, {"logins", sambaLogins}, {"changes", sambaChanges}, {"TLS", sambaTLS}, {"moved and renamed", sambaMoves}} {
+	}{{"source", sambaSource}, {"primary group", sambaPrimary}, {"logins", sambaLogins}, {"changes", sambaChanges}, {"TLS", sambaTLS}, {"check", sambaCheck}, {"moved and renamed", sambaMoves}} {
 		t.Run(scenario.name, func(t *testing.T) { scenario.run(t, d) })
 	}
 }
@@ -179,5 +179,17 @@ func sambaMoves(t *testing.T, d *ldaptest.Server) {
 	d.Move(t, "CN=Z,OU=Berlin,"+d.People, "CN=Z", d.Groups) // out of the base DN
 	if report, err = sync(t, e, server); err != nil || report.Users.Absent != 1 {
 		t.Errorf("moved out: %+v, %v", report, err)
+	}
+}
+
+func sambaCheck(t *testing.T, d *ldaptest.Server) {
+	d.Replace(t, d.Base, "lockoutThreshold", "3")
+	defer d.Replace(t, d.Base, "lockoutThreshold", "0")
+	r, err := open(t, settings(d), d.Password).Check(t.Context())
+	if err != nil || r.LockoutThreshold != 3 || r.People != 5 || r.Inactive != 2 || r.Groups != 2 || !r.Changes {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if got := codes(r); !slices.Equal(got, []string{ldap.FindingLockout, ldap.FindingNoEmail}) {
+		t.Errorf("findings %q", got)
 	}
 }
