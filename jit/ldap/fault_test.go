@@ -28,7 +28,7 @@ func (d fakeDirectory) search(m *gldap.SearchMessage, a *ldaptest.Answer) {
 	case m.Scope == gldap.BaseObject:
 		a.Entry(m.BaseDN, map[string][]string{"objectClass": {"organizationalUnit"}})
 		a.Done(gldap.ResultSuccess)
-	case !paged:
+	case !paged && !slices.Contains(m.Attributes, "1.1"):
 		a.Done(gldap.ResultUnwillingToPerform)
 	case strings.Contains(m.Filter, "groupOfNames"):
 		if d.group != nil {

@@ -28,39 +28,73 @@ func (q *query) request(controls ...goldap.Control) *goldap.SearchRequest {
 	return goldap.NewSearchRequest(q.base, q.scope, goldap.NeverDerefAliases, 0, 0, false, q.filter, q.attributes, controls)
 }
 
-// pages reads all entries of a search, page by page, and gives each page to fn. It ends
-// without an error only when the server said, with result 0 and the control of RFC 2696,
-// that there is no more; every other end means that there may be. References to other
-// servers are left out.
+// pages reads all entries of a search, page by page, and gives each page to fn while the
+// next one is read. It ends without an error only when the server said, with result 0 and
+// the control of RFC 2696, that there is no more; every other end means that there may be.
+// References to other servers are left out.
 func (c *client) pages(ctx context.Context, doing string, q query, fn func([]*goldap.Entry) error) error {
-	// A server that does not know the control must not answer at all.
-	control := &criticalPaging{goldap.NewControlPaging(q.page)}
-	seen, empty := map[string]bool{}, false
-	for {
-		result, err := c.search(ctx, doing, q.request(control))
-		if err != nil {
-			return err
+	p := &paging{client: c, doing: doing, seen: map[string]bool{}, query: q}
+	page, err := p.next(ctx)
+	for err == nil {
+		if p.cookie == nil {
+			return fn(page)
 		}
-		answer, ok := goldap.FindControl(result.Controls, goldap.ControlTypePaging).(*goldap.ControlPaging)
-		if !ok {
-			return &Error{Code: CodePaging, Server: c.host.address, Reason: doing + ": the server does not say whether its answer is complete"}
+		var following []*goldap.Entry
+		done := make(chan error, 1)
+		go func() {
+			var err error
+			following, err = p.next(ctx)
+			done <- err
+		}()
+		stop := fn(page)
+		if stop != nil { // the page that is being read is of no use
+			_ = c.guard.Close()
 		}
-		if err := fn(result.Entries); err != nil {
-			return err
+		if err = <-done; stop != nil {
+			return stop
 		}
-		cookie := string(answer.Cookie)
-		if cookie == "" {
-			return nil
-		}
-		// Each page but one that is empty brings entries, so this ends when they do.
-		if none := len(result.Entries) == 0; seen[cookie] || none && empty {
-			return &Error{Code: CodePaging, Server: c.host.address, Reason: doing + ": the server gives the same page again"}
-		} else {
-			empty = none
-		}
-		seen[cookie] = true
-		control.SetCookie(answer.Cookie)
+		page = following
 	}
+	return err
+}
+
+// paging is a search in pages.
+type paging struct {
+	client *client
+	doing  string
+	query  query
+	cookie []byte // of the next page; nil at the beginning and at the end
+	seen   map[string]bool
+	empty  bool // the page before was
+}
+
+// next reads the next page.
+func (p *paging) next(ctx context.Context) ([]*goldap.Entry, error) {
+	// A server that does not know the control must not answer at all.
+	control := &criticalPaging{goldap.NewControlPaging(p.query.page)}
+	control.SetCookie(p.cookie)
+	result, err := p.client.search(ctx, p.doing, p.query.request(control))
+	if err != nil {
+		return nil, err
+	}
+	wrong := func(reason string) error {
+		return &Error{Code: CodePaging, Server: p.client.host.address, Reason: p.doing + ": " + reason}
+	}
+	answer, ok := goldap.FindControl(result.Controls, goldap.ControlTypePaging).(*goldap.ControlPaging)
+	if !ok {
+		return nil, wrong("the server does not say whether its answer is complete")
+	}
+	p.cookie = nil
+	if len(answer.Cookie) == 0 {
+		return result.Entries, nil
+	}
+	// Each page but one that is empty brings entries, so this ends when they do.
+	none := len(result.Entries) == 0
+	if p.seen[string(answer.Cookie)] || none && p.empty {
+		return nil, wrong("the server gives the same page again")
+	}
+	p.seen[string(answer.Cookie)], p.empty, p.cookie = true, none, answer.Cookie
+	return result.Entries, nil
 }
 
 // search is one operation. The library returns no error only after the final result with

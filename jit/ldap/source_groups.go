@@ -53,17 +53,12 @@ func (s *source) Groups(ctx context.Context) iter.Seq2[provision.SyncGroup, erro
 func (s *source) hasGroups(ctx context.Context, c *client) (bool, error) {
 	found := false
 	for _, base := range s.server.groupsBases {
-		q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: s.server.groups, attributes: []string{"1.1"}, page: 1}
-		some := false
-		err := c.pages(ctx, "looking for groups below "+strconv.Quote(base), q, func(page []*goldap.Entry) error {
-			if some = len(page) > 0; some {
-				return errStopped
-			}
-			return nil
-		})
-		if err != nil && !some {
+		q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: s.server.groups, attributes: []string{"1.1"}}
+		list, _, err := c.find(ctx, "looking for groups below "+strconv.Quote(base), q, 1)
+		if err != nil {
 			return false, err
 		}
+		some := len(list) > 0
 		if !some && len(s.server.GroupBaseDNs) > 0 {
 			return false, &Error{Code: CodeEmpty, Server: c.host.address, Reason: "the search has no groups below " + strconv.Quote(base) + "; give the service account the right to read them, mend the filter, or take the base DN out"}
 		}
