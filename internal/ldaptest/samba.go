@@ -39,9 +39,11 @@ func Samba(t testing.TB) *Server {
 	provision := append([]string{"domain", "provision", "--targetdir=" + target, "--realm=AD.EXAMPLE", "--domain=ADEX", "--server-role=dc",
 		"--dns-backend=SAMBA_INTERNAL", "--adminpass=" + password, "--host-ip=" + address}, append(network, files...)...)
 	run(t, "", tool, provision...)
-	s.start = func(testing.TB, *Server) *exec.Cmd {
-		// Its standard input stays open, or it ends.
-		command := exec.Command("/bin/sh", append([]string{"-c", `sleep infinity | exec "$0" "$@"`, samba, "-i", "-M", "single", "-s", filepath.Join(target, "etc", "smb.conf"), "--option=server services=ldap"}, append(network, files...)...)...) //nolint:noctx // it ends with the test
+	s.start = func(t testing.TB, _ *Server) *exec.Cmd {
+		command := exec.Command(samba, append([]string{"-i", "-M", "single", "-s", filepath.Join(target, "etc", "smb.conf"), "--option=server services=ldap"}, append(network, files...)...)...) //nolint:noctx // it ends with the test
+		if _, err := command.StdinPipe(); err != nil {                                                                                                                                           // where it ends, so does Samba
+			t.Fatal(err)
+		}
 		return command
 	}
 	t.Cleanup(func() { s.Stop(t) })
