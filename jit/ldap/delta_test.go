@@ -40,7 +40,7 @@ func TestMarkOfAnotherServer(t *testing.T) {
 	a, b := ldaptest.Slapd(t, options), ldaptest.Slapd(t, options)
 	mark := mustRead(t, open(t, settings(a), a.Password), "").mark
 	for _, wrong := range []string{mark, "{}", "nonsense", `{"people":{"server":"x","at":"yesterday"},"groups":{"server":"x","at":"1"}}`} {
-		if _, err := read(t, open(t, settings(b), b.Password), wrong); !errors.Is(err, provision.ErrSyncMark) {
+		if _, err := open(t, settings(b), b.Password).Source(t.Context(), wrong); !errors.Is(err, provision.ErrSyncMark) {
 			t.Errorf("mark %s: %v", wrong, err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
 
 	"github.com/scimjit/provision"
@@ -39,7 +38,7 @@ func ExampleServers() {
 		Login:   true,
 	}}
 	if _, err := engine.Directory("corp").SaveConnection(context.Background(), connection); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
 	}
 }
 

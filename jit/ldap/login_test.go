@@ -360,6 +360,28 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// A server that is busy has counted no password.
+func TestBusyCountsNothing(t *testing.T) {
+	f, _ := loginFake(t)
+	good, busy := f.Bind, true
+	f.Bind = func(dn, password string) int {
+		if code := good(dn, password); strings.HasPrefix(dn, "cn=reader,") || !busy {
+			return code
+		}
+		return gldap.ResultBusy
+	}
+	d := newDoor(t, fakeSettings(f), "x")
+	for range 5 {
+		if w := d.post("uid0", "right", nil); w.Code != http.StatusServiceUnavailable {
+			t.Errorf("status %d", w.Code)
+		}
+	}
+	busy = false
+	if w := d.post("uid0", "right", nil); w.Code != http.StatusOK {
+		t.Errorf("afterwards: status %d\n%s", w.Code, d.log)
+	}
+}
+
 func TestRequests(t *testing.T) {
 	f, _ := loginFake(t)
 	d := newDoor(t, fakeSettings(f), "x")
