@@ -41,13 +41,13 @@ type Finding struct {
 
 // The codes of a [Finding] that are no [Code].
 const (
-	FindingNoTLS     = "ldap_no_tls"     // passwords cross the network in clear
-	FindingAnonymous = "ldap_anonymous"  // there is no service account
-	FindingOwnID     = "ldap_own_id"     // the id is an attribute that somebody may change
-	FindingNoEmail   = "ldap_no_email"   // people without an e-mail
-	FindingNoChanges = "ldap_no_changes" // whole syncs only
-	FindingLockout   = "ldap_lockout"    // logins here may lock people out
-	FindingNoGroups  = "ldap_no_groups"  // nothing is known of groups
+	FindingNoTLS     = "ldap_without_tls" // passwords cross the network in clear
+	FindingAnonymous = "ldap_anonymous"   // there is no service account
+	FindingOwnID     = "ldap_own_id"      // the id is an attribute that somebody may change
+	FindingNoEmail   = "ldap_no_email"    // people without an e-mail
+	FindingNoChanges = "ldap_no_changes"  // whole syncs only
+	FindingLockout   = "ldap_lockout"     // logins here may lock people out
+	FindingNoGroups  = "ldap_no_groups"   // nothing is known of groups
 )
 
 // problemTexts say what a problem of entries means.
