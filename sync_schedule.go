@@ -49,10 +49,10 @@ func (d *Directory) SyncNow(ctx context.Context, o SyncOptions) (SyncReport, err
 	}
 	reason := ""
 	switch {
-	case d.engine.SyncSource == nil:
-		reason = "whoever runs the application has not set Engine.SyncSource, so that no directory is read"
 	case conn.LDAP == nil:
 		reason = "the connection has no directory"
+	case d.engine.SyncSource == nil:
+		reason = "whoever runs the application has not set Engine.SyncSource, so that no directory is read"
 	case conn.Disabled:
 		reason = "the connection is disabled"
 	}

@@ -373,13 +373,13 @@ func TestSyncNowRefuses(t *testing.T) {
 				t.Errorf("error %v, want one that says %q", err, part)
 			}
 		}
-		refused("Engine.SyncSource")
-		tn.engine.SyncSource = (&served{}).open
 		refused("no directory")
 		l := bound(provision.SecretText{})
 		if err := tn.saveLDAP(&l); err != nil {
 			t.Fatal(err)
 		}
+		refused("Engine.SyncSource")
+		tn.engine.SyncSource = (&served{}).open
 		if _, err := tn.engine.Directory("nobody").SyncNow(t.Context(), provision.SyncOptions{}); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("unknown connection: %v", err)
 		}

@@ -34,6 +34,7 @@ type connectionConfig struct {
 	Dialect    string        `json:"dialect"`
 	SCIM       *scimConfig   `json:"scim"`
 	SAML       *samlConfig   `json:"saml"`
+	LDAP       *ldapConfig   `json:"ldap"`
 	Attributes []string      `json:"attributes"`
 	Policy     policy.Config `json:"policy"`
 }
@@ -69,6 +70,11 @@ func loadConfig(file string) (*config, error) {
 	}
 	seen := map[string]bool{}
 	for i, conn := range c.Connections {
+		if conn.LDAP != nil {
+			if err := conn.LDAP.load(filepath.Dir(file)); err != nil {
+				return nil, fmt.Errorf("%s: connections[%d].ldap.%w", file, i, err)
+			}
+		}
 		if err := conn.check(seen); err != nil {
 			return nil, fmt.Errorf("%s: connections[%d].%w", file, i, err)
 		}
@@ -176,7 +182,7 @@ var secretKeys = map[string]string{
 func (c connectionConfig) connection() provision.Connection {
 	return provision.Connection{
 		ID: c.ID, Name: c.Name, Dialect: c.Dialect, Attributes: c.Attributes,
-		SCIM: c.SCIM != nil, SAML: c.SAML.settings(), Policy: c.Policy,
+		SCIM: c.SCIM != nil, SAML: c.SAML.settings(), LDAP: c.LDAP.settings(), Policy: c.Policy,
 	}
 }
 

@@ -57,6 +57,7 @@ type options struct {
 	samlSpareKey  string
 	demoLogin     bool
 	allowPrivate  bool
+	secretKey     string
 }
 
 // sqliteFile reports whether the store is a file of this machine.
@@ -80,7 +81,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.samlKey, "saml-key", "", "PEM file with the RSA key and the certificate of the SAML service providers; made beside the -db file when empty")
 	fs.StringVar(&o.samlSpareKey, "saml-spare-key", "", "PEM file of a second key and certificate, while one is replaced: identity providers may encrypt for both")
 	fs.BoolVar(&o.demoLogin, "demo-idp", false, "run a SAML identity provider with three people, to log in to the demo connection; not with -config")
-	fs.BoolVar(&o.allowPrivate, "allow-private", false, "fetch metadata from private addresses and this machine, too")
+	fs.BoolVar(&o.allowPrivate, "allow-private", false, "reach private addresses and this machine, too: to fetch metadata, and for directories")
+	fs.StringVar(&o.secretKey, "secret-key", "", "file with the keys that seal secrets, 32 bytes in base64 a line, of which the first seals; made beside the -db file when empty")
 	if err := fs.Parse(args); err != nil {
 		return o, nearestFlag(fs, err)
 	}
@@ -150,8 +152,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	// A database server is shared with other processes, a file is not.
 	exclusive := !isPostgres(o.db)
+	secrets, err := loadSecretKeys(o, logger)
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
 	engine := &provision.Engine{
-		Store: st, Logger: logger, SingleProcess: exclusive,
+		Store: st, Logger: logger, SingleProcess: exclusive, Secrets: secrets,
 		Outbound: provision.Outbound{AllowPrivate: o.allowPrivate},
 	}
 	err = serve(ctx, o, config, engine, stdout)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,8 +25,21 @@ func truth(r *http.Request, name string) (bool, error) {
 	return b, nil
 }
 
-// sync answers POST /sync: the body is a whole directory in SCIM JSON lines, the
-// answer the report.
+// syncFrom syncs from the body of a request: SCIM JSON lines, or CSV where the request
+// says so. Without a body it is from the directory of the connection.
+func syncFrom(d *provision.Directory, r *http.Request, options provision.SyncOptions) (provision.SyncReport, error) {
+	if r.ContentLength == 0 {
+		return d.SyncNow(r.Context(), options)
+	}
+	source := scimsync.JSONLines(r.Body)
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && kind == "text/csv" {
+		source = scimsync.CSV(r.Body)
+	}
+	return d.Sync(r.Context(), source, options)
+}
+
+// sync answers POST /sync: the body is a whole directory, or there is none for that of the
+// connection, and the answer is the report.
 func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 	d, err := o.directory(r)
 	if err != nil {
@@ -40,9 +54,14 @@ func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 	}
 	// A directory is larger than a request of an identity provider.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	report, err := d.Sync(r.Context(), scimsync.JSONLines(r.Body), options)
+	report, err := syncFrom(d, r, options)
 	var input *scimsync.Error
+	var setting *provision.ConnectionError
 	switch {
+	case errors.As(err, &setting) && setting.Field == "ldap":
+		return &statusError{status: http.StatusBadRequest, text: "there is no body, and no directory to read: " + setting.Reason, code: "sync_empty"}
+	case errors.Is(err, provision.ErrSyncGroups):
+		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_no_groups"}
 	case errors.Is(err, provision.ErrSyncRunning):
 		return &statusError{status: http.StatusConflict, text: "another sync of this connection is running", code: "sync_running"}
 	case errors.Is(err, provision.ErrEmptySync):

@@ -50,16 +50,30 @@ func TestSyncEndpoint(t *testing.T) {
 	if r := sync("&force=true", one); r.Users.Absent != 1 || r.Held || accounts() != 1 {
 		t.Errorf("the second sync says %+v and left %d accounts", r, accounts())
 	}
+	csv, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/sync?connection=demo", strings.NewReader("userName\nada@example.com\ncy@example.com\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	csv.Header.Set("Content-Type", "text/csv; charset=utf-8")
+	csv.Header.Set("Authorization", "Bearer "+operatorToken)
+	answer, err := http.DefaultClient.Do(csv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK || accounts() != 2 {
+		t.Errorf("CSV: %d, %v, and %d accounts", answer.StatusCode, err, accounts())
+	}
 	tests := []struct {
 		name, path, token, body string
 		status                  int
 		answer                  string
 	}{
+		{"neither a body nor a directory", "/sync?connection=demo", operatorToken, "", http.StatusBadRequest, "no directory"},
 		{"no token", "/sync?connection=demo", "", both, http.StatusUnauthorized, "operator token"},
 		{"no connection", "/sync", operatorToken, both, http.StatusBadRequest, "connection"},
 		{"unknown connection", "/sync?connection=x", operatorToken, both, http.StatusNotFound, "x"},
 		{"wrong flag", "/sync?connection=demo&force=perhaps", operatorToken, both, http.StatusBadRequest, "force"},
-		{"empty", "/sync?connection=demo", operatorToken, "", http.StatusBadRequest, "no users"},
+		{"empty", "/sync?connection=demo", operatorToken, "\n", http.StatusBadRequest, "no users"},
 		{"wrong line", "/sync?connection=demo", operatorToken, one + "\nx\n", http.StatusBadRequest, "line 2"},
 	}
 	for _, test := range tests {

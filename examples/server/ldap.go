@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/scimjit/provision"
+)
+
+// ldapConfig is the directory of a connection.
+type ldapConfig struct {
+	URL  string   `json:"url"`
+	URLs []string `json:"urls"` // instead of url, where there are several
+
+	StartTLS      bool   `json:"startTLS"`
+	InsecureNoTLS bool   `json:"insecureNoTLS"`
+	CAFile        string `json:"caFile"` // relative to the configuration file
+	ServerName    string `json:"serverName"`
+
+	BindDN       string `json:"bindDN"`
+	BindPassword string `json:"bindPassword"`
+
+	BaseDN      string            `json:"baseDN"`
+	BaseDNs     []string          `json:"baseDNs"` //nolint:revive // several DNs, and not the DNS
+	GroupBaseDN string            `json:"groupBaseDN"`
+	Filter      string            `json:"filter"`
+	GroupFilter string            `json:"groupFilter"`
+	Preset      string            `json:"preset"`
+	Mapping     map[string]string `json:"mapping"`
+	Login       bool              `json:"login"`
+	Interval    string            `json:"interval"`
+
+	ca      string // the content of CAFile
+	seconds int    // of Interval
+}
+
+// load reads the file of certificates and the interval. Errors begin with the key.
+func (c *ldapConfig) load(dir string) error {
+	switch {
+	case c.URL != "" && len(c.URLs) > 0:
+		return errors.New("url: urls is there too, and one of them is enough [config_conflict]")
+	case c.BaseDN != "" && len(c.BaseDNs) > 0:
+		return errors.New("baseDN: baseDNs is there too, and one of them is enough [config_conflict]")
+	}
+	switch every, err := time.ParseDuration(c.Interval); {
+	case c.Interval == "":
+	case c.Interval == "off":
+		c.seconds = -1
+	case err != nil || every < time.Second || every%time.Second != 0:
+		return fmt.Errorf("interval: %q must be a time such as \"1h\" or \"30m\", or \"off\" [config_wrong_type]", c.Interval)
+	default:
+		c.seconds = int(every / time.Second)
+	}
+	if c.CAFile == "" {
+		return nil
+	}
+	file := c.CAFile
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("caFile: %w [config_file]", err)
+	}
+	c.ca = string(data)
+	return nil
+}
+
+// settings returns the settings for the engine, or nil.
+func (c *ldapConfig) settings() *provision.LDAP {
+	if c == nil {
+		return nil
+	}
+	l := &provision.LDAP{
+		URLs: oneOr(c.URL, c.URLs), StartTLS: c.StartTLS, InsecureNoTLS: c.InsecureNoTLS, CA: c.ca, ServerName: c.ServerName,
+		BindDN: c.BindDN, BindPassword: provision.NewSecret(c.BindPassword), // the file has it, or there is none
+		BaseDNs: oneOr(c.BaseDN, c.BaseDNs), GroupBaseDNs: oneOr(c.GroupBaseDN, nil),
+		Filter: c.Filter, GroupFilter: c.GroupFilter, Preset: c.Preset, Mapping: c.Mapping,
+		Login: c.Login, IntervalSeconds: c.seconds,
+	}
+	return l
+}
+
+// oneOr returns a list of one text, or another list.
+func oneOr(one string, list []string) []string {
+	if one != "" {
+		return []string{one}
+	}
+	return list
+}
