@@ -119,7 +119,8 @@ func (c *change) firstWithin(text string, span time.Duration) (first bool, err e
 }
 
 // pruneOnce removes the keys of a connection whose time has passed for so long that
-// no clock that jumps unseen can have made it so, and allowances that are full again.
+// no clock that jumps unseen can have made it so, allowances that are full again, and
+// attempts that count no more.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 	due := false
 	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
