@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit"
+	"github.com/scimjit/provision/jit/ldap"
 )
 
 // ldapConfig is the directory of a connection.
@@ -82,6 +85,25 @@ func (c *ldapConfig) settings() *provision.LDAP {
 		Login: c.Login, IntervalSeconds: c.seconds,
 	}
 	return l
+}
+
+// newLDAP returns the logins at directories, below base, and has the engine sync from
+// these. It is called before the engine runs.
+func newLDAP(engine *provision.Engine, base string, login *jit.LoginHandler) *ldap.Handler {
+	servers := &ldap.Servers{Engine: engine}
+	engine.SyncSource = servers.Source
+	return &ldap.Handler{
+		Servers: servers, Login: login,
+		BaseURL: func(connection string) string { return base + "/ldap/" + connection },
+	}
+}
+
+// withLDAP puts the logins beside what next answers.
+func withLDAP(next http.Handler, logins *ldap.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", next)
+	mux.Handle("/ldap/{connection}/login", logins)
+	return mux
 }
 
 // oneOr returns a list of one text, or another list.

@@ -1,10 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/scimjit/provision/internal/ldaptest"
 )
 
 // A directory of the configuration is kept, with its password sealed: the server starts
@@ -65,5 +72,64 @@ func TestWrongLDAPOfConfiguration(t *testing.T) {
 		if _, err := loadSecretKeys(options{secretKey: file, db: ":memory:"}, nil); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// The server reads a directory on request and lets its people in, without writing a
+// password anywhere.
+func TestDirectory(t *testing.T) {
+	d := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldaptest.LDIF(3, 1, 2)})
+	d.Replace(t, "uid=user1,"+d.People, "userPassword", d.Password)
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.json")
+	text := fmt.Sprintf(`{"connections":[{"id":"corp","ldap":{"url":%q,"caFile":"ca.pem","bindDN":%q,"bindPassword":%q,
+		"baseDN":%q,"groupBaseDN":%q,"preset":"openldap","login":true},"policy":{"requiredGroups":"group0"}}]}`,
+		d.SecureURL, d.Reader, d.Password, d.People, d.Groups)
+	for file, content := range map[string]string{config: text, filepath.Join(dir, "ca.pem"): d.CA} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, "-db", ":memory:", "-config", config, "-operator-token", operatorToken, "-allow-private")
+	sync := func() (status int, got string) {
+		for range 500 { // the first one runs when the server starts
+			if status, got = s.do("POST", "/sync?connection=corp", operatorToken, ""); status != http.StatusConflict {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return status, got
+	}
+	if _, got := sync(); !strings.Contains(got, `"users":{"seen":3,`) || !strings.Contains(got, `"problemCount":0`) {
+		t.Errorf("the sync: %s", got)
+	}
+	if got := s.get("/accounts?connection=corp", operatorToken); strings.Count(got, `"status":"active"`) != 2 {
+		t.Errorf("the accounts: %s", got)
+	}
+	for _, login := range []struct {
+		name, password string
+		status         int
+		want           string
+	}{
+		{"user1", d.Password, http.StatusOK, "user1"},
+		{"user1", "wrong", http.StatusForbidden, ""},
+		{"nobody", d.Password, http.StatusForbidden, ""},
+	} {
+		resp, err := http.PostForm(s.base+"/ldap/corp/login", url.Values{"username": {login.name}, "password": {login.password}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != login.status || !strings.Contains(string(body), login.want) {
+			t.Errorf("login of %s: %d %s %v", login.name, resp.StatusCode, body, err)
+		}
+	}
+	if events := s.get("/events?connection=corp", operatorToken); strings.Contains(events, d.Password) || strings.Contains(s.log.String(), d.Password) {
+		t.Error("the events or the log have a password")
+	}
+	d.Stop(t)
+	if status, got := sync(); status != http.StatusBadGateway || !strings.Contains(got, "ldap_connect") {
+		t.Errorf("the sync without a directory: %d %s", status, got)
 	}
 }

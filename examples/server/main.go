@@ -264,6 +264,7 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 		return err
 	}
 	s.handler = withSAML(newHandler(engine, s.operatorToken), logins, s.base, host)
+	s.handler = withLDAP(s.handler, newLDAP(engine, s.base, logins.Login))
 	s.handler = withSCIM(s.handler, service, s.base)
 	if s.demoToken, err = config.apply(ctx, engine); err != nil {
 		return err

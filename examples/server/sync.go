@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit/ldap"
 	"github.com/scimjit/provision/scim/scimsync"
 )
 
@@ -57,7 +58,10 @@ func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 	report, err := syncFrom(d, r, options)
 	var input *scimsync.Error
 	var setting *provision.ConnectionError
+	var directory *ldap.Error
 	switch {
+	case errors.As(err, &directory):
+		return &statusError{status: http.StatusBadGateway, text: err.Error(), code: string(directory.Code)}
 	case errors.As(err, &setting) && setting.Field == "ldap":
 		return &statusError{status: http.StatusBadRequest, text: "there is no body, and no directory to read: " + setting.Reason, code: "sync_empty"}
 	case errors.Is(err, provision.ErrSyncGroups):
