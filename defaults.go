@@ -86,6 +86,7 @@ func (d defaultGroups) expectGroups(r store.Reader, of ...*Account) {
 			_, _ = records.HostGroupName.Load(r, hostGroupKey(naming.Key(name)))
 			_, _ = records.DefaultGiven.Load(r, nameKey(name))
 			_, _ = find.groupNamed(name)
+			_, _ = beingDeleted(r, "")
 		}
 	}
 	slices.Sort(people)
@@ -159,6 +160,9 @@ func (d defaultGroups) addNamed(next *Account, name string) (added bool, err err
 	group, err := d.find.groupNamed(name)
 	if err != nil || group == "" {
 		return false, err
+	}
+	if ends, err := beingDeleted(d.tx, group); err != nil || ends {
+		return false, err // it waits for another one of the name
 	}
 	_, err = d.tx.PutMembership(store.Membership{
 		Group: group, Member: next.ResourceID, Source: store.SourceDefault, Kind: TypeUser,

@@ -371,6 +371,15 @@ func (d *Draft) removeOthers(delta *memberDelta) (known map[string]bool, err err
 		return nil, err
 	}
 	known = map[string]bool{}
+	d.change.tx.Expect(func(r store.Reader) { // who leaves is asked for by each deletion
+		var leaving []string
+		for _, m := range stored {
+			if !d.members[m.Member] {
+				leaving = append(leaving, m.Member)
+			}
+		}
+		_, _ = r.MembershipsOf(leaving...)
+	})
 	for _, m := range stored {
 		stays := d.members[m.Member]
 		if m.Source == d.change.source {

@@ -206,11 +206,39 @@ func (s *staging) stageAll(ctx context.Context) error {
 		return err
 	}
 	s.number = int64(binary.BigEndian.Uint64(random)>>1) | 1
+	if s.draft.deletes {
+		if err := s.announce(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.eachSet(ctx, func(set *stagedSet) error { return s.stageSet(ctx, set) }); err != nil {
 		return err
 	}
 	s.diff.delta.list = s.list()
 	return nil
+}
+
+// announce says that the group is being deleted, before its members are read again: who
+// joins it by default makes no version of it.
+func (s *staging) announce(ctx context.Context) error {
+	return s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+		if err := s.first(tx); err != nil {
+			return err
+		}
+		if err := s.draft.unmoved(tx); err != nil {
+			return err
+		}
+		return s.keep(tx, true)
+	})
+}
+
+// beingDeleted reports whether a group has begun to be deleted. It reads the few groups
+// that are staged, so that it can be announced before the group is known.
+func beingDeleted(r store.RecordReader, group string) (bool, error) {
+	list, err := records.Staging.List(r, "", 0)
+	return slices.ContainsFunc(list, func(e records.Entry[records.Stage]) bool {
+		return e.Key == group && e.Value.Deletes
+	}), err
 }
 
 // stageSet stages a part of the difference in one transaction.
@@ -271,7 +299,7 @@ func (s *stagedSet) take(m store.Membership, joins bool) {
 // read again.
 func (s *staging) eachSet(ctx context.Context, fn func(*stagedSet) error) error {
 	byMember := func(a, b store.Membership) int { return strings.Compare(a.Member, b.Member) }
-	most, set := s.engine.Limits.inlineMembers(), &stagedSet{first: true}
+	most, set := s.engine.Limits.inlineMembers(), &stagedSet{first: !s.draft.deletes}
 	take := func(m store.Membership, joins bool) error {
 		if m.Member != set.last && set.size() >= most {
 			if err := fn(set); err != nil {
@@ -330,7 +358,7 @@ func (s *staging) keep(tx store.Tx, first bool) error {
 	if err != nil {
 		return err
 	}
-	e.Value = records.Stage{Number: s.number, Holder: s.engine.process(), Heard: now}
+	e.Value = records.Stage{Number: s.number, Holder: s.engine.process(), Heard: now, Deletes: s.draft.deletes}
 	return records.Staging.Save(tx, &e)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func TestStagedDeletion(t *testing.T) {
 		if err := tn.dir.Delete(t.Context(), "Group", group, nil); err != nil {
 			t.Fatal(err)
 		}
-		const updates = 1 + 1 + 7 + 1 + 7 // one that finds it large, a look for a stage, sets, the last one, settling
+		const updates = 1 + 1 + 1 + 7 + 1 + 7 // one that finds it large, a look for a stage, one that says so, sets, the last one, settling
 		if m.n != updates || slices.Max(m.rows) > 3 {
 			t.Errorf("%d updates wrote %v members, want %d of at most 3", m.n, m.rows, updates)
 		}
@@ -150,6 +151,56 @@ func TestStagedDeletionBesideOthers(t *testing.T) {
 				if left := tn.staged(); left != nil {
 					t.Errorf("step %d: %v are left", at, left)
 				}
+			}
+		}
+	})
+}
+
+// Somebody who gets the group by default at any step of its deletion has nothing of it
+// left. Who joins by default makes no version of a group.
+func TestStagedDeletionOfDefaultGroup(t *testing.T) {
+	onOwnStores(t, func(t *testing.T, st store.Store) {
+		for at, met := 1, true; met; at++ {
+			m := &meddled{Store: scoped{st, fmt.Sprint("default", at)}}
+			tn := newTenant(t, m, `{"defaultGroups":["Everybody"]}`)
+			tn.engine.Limits = provision.Limits{InlineMembers: 3, Deprovision: -1}
+			tn.engine.Logger = slog.New(slog.DiscardHandler)
+			group := tn.group("Everybody")
+			for i := range 8 {
+				tn.user(fmt.Sprintf(`{"userName":"u%02d"}`, i))
+			}
+			late := ""
+			m.reset()
+			met = false
+			m.before = func(n int) error {
+				if n == at && !met {
+					met = true
+					m.mu.Lock()
+					m.before = nil
+					m.mu.Unlock()
+					late = tn.user(`{"userName":"late"}`)
+				}
+				return nil
+			}
+			if err := tn.dir.Delete(t.Context(), "Group", group, nil); err != nil {
+				t.Fatalf("step %d: %v", at, err)
+			}
+			tn.runOnce()
+			if late == "" {
+				break
+			}
+			err := tn.engine.Store.View(t.Context(), "acme", func(_ context.Context, r store.Reader) error {
+				rows, err := r.MembershipsOf(late)
+				if len(rows) > 0 {
+					t.Errorf("step %d: left is %+v", at, rows)
+				}
+				return err
+			})
+			if err == nil {
+				err = tn.dir.Delete(t.Context(), "User", late, nil)
+			}
+			if err != nil {
+				t.Errorf("step %d: %v", at, err)
 			}
 		}
 	})

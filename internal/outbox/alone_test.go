@@ -96,6 +96,7 @@ func TestHandedInAnotherOrder(t *testing.T) {
 		v := &versions{wait: 100 * time.Millisecond}
 		s.start(s.Consumer, v.take, outbox.Options{})
 		s.change("ada")
+		st.tell()                   // it may have looked before
 		time.Sleep(2 * time.Second) // its lease is kept
 		s.change("grace")
 		s.change("ada")

@@ -414,6 +414,9 @@ type Stage struct {
 
 	// Shown says that the members have changed: what is left is settled.
 	Shown bool `json:"shown,omitempty"`
+
+	// Deletes says that the group is being deleted: nobody joins it any more.
+	Deletes bool `json:"deletes,omitempty"`
 }
 
 // DeriveJob is the durable work of deriving many accounts of a connection again.

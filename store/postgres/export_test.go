@@ -53,3 +53,6 @@ var (
 	Classify  = classify
 	RunAgain  = runAgain
 )
+
+// Guarded returns what is sent for a statement that must write some number of rows.
+func Guarded(query string, rows int) string { return new(Store).guarded(query, rows) }

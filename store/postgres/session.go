@@ -107,6 +107,7 @@ func (s *session) Defer(rows int, query string, args ...any) error {
 func (s *session) Expect(query string, args ...any) {
 	st := statement{query: query, args: args}
 	if s.answer(st) == nil && !s.expects(st) {
+		st.args = kept(args)
 		s.expected = append(s.expected, st)
 	}
 }
@@ -148,7 +149,7 @@ func (s *session) Query(query string, row func(sqlstore.Scanner) error, args ...
 	}
 	if s.over || len(s.found)+len(s.expected) > 0 {
 		st := statement{query: query, args: args}
-		if s.expects(st) {
+		if !s.over && s.expects(st) {
 			if err := s.flush(); err != nil {
 				return err
 			}
@@ -251,6 +252,9 @@ func (s *session) trip(last *statement, read func(*pgconn.ResultReader) error) e
 				return err
 			}
 		}
+		if began > 0 {
+			s.found = s.found[:0] // by a transaction that is lost
+		}
 		delivered := false
 		n, err := s.exchange(list, func(i int, r *pgconn.ResultReader) error {
 			if i >= expected {
@@ -286,7 +290,7 @@ func (s *session) trip(last *statement, read func(*pgconn.ResultReader) error) e
 func (s *session) once() error {
 	s.expected = together(s.expected)
 	list, opening := s.expected, 0
-	if len(list) > 1 {
+	if len(list) > 1 || !s.store.owns() { // else there is no time-out
 		begin := s.opening
 		if s.store.owns() {
 			begin = begin[:1] // it waits for nothing

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,29 +16,22 @@ const mostLegs = 8
 // its number.
 func together(reads []statement) []statement {
 	out := reads[:0:0]
-	for i, st := range reads {
+	legs := map[string][]statement{} // by their columns
+	var order []string
+	for _, st := range reads {
 		columns := columnsOf(st.query)
 		if columns == "" || st.legs != nil {
 			out = append(out, st)
 			continue
 		}
-		first := true
-		for _, before := range reads[:i] {
-			first = first && columnsOf(before.query) != columns
+		if legs[columns] == nil {
+			order = append(order, columns)
 		}
-		if !first {
-			continue // it is in that one
-		}
-		var legs []statement
-		for _, other := range reads[i:] {
-			if other.legs == nil && columnsOf(other.query) == columns {
-				legs = append(legs, other)
-			}
-		}
-		for len(legs) > 0 {
-			n := min(mostLegs, len(legs))
-			out = append(out, union(legs[:n]))
-			legs = legs[n:]
+		legs[columns] = append(legs[columns], st)
+	}
+	for _, columns := range order {
+		for list := range slices.Chunk(legs[columns], mostLegs) {
+			out = append(out, union(list))
 		}
 	}
 	return out

@@ -78,6 +78,7 @@ func (s *session) exchange(list []statement, read func(i int, r *pgconn.ResultRe
 	}
 	if isNew {
 		if err := w.receiveSettings(); err != nil {
+			w.forget(0) // nobody knows which were made
 			return 0, err
 		}
 		conn.PgConn().CustomData()[hasSettings] = true
@@ -234,6 +235,20 @@ func orShort(err error) error {
 	return err
 }
 
+// kept returns arguments that stay as they are whatever the caller does with its own.
+func kept(args []any) []any {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		switch list := arg.(type) {
+		case []string:
+			args[i] = slices.Clone(list)
+		case []int64:
+			args[i] = slices.Clone(list)
+		}
+	}
+	return args
+}
+
 // result is a result that is kept.
 type result struct {
 	of     statement
@@ -327,7 +342,7 @@ func (s *Store) guarded(query string, rows int) string {
 	}
 	// An insertion of values writes all of them, or fails where it may not skip one.
 	text, skips := strings.CutSuffix(query, onConflict)
-	if !strings.HasPrefix(text, "INSERT") || !strings.Contains(text, "VALUES") || !skips && strings.Contains(text, " ON CONFLICT ") {
+	if !strings.HasPrefix(text, "INSERT") || !strings.Contains(text, "VALUES") || !skips && strings.Contains(text, "ON CONFLICT") {
 		text = fmt.Sprintf(`WITH written AS (%s RETURNING 1) SELECT 1 / CAST(count(*) = %d AS integer) FROM written`, query, rows)
 	}
 	if s.kept.Add(1) <= maxTexts {
@@ -382,7 +397,7 @@ const settings = `SELECT set_config('idle_in_transaction_session_timeout', ?, lo
 // setFor returns settings with its arguments; a wait of 0 has no end.
 func (s *Store) setFor(local bool, idle, lock time.Duration) statement {
 	plans := "auto"
-	if !s.unnamed {
+	if !s.unnamed && s.config.InTx == nil { // else the host's statements would be planned so, too
 		plans = "force_generic_plan"
 	}
 	return statement{query: settings, args: []any{milliseconds(idle), milliseconds(s.config.StatementTimeout), milliseconds(lock), plans, local}}
@@ -392,7 +407,7 @@ func (s *Store) setFor(local bool, idle, lock time.Duration) statement {
 func (s *Store) set(idle, lock time.Duration) statement { return s.setFor(true, idle, lock) }
 
 // owns reports whether connections are the store's own, so that settings last.
-func (s *Store) owns() bool { return s.config.Pool == nil && !s.unnamed }
+func (s *Store) owns() bool { return s.config.Pool == nil && s.config.InTx == nil && !s.unnamed }
 
 const hasSettings = "provision.settings" // of the data of a connection
 

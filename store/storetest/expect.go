@@ -167,6 +167,8 @@ func (s *suite) expect(t *testing.T) {
 			view(t, st, func(r store.Reader) error {
 				r.Expect(reads...)
 				r.Expect(store.NothingMore)
+				_ = readAll(r)
+				r.Expect(announced()...) // when it may be over
 				got = readAll(r)
 				return nil
 			})
