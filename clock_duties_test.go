@@ -187,8 +187,8 @@ func (s stuck) Users(ctx context.Context) iter.Seq2[provision.SyncUser, error] {
 	}
 }
 
-// A sync that does not go on blocks the next one for minutes, whatever the clock said
-// when it began.
+// A sync whose process has ended blocks the next one for minutes, and one whose source does
+// not go on for half an hour, whatever the clock said when it began.
 func leasesSync(l *life) func() {
 	src := stuck{listed: listed{t: l.t, users: named("ann")}, began: make(chan struct{}), goOn: make(chan struct{})}
 	first := make(chan error, 1)
@@ -200,6 +200,12 @@ func leasesSync(l *life) func() {
 	<-src.began
 	return func() {
 		l.pass(3 * time.Minute)
+		if !l.restart {
+			if _, err := l.dir.Sync(l.t.Context(), listed{t: l.t, users: named("bob")}, provision.SyncOptions{}); !errors.Is(err, provision.ErrSyncRunning) {
+				l.t.Errorf("beside a sync that goes on: %v", err)
+			}
+			l.pass(30 * time.Minute)
+		}
 		l.sync(listed{users: named("bob")}, provision.SyncOptions{})
 		close(src.goOn)
 		if err := <-first; !errors.Is(err, provision.ErrSyncRunning) && !errors.Is(err, errCrashed) {

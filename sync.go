@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/scimjit/provision/internal/account"
@@ -177,8 +178,8 @@ const (
 // The work is done in batches, each a transaction, between which other requests
 // go on. A sync that ended early, for whatever reason, is completed by running it
 // again. A connection has one sync at a time, in all processes together; a dry
-// run may go along. The place of one that was silent for two minutes, such as of
-// a process that ended, can be taken.
+// run may go along. The place of one whose process ended can be taken after two
+// minutes, and that of one whose source has said nothing after half an hour.
 //
 // The error is [ErrEmptySync] when the source has no users, also with Force,
 // [ErrNotFound] for an unknown connection, [ErrSyncRunning] beside another sync,
@@ -215,8 +216,9 @@ type syncing struct {
 	due       func(records.Planned, time.Time) bool // nil: it is
 
 	began   time.Time
-	lease   string    // of this run; empty for a dry run
-	renewed time.Time // when the lease was prolonged
+	lease   string       // of this run; empty for a dry run
+	renewed time.Time    // when the lease was prolonged
+	heard   atomic.Int64 // how often the source has said something
 
 	conn          Connection
 	immutable     bool // an externalId says who somebody is
@@ -249,28 +251,9 @@ func (s *syncing) run(ctx context.Context) (err error) {
 		}
 		defer func() { s.end(ctx, err) }()
 	}
-	src, err := s.open(ctx)
+	source, err := s.read(ctx)
 	if err != nil {
 		return err
-	}
-	if s.users, err = s.load(ctx, TypeUser); err != nil {
-		return err
-	}
-	if s.groups, err = s.load(ctx, TypeGroup); err != nil {
-		return err
-	}
-	if err := s.loadMarks(ctx); err != nil {
-		return err
-	}
-	if err := s.readUsers(ctx, src); err != nil {
-		return err
-	}
-	source, err := s.readGroups(ctx, src)
-	if err != nil {
-		return err
-	}
-	if marked, ok := src.(interface{ Mark() string }); ok {
-		s.mark = marked.Mark()
 	}
 	groups := s.planGroups(source)
 	if !s.options.Changes {
@@ -291,6 +274,41 @@ func (s *syncing) run(ctx context.Context) (err error) {
 		}
 	}
 	return s.letGo(ctx)
+}
+
+// read opens the source and reads it to its end. Users are written as they come, but for
+// what takes something away.
+func (s *syncing) read(ctx context.Context) (groups []SyncGroup, err error) {
+	ctx, stop := s.whileReading(ctx)
+	defer func() {
+		if lost := context.Cause(ctx); err != nil && errors.Is(lost, ErrSyncRunning) {
+			err = lost
+		}
+		stop()
+	}()
+	src, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.users, err = s.load(ctx, TypeUser); err != nil {
+		return nil, err
+	}
+	if s.groups, err = s.load(ctx, TypeGroup); err != nil {
+		return nil, err
+	}
+	if err := s.loadMarks(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.readUsers(ctx, src); err != nil {
+		return nil, err
+	}
+	if groups, err = s.readGroups(ctx, src); err != nil {
+		return nil, err
+	}
+	if marked, ok := src.(interface{ Mark() string }); ok {
+		s.mark = marked.Mark()
+	}
+	return groups, nil
 }
 
 // syncChange is a transaction of a sync.

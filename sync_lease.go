@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/scimjit/provision/internal/account"
@@ -14,9 +15,16 @@ import (
 // taken the place of one that was silent for too long.
 var ErrSyncRunning = errors.New("provision: another sync of this connection is running")
 
-// syncLease is how long a sync may be silent, for its source or because its
-// process ended, until another may begin.
+// syncLease is how long after the end of a process another sync may begin in the place of
+// its own.
 const syncLease = 2 * time.Minute
+
+// While its source is read, a sync prolongs the lease each syncAlive, whatever the source
+// does, but for one that has said nothing for syncSilent.
+const (
+	syncAlive  = 30 * time.Second
+	syncSilent = 30 * time.Minute
+)
 
 // syncTold is how often a sync tells how far it is, and prolongs the lease.
 const syncTold = 5 * time.Second
@@ -65,12 +73,9 @@ func (s *syncing) begin(ctx context.Context) error {
 // renew checks the lease in a transaction of the sync, and prolongs it when a
 // part of it is over.
 func (s *syncing) renew(tx store.Tx) error {
-	lease, err := records.SyncLease.Load(tx, "")
+	lease, err := s.ownLease(tx)
 	if err != nil {
 		return err
-	}
-	if !lease.Stored() || lease.Value.ID != s.lease {
-		return ErrSyncRunning
 	}
 	if records.Within(s.renewed, s.engine.reading(), syncTold) {
 		return nil
@@ -88,8 +93,74 @@ func (s *syncing) renew(tx store.Tx) error {
 	return nil
 }
 
-// keep prolongs the lease of a sync that reads for long without writing.
+// ownLease returns the lease, or [ErrSyncRunning] where it is another one's by now.
+func (s *syncing) ownLease(tx store.Tx) (records.Entry[records.SyncRunning], error) {
+	lease, err := records.SyncLease.Load(tx, "")
+	if err == nil && (!lease.Stored() || lease.Value.ID != s.lease) {
+		err = ErrSyncRunning
+	}
+	return lease, err
+}
+
+// whileReading keeps the lease until stop is called, so that no source has to say that it
+// goes on. The context that it returns ends with [ErrSyncRunning] as its cause when the
+// lease is another one's.
+func (s *syncing) whileReading(ctx context.Context) (reading context.Context, stop func()) {
+	if s.lease == "" {
+		return ctx, func() {}
+	}
+	reading, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(syncAlive)
+		defer ticker.Stop()
+		heard, silent := int64(0), time.Duration(0)
+		for {
+			select {
+			case <-reading.Done():
+				return
+			case <-ticker.C:
+			}
+			silent += syncAlive
+			if n := s.heard.Load(); n != heard {
+				heard, silent = n, 0
+			}
+			if silent > syncSilent {
+				continue
+			}
+			// Another error is that of the store, which may be back for the next time.
+			if err := s.prolong(reading); errors.Is(err, ErrSyncRunning) {
+				cancel(err)
+				return
+			}
+		}
+	})
+	return reading, func() {
+		cancel(nil)
+		wg.Wait()
+	}
+}
+
+// prolong prolongs the lease. It is safe beside the other methods.
+func (s *syncing) prolong(ctx context.Context) error {
+	return s.engine.store().Update(ctx, s.connection, func(_ context.Context, tx store.Tx) error {
+		lease, err := s.ownLease(tx)
+		if err != nil {
+			return err
+		}
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		lease.Expires = now.Add(syncLease)
+		return records.SyncLease.Save(tx, &lease)
+	})
+}
+
+// keep prolongs the lease of a sync that reads for long without writing, and tells how far
+// it is.
 func (s *syncing) keep(ctx context.Context) error {
+	s.heard.Add(1)
 	if s.lease == "" || records.Within(s.renewed, s.engine.reading(), syncTold) {
 		return nil
 	}
