@@ -100,6 +100,9 @@ func (d *Directory) changeConnection(ctx context.Context, fn func(*Connection) e
 		if news, err = c.putConnection(before, secrets...); err != nil {
 			return err
 		}
+		if err := c.syncAnew(secrets); err != nil {
+			return err
+		}
 		saved = c.conn.Clone()
 		if news && before.Version > 0 {
 			if err := c.daysEdited(before); err != nil {

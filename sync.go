@@ -213,6 +213,7 @@ type syncing struct {
 
 	// The rest of this is for the directory of the connection alone.
 	directory string                                // names its settings; empty for another source
+	secrets   int                                   // records.Planned.Secrets when it began
 	due       func(records.Planned, time.Time) bool // nil: it is
 
 	began   time.Time

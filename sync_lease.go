@@ -50,16 +50,14 @@ func (s *syncing) begin(ctx context.Context) error {
 		if held(&lease, now) {
 			return ErrSyncRunning
 		}
-		if s.due != nil {
-			plan, err := records.SyncPlan.Value(tx, "")
-			if err != nil {
-				return err
-			}
-			if !s.due(plan, now) {
-				return errNotDue
-			}
+		plan, err := records.SyncPlan.Value(tx, "")
+		if err != nil {
+			return err
 		}
-		s.began = now
+		if s.due != nil && !s.due(plan, now) {
+			return errNotDue
+		}
+		s.began, s.secrets = now, plan.Secrets
 		lease.Value = records.SyncRunning{ID: id, Run: account.JSON(s.told())}
 		lease.Expires = now.Add(syncLease)
 		if err := records.SyncLease.Save(tx, &lease); err != nil {

@@ -210,6 +210,21 @@ func (e *Engine) syncDirectories(ctx context.Context, id string) error {
 	return nil
 }
 
+// syncAnew has the directory read at once where secrets of its settings were replaced: the
+// settings say of one only that it is there.
+func (c *change) syncAnew(replaced []string) error {
+	if len(replaced) == 0 {
+		return nil
+	}
+	plan, err := records.SyncPlan.Load(c.tx, "")
+	if err != nil {
+		return err
+	}
+	plan.Value.Settings = ""
+	plan.Value.Secrets++ // a sync that goes on may have read by the old one
+	return records.SyncPlan.Save(c.tx, &plan)
+}
+
 // lostMark reports whether a sync of changes has ended as its mark is no good: everything
 // is read next.
 func (s *syncing) lostMark(failed error) bool {
@@ -223,8 +238,11 @@ func (s *syncing) replan(c *change, now time.Time, failed error) error {
 		return err
 	}
 	plan := &e.Value
+	if plan.Secrets != s.secrets {
+		return nil // it is due, by the new secret
+	}
 	if plan.Settings != s.directory {
-		*plan = records.Planned{Settings: s.directory}
+		*plan = records.Planned{Settings: s.directory, Secrets: plan.Secrets}
 	}
 	interval := time.Hour
 	if c.conn.LDAP != nil && c.conn.LDAP.interval() > 0 {

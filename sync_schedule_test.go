@@ -406,3 +406,53 @@ func TestQuietDirectoryIsRead(t *testing.T) {
 		}
 	})
 }
+
+// A directory that failed is tried at once by another secret, also where that was saved
+// while it was read by the old one.
+func TestSyncByNewSecret(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{}`)
+		tn.engine.Secrets = keys(t, key(1))
+		d := served{fail: errors.New("invalid credentials"), mark: "m1"}
+		d.users = []provision.SyncUser{person(t, "1", "ann")}
+		l := bound(provision.NewSecret("wrong"))
+		if err := tn.saveLDAP(&l); err != nil {
+			t.Fatal(err)
+		}
+		save := func(secret string) {
+			l := bound(provision.NewSecret(secret))
+			if err := tn.saveLDAP(&l); err != nil {
+				t.Error(err)
+			}
+		}
+		during := func() {}
+		tn.engine.SyncSource = func(ctx context.Context, c provision.Connection, since string) (provision.SyncSource, error) {
+			src, err := d.open(ctx, c, since)
+			during()
+			during = func() {}
+			return src, err
+		}
+		for _, step := range []struct {
+			name string
+			do   func()
+			want string
+		}{
+			{"at first", func() {}, "whole"},
+			{"soon after it failed", func() {}, ""},
+			{"the same secret again", func() { save("wrong") }, ""},
+			{"another secret", func() { save("wrong too") }, "whole"},
+			{"after that failed", func() {}, ""},
+			{"another one, which is replaced while it is tried", func() { save("third"); during = func() { save("right"); d.fail = nil } }, "whole"},
+			{"the one that was saved then", func() {}, "whole"},
+			{"it succeeded", func() {}, ""},
+		} {
+			tn.clock.add(time.Second)
+			step.do()
+			tn.runOnce()
+			if got := d.since(); got != step.want {
+				t.Errorf("%s: read %q, want %q", step.name, got, step.want)
+			}
+		}
+		expectSame(t, "active", []string{"ann"}, tn.withStatus(policy.StatusActive))
+	})
+}

@@ -293,6 +293,8 @@ type Planned struct {
 	Changes  time.Time `json:"changes,omitzero"`   // what changed is
 	Retry    time.Time `json:"retry,omitzero"`     // after a failure, nothing is before
 	Failures int       `json:"failures,omitempty"` // since it succeeded
+
+	Secrets int `json:"secrets,omitempty"` // how often a secret of the settings was replaced
 }
 
 // SyncMark is what syncs have said of a resource.
