@@ -87,8 +87,9 @@ type SyncOptions struct {
 
 	// Changes says that the source has only what changed. Nobody is absent by it, and
 	// groups that it has not stay as they are; those that it has come with all their
-	// members, of whom those that it has not are named by externalId or name. It may be
-	// empty.
+	// members, of whom those that it has not are named by externalId or name. Nobody
+	// leaves a group that has members whom nobody knows: they may be those who seem to
+	// leave. It may be empty.
 	Changes bool
 
 	// Progress, when not nil, is called after each batch with the counts so
@@ -124,6 +125,12 @@ type SyncReport struct {
 	// MembersUnknown counts members that are neither in the source nor in the
 	// connection. They are left out.
 	MembersUnknown int `json:"membersUnknown"`
+
+	// Unidentified counts users and groups of the source that nobody is found by, as
+	// neither the id nor the name can be read; Problems names them. Each may be
+	// anybody. Where there are some, nobody is taken for absent, no group is deleted, and
+	// no member removed, but with [SyncOptions.Force].
+	Unidentified int `json:"unidentified,omitempty"`
 
 	// Held says that the mass guard holds the accounts of the users that are
 	// absent, no longer active, or in no required group any more. See
@@ -181,7 +188,9 @@ const (
 // run may go along. The place of one whose process ended can be taken after two
 // minutes, and that of one whose source has said nothing after half an hour.
 //
-// The error is [ErrEmptySync] when the source has no users, also with Force,
+// The error is [ErrEmptySync] when the source has no users, and
+// [ErrSyncUnidentified] when it does not tell who they are, both also with Force;
+// [ErrSyncIDs] when all of them have other ids;
 // [ErrNotFound] for an unknown connection, [ErrSyncRunning] beside another sync,
 // or the source's own; the report counts what was done until then.
 func (d *Directory) Sync(ctx context.Context, src SyncSource, o SyncOptions) (SyncReport, error) {
@@ -224,6 +233,7 @@ type syncing struct {
 	conn          Connection
 	immutable     bool // an externalId says who somebody is
 	users, groups *syncIndex
+	ids           idsSeen
 	knowsGroups   bool        // the source has something to say about groups
 	batch         []userWrite // not written yet
 	leaving       []userWrite // users that become inactive
@@ -256,7 +266,13 @@ func (s *syncing) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	groups := s.planGroups(source)
+	groups, err := s.planGroups(source)
+	if err != nil {
+		return err
+	}
+	if err := s.doubtMembers(ctx, groups); err != nil {
+		return err
+	}
 	if !s.options.Changes {
 		s.findAbsent()
 	}
@@ -366,6 +382,7 @@ const (
 	problemConflict  = "sync_conflict"
 	problemNotLinked = "sync_not_linked"
 	problemTooDeep   = "sync_too_deep"
+	problemMembers   = "sync_members_unknown"
 )
 
 var problemTexts = map[string]string{
@@ -376,6 +393,7 @@ var problemTexts = map[string]string{
 	problemConflict:  "another one has its name, or it was deleted at the same time",
 	problemNotLinked: "it resembles somebody to whom it may not be linked",
 	problemTooDeep:   "groups in it would be nested in more levels than Limits.Nesting allows, and are left out",
+	problemMembers:   "some of its members are unknown, so nobody leaves it before everything is read again",
 }
 
 // readUsers reads the users of the source and writes them, but for what takes
@@ -406,8 +424,8 @@ func (s *syncing) readUsers(ctx context.Context, src SyncSource) error {
 			}
 		}
 	}
-	if s.report.Users.Seen == 0 && !s.options.Changes {
-		return ErrEmptySync
+	if err := s.doubtUsers(); err != nil {
+		return err
 	}
 	if err := s.flush(ctx); err != nil {
 		return err
@@ -435,22 +453,8 @@ func (s *syncing) readGroups(ctx context.Context, src SyncSource) (list []SyncGr
 		s.report.Groups.Seen++
 		list = append(list, g)
 	}
-	if len(list) == 0 && s.lostGroups() {
-		return nil, ErrSyncGroups
+	if err := s.doubtGroups(list); err != nil {
+		return nil, err
 	}
 	return list, ctx.Err()
-}
-
-// lostGroups reports whether the directory had groups, and showing none is more likely
-// that it may not show them any more.
-func (s *syncing) lostGroups() bool {
-	if s.directory == "" || s.options.Changes || s.options.Force {
-		return false
-	}
-	for _, e := range s.groups.entries {
-		if e.mark != "" && !e.decided {
-			return true
-		}
-	}
-	return false
 }

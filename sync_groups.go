@@ -21,6 +21,7 @@ type groupWrite struct {
 	adopts  bool // it is one of logins
 	foreign bool // the source has it not, and it is not the sync's to delete
 	decided bool // SCIM decides what it says and who is in it
+	keeps   bool // nobody leaves it
 	entry   *syncEntry
 	created bool
 	failed  bool
@@ -69,7 +70,7 @@ func (s *syncing) syncGroups(ctx context.Context, list []groupWrite) error {
 }
 
 // planGroups finds the groups of the source in the connection.
-func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
+func (s *syncing) planGroups(groups []SyncGroup) ([]groupWrite, error) {
 	x := s.groups
 	list := make([]groupWrite, 0, len(groups))
 	names := map[string]string{} // by externalId
@@ -87,7 +88,7 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 		}
 		names[e.external] = e.name
 	}
-	planned := list[:0]
+	planned, unknown := list[:0], 0
 	for _, w := range list {
 		id := s.findGroup(w.entry, names)
 		old := x.entries[id]
@@ -107,13 +108,19 @@ func (s *syncing) planGroups(groups []SyncGroup) []groupWrite {
 		}
 		if code != "" {
 			s.problem(TypeGroup, w.key, w.entry.name, code)
+			if s.unidentified(old, w.entry) {
+				unknown++
+			}
 			continue
 		}
 		w.id, w.entry.seen = id, true
 		w.found(old)
 		planned = append(planned, w)
 	}
-	return s.planForeign(planned)
+	if unknown > 0 && unknown == len(groups) && !s.options.Changes {
+		return nil, ErrSyncUnidentified
+	}
+	return s.planForeign(planned), nil
 }
 
 // found plans what to write of a group that is there; nil is a new one.
@@ -150,7 +157,7 @@ func (s *syncing) elsewhere(old *syncEntry, names map[string]string) bool {
 // planForeign plans that the members whom syncs added to groups of others leave those
 // that the source has no longer.
 func (s *syncing) planForeign(planned []groupWrite) []groupWrite {
-	if !s.knowsGroups || s.options.Changes {
+	if !s.knowsGroups || !s.infers() {
 		return planned
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.groups.entries)) {
@@ -205,15 +212,17 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 
 // planMembers compares the members of a group with those that syncs added before.
 func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
-	want := make(map[string]bool, len(w.source.Members))
+	want, unknown := make(map[string]bool, len(w.source.Members)), 0
 	for _, name := range w.source.Members {
 		id := cmp.Or(s.users.find(name), s.groups.find(name))
 		if id == "" {
-			s.report.MembersUnknown++
+			unknown++
 			continue
 		}
 		want[id] = true
 	}
+	s.report.MembersUnknown += unknown
+	w.keeps = w.keeps || s.keepsMembers(unknown)
 	have, err := s.memberships(ctx, w.id)
 	if err != nil {
 		return err
@@ -229,6 +238,12 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 			delete(want, m.Member)
 		}
 	}
+	if w.keeps && len(w.removed) > 0 {
+		w.removed = nil
+		if !s.unsure() {
+			s.problem(TypeGroup, w.key, w.entry.name, problemMembers)
+		}
+	}
 	if w.decided {
 		return nil // what the sync said before it may take back
 	}
@@ -237,6 +252,12 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 	}
 	slices.Sort(w.added) // a map has no order
 	return nil
+}
+
+// keepsMembers reports whether nobody leaves a group some of whose members are unknown:
+// among changes they may be those who are in it, whom the source could not look up.
+func (s *syncing) keepsMembers(unknown int) bool {
+	return s.unsure() || s.options.Changes && unknown > 0
 }
 
 // ends lists the sources whose members of the group the sync may remove: its own,
@@ -396,7 +417,7 @@ func (c syncChange) syncDeleteGroup(id string) error {
 // groupsToDelete returns the groups that a sync created and the source has no
 // longer.
 func (s *syncing) groupsToDelete() []string {
-	if s.options.Changes {
+	if !s.infers() {
 		return nil
 	}
 	var ids []string

@@ -171,21 +171,24 @@ func (s *syncing) foreseeGroup(ctx context.Context, f *future, w *groupWrite, le
 	if w.content || w.id == "" {
 		f.groups[id] = w
 	}
-	want := make(map[string]string, len(w.source.Members)) // their types
+	want, unknown := make(map[string]string, len(w.source.Members)), 0 // their types
 	for _, name := range w.source.Members {
 		if user := s.users.find(name); user != "" {
 			want[user] = TypeUser
 		} else if group := cmp.Or(s.groups.find(name), f.fresh[name], f.fresh[s.groups.form(name)]); group != "" {
 			want[group] = TypeGroup
+		} else {
+			unknown++
 		}
 	}
+	w.keeps = s.keepsMembers(unknown)
 	have, err := s.memberships(ctx, w.id)
 	if err != nil {
 		return err
 	}
 	for _, m := range have {
 		_, stays := want[m.Member]
-		goes := !stays && slices.Contains(w.ends(), m.Source)
+		goes := !stays && !w.keeps && slices.Contains(w.ends(), m.Source)
 		if goes {
 			f.removed[store.Membership{Group: id, Member: m.Member, Source: m.Source}] = true
 		}

@@ -182,6 +182,9 @@ func (s *syncing) loadMarks(ctx context.Context) error {
 			switch {
 			case s.users.entries[last] != nil:
 				s.users.know(last, m.Value) // rather than one that no sync wrote
+				if s.users.entries[last].brought() {
+					s.ids.brought++
+				}
 			case s.groups.entries[last] != nil:
 				s.groups.entries[last].mark = m.Value.State
 			default:

@@ -41,6 +41,7 @@ func (s *syncing) findAbsent() {
 		case e.seen || e.mark == "":
 		case e.mark == records.SyncAbsent:
 			s.absentBefore = append(s.absentBefore, id)
+		case s.unsure(): // it may be one that has no name
 		default:
 			s.absent = append(s.absent, id)
 		}

@@ -27,11 +27,6 @@ const (
 	syncWorkers   = 2 // directories that a process reads at a time
 )
 
-// ErrSyncGroups says that the directory of a connection has no groups any more although
-// syncs have brought some: lost rights look the same. Nothing was taken away. With
-// [SyncOptions.Force] the groups go.
-var ErrSyncGroups = errors.New("provision: the directory shows no groups any more, though syncs have brought some; they stay")
-
 // errNotDue ends a sync that another process has done meanwhile.
 var errNotDue = errors.New("provision: the directory need not be read now")
 
@@ -41,7 +36,7 @@ var errNotDue = errors.New("provision: the directory need not be read now")
 // that is not known; the report says which.
 //
 // Beside the errors of Sync there is a [*ConnectionError] where the connection has no
-// directory or is disabled, [ErrSyncGroups], and that of Engine.SyncSource.
+// directory or is disabled, [ErrSyncGroups], [ErrSyncMembers], and that of Engine.SyncSource.
 func (d *Directory) SyncNow(ctx context.Context, o SyncOptions) (SyncReport, error) {
 	conn, err := d.engine.connection(ctx, d.connection)
 	if err != nil {

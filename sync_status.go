@@ -119,6 +119,9 @@ func (run *SyncRun) fail(err error) {
 const (
 	syncFailedEmpty       = "sync_empty"
 	syncFailedNoGroups    = "sync_no_groups"
+	syncFailedNoMembers   = "sync_no_members"
+	syncFailedNobody      = "sync_unidentified"
+	syncFailedIDs         = "sync_ids_changed"
 	syncFailedInterrupted = "sync_interrupted"
 	syncFailedStore       = "sync_store"
 	syncFailedSource      = "sync_source"
@@ -137,6 +140,12 @@ func syncCode(err error) string {
 		return syncFailedEmpty
 	case errors.Is(err, ErrSyncGroups):
 		return syncFailedNoGroups
+	case errors.Is(err, ErrSyncMembers):
+		return syncFailedNoMembers
+	case errors.Is(err, ErrSyncUnidentified):
+		return syncFailedNobody
+	case errors.Is(err, ErrSyncIDs):
+		return syncFailedIDs
 	case errors.Is(err, context.Canceled):
 		return syncFailedInterrupted
 	case errors.As(err, &away):
@@ -190,6 +199,7 @@ type syncCounts struct {
 	MembersAdded   int        `json:"membersAdded"`
 	MembersRemoved int        `json:"membersRemoved"`
 	MembersUnknown int        `json:"membersUnknown"`
+	Unidentified   int        `json:"unidentified,omitempty"`
 	Held           bool       `json:"held"`
 	ProblemCount   int        `json:"problemCount"`
 }
@@ -197,7 +207,7 @@ type syncCounts struct {
 func countsOf(r *SyncReport) syncCounts {
 	return syncCounts{
 		Changes: r.Changes, Users: r.Users, Groups: r.Groups,
-		MembersAdded: r.MembersAdded, MembersRemoved: r.MembersRemoved, MembersUnknown: r.MembersUnknown,
+		MembersAdded: r.MembersAdded, MembersRemoved: r.MembersRemoved, MembersUnknown: r.MembersUnknown, Unidentified: r.Unidentified,
 		Held: r.Held, ProblemCount: r.ProblemCount,
 	}
 }

@@ -43,6 +43,7 @@ func (s *syncing) planUser(u *SyncUser) {
 	if id == "" {
 		id = x.names[e.name]
 		if old := x.entries[id]; old != nil && e.external != "" && old.external != "" {
+			s.ids.count(old, e)
 			s.again = append(s.again, w) // perhaps the other one is gone or renamed
 			return
 		}
@@ -72,7 +73,7 @@ func (s *syncing) unusable(u *SyncUser, e *syncEntry) string {
 }
 
 // leaveAlone reports a user of the source of whom nothing is written. Whoever is meant
-// is present.
+// is present; where nobody knows who is, everybody may be.
 func (s *syncing) leaveAlone(w userWrite, code string) {
 	s.problem(TypeUser, w.key, w.entry.name, code)
 	x := s.users
@@ -81,7 +82,8 @@ func (s *syncing) leaveAlone(w userWrite, code string) {
 		id = x.names[w.entry.name]
 	}
 	old := x.entries[id]
-	if old == nil || old.external != "" && w.entry.external != "" && old.external != w.entry.external {
+	s.ids.count(old, w.entry)
+	if s.unidentified(old, w.entry) || old == nil || old.external != "" && w.entry.external != "" && old.external != w.entry.external {
 		return
 	}
 	old.seen = true
@@ -119,6 +121,7 @@ func (s *syncing) planFound(w userWrite, id string) {
 		s.planTwice(w, id)
 		return
 	}
+	s.ids.count(old, w.entry)
 	old.seen, w.entry.seen = true, true
 	s.users.keys[w.key] = id
 	w.id, w.returns = id, old.mark == records.SyncAbsent

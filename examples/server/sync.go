@@ -66,6 +66,12 @@ func (o operator) sync(w http.ResponseWriter, r *http.Request) error {
 		return &statusError{status: http.StatusBadRequest, text: "there is no body, and no directory to read: " + setting.Reason, code: "sync_empty"}
 	case errors.Is(err, provision.ErrSyncGroups):
 		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_no_groups"}
+	case errors.Is(err, provision.ErrSyncMembers):
+		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_no_members"}
+	case errors.Is(err, provision.ErrSyncUnidentified):
+		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_unidentified"}
+	case errors.Is(err, provision.ErrSyncIDs):
+		return &statusError{status: http.StatusBadRequest, text: err.Error(), code: "sync_ids_changed"}
 	case errors.Is(err, provision.ErrSyncRunning):
 		return &statusError{status: http.StatusConflict, text: "another sync of this connection is running", code: "sync_running"}
 	case errors.Is(err, provision.ErrEmptySync):

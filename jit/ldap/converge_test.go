@@ -31,7 +31,10 @@ ou: berlin
 			t.Fatal(err)
 		}
 		report, err := e.Directory("dir").Sync(t.Context(), src, provision.SyncOptions{Changes: since != "", Force: true})
-		if err != nil || report.ProblemCount > 0 {
+		problems := slices.DeleteFunc(report.Problems, func(p provision.SyncProblem) bool {
+			return since != "" && p.Code == "sync_members_unknown" // who was moved out, until everything is read
+		})
+		if err != nil || len(problems) > 0 {
 			t.Fatalf("%+v, %v", report, err)
 		}
 		mark = cmp.Or(src.(interface{ Mark() string }).Mark(), mark)
