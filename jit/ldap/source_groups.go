@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"iter"
@@ -115,7 +116,8 @@ func (s *source) members(ctx context.Context, c *client, g *group) ([]string, er
 }
 
 // memberIDs returns the ids of the members of a group that has changed. Who has none, such
-// as a person of another domain, comes by the key of the DN, so that it is counted.
+// as a person of another domain, comes by the key of the DN, so that it is counted. Where
+// one is not to be seen who should be, the group has a problem.
 func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte) ([]string, error) {
 	members := append([]string(nil), g.names...)
 	if s.ids == nil && len(g.members) > lookups {
@@ -123,29 +125,61 @@ func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte)
 			return nil, err
 		}
 	}
-	for _, dn := range g.members {
-		id, ok := s.ids[hash(keyOf(dn))]
-		if !ok && s.ids == nil {
-			var err error
-			if id, err = s.idOf(ctx, c, dn); err != nil {
+	others := 0
+	for _, name := range g.members {
+		id, ok := s.ids[hash(keyOf(name))]
+		if !ok {
+			m := member{name: name}
+			if err := s.lookUp(ctx, c, &m, &others); err != nil {
 				return nil, err
 			}
-		}
-		if id == "" {
-			id = keyOf(dn)
+			if m.hidden {
+				g.problem = cmp.Or(g.problem, ProblemMembers)
+				return nil, nil
+			}
+			id = cmp.Or(m.id, keyOf(name))
 		}
 		members = append(members, id)
 	}
 	if !s.server.mapping.primary || len(sid) < 12 {
 		return members, nil
 	}
+	primary, err := s.primaryIDs(ctx, c, sid)
+	if err == nil && len(primary) == 0 {
+		var seen bool
+		if seen, err = s.seesPrimary(ctx, c); !seen {
+			g.problem = cmp.Or(g.problem, ProblemMembers)
+		}
+	}
+	return append(members, primary...), err
+}
+
+// primaryIDs returns the ids of the people whose primary group is that with a SID.
+func (s *source) primaryIDs(ctx context.Context, c *client, sid []byte) (ids []string, err error) {
 	rid := strconv.FormatUint(uint64(binary.LittleEndian.Uint32(sid[len(sid)-4:])), 10)
-	err := s.eachPerson(ctx, c, allOf(s.server.people, equals("primaryGroupID", rid)), func(e entry) {
+	err = s.eachPerson(ctx, c, allOf(s.server.people, equals("primaryGroupID", rid)), func(e entry) {
 		if id, ok := s.server.mapping.id(e, fieldID); ok {
-			members = append(members, id)
+			ids = append(ids, id)
 		}
 	})
-	return members, err
+	return ids, err
+}
+
+// seesPrimary reports whether primary groups are to be seen below each base: everybody has
+// one.
+func (s *source) seesPrimary(ctx context.Context, c *client) (bool, error) {
+	if s.sees {
+		return true, nil
+	}
+	for _, base := range s.server.peopleBases {
+		q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: allOf(s.server.people, "(primaryGroupID=*)"), attributes: []string{"1.1"}}
+		found, _, err := c.find(ctx, "looking for primary groups", q, 1)
+		if err != nil || len(found) == 0 {
+			return false, err
+		}
+	}
+	s.sees = true
+	return true, nil
 }
 
 // readIDs reads the ids of everybody and every group.
@@ -177,13 +211,21 @@ func (s *source) readIDs(ctx context.Context, c *client) error {
 	return nil
 }
 
-// idOf looks up the id of a person or a group by its DN; empty where it is neither, or
-// not below a base DN.
-func (s *source) idOf(ctx context.Context, c *client, name string) (string, error) {
-	at, ok := parseDN(name)
+// member is one of a group, by its DN.
+type member struct {
+	name   string
+	id     string // empty: neither a person nor a group by the filters, or without a readable id
+	hidden bool   // it is not to be seen, and should be
+}
+
+// lookUp finds out who a member is whose id is not known. others counts those of the group
+// that are neither people nor groups.
+func (s *source) lookUp(ctx context.Context, c *client, m *member, others *int) error {
+	at, ok := parseDN(m.name)
 	if !ok {
-		return "", nil
+		return nil
 	}
+	inside := false
 	for _, kind := range []struct {
 		bases         []string
 		filter, field string
@@ -191,20 +233,34 @@ func (s *source) idOf(ctx context.Context, c *client, name string) (string, erro
 		if !below(kind.bases, at) {
 			continue
 		}
-		q := query{base: name, scope: goldap.ScopeBaseObject, filter: kind.filter, attributes: s.server.mapping.fields[kind.field]}
+		if inside = true; s.ids != nil { // it would be among them
+			continue
+		}
+		q := query{base: m.name, scope: goldap.ScopeBaseObject, filter: kind.filter, attributes: s.server.mapping.fields[kind.field]}
 		found, _, err := c.find(ctx, "looking up a member", q, 1)
 		if goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchObject) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
 		if len(found) == 1 {
-			id, _ := s.server.mapping.id(found[0], kind.field)
-			return id, nil
+			m.id, _ = s.server.mapping.id(found[0], kind.field)
+			return nil
 		}
 	}
-	return "", nil
+	if !inside {
+		return nil
+	}
+	// A computer, or a person whom the filter leaves out, is to be seen all the same. Who
+	// is not may be somebody for whom the rights are lost.
+	if *others++; *others > lookups {
+		m.hidden = true
+		return nil
+	}
+	_, seen, err := c.read(ctx, "looking up a member", m.name, "1.1")
+	m.hidden = !seen
+	return err
 }
 
 func below(bases []string, at dn) bool {
