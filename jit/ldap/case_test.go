@@ -164,6 +164,7 @@ func TestRanges(t *testing.T) {
 		}
 		return list
 	}
+	large := slices.Repeat([]string{strings.Repeat("x", 2<<20)}, 8) // 16 MiB in a part
 	for _, tt := range []struct {
 		name string
 		next func(from int) (attribute string, values []string)
@@ -181,6 +182,12 @@ func TestRanges(t *testing.T) {
 			}
 			return "member;range=0-1499", member(0, 1500)
 		}, ldap.CodeIncomplete},
+		{"without an end", func(from int) (string, []string) {
+			if from == 0 {
+				return "member;range=0-1499", member(0, 1500)
+			}
+			return fmt.Sprintf("member;range=%d-%d", from, from+7), large
+		}, ldap.CodeSizeLimit},
 		{"the same part again", func(int) (string, []string) { return "member;range=0-1499", member(0, 1500) }, ldap.CodeIncomplete},
 	} {
 		f := ldaptest.NewFake(t)
@@ -226,6 +233,11 @@ func TestValidate(t *testing.T) {
 	good := provision.LDAP{URLs: []string{"ldaps://dc.example"}, BaseDNs: []string{"DC=example"}, BindDN: "CN=a", BindPassword: provision.NewSecret("x")}
 	if err := ldap.Validate("dir", good); err != nil {
 		t.Fatal(err)
+	}
+	both := good
+	both.URLs, both.StartTLS = []string{"ldaps://dc1.example", "ldap://dc2.example"}, true
+	if err := ldap.Validate("dir", both); err != nil {
+		t.Error(err)
 	}
 	for field, edit := range map[string]func(*provision.LDAP){
 		"ldap.urls":         func(s *provision.LDAP) { s.URLs = []string{"ldap://dc.example"} },

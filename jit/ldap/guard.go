@@ -23,13 +23,20 @@ const (
 	// maxNesting is how deep the elements of a message may be nested. Those of
 	// RFC 4511 are less deep, also with the controls that are asked for.
 	maxNesting = 24
+
+	// maxElements is how many elements a message may have. The decoder takes some
+	// hundred bytes for each, however small. A group has one for each member.
+	maxElements = 1_000_000
+
+	// overhead is how many bytes an element of an answer counts beside its own.
+	overhead = 32
 )
 
 // errMessage is what errors of [guard] wrap.
 var errMessage = errors.New("ldap: what the server sent is not accepted")
 
 // guard is a connection that reads whole messages and passes on only those of a bounded
-// size and depth. The decoder behind it makes many objects of a message, and calls itself
+// size, depth and number of elements. The decoder behind it makes many objects of a message, and calls itself
 // for each level: a server must not be able to end the process.
 type guard struct {
 	net.Conn
@@ -92,8 +99,12 @@ func (g *guard) message() ([]byte, error) {
 	if err != nil {
 		return nil, unexpected(err)
 	}
-	if err := checkElements(message[end:]); err != nil {
+	elements, err := checkElements(message[end:])
+	if err != nil {
 		return nil, err
+	}
+	if g.left.Add(-int64(elements*overhead)) < 0 {
+		return nil, fmt.Errorf("%w: an answer of more than %d bytes, with %d for each element", errMessage, int64(maxAnswer), overhead)
 	}
 	return message, nil
 }
@@ -139,11 +150,15 @@ func elementLength(b []byte) (length int64, size int, ok bool) {
 	return int64(binary.BigEndian.Uint64(text[:])), 1 + n, true
 }
 
-// checkElements walks through the elements of a message without calling itself.
-func checkElements(b []byte) error {
+// checkElements walks through the elements of a message without calling itself, and
+// returns how many there are, with the message.
+func checkElements(b []byte) (elements int, err error) {
 	var ends [maxNesting]int // of the elements around, from the outside
 	depth, at := 0, 0
-	for at < len(b) {
+	for elements = 1; at < len(b); elements++ {
+		if elements == maxElements {
+			return 0, fmt.Errorf("%w: a message of more than %d elements", errMessage, maxElements)
+		}
 		for depth > 0 && at == ends[depth-1] {
 			depth--
 		}
@@ -152,22 +167,22 @@ func checkElements(b []byte) error {
 			limit = ends[depth-1]
 		}
 		if b[at]&0x1f == 0x1f {
-			return fmt.Errorf("%w: an element with a long tag", errMessage)
+			return 0, fmt.Errorf("%w: an element with a long tag", errMessage)
 		}
 		length, size, ok := elementLength(b[at+1 : limit])
 		begin := at + 1 + size
 		if !ok || length > int64(limit-begin) {
-			return fmt.Errorf("%w: an element is longer than what it is in", errMessage)
+			return 0, fmt.Errorf("%w: an element is longer than what it is in", errMessage)
 		}
 		if b[at]&0x20 == 0 { // primitive
 			at = begin + int(length)
 			continue
 		}
 		if depth == maxNesting {
-			return fmt.Errorf("%w: elements in more than %d levels", errMessage, maxNesting)
+			return 0, fmt.Errorf("%w: elements in more than %d levels", errMessage, maxNesting)
 		}
 		ends[depth], at = begin+int(length), begin
 		depth++
 	}
-	return nil
+	return elements, nil
 }

@@ -32,6 +32,9 @@ func nested(levels int) []byte {
 	return inner
 }
 
+// many are the smallest elements.
+func many(n int) []byte { return bytes.Repeat([]byte{0x04, 0}, n) }
+
 func TestGuard(t *testing.T) {
 	good := element(0x30, element(0x02, []byte{1}), element(0x04, []byte("value")))
 	tests := []struct {
@@ -43,6 +46,9 @@ func TestGuard(t *testing.T) {
 		{"as deep as may be", nested(maxNesting), ""}, // of which one is the message
 		{"one deeper", nested(maxNesting + 2), "levels"},
 		{"very deep", nested(3000), "levels"},
+		{"as many elements as may be", element(0x30, many(maxElements-1)), ""},
+		{"one element more", element(0x30, many(maxElements)), "elements"},
+		{"one element more, deeper", element(0x30, element(0x30, many(maxElements-1))), "elements"},
 		{"not LDAP", []byte("HTTP/1.1 400 Bad Request"), "not LDAP"},
 		{"a message that announces much", []byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}, "at most"},
 		{"without a definite length", []byte{0x30, 0x80, 0x02, 0x01, 0x01, 0, 0}, "length"},
@@ -67,7 +73,7 @@ func TestGuard(t *testing.T) {
 
 // An operation may read so much, and the next one as much again.
 func TestGuardBoundsAnswers(t *testing.T) {
-	message := element(0x30, element(0x04, make([]byte, maxMessage-16)))
+	message := element(0x30, element(0x04, make([]byte, maxMessage-100)))
 	n := maxAnswer / len(message)
 	g := newGuard(scripted{Reader: io.MultiReader(bytes.NewReader(bytes.Repeat(message, 1)), bytes.NewReader(bytes.Repeat(message, 2*n)))})
 	for range n {
@@ -81,6 +87,21 @@ func TestGuardBoundsAnswers(t *testing.T) {
 	g.allow()
 	if _, err := g.message(); errors.Is(err, errMessage) && strings.Contains(err.Error(), "answer") {
 		t.Errorf("of the next operation: %v", err)
+	}
+}
+
+// Small elements count for what they cost.
+func TestGuardBoundsElementsOfAnswers(t *testing.T) {
+	message := element(0x30, many(maxElements-1))
+	n := maxAnswer / (len(message) + maxElements*overhead)
+	g := newGuard(scripted{Reader: bytes.NewReader(bytes.Repeat(message, n+1))})
+	for range n {
+		if _, err := g.message(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := g.message(); !errors.Is(err, errMessage) {
+		t.Errorf("one too many: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -163,7 +164,10 @@ func (c *client) read(ctx context.Context, doing, dn string, attributes ...strin
 // rest reads the values of attributes of which Active Directory has sent only a part
 // (MS-ADTS section 3.1.1.3.1.3.3): member;range=0-1499, then member;range=1500-* and so on
 // until the server says that the part is the last.
+//
+// All of them together are bounded as an answer is: each part is one of its own.
 func (c *client) rest(ctx context.Context, e entry) error {
+	all := 0 // bytes
 	for i := 0; i < len(e.Attributes); i++ {
 		a := e.Attributes[i]
 		name, next, part := rangeOf(a.Name)
@@ -179,10 +183,16 @@ func (c *client) rest(ctx context.Context, e entry) error {
 					continue
 				}
 				a.ByteValues = append(a.ByteValues, b.ByteValues...)
+				for _, value := range b.ByteValues {
+					all += len(value) + overhead
+				}
 				at = follows
 				if follows == 0 {
 					at = -1
 				}
+			}
+			if all > maxAnswer {
+				return &Error{Code: CodeSizeLimit, Server: c.host.address, Reason: fmt.Sprintf("a group has members of more than %d bytes", maxAnswer)}
 			}
 			if at == 0 || at > 0 && at <= next {
 				return &Error{Code: CodeIncomplete, Server: c.host.address, Reason: "the members of a group end in the middle"}
