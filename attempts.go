@@ -17,10 +17,11 @@ import (
 // are told true. [Plumbing.ReturnAttempts] gives back
 // those that do not count.
 //
-// The key may have any length. Attempts count for the window by the clock of the store;
-// one that is still to come was noted by a clock that was wrong, and does not count.
-// [Engine.Run] removes keys whose attempts count no more. An unknown connection is
-// [ErrNotFound].
+// The key may have any length. All attempts of a key count until the latest is a whole
+// window old, by the clock of the store, as directories count: whoever goes on trying
+// gains nothing by waiting in between. One that is still to come was noted by a clock that
+// was wrong, and does not count. [Engine.Run] removes keys whose attempts count no more.
+// An unknown connection is [ErrNotFound].
 func (p Plumbing) TakeAttempt(ctx context.Context, connection, key string, most int, window time.Duration) (ok bool, err error) {
 	err = p.attempts(ctx, connection, key, func(tx store.Tx, e *records.Entry[[]int64]) error {
 		ok = false
@@ -28,9 +29,7 @@ func (p Plumbing) TakeAttempt(ctx context.Context, connection, key string, most 
 		if err != nil {
 			return err
 		}
-		e.Value = slices.DeleteFunc(slices.Clone(e.Value), func(at int64) bool {
-			return !records.Within(time.UnixMilli(at), now, window)
-		})
+		e.Value = counting(e.Value, now, window)
 		if len(e.Value) >= most {
 			return nil
 		}
@@ -43,6 +42,15 @@ func (p Plumbing) TakeAttempt(ctx context.Context, connection, key string, most 
 		return nil
 	})
 	return ok && err == nil, err
+}
+
+// counting returns the attempts that count: all of the past, while the latest does.
+func counting(attempts []int64, now time.Time, window time.Duration) []int64 {
+	past := slices.DeleteFunc(slices.Clone(attempts), func(at int64) bool { return time.UnixMilli(at).After(now) })
+	if len(past) == 0 || !records.Within(time.UnixMilli(slices.Max(past)), now, window) {
+		return nil
+	}
+	return past
 }
 
 // ReturnAttempts gives a key the latest n of its attempts back: one that came to nothing,

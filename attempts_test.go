@@ -56,6 +56,15 @@ func TestAttempts(t *testing.T) {
 				}
 			}
 		}
+		// Spaced attempts count together, until the latest is a window old.
+		for i, want := range []bool{true, true, true, false, false, true} {
+			if i > 0 {
+				tn.clock.add(10 * time.Minute)
+			}
+			if got := take("eve"); got != want {
+				t.Errorf("attempt %d, ten minutes after the one before: %t, want %t", i+1, got, want)
+			}
+		}
 		if _, err := tn.engine.Plumbing().TakeAttempt(t.Context(), "nobody", "ada", 3, time.Minute); !errors.Is(err, provision.ErrNotFound) {
 			t.Errorf("of an unknown connection: %v", err)
 		}

@@ -82,9 +82,9 @@ func (s *Server) Check(ctx context.Context) (*Report, error) {
 	}
 	if !r.fatal() {
 		r.read(ctx, s)
-	}
-	if s.preset.name == "ad" {
-		r.readLockout(ctx, s)
+		if s.preset.name == "ad" {
+			r.readLockout(ctx, s)
+		}
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
 		if a.Fatal == b.Fatal {
@@ -167,24 +167,47 @@ func (r *Report) read(ctx context.Context, s *Server) {
 	}
 }
 
-// readLockout reads how many wrong passwords Active Directory allows.
+// readLockout reads how many wrong passwords Active Directory allows, and for how long it
+// counts them. Fine-grained password policies, which some people may have, are not read.
 func (r *Report) readLockout(ctx context.Context, s *Server) {
-	var text string
+	var domain entry
 	err := s.use(ctx, true, func(c *client) error {
 		const doing = "reading the lockout threshold"
 		root, _, err := c.read(ctx, doing, "", "defaultNamingContext")
 		if err != nil {
 			return err
 		}
-		domain, _, err := c.read(ctx, doing, string(first(root.lookup("defaultNamingContext"))), "lockoutThreshold")
-		text = string(first(domain.lookup("lockoutThreshold")))
+		domain, _, err = c.read(ctx, doing, string(first(root.lookup("defaultNamingContext"))), "lockoutThreshold", "lockOutObservationWindow")
 		return err
 	})
-	n, parseErr := strconv.Atoi(text)
-	if err != nil || parseErr != nil {
-		return // it is not to be read
+	var threshold, window string
+	if err == nil {
+		threshold, window = string(first(domain.lookup("lockoutThreshold"))), string(first(domain.lookup("lockOutObservationWindow")))
 	}
-	if r.LockoutThreshold = n; s.Login && n > 0 && n <= wrongPasswords {
-		r.find(FindingLockout, false, 0, fmt.Sprintf("%d wrong passwords lock somebody out, and %d of one person may come from here: raise the threshold", n, wrongPasswords))
+	n, reason := lockout(threshold, window)
+	if r.LockoutThreshold = n; reason != "" && s.Login {
+		r.find(FindingLockout, false, 0, reason)
 	}
+}
+
+// lockout reads the threshold, which is 0 where nobody is locked or it is not known, and
+// the time for which failures are counted (MS-ADTS section 3.1.1.5.5; in negative units of
+// 100 ns). It says how somebody can be locked out by logins here, or "".
+func lockout(threshold, window string) (n int, reason string) {
+	n, err := strconv.Atoi(threshold)
+	if err != nil || n < 0 {
+		return 0, "the lockout threshold cannot be read: where it is less than " + strconv.Itoa(leastThreshold) + ", logins here can lock people out"
+	}
+	ticks, err := strconv.ParseInt(window, 10, 64)
+	switch {
+	case n == 0:
+		return 0, ""
+	case n < leastThreshold:
+		return n, fmt.Sprintf("%d wrong passwords lock somebody out, and up to %d of one person may come from here: raise the threshold to %d or more", n, leastThreshold-1, leastThreshold)
+	case err != nil || ticks > 0:
+		return n, fmt.Sprintf("for how long the directory counts wrong passwords cannot be read: where that is more than %v, logins here can lock people out", countedFor)
+	case ticks < -int64(countedFor/100):
+		return n, fmt.Sprintf("the directory counts wrong passwords until the last is older than a time (lockOutObservationWindow) of more than %v: logins here can lock people out", countedFor)
+	}
+	return n, ""
 }

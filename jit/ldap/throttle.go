@@ -15,11 +15,16 @@ import (
 	"github.com/scimjit/provision"
 )
 
-// Directories count wrong passwords, and lock who has too many: three is fewer than any
-// usual threshold, and half an hour the usual time in which they are counted.
+// Directories count wrong passwords, and lock who has too many. They forget them when the
+// last one is older than some time, half an hour as a rule. Three from strangers and three
+// from a browser that knows the person are fewer than leastThreshold.
 const (
 	wrongPasswords = 3
-	wrongWithin    = 30 * time.Minute
+	leastThreshold = 2*wrongPasswords + 1
+	countedFor     = 30 * time.Minute
+
+	// wrongWithin is longer: the directory counts from when it answers.
+	wrongWithin = countedFor + time.Minute
 )
 
 // throttle counts the attempts of one login, so that a stranger cannot lock somebody out
