@@ -30,6 +30,9 @@ var ErrSyncMark = errors.New("provision: the source does not know the mark of th
 // ends it says up to which change that was, in words of its own. The mark is stored once
 // all was written, and [Engine.SyncSource] gets it for the next changes; an empty one
 // means that there is none.
+//
+// An error of a source may have a method SyncCode() string. The code is stable, and the one
+// of the failure in [SyncStatus] and in the event; without one that is "sync_source".
 type SyncSource interface {
 	// Users streams all users. An error ends the sync.
 	Users(ctx context.Context) iter.Seq2[SyncUser, error]

@@ -114,8 +114,8 @@ func (run *SyncRun) fail(err error) {
 	run.Failure, run.Code = text, syncCode(err)
 }
 
-// The codes of a [SyncRun] that failed. The error of a source may have its own, by a
-// method Code() string.
+// The codes of a [SyncRun] that failed. The error of a source may have its own; see
+// [SyncSource].
 const (
 	syncFailedEmpty       = "sync_empty"
 	syncFailedNoGroups    = "sync_no_groups"
@@ -128,12 +128,18 @@ const (
 )
 
 func syncCode(err error) string {
-	var coded interface {
+	var source interface {
+		error
+		SyncCode() string
+	}
+	var coded interface { // settings, and what else is wrong with the arguments
 		error
 		Code() string
 	}
 	var away *store.UnavailableError
 	switch {
+	case errors.As(err, &source):
+		return cmp.Or(source.SyncCode(), syncFailedSource)
 	case errors.As(err, &coded):
 		return cmp.Or(coded.Code(), syncFailedSource)
 	case errors.Is(err, ErrEmptySync):
@@ -161,8 +167,8 @@ func (r *SyncReport) changed() bool {
 }
 
 // tell stores a sync that ended, and appends its event: of one that changed something,
-// that is the first, or that succeeds after a failure; and of a failure that is another
-// one than the last. The others are in [SyncStatus] alone, as there may be many.
+// that is the first, or that succeeds after a failure; and of a failure that has another
+// code than the last, as texts have ports and times that differ. The others are in [SyncStatus] alone, as there may be many.
 func (c *change) tellSync(run *SyncRun) error {
 	last, err := lastRun(c.tx)
 	if err != nil {
@@ -176,7 +182,7 @@ func (c *change) tellSync(run *SyncRun) error {
 	case run.Code == syncFailedInterrupted:
 		return nil
 	case run.Failure != "":
-		if last != nil && last.Failure == run.Failure {
+		if last != nil && last.Code == run.Code {
 			return nil
 		}
 		ev.Type = store.SyncFailed

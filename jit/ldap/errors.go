@@ -70,6 +70,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// SyncCode returns the code for [provision.SyncRun]; see [provision.SyncSource].
+func (e *Error) SyncCode() string { return string(e.Code) }
+
 func wrong(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Reason: fmt.Sprintf(format, args...)}
 }
