@@ -53,7 +53,8 @@ type Options struct {
 }
 
 // Server is the directory of one connection: the servers that its settings list, in their
-// order. One that cannot be reached is set aside for half a minute. A Server keeps a few
+// order. One that cannot be reached is set aside for half a minute, and for as long a
+// password of the service account that was refused is not tried again. A Server keeps a few
 // connections for a minute; [Server.Close] ends them. It is safe for concurrent use.
 type Server struct {
 	*settings
@@ -63,6 +64,9 @@ type Server struct {
 	aside map[string]time.Time // until when, by address
 	idle  map[bool][]*client   // by whether the service account is bound
 	ended bool
+	blind time.Time // until when nobody looks whether members of groups are seen
+
+	service *refusedAccount
 }
 
 // NewServer checks the settings and returns the directory, without asking it anything.
@@ -78,7 +82,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Server{settings: s, options: o, aside: map[string]time.Time{}, idle: map[bool][]*client{}}, nil
+	return &Server{settings: s, options: o, aside: map[string]time.Time{}, idle: map[bool][]*client{}, service: newRefusedAccount()}, nil
 }
 
 // Close ends the connections that nobody uses, and those in use when they are given back.
@@ -160,6 +164,15 @@ func (s *Server) use(ctx context.Context, service bool, fn func(*client) error) 
 func (s *Server) take(ctx context.Context, service bool) (*client, error) {
 	if c := s.takeIdle(service); c != nil {
 		return c, nil
+	}
+	if service && s.service.remembers() { // nobody connects for what is known
+		password, err := s.password(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.service.refusal(password); err != nil {
+			return nil, err
+		}
 	}
 	var failed []error
 	for _, h := range s.order() {
@@ -348,17 +361,33 @@ func (s *Server) bindService(ctx context.Context, c *client) error {
 	if s.BindDN == "" {
 		return nil
 	}
-	if !s.BindPassword.Set() {
-		return c.do(ctx, answerWithin, "the bind by the client certificate", c.ExternalBind)
-	}
-	password, err := s.secret(ctx, SecretBindPassword)
+	password, err := s.password(ctx)
 	if err != nil {
 		return err
 	}
-	if password == "" { // which would be an anonymous bind
-		return wrong(CodeBind, "the password of the service account is empty")
+	done, err := s.service.begin(ctx, password)
+	if err != nil {
+		return err
 	}
-	return c.do(ctx, answerWithin, "the bind of the service account", func() error { return c.Bind(s.BindDN, password) })
+	defer done()
+	switch {
+	case !s.BindPassword.Set():
+		err = c.do(ctx, answerWithin, "the bind by the client certificate", c.ExternalBind)
+	case password == "": // which would be an anonymous bind
+		return wrong(CodeBind, "the password of the service account is empty")
+	default:
+		err = c.do(ctx, answerWithin, "the bind of the service account", func() error { return c.Bind(s.BindDN, password) })
+	}
+	s.service.note(password, err)
+	return err
+}
+
+// password opens that of the service account, or "" where it has none.
+func (s *Server) password(ctx context.Context) (string, error) {
+	if s.BindDN == "" || !s.BindPassword.Set() {
+		return "", nil
+	}
+	return s.secret(ctx, SecretBindPassword)
 }
 
 func (s *Server) secret(ctx context.Context, name string) (string, error) {
