@@ -10,17 +10,18 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/internal/preset"
 )
 
-// Bounds of the settings of a directory.
+// Bounds of the settings of a directory. Package jit/ldap has the same.
 const (
 	maxLDAPURLs        = 10
 	maxLDAPURL         = 300 // bytes, as of all names of servers
 	maxBases           = 20
 	maxDN              = 1000 // bytes
 	maxLDAPFilter      = 2000 // bytes: nested filters cost a client memory by their square
-	maxLDAPFilterDepth = 20
+	maxLDAPFilterDepth = 16
 	maxPEM             = 200 << 10 // bytes
 	maxLDAPName        = 200       // bytes of an attribute or a field
 
@@ -186,16 +187,33 @@ func (l *LDAP) checkNames(wrong wrongSetting) error {
 		if len(f.names) > maxBases {
 			return wrong(f.field, "", fmt.Sprintf("there are %d, and at most %d are allowed", len(f.names), maxBases))
 		}
-		for i, name := range f.names {
-			if reason := wrongDN(name); reason != "" {
-				return wrong(f.field, shorten(name), reason)
-			}
-			if slices.ContainsFunc(f.names[:i], func(other string) bool { return strings.EqualFold(other, name) }) {
-				return wrong(f.field, shorten(name), "it is there twice")
-			}
+		if name, reason := wrongBase(f.names); reason != "" {
+			return wrong(f.field, shorten(name), reason)
 		}
 	}
 	return nil
+}
+
+// wrongBase says which of some base DNs is wrong, and why. One below another would be
+// read twice.
+func wrongBase(names []string) (name, reason string) {
+	parsed := make([]ldapdn.DN, 0, len(names))
+	for _, name := range names {
+		if reason := wrongDN(name); reason != "" {
+			return name, reason
+		}
+		base, ok := ldapdn.Parse(name)
+		if !ok {
+			return name, "it is not a DN, such as OU=People,DC=example,DC=com"
+		}
+		for i, other := range parsed {
+			if other.Has(base) || base.Has(other) {
+				return name, fmt.Sprintf("it is %q, or lies in it, or the other way around", shorten(names[i]))
+			}
+		}
+		parsed = append(parsed, base)
+	}
+	return "", ""
 }
 
 // wrongBindDN says what is wrong with the name of the account that reads the directory,
@@ -230,30 +248,27 @@ func wrongDN(text string) string {
 	return ""
 }
 
-// splitDN divides a name where one of some separators is neither escaped nor quoted.
+// splitDN divides a name where one of some separators is not escaped.
 func splitDN(text, separators string) (parts []string) {
-	begin, quoted := 0, false
+	begin := 0
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\\':
 			i++
-		case c == '"':
-			quoted = !quoted
-		case !quoted && strings.IndexByte(separators, c) >= 0:
+		case strings.IndexByte(separators, c) >= 0:
 			parts, begin = append(parts, text[begin:i]), i+1
 		}
 	}
 	return append(parts, text[begin:])
 }
 
-// wrongDNValue reports whether quotes are not closed, or a backslash is not followed by
-// what it may be.
+// wrongDNValue reports whether there is a quote, or a backslash that is not followed by
+// what it may be. Values in quotes are of RFC 1779.
 func wrongDNValue(value string) bool {
-	quoted := false
 	for i := 0; i < len(value); i++ {
 		switch value[i] {
 		case '"':
-			quoted = !quoted
+			return true
 		case '\\':
 			rest := value[i+1:]
 			switch {
@@ -266,22 +281,22 @@ func wrongDNValue(value string) bool {
 			}
 		}
 	}
-	return quoted
+	return false
 }
 
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-// isAttributeName reports whether a text can be the name or the OID of an attribute, with
-// options (RFC 4512 section 2.5).
+// isAttributeName reports whether a text can be the name or the OID of an attribute,
+// without options (RFC 4512 section 1.4).
 func isAttributeName(text string) bool {
 	if text == "" || len(text) > maxLDAPName {
 		return false
 	}
 	for _, r := range text {
 		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.', r == ';', r == '_':
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.':
 		default:
 			return false
 		}
@@ -339,8 +354,8 @@ func (l *LDAP) checkMapping(wrong wrongSetting) error {
 		switch {
 		case !isPlainText(name, maxLDAPName):
 			return wrong(field, shorten(name), fmt.Sprintf("a field must be text of 1 to %d bytes", maxLDAPName))
-		case !isAttributeName(attribute):
-			return wrong(field, shorten(attribute), fmt.Sprintf("the attribute of the field %s must be a name such as mail or an OID", name))
+		case attribute != "" && !isAttributeName(attribute): // empty: there is none
+			return wrong(field, shorten(attribute), fmt.Sprintf("the attribute of the field %s must be a name such as mail or an OID, without options", name))
 		}
 	}
 	return nil

@@ -158,7 +158,34 @@ func (c *change) takeSecrets(before *compiled) (replaced []string, err error) {
 			}
 		}
 	}
+	if err := c.checkBind(before, moved); err != nil {
+		return nil, err
+	}
 	return replaced, c.checkClientKey(before, len(replaced) > 0)
+}
+
+// checkBind refuses an account without a password, which would be nobody, and a password
+// without an account. Settings that have stood like that may stay, and a password that is
+// lost as the server has another address is warned about.
+func (c *change) checkBind(before *compiled, moved bool) error {
+	now, was := c.conn.LDAP, before.LDAP
+	field, reason := now.wrongBind()
+	if stood, _ := was.wrongBind(); field == "" || field == stood || moved && was.BindPassword.set {
+		return nil
+	}
+	return &ConnectionError{Connection: c.conn.ID, Field: field, Reason: reason}
+}
+
+// wrongBind says which half of the account is missing, as far as secrets were taken.
+func (l *LDAP) wrongBind() (field, reason string) {
+	switch {
+	case l == nil:
+	case l.BindDN == "" && l.BindPassword.set:
+		return "ldap.bindDN", "there is a password and no account that it is of"
+	case l.BindDN != "" && !l.BindPassword.set && l.ClientCertificate == "":
+		return secretBindPassword, "it is missing: a bind without one is anonymous, whatever bindDN says"
+	}
+	return "", ""
 }
 
 // sealSecret stores a secret, unless it is the one that is stored, and reports whether

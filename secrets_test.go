@@ -12,14 +12,16 @@ import (
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/store"
+	"github.com/scimjit/provision/store/memory"
 )
 
 // bound returns settings with a directory that is read with a password.
 func bound(secret provision.SecretText) provision.LDAP {
-	return provision.LDAP{
-		URLs: []string{"ldaps://dc1.example:636"}, BindDN: "CN=reader,DC=example", BindPassword: secret,
-		BaseDNs: []string{"DC=example"},
+	l := provision.LDAP{URLs: []string{"ldaps://dc1.example:636"}, BindPassword: secret, BaseDNs: []string{"DC=example"}}
+	if secret.Set() {
+		l.BindDN = "CN=reader,DC=example"
 	}
+	return l
 }
 
 // saveLDAP saves settings with a directory, or with none.
@@ -59,7 +61,7 @@ func TestSavedSecrets(t *testing.T) {
 		{"the same again", func(l *provision.LDAP) { l.BindPassword = provision.NewSecret(canary) }, canary, 0},
 		{"another one", func(l *provision.LDAP) { l.BindPassword = provision.NewSecret("other") }, "other", 1},
 		{"settings that do not name it", func(l *provision.LDAP) { l.BindPassword = provision.SecretText{} }, canary, 0},
-		{"removed", func(l *provision.LDAP) { l.BindPassword = provision.NewSecret("") }, "none", 1},
+		{"removed", func(l *provision.LDAP) { l.BindDN, l.BindPassword = "", provision.NewSecret("") }, "none", 1},
 		{"another base", func(l *provision.LDAP) { l.BaseDNs = []string{"DC=other"} }, canary, 1},
 		{"another name for the account", func(l *provision.LDAP) { l.BindDN = "CN=other,DC=example" }, canary, 1},
 		{"another server", func(l *provision.LDAP) { l.URLs = []string{"ldaps://evil.example"} }, "none", 1},
@@ -105,6 +107,45 @@ func TestSavedSecrets(t *testing.T) {
 				tn.hasNowhere(canary, "other")
 			})
 		})
+	}
+}
+
+// An account in a directory is saved with its password, or with one that is stored.
+func TestAccountNeedsItsPassword(t *testing.T) {
+	tn := newTenant(t, memory.New(), `{}`)
+	tn.engine.Secrets = keys(t, key(1))
+	stored := bound(provision.NewSecret(canary))
+	for _, step := range []struct {
+		name   string
+		change func(*provision.LDAP)
+		field  string // that is refused
+	}{
+		{"without one", func(l *provision.LDAP) { l.BindPassword = provision.SecretText{} }, "ldap.bindPassword"},
+		{"an empty one", func(l *provision.LDAP) { l.BindPassword = provision.NewSecret("") }, "ldap.bindPassword"},
+		{"one that is said to be stored", func(l *provision.LDAP) {
+			if err := json.Unmarshal([]byte(`{"set": true}`), &l.BindPassword); err != nil {
+				t.Fatal(err)
+			}
+		}, "ldap.bindPassword"},
+		{"a password of nobody", func(l *provision.LDAP) { l.BindDN = "" }, "ldap.bindDN"},
+		{"with one", func(*provision.LDAP) {}, ""},
+		{"as it is stored", func(l *provision.LDAP) { l.BindPassword = provision.SecretText{} }, ""},
+		{"the stored one removed", func(l *provision.LDAP) { l.BindPassword = provision.NewSecret("") }, "ldap.bindPassword"},
+		{"the account removed alone", func(l *provision.LDAP) { l.BindDN, l.BindPassword = "", provision.SecretText{} }, "ldap.bindDN"},
+		{"another server", func(l *provision.LDAP) {
+			l.URLs, l.BindPassword = []string{"ldaps://dc2.example"}, provision.SecretText{}
+		}, ""}, // the password is lost, and there is a warning
+		{"another setting after that", func(l *provision.LDAP) {
+			l.URLs, l.BindPassword, l.Filter = []string{"ldaps://dc2.example"}, provision.SecretText{}, "(a=b)"
+		}, ""},
+	} {
+		l := stored
+		step.change(&l)
+		err := tn.saveLDAP(&l)
+		var wrong *provision.ConnectionError
+		if errors.As(err, &wrong) != (step.field != "") || wrong != nil && wrong.Field != step.field || wrong == nil && err != nil {
+			t.Errorf("%s: %v, want a refusal of %q", step.name, err, step.field)
+		}
 	}
 }
 
@@ -243,7 +284,8 @@ func TestSecretWithoutKeys(t *testing.T) {
 			if tn.engine.Secrets = other; tn.secret() != "sealed" {
 				t.Errorf("with other keys the secret is %q", tn.secret())
 			}
-			kept := bound(provision.SecretText{})
+			kept := l
+			kept.BindPassword = provision.SecretText{}
 			if err := tn.saveLDAP(&kept); err != nil { // it stays for the keys that come back
 				t.Error(err)
 			}

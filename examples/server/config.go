@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit/ldap"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -144,8 +145,14 @@ func (c connectionConfig) check(seen map[string]bool) error {
 	if c.ID == "v2" || strings.Trim(c.ID, ".") == "" {
 		return fmt.Errorf("id: %q would be taken for a part of the address [setting_id]", c.ID)
 	}
-	if err := c.connection().Validate(); err != nil {
+	conn := c.connection()
+	if err := conn.Validate(); err != nil {
 		return settingError(err)
+	}
+	if conn.LDAP != nil {
+		if err := ldap.Validate(c.ID, *conn.LDAP); err != nil {
+			return settingError(err)
+		}
 	}
 	if c.SCIM != nil {
 		if err := c.SCIM.secret().Validate(); err != nil {

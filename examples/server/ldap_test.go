@@ -55,6 +55,9 @@ func TestWrongLDAPOfConfiguration(t *testing.T) {
 		{`"url":"ldaps://dc1.example","baseDN":"DC=a","baseDNs":["DC=b"]`, `connections[0].ldap.baseDN: `},
 		{`"url":"ldap://dc1.example","baseDN":"DC=a"`, `connections[0].ldap.urls: `},
 		{`"urls":["ldaps://dc1.example"]`, `connections[0].ldap.baseDNs: `},
+		{`"url":"ldaps://dc1.example","baseDN":"DC=a","filter":"(cn)"`, `connections[0].ldap.filter: `},
+		{`"url":"ldaps://dc1.example","baseDN":"DC=a","mapping":{"mial":"mail"}`, `connections[0].ldap.mapping: "mial": `},
+		{`"url":"ldaps://dc1.example","baseDN":"DC=a","bindDN":"CN=reader"`, `connections[0].ldap.bindPassword: `},
 	} {
 		file := filepath.Join(dir, "config.json")
 		if err := os.WriteFile(file, []byte(`{"connections":[{"id":"ad","ldap":{`+test.ldap+`}}]}`), 0o600); err != nil {

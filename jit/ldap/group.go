@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/internal/naming"
 )
 
@@ -72,7 +73,7 @@ func withoutUID(value []byte) []byte {
 
 // sync returns the group for a sync. The members are those who have keys.
 func (g *group) sync(members []string) provision.SyncGroup {
-	s := provision.SyncGroup{Key: keyOf(g.entry.DN), Members: members, Problem: g.problem}
+	s := provision.SyncGroup{Key: ldapdn.Key(g.entry.DN), Members: members, Problem: g.problem}
 	if s.Problem == "" {
 		var err error
 		if s.Content, err = content(provision.TypeGroup, named{g.id, g.name}); err == nil {

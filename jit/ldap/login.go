@@ -10,6 +10,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/internal/naming"
 	"github.com/scimjit/provision/policy"
 )
@@ -257,7 +258,7 @@ func (s *Server) searchGroups(ctx context.Context, c *client, p *person) ([]prov
 		}
 		next = next[:0:0]
 		for _, e := range found {
-			key := keyOf(e.DN)
+			key := ldapdn.Key(e.DN)
 			if seen[key] {
 				continue
 			}

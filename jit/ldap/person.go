@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/scim/schema"
 	"github.com/scimjit/provision/store"
 )
@@ -129,7 +130,7 @@ func (p *person) document() user {
 
 // sync returns the person for a sync. What cannot be written is there all the same.
 func (p *person) sync() provision.SyncUser {
-	s := provision.SyncUser{Key: keyOf(p.entry.DN), Problem: p.problem}
+	s := provision.SyncUser{Key: ldapdn.Key(p.entry.DN), Problem: p.problem}
 	if s.Problem == "" {
 		var err error
 		if s.Content, err = content(provision.TypeUser, p.document()); err == nil {

@@ -291,7 +291,7 @@ func (m *mapping) attributes() (person, group []string) {
 // isAttribute reports whether a text is the name or the OID of an attribute (RFC 4512
 // section 1.4).
 func isAttribute(text string) bool {
-	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(r rune) bool {
+	return text != "" && len(text) <= 200 && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
 	})
 }

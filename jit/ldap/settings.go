@@ -12,15 +12,16 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/internal/naming"
 )
 
-// Bounds of the settings.
+// Bounds of the settings, which are those of saving them.
 const (
 	maxURLs   = 10
-	maxBases  = 50
-	maxFilter = 2 << 10 // bytes; the library takes a thousand times as much memory
-	maxDepth  = 16      // of a filter
+	maxBases  = 20
+	maxFilter = 2000 // bytes; the library takes a thousand times as much memory
+	maxDepth  = 16   // of a filter
 )
 
 // settings are those of a connection, ready to use.
@@ -68,6 +69,7 @@ func (s *settings) readURLs(wrong func(string, string, string, ...any) error) er
 	if len(s.URLs) == 0 || len(s.URLs) > maxURLs {
 		return wrong("urls", "", "there are %d addresses, and 1 to %d are allowed", len(s.URLs), maxURLs)
 	}
+	plain := slices.ContainsFunc(s.URLs, func(text string) bool { return strings.HasPrefix(text, "ldap://") })
 	for _, text := range s.URLs {
 		u, err := url.Parse(text)
 		if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
@@ -79,7 +81,7 @@ func (s *settings) readURLs(wrong func(string, string, string, ...any) error) er
 		}
 		port := u.Port()
 		switch {
-		case h.tls && s.StartTLS:
+		case h.tls && s.StartTLS && !plain:
 			return wrong("startTLS", text, "ldaps:// has TLS from the first byte: use ldap:// with StartTLS, or leave it off")
 		case h.tls:
 			if port == "" {
@@ -92,7 +94,7 @@ func (s *settings) readURLs(wrong func(string, string, string, ...any) error) er
 		case port == "":
 			port = goldap.DefaultLdapPort
 		}
-		h.startTLS = s.StartTLS
+		h.startTLS = s.StartTLS && !h.tls
 		h.address = net.JoinHostPort(u.Hostname(), port)
 		s.hosts = append(s.hosts, h)
 	}
@@ -137,13 +139,13 @@ func (s *settings) readBases(wrong func(string, string, string, ...any) error) e
 		if len(list.dns) > maxBases {
 			return wrong(list.field, "", "there are %d, and at most %d are allowed", len(list.dns), maxBases)
 		}
-		var parsed []dn
+		var parsed []ldapdn.DN
 		for _, text := range list.dns {
-			d, ok := parseDN(text)
+			d, ok := ldapdn.Parse(text)
 			if !ok || len(d) == 0 {
 				return wrong(list.field, text, "it is not a DN, such as OU=People,DC=example,DC=com")
 			}
-			if i := slices.IndexFunc(parsed, func(other dn) bool { return other.has(d) || d.has(other) }); i >= 0 {
+			if i := slices.IndexFunc(parsed, func(other ldapdn.DN) bool { return other.Has(d) || d.Has(other) }); i >= 0 {
 				return wrong(list.field, text, "it lies in %q, or the other way around", list.dns[i])
 			}
 			parsed = append(parsed, d)

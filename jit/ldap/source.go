@@ -10,6 +10,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/ldapdn"
 )
 
 // Source returns the people and groups of the directory for one sync: all of them, or
@@ -157,7 +158,7 @@ func (s *source) findShared(ctx context.Context, c *client) error {
 		if !ok {
 			return
 		}
-		by, dn := hash(id), hash(keyOf(e.DN))
+		by, dn := hash(id), hash(ldapdn.Key(e.DN))
 		if other, twice := seen[by]; twice && other != dn {
 			s.shared[by] = true
 		}

@@ -10,6 +10,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/internal/ldapdn"
 )
 
 // lookups is how many members of the changed groups are looked up one by one. Beyond that
@@ -109,7 +110,7 @@ func (s *source) members(ctx context.Context, c *client, g *group) ([]string, er
 	}
 	members := make([]string, 0, len(g.members)+len(g.names))
 	for _, dn := range g.members {
-		members = append(members, keyOf(dn))
+		members = append(members, ldapdn.Key(dn))
 	}
 	members = append(members, s.primary[string(sid)]...)
 	return append(members, g.names...), nil
@@ -127,7 +128,7 @@ func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte)
 	}
 	others := 0
 	for _, name := range g.members {
-		id, ok := s.ids[hash(keyOf(name))]
+		id, ok := s.ids[hash(ldapdn.Key(name))]
 		if !ok {
 			m := member{name: name}
 			if err := s.lookUp(ctx, c, &m, &others); err != nil {
@@ -137,7 +138,7 @@ func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte)
 				g.problem = cmp.Or(g.problem, ProblemMembers)
 				return nil, nil
 			}
-			id = cmp.Or(m.id, keyOf(name))
+			id = cmp.Or(m.id, ldapdn.Key(name))
 		}
 		members = append(members, id)
 	}
@@ -188,7 +189,7 @@ func (s *source) readIDs(ctx context.Context, c *client) error {
 	m := s.server.mapping
 	err := s.eachPerson(ctx, c, s.server.people, func(e entry) {
 		if id, ok := m.id(e, fieldID); ok {
-			s.ids[hash(keyOf(e.DN))] = id
+			s.ids[hash(ldapdn.Key(e.DN))] = id
 		}
 	})
 	if err != nil {
@@ -199,7 +200,7 @@ func (s *source) readIDs(ctx context.Context, c *client) error {
 		err := c.pages(ctx, "reading the ids of groups", q, func(page []*goldap.Entry) error {
 			for _, e := range page {
 				if id, ok := m.id(entry{e}, fieldGroupID); ok {
-					s.ids[hash(keyOf(e.DN))] = id
+					s.ids[hash(ldapdn.Key(e.DN))] = id
 				}
 			}
 			return nil
@@ -221,7 +222,7 @@ type member struct {
 // lookUp finds out who a member is whose id is not known. others counts those of the group
 // that are neither people nor groups.
 func (s *source) lookUp(ctx context.Context, c *client, m *member, others *int) error {
-	at, ok := parseDN(m.name)
+	at, ok := ldapdn.Parse(m.name)
 	if !ok {
 		return nil
 	}
@@ -263,9 +264,9 @@ func (s *source) lookUp(ctx context.Context, c *client, m *member, others *int) 
 	return err
 }
 
-func below(bases []string, at dn) bool {
+func below(bases []string, at ldapdn.DN) bool {
 	for _, base := range bases {
-		if b, ok := parseDN(base); ok && b.has(at) {
+		if b, ok := ldapdn.Parse(base); ok && b.Has(at) {
 			return true
 		}
 	}

@@ -1,4 +1,5 @@
-package ldap
+// Package ldapdn reads distinguished names, for settings and for what directories answer.
+package ldapdn
 
 import (
 	"crypto/sha256"
@@ -12,29 +13,29 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// dn is a distinguished name (RFC 4514) in a form by which equal ones are equal: a text
+// DN is a distinguished name (RFC 4514) in a form by which equal ones are equal: a text
 // for each part, the first one first. Types are in lower case, or the short name of an
 // OID; values are folded and normalized, with one blank for several (RFC 4518).
-type dn []string
+type DN []string
 
-// has reports whether inner is the entry d, or one below it.
-func (d dn) has(inner dn) bool {
+// Has reports whether inner is the entry d, or one below it.
+func (d DN) Has(inner DN) bool {
 	return len(inner) >= len(d) && slices.Equal(d, inner[len(inner)-len(d):])
 }
 
-// key is a short text for a DN: the groups of a source name their members by it.
-func (d dn) key() string {
+// Key is a short text for a DN: the groups of a source name their members by it.
+func (d DN) Key() string {
 	sum := sha256.Sum256([]byte(strings.Join(d, ",")))
 	return base64.RawStdEncoding.EncodeToString(sum[:16])
 }
 
-// keyOf returns the key of a DN. One that is not valid has one that nobody else has.
-func keyOf(text string) string {
-	d, ok := parseDN(text)
+// Key returns the key of a DN. One that is not valid has one that nobody else has.
+func Key(text string) string {
+	d, ok := Parse(text)
 	if !ok {
-		d = dn{"\x00" + text}
+		d = DN{"\x00" + text}
 	}
-	return d.key()
+	return d.Key()
 }
 
 // typeNames are the short names that stand for OIDs (RFC 4514 section 3, RFC 4519).
@@ -46,24 +47,24 @@ var typeNames = map[string]string{
 	"0.9.2342.19200300.100.1.1": "uid", "userid": "uid",
 }
 
-// parseDN reads a DN. ok is false for what is none.
-func parseDN(text string) (d dn, ok bool) {
+// Parse reads a DN. ok is false for what is none. An empty one is that of the root.
+func Parse(text string) (d DN, ok bool) {
 	if strings.TrimSpace(text) == "" {
 		return nil, true
 	}
 	if !utf8.ValidString(text) {
 		return nil, false
 	}
-	var part []string // "type=value" of the RDN
+	var rdn []string // "type=value"
 	for rest := text; ; {
 		a, valid := readPart(rest)
 		if !valid {
 			return nil, false
 		}
-		part = append(part, a.typ+"="+a.value)
+		rdn = append(rdn, a.typ+"="+a.value)
 		if a.separator != '+' {
-			slices.Sort(part)
-			d, part = append(d, strings.Join(part, "+")), nil
+			slices.Sort(rdn)
+			d, rdn = append(d, strings.Join(rdn, "+")), nil
 		}
 		if a.separator == 0 {
 			return d, true
@@ -72,13 +73,13 @@ func parseDN(text string) (d dn, ok bool) {
 	}
 }
 
-type dnPart struct {
+type part struct {
 	typ, value string
 	separator  byte // ',' or '+', 0 at the end
 	rest       string
 }
 
-func readPart(s string) (a dnPart, ok bool) {
+func readPart(s string) (a part, ok bool) {
 	typ, rest, ok := strings.Cut(s, "=")
 	if !ok {
 		return a, false

@@ -1,9 +1,9 @@
-package ldap
+package ldapdn
 
 import "testing"
 
 // Names that mean the same entry have the same key.
-func TestDNKeys(t *testing.T) {
+func TestKeys(t *testing.T) {
 	tests := []struct {
 		a, b string
 		same bool
@@ -29,26 +29,26 @@ func TestDNKeys(t *testing.T) {
 		{`CN=Ada\,DC=x`, `CN=Ada,DC=x`, false},
 	}
 	for _, tt := range tests {
-		if got := keyOf(tt.a) == keyOf(tt.b); got != tt.same {
+		if got := Key(tt.a) == Key(tt.b); got != tt.same {
 			t.Errorf("%q and %q: same is %t, want %t", tt.a, tt.b, got, tt.same)
 		}
 	}
 }
 
-func TestParseDNRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{"Ada", "CN=Ada,", `CN=Ada\`, `CN=Ada\zz`, "=x", "CN Ada=x", "CN=\xff,DC=x", `CN=\FF,DC=x`} {
-		if d, ok := parseDN(text); ok {
+		if d, ok := Parse(text); ok {
 			t.Errorf("%q is read as %q", text, d)
 		}
 	}
 }
 
-func FuzzParseDN(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{`CN=Zimmer\, Jr.,DC=x`, "CN=a+UID=b,DC=x", `CN=\C3\A9`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		d, ok := parseDN(s)
+		d, ok := Parse(s)
 		if !ok || len(d) == 0 {
 			return
 		}
@@ -60,10 +60,10 @@ func FuzzParseDN(f *testing.F) {
 			}
 			joined += part
 		}
-		if keyOf(s) != d.key() {
+		if Key(s) != d.Key() {
 			t.Errorf("%q has two keys", s)
 		}
-		if again, ok := parseDN(joined); ok && len(again) != len(d) {
+		if again, ok := Parse(joined); ok && len(again) != len(d) {
 			t.Errorf("%q has %d parts, and written %q %d", s, len(d), joined, len(again))
 		}
 	})
