@@ -10,9 +10,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/scimjit/provision"
-	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/internal/naming"
-	"github.com/scimjit/provision/policy"
 )
 
 // maxPassword is how many bytes a password may have.
@@ -44,16 +42,16 @@ func (s *Server) login(ctx context.Context, a attempt) (provision.Identity, erro
 	if refused != nil && !isRefusal(refused) {
 		return provision.Identity{}, refused
 	}
-	key := "name\x00" + naming.Key(a.name)
+	key, who := "name\x00"+naming.Key(a.name), typed(a.name)
 	if p != nil {
-		key = "id\x00" + p.id
+		key, who = "id\x00"+p.id, fmt.Sprintf("the entry %q", plain(p.entry.DN))
 	}
 	ok, err := a.may(ctx, key)
 	switch {
 	case err != nil:
 		return provision.Identity{}, err
 	case !ok:
-		refused = &Error{Code: CodeThrottled, Reason: fmt.Sprintf("too many wrong passwords for %q: nobody asked the directory", plain(a.name)), Err: refused}
+		refused = &Error{Code: CodeThrottled, Reason: fmt.Sprintf("too many wrong passwords for %s: nobody asked the directory", who), Err: refused}
 	}
 	if refused != nil {
 		if err := s.bindNobody(ctx); err != nil {
@@ -74,6 +72,9 @@ func (s *Server) login(ctx context.Context, a attempt) (provision.Identity, erro
 	id.Groups, id.Evidence, err = s.groupsOf(ctx, p)
 	return id, err
 }
+
+// typed is a name as logs have it, which may be a password in the wrong field.
+func typed(name string) string { return fmt.Sprintf("a name of %d bytes", len(name)) }
 
 // check refuses what no directory is asked. A bind with an empty password succeeds
 // whoever is named (RFC 4513 section 5.1.2).
@@ -108,34 +109,59 @@ func neverAsked(err error) bool {
 // lookUp finds the person with a name, by the filter of syncs. The refusal says why there
 // is nobody who may log in; there may be an entry all the same.
 func (s *Server) lookUp(ctx context.Context, name string) (p *person, refused error) {
-	var found []entry
-	err := s.use(ctx, true, func(c *client) error {
-		for _, base := range s.peopleBases {
-			q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: s.loginFilter(name), attributes: s.mapping.personAttributes}
-			list, _, err := c.find(ctx, "looking for who logs in", q, 2)
-			if err != nil {
-				return err
-			}
-			found = append(found, list...)
+	var found, sharing []entry
+	err := s.use(ctx, true, func(c *client) (err error) {
+		found, err = s.peopleBy(ctx, c, "looking for who logs in", s.loginFilter(name))
+		if err == nil && s.mapping.own {
+			sharing, err = s.peopleBy(ctx, c, "looking for who shares the id", s.idFilter(found))
 		}
-		return nil
+		return err
 	})
 	switch {
 	case err != nil:
 		return nil, err
 	case len(found) == 0:
-		return nil, wrong(CodePassword, "nobody has the name %q", plain(name))
+		return nil, wrong(CodePassword, "nobody has the name: %s", typed(name))
 	case len(found) > 1:
-		return nil, wrong(CodeAmbiguous, "%d entries have the name %q, such as %q and %q", len(found), plain(name), plain(found[0].DN), plain(found[1].DN))
+		return nil, wrong(CodeAmbiguous, "several entries have the name, such as %q and %q", plain(found[0].DN), plain(found[1].DN))
 	}
 	who := s.mapping.person(found[0], s.options.Now())
 	switch {
 	case who.problem != "":
 		return nil, wrong(CodePassword, "the entry %q cannot log in [%s]", plain(who.entry.DN), who.problem)
+	case s.mapping.own && len(sharing) == 0:
+		return nil, wrong(CodeAmbiguous, "the directory does not find the entry %q by its id: nobody can tell whether another one has it", plain(who.entry.DN))
+	case len(sharing) > 1:
+		return nil, wrong(CodeAmbiguous, "several entries have one id: %q and %q", plain(sharing[0].DN), plain(sharing[1].DN))
 	case !who.active:
 		return &who, wrong(CodePassword, "the entry %q is disabled or expired", plain(who.entry.DN))
 	}
 	return &who, nil
+}
+
+// peopleBy searches people: two or more of each base are enough to refuse.
+func (s *Server) peopleBy(ctx context.Context, c *client, doing, filter string) (found []entry, err error) {
+	for _, base := range s.peopleBases {
+		q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: filter, attributes: s.mapping.personAttributes}
+		list, _, err := c.find(ctx, doing, q, 2)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, list...)
+	}
+	return found, nil
+}
+
+// idFilter finds who has the id of an entry, where the id is an attribute that the
+// connection chose. Where nobody or several were found the search costs as much.
+func (s *Server) idFilter(found []entry) string {
+	attribute, id := s.mapping.fields[fieldID][0], "0"
+	if len(found) == 1 {
+		if values := found[0].values(attribute); len(values) == 1 {
+			id = string(values[0])
+		}
+	}
+	return allOf(s.people, equals(attribute, id))
 }
 
 // loginFilter finds who has a name. The domain of a Windows name, as in CORP\ada, is no
@@ -213,99 +239,4 @@ func (s *Server) bindNobody(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// groupsOf returns the groups of a person, also those that their groups are in. The
-// service account searches, never the person. A search that fails, or groups that cannot
-// be told, mean that nothing is known: nothing is taken away then.
-func (s *Server) groupsOf(ctx context.Context, p *person) ([]provision.IdentityGroup, policy.Evidence, error) {
-	var groups []provision.IdentityGroup
-	evidence := policy.EvidenceKnown
-	err := s.use(ctx, true, func(c *client) (err error) {
-		groups, evidence, err = s.searchGroups(ctx, c, p)
-		return err
-	})
-	switch {
-	case ctx.Err() != nil:
-		return nil, evidence, ctx.Err()
-	case err != nil:
-		s.options.Logger.Warn("ldap: the groups of who logs in are not known", "connection", s.options.Connection, "cause", err.Error())
-		return nil, policy.EvidenceAbsent, nil
-	}
-	return groups, evidence, nil
-}
-
-// searchGroups follows nested groups by the matching rule of the server, or level by level.
-func (s *Server) searchGroups(ctx context.Context, c *client, p *person) ([]provision.IdentityGroup, policy.Evidence, error) {
-	const levels = 100
-	m := s.mapping
-	next := []string{s.memberFilter(p.entry.DN)}
-	for _, attribute := range m.memberNames {
-		next = append(next, equals(attribute, p.userName))
-	}
-	if sid := siblingSID(first(p.entry.values("objectSid")), string(first(p.entry.values("primaryGroupID")))); sid != "" && m.primary {
-		next = append(next, equals("objectSid", sid))
-	}
-	seen := map[string]bool{}
-	var groups []provision.IdentityGroup
-	for level := 0; len(next) > 0; level++ {
-		if level == levels {
-			return nil, policy.EvidenceOverage, nil
-		}
-		found, more, err := s.groupsBy(ctx, c, next)
-		if err != nil || more {
-			return nil, policy.EvidenceOverage, err
-		}
-		next = next[:0:0]
-		for _, e := range found {
-			key := ldapdn.Key(e.DN)
-			if seen[key] {
-				continue
-			}
-			seen[key] = true
-			next = append(next, s.memberFilter(e.DN))
-			g := m.group(e)
-			if g.id == "" || g.name == "" {
-				return nil, policy.EvidenceAbsent, wrong(CodeRights, "the id or the name of the group %q cannot be read", plain(e.DN))
-			}
-			groups = append(groups, provision.IdentityGroup{Value: g.id, Name: g.name})
-		}
-		if len(groups) > provision.MaxIdentityGroups {
-			return nil, policy.EvidenceOverage, nil
-		}
-	}
-	return groups, policy.EvidenceKnown, nil
-}
-
-// memberFilter finds the groups that an entry is in.
-func (s *Server) memberFilter(dn string) string {
-	if s.preset.chain != "" {
-		return equals(s.preset.members[0]+":"+s.preset.chain+":", dn)
-	}
-	var filters []string
-	for _, attribute := range s.mapping.members {
-		filters = append(filters, equals(attribute, dn))
-	}
-	return anyOf(filters...)
-}
-
-// groupsBy searches the groups that one of several filters finds, some filters at a time:
-// long ones cost much memory.
-func (s *Server) groupsBy(ctx context.Context, c *client, filters []string) (found []entry, more bool, err error) {
-	const together = 20
-	names := append([]string{"objectSid"}, s.mapping.fields[fieldGroupID]...)
-	names = append(names, s.mapping.fields[fieldGroupName]...)
-	for len(filters) > 0 {
-		n := min(together, len(filters))
-		for _, base := range s.groupsBases {
-			q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: allOf(s.groups, anyOf(filters[:n]...)), attributes: names}
-			list, cut, err := c.find(ctx, "looking for the groups of who logs in", q, provision.MaxIdentityGroups)
-			if err != nil || cut {
-				return nil, cut, err
-			}
-			found = append(found, list...)
-		}
-		filters = filters[n:]
-	}
-	return found, false, nil
 }

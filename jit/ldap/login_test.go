@@ -252,7 +252,7 @@ func loginFake(t testing.TB) (f *ldaptest.Fake, bound func() []string) {
 		return gldap.ResultInvalidCredentials
 	}
 	f.Search = func(m *gldap.SearchMessage, a *ldaptest.Answer) {
-		if strings.Contains(m.Filter, "(uid=uid0)") {
+		if strings.Contains(m.Filter, "(uid=uid0)") || strings.Contains(m.Filter, "(sn=uid0)") {
 			a.Entry(ldaptest.Person(0))
 		}
 		a.Done(gldap.ResultSuccess)
@@ -265,22 +265,27 @@ func loginFake(t testing.TB) (f *ldaptest.Fake, bound func() []string) {
 }
 
 func TestLoginCostsAlike(t *testing.T) {
-	f, _ := loginFake(t)
-	d := newDoor(t, fakeSettings(f), "x")
-	d.post("uid0", "right", nil) // warms up
-	cost := func(name string) [2]int64 {
-		searches, binds := f.Searches.Load(), f.Binds.Load()
-		d.post(name, "wrong", nil)
-		return [2]int64{f.Searches.Load() - searches, f.Binds.Load() - binds}
-	}
-	want := cost("uid0")
-	if want != [2]int64{1, 1} {
-		t.Errorf("a wrong password costs %v searches and binds, want one of each", want)
-	}
-	for range 5 { // the last ones are throttled
-		for _, name := range []string{"uid0", "nobody"} {
-			if got := cost(name); got != want {
-				t.Errorf("%q costs %v, and a wrong password %v", name, got, want)
+	for _, tt := range []struct {
+		id   string
+		want [2]int64 // searches and binds
+	}{{"entryUUID", [2]int64{1, 1}}, {"sn", [2]int64{2, 1}}} { // whether nobody shares an id of one's own
+		f, _ := loginFake(t)
+		s := fakeSettings(f)
+		s.Mapping = map[string]string{"id": tt.id}
+		d := newDoor(t, s, "x")
+		if w := d.post("uid0", "right", nil); w.Code != http.StatusOK { // warms up
+			t.Fatalf("status %d\n%s", w.Code, d.log)
+		}
+		cost := func(name string) [2]int64 {
+			searches, binds := f.Searches.Load(), f.Binds.Load()
+			d.post(name, "wrong", nil)
+			return [2]int64{f.Searches.Load() - searches, f.Binds.Load() - binds}
+		}
+		for range 6 { // the last ones are throttled
+			for _, name := range []string{"uid0", "nobody"} {
+				if got := cost(name); got != tt.want {
+					t.Errorf("id %s: a wrong password of %q costs %v searches and binds, want %v", tt.id, name, got, tt.want)
+				}
 			}
 		}
 	}
@@ -433,30 +438,160 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// A search of groups that fails leaves what is known of them.
+// What cannot be told of groups leaves what is known of them: a search that fails, and
+// nothing at all where the service account sees no members of groups.
 func TestUnknownGroupsKeep(t *testing.T) {
 	f, _ := loginFake(t)
-	groups := "some"
+	groups := "hers"
 	f.Search = func(m *gldap.SearchMessage, a *ldaptest.Answer) {
+		anybody := strings.Contains(m.Filter, "(member=*)")
 		switch {
 		case strings.Contains(m.Filter, "(uid=uid0)"):
 			a.Entry(ldaptest.Person(0))
-		case groups == "fail":
+		case groups == "fail", groups == "fail late" && anybody:
 			a.Done(gldap.ResultUnavailable)
 			return
-		case groups == "some" && strings.Contains(m.Filter, "member=uid=uid0"):
+		case groups == "hers" && strings.Contains(m.Filter, "member=uid=uid0"), groups == "others'" && anybody:
 			a.Entry("cn=all,ou=groups,dc=example,dc=com", map[string][]string{"cn": {"all"}, "entryUUID": {"aaaaaaaa-0000-0000-0000-000000000000"}})
 		}
 		a.Done(gldap.ResultSuccess)
 	}
 	d := newDoor(t, fakeSettings(f), "x")
 	for _, step := range []struct {
-		groups string
-		want   int
-	}{{"some", 1}, {"fail", 1}, {"none", 0}} {
+		groups   string
+		want     int
+		searches int64 // for groups; 0 is any number
+	}{{"hers", 1, 0}, {"fail", 1, 0}, {"fail late", 1, 0}, {"others'", 0, 2}, {"hers", 1, 0}, {"none", 1, 2}, {"none", 1, 1}} {
 		groups = step.groups
+		before := f.Searches.Load()
 		if w := d.post("uid0", "right", nil); w.Code != http.StatusOK || len(d.account.Groups) != step.want {
 			t.Errorf("groups %s: status %d, %d groups, want %d\n%s", step.groups, w.Code, len(d.account.Groups), step.want, d.log)
 		}
+		if n := f.Searches.Load() - before - 1; step.searches != 0 && n != step.searches {
+			t.Errorf("groups %s: %d searches, want %d", step.groups, n, step.searches)
+		}
+	}
+}
+
+// The primary group of Active Directory is one of everybody's: where it is not to be seen,
+// nothing is known of groups.
+func TestUnknownPrimaryGroupKeeps(t *testing.T) {
+	const sid = "\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00"
+	dn, _ := ldaptest.Person(0)
+	person := map[string][]string{
+		"objectGUID": {"0123456789abcdef"}, "sAMAccountName": {"uid0"}, "objectSid": {sid + "\x50\x04\x00\x00"}, "primaryGroupID": {"513"},
+	}
+	group := map[string][]string{"cn": {"hers"}, "objectGUID": {"fedcba9876543210"}, "objectSid": {sid + "\x51\x04\x00\x00"}}
+	users := map[string][]string{"cn": {"Domain Users"}, "objectGUID": {"0123456789ABCDEF"}, "objectSid": {sid + "\x01\x02\x00\x00"}}
+	f, _ := loginFake(t)
+	var shown []map[string][]string // groups of the person
+	outside := false                // the primary group is not below the base DNs
+	f.Search = func(m *gldap.SearchMessage, a *ldaptest.Answer) {
+		switch {
+		case strings.HasPrefix(m.BaseDN, "<SID=0105") && !outside:
+			a.Done(gldap.ResultNoSuchObject)
+			return
+		case strings.HasPrefix(m.BaseDN, "<SID=0105"):
+			a.Entry("cn=Domain Users", nil)
+		case strings.Contains(m.Filter, "(sAMAccountName=uid0)"):
+			a.Entry(dn, person)
+		case strings.Contains(m.Filter, "(member=*)"):
+			a.Entry("cn=anything", nil)
+		case strings.Contains(m.Filter, "uid=uid0"):
+			for _, g := range shown {
+				a.Entry("cn="+g["cn"][0]+",ou=groups,dc=example,dc=com", g)
+			}
+		}
+		a.Done(gldap.ResultSuccess)
+	}
+	s := fakeSettings(f)
+	s.Preset = "ad"
+	d := newDoor(t, s, "x")
+	for _, step := range []struct {
+		name    string
+		shown   []map[string][]string
+		outside bool
+		want    int
+	}{
+		{"both", []map[string][]string{users, group}, false, 2},
+		{"the primary group is not to be seen", []map[string][]string{group}, false, 2},
+		{"none is to be seen", nil, false, 2},
+		{"the primary group is outside", []map[string][]string{group}, true, 1},
+		{"none but the one outside", nil, true, 0},
+		{"both again", []map[string][]string{users, group}, false, 2},
+		{"which group is not to be read", []map[string][]string{group}, true, 2},
+	} {
+		shown, outside = step.shown, step.outside
+		if step.name == "which group is not to be read" {
+			person = map[string][]string{"objectGUID": person["objectGUID"], "sAMAccountName": {"uid0"}, "objectSid": person["objectSid"]}
+		}
+		if w := d.post("uid0", "right", nil); w.Code != http.StatusOK || len(d.account.Groups) != step.want {
+			t.Errorf("%s: status %d, account %+v, want %d groups\n%s", step.name, w.Code, d.account, step.want, d.log)
+		}
+	}
+}
+
+// Where the id is an attribute of one's own, two who share one are both refused, whoever
+// logs in first.
+func TestSharedIDIsRefused(t *testing.T) {
+	s := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: strings.ReplaceAll(strings.ReplaceAll(ldapPeople, "Zoë", "Zoe"), "  staple ", " staple")})
+	ada, zoe, inner := "uid=ada,"+s.People, `cn=Zoe\, Jr. \+ Co,`+s.People, []string{"inner", "outer", "unix"}
+	s.Replace(t, ada, "employeeNumber", "7*")
+	s.Replace(t, zoe, "employeeNumber", "8")
+	d := newDoor(t, settings(s, func(l *provision.LDAP) { l.Mapping = map[string]string{"id": "employeeNumber"} }), s.Password)
+	for _, step := range []struct {
+		name, password, number string // of Zoe
+		status                 int
+	}{
+		{"ada", "correct horse", "8", http.StatusOK},
+		{"zoe", "staple", "8", http.StatusOK},
+		{"zoe", "staple", "7*", http.StatusForbidden},
+		{"ada", "correct horse", "7*", http.StatusForbidden},
+		{"ada", "correct horse", "8", http.StatusOK},
+	} {
+		s.Replace(t, zoe, "employeeNumber", step.number)
+		if w := d.post(step.name, step.password, nil); w.Code != step.status {
+			t.Errorf("%s, where Zoe has %s: status %d, want %d\n%s", step.name, step.number, w.Code, step.status, d.log)
+		}
+	}
+	if got := state(t, d.engine)["ada"]; len(got) != 2+len(inner) {
+		t.Errorf("ada has %q", got)
+	}
+	if log := d.log.String(); !strings.Contains(log, "ldap_ambiguous") {
+		t.Errorf("the log lacks the reason:\n%s", log)
+	}
+}
+
+// What is typed as a name may be a password.
+func TestTypedNamesAreNotLogged(t *testing.T) {
+	f, _ := loginFake(t)
+	f.Search = func(m *gldap.SearchMessage, a *ldaptest.Answer) {
+		switch {
+		case strings.Contains(m.Filter, "(uid=uid0)"):
+			a.Entry(ldaptest.Person(0))
+		case strings.Contains(m.Filter, "(uid=hunter2-twice)"):
+			a.Entry(ldaptest.Person(1))
+			a.Entry(ldaptest.Person(2))
+		}
+		a.Done(gldap.ResultSuccess)
+	}
+	d := newDoor(t, fakeSettings(f), "x")
+	for _, name := range []string{"hunter2-nobody", "hunter2-twice", "hunter2\x00", "hunter2" + strings.Repeat("x", 2000)} {
+		for range 4 { // the last is throttled
+			d.post(name, "wrong", nil)
+		}
+	}
+	for range 4 {
+		d.post("uid0", "wrong", nil)
+	}
+	person, _ := ldaptest.Person(0)
+	log := d.log.String()
+	for _, want := range []string{"ldap_ambiguous", "ldap_throttled", "a name of 14 bytes", "too many wrong passwords for the entry", person} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "hunter2") {
+		t.Errorf("the log has what was typed:\n%s", log)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -98,6 +99,13 @@ func sambaLogins(t *testing.T, d *ldaptest.Server) {
 	if got := strings.Join(state(t, h.engine)["zimmer@ad.example"], ","); !strings.Contains(got, "Domain Users,Users,") || !strings.Contains(got, "inner,outer") {
 		t.Errorf("zimmer is in %s", got)
 	}
+	// The primary group is not below the base DN, and is seen all the same.
+	h = newDoor(t, settings(d), d.Password)
+	for name, want := range map[string]int{"zimmer": 2, "ada": 0} {
+		if w := h.post(name, d.Password, nil); w.Code != http.StatusOK || len(h.account.Groups) != want || strings.Contains(h.log.String(), "not known") {
+			t.Errorf("%s, with %s as the base: status %d, %+v\n%s", name, d.Groups, w.Code, h.account, h.log)
+		}
+	}
 }
 
 func sambaChanges(t *testing.T, d *ldaptest.Server) {
@@ -183,13 +191,25 @@ func sambaMoves(t *testing.T, d *ldaptest.Server) {
 }
 
 func sambaCheck(t *testing.T, d *ldaptest.Server) {
-	d.Replace(t, d.Base, "lockoutThreshold", "3")
 	defer d.Replace(t, d.Base, "lockoutThreshold", "0")
-	r, err := open(t, settings(d), d.Password).Check(t.Context())
-	if err != nil || r.LockoutThreshold != 3 || r.People != 5 || r.Inactive != 2 || r.Groups != 2 || !r.Changes {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if got := codes(r); !slices.Equal(got, []string{ldap.FindingLockout, ldap.FindingNoEmail}) {
-		t.Errorf("findings %q", got)
+	defer d.Replace(t, d.Base, "lockOutObservationWindow", "-18000000000")
+	for _, tt := range []struct {
+		threshold int
+		window    string
+		warned    bool
+	}{{0, "-18000000000", false}, {7, "-18000000000", false}, {6, "-18000000000", true}, {7, "-36000000000", true}} {
+		d.Replace(t, d.Base, "lockoutThreshold", strconv.Itoa(tt.threshold))
+		d.Replace(t, d.Base, "lockOutObservationWindow", tt.window)
+		r, err := open(t, settings(d), d.Password).Check(t.Context())
+		if err != nil || r.LockoutThreshold != tt.threshold || r.People != 5 || r.Inactive != 2 || r.Groups != 2 || !r.Changes {
+			t.Errorf("%+v, %v", r, err)
+		}
+		want := []string{ldap.FindingLockout, ldap.FindingNoEmail}
+		if !tt.warned {
+			want = want[1:]
+		}
+		if got := codes(r); !slices.Equal(got, want) {
+			t.Errorf("threshold %d, window %s: findings %q, want %q", tt.threshold, tt.window, got, want)
+		}
 	}
 }
