@@ -182,9 +182,12 @@ func TestRanges(t *testing.T) {
 			}
 			return "member;range=0-1499", member(0, 1500)
 		}, ldap.CodeIncomplete},
-		{"without an end", func(from int) (string, []string) {
-			if from == 0 {
+		{"too many", func(from int) (string, []string) {
+			switch {
+			case from == 0:
 				return "member;range=0-1499", member(0, 1500)
+			case from > 1500+8*12:
+				return fmt.Sprintf("member;range=%d-*", from), large
 			}
 			return fmt.Sprintf("member;range=%d-%d", from, from+7), large
 		}, ldap.CodeSizeLimit},
