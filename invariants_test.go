@@ -151,7 +151,7 @@ func (w *randomWalk) must(err error) {
 		argument *provision.ArgumentError
 	)
 	switch {
-	case err == nil, errors.Is(err, provision.ErrNotFound), errors.Is(err, provision.ErrReported), errors.Is(err, provision.ErrEmptySync):
+	case err == nil, errors.Is(err, provision.ErrNotFound), errors.Is(err, provision.ErrReported), errors.Is(err, provision.ErrEmptySync), errors.Is(err, provision.ErrSyncIDs):
 	case errors.As(err, &conflict), errors.As(err, &refused), errors.As(err, &guard), errors.As(err, &member), errors.As(err, &argument):
 	default:
 		w.t.Fatalf("steps %v: %v", w.log, err)
