@@ -1,8 +1,9 @@
 package jit
 
 import (
-	"encoding/hex"
 	"strings"
+
+	"github.com/scimjit/provision/internal/ldapdn"
 )
 
 // commonName returns the CN of the first part of a distinguished name (RFC 4514
@@ -57,7 +58,7 @@ func readAttribute(s string) (dnAttribute, bool) {
 		case ';', '"', '<', '>', 0:
 			return a, false // must be escaped
 		case '\\':
-			b, n := unescape(rest[i+1:])
+			b, n := ldapdn.Unescape(rest[i+1:])
 			if n == 0 {
 				return a, false
 			}
@@ -72,25 +73,6 @@ func readAttribute(s string) (dnAttribute, bool) {
 	}
 	a.value = string(value[:end])
 	return a, true
-}
-
-// unescape reads what follows a backslash: a special character, or two
-// hexadecimal digits of a byte. n is how many bytes it took, 0 if it is neither.
-func unescape(s string) (b byte, n int) {
-	if s == "" {
-		return 0, 0
-	}
-	if strings.IndexByte(` "#+,;<=>\`, s[0]) >= 0 {
-		return s[0], 1
-	}
-	if len(s) < 2 {
-		return 0, 0
-	}
-	decoded, err := hex.DecodeString(s[:2])
-	if err != nil {
-		return 0, 0
-	}
-	return decoded[0], 2
 }
 
 // isAttributeType reports whether s is a short name or an object identifier.

@@ -105,7 +105,7 @@ func readPart(s string) (a part, ok bool) {
 			a.value, ok = foldValue(value[:end])
 			return a, ok
 		case '\\':
-			b, n := unescape(rest[i+1:])
+			b, n := Unescape(rest[i+1:])
 			if n == 0 {
 				return a, false
 			}
@@ -121,9 +121,9 @@ func readPart(s string) (a part, ok bool) {
 	return a, ok
 }
 
-// unescape reads what follows a backslash, and returns how many bytes it took; 0 if it is
-// no escape.
-func unescape(s string) (b byte, n int) {
+// Unescape reads what follows a backslash: a special character, or two hexadecimal digits
+// of a byte. It returns how many bytes it took, 0 if it is neither.
+func Unescape(s string) (b byte, n int) {
 	if s == "" {
 		return 0, 0
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	kinds "github.com/scimjit/provision/internal/preset"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -47,7 +48,7 @@ var fields = []string{
 
 // A preset is what one kind of directory is like.
 type preset struct {
-	name, title    string
+	name           string // as package preset lists it
 	people, groups string // filters
 
 	// fields are attributes by field; of several the first that has a value counts.
@@ -121,7 +122,7 @@ const (
 // presets is the table.
 var presets = []preset{
 	{
-		name: "ad", title: "Active Directory, Samba",
+		name: "ad",
 		// objectCategory leaves out computers, which are of class user, too.
 		people: "(&(objectCategory=person)(objectClass=user))",
 		groups: "(objectCategory=group)",
@@ -150,7 +151,7 @@ var presets = []preset{
 		delta:    byUSN,
 	},
 	{
-		name: "openldap", title: "OpenLDAP",
+		name:   "openldap",
 		people: inetOrgPeople, groups: namedGroups,
 		fields:      with(inetOrg, map[string][]string{fieldID: {"entryUUID"}, fieldGroupID: {"entryUUID"}}),
 		disabled:    []stateRule{shadow},
@@ -159,7 +160,7 @@ var presets = []preset{
 		filled:      []string{"groupOfNames", "groupOfUniqueNames"},
 	},
 	{
-		name: "389ds", title: "389 Directory Server",
+		name:   "389ds",
 		people: inetOrgPeople, groups: namedGroups,
 		fields:      with(inetOrg, map[string][]string{fieldID: {"nsUniqueId"}, fieldGroupID: {"nsUniqueId"}}),
 		disabled:    []stateRule{nsLock, shadow},
@@ -167,14 +168,14 @@ var presets = []preset{
 		memberNames: []string{"memberUid"},
 	},
 	{
-		name: "freeipa", title: "FreeIPA",
+		name:   "freeipa",
 		people: "(&(objectClass=inetOrgPerson)(objectClass=ipaObject))", groups: "(objectClass=ipaUserGroup)",
 		fields:   with(inetOrg, map[string][]string{fieldID: {"ipaUniqueID"}, fieldGroupID: {"ipaUniqueID"}}),
 		disabled: []stateRule{nsLock, {"krbPrincipalExpiration", timePassed}},
 		members:  []string{"member"},
 	},
 	{
-		name: "generic", title: "Any other directory",
+		name:   "generic",
 		people: "(&(objectClass=person)(!(objectClass=computer)))", groups: namedGroups,
 		fields:      with(inetOrg, map[string][]string{fieldID: {"entryUUID"}, fieldGroupID: {"entryUUID"}}),
 		disabled:    []stateRule{nsLock, shadow},
@@ -183,26 +184,14 @@ var presets = []preset{
 	},
 }
 
-const genericPreset = "generic"
-
 func presetNamed(name string) (*preset, bool) {
-	if name == "" {
-		name = genericPreset
-	}
+	name, _ = kinds.CanonicalDirectory(name)
 	for i := range presets {
-		if strings.EqualFold(presets[i].name, name) {
+		if presets[i].name == name {
 			return &presets[i], true
 		}
 	}
 	return nil, false
-}
-
-func presetNames() []string {
-	var names []string
-	for _, p := range presets {
-		names = append(names, p.name)
-	}
-	return names
 }
 
 // mapping is a preset with what a connection has in its place.

@@ -14,6 +14,7 @@ import (
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/ldapdn"
 	"github.com/scimjit/provision/internal/naming"
+	kinds "github.com/scimjit/provision/internal/preset"
 )
 
 // Bounds of the settings, which are those of saving them.
@@ -163,7 +164,7 @@ func (s *settings) readBases(wrong func(string, string, string, ...any) error) e
 func (s *settings) readPreset(wrong func(string, string, string, ...any) error) error {
 	p, ok := presetNamed(s.Preset)
 	if !ok {
-		return wrong("preset", s.Preset, "it must be one of %s", strings.Join(presetNames(), ", "))
+		return wrong("preset", s.Preset, "%s", kinds.DirectoryHint(s.Preset))
 	}
 	m, field, reason := p.mapping(s.Mapping)
 	if reason != "" {

@@ -278,10 +278,15 @@ func (s *session) trip(last *statement, read func(*pgconn.ResultReader) error) e
 			s.sent(!s.unable)
 			return s.fail(err)
 		}
-		s.giveBack()
-		if attempt > 1 && s.store.config.Pool == nil {
-			s.store.pool.Reset() // it was not the only one
-		}
+		s.giveUp(attempt)
+	}
+}
+
+// giveUp gives up a connection that an attempt has lost.
+func (s *session) giveUp(attempt int) {
+	s.giveBack()
+	if attempt > 1 && s.store.config.Pool == nil {
+		s.store.pool.Reset() // it was not the only one
 	}
 }
 
@@ -317,10 +322,7 @@ func (s *session) once() error {
 		if !s.lost() || attempt == begins || s.ctx.Err() != nil {
 			return s.fail(err)
 		}
-		s.giveBack()
-		if attempt > 1 && s.store.config.Pool == nil {
-			s.store.pool.Reset()
-		}
+		s.giveUp(attempt)
 	}
 }
 
