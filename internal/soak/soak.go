@@ -214,13 +214,14 @@ func (r *soakRun) size(suffix string) int64 {
 }
 
 func (r *soakRun) compareMemory(first, last stats) {
-	for _, m := range []struct {
-		what               string
-		first, last, slack uint64
-	}{{"heap", first.Heap, last.Heap, slackHeap}, {"memory of the process", first.RSS, last.RSS, slackProcess}} {
-		if most := uint64(mostGrowth*float64(m.first)) + m.slack; m.last > most {
-			r.journal.problem("the %s grew from %d to %d MiB", m.what, m.first>>20, m.last>>20)
+	compare := func(what string, first, last, slack uint64) {
+		if most := uint64(mostGrowth*float64(first)) + slack; last > most {
+			r.journal.problem("the %s grew from %d to %d MiB", what, first>>20, last>>20)
 		}
+	}
+	compare("heap", first.Heap, last.Heap, slackHeap)
+	if !raceDetector {
+		compare("memory of the process", first.RSS, last.RSS, slackProcess)
 	}
 	if last.Goroutines > first.Goroutines+moreRoutes {
 		r.journal.problem("goroutines grew from %d to %d", first.Goroutines, last.Goroutines)
