@@ -49,6 +49,7 @@ var duties = []duty{
 	{"logouts", `{"provisionOnFirstLogin":true}`, endsLogins},
 	{"refused logins", "", tellsDenials},
 	{"expiry notices", "", tellsExpiry},
+	{"pending credentials", "", dropsPending},
 	{"last use", "", notesUse},
 	{"remembered credentials", "", forgetsCredentials},
 	{"rate and cursors", "", limitsRate},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision/internal/records"
+	"github.com/scimjit/provision/internal/spelling"
 	"github.com/scimjit/provision/store"
 )
 
@@ -83,6 +84,10 @@ type Credential struct {
 	Created    time.Time `json:"created"`
 	Expires    time.Time `json:"expires,omitzero"` // zero: never
 
+	// PendingUntil is until when a credential waits to be activated, see
+	// [Directory.ActivateCredential]; zero for one that counts.
+	PendingUntil time.Time `json:"pendingUntil,omitzero"`
+
 	// LastUsed is accurate to about a minute, and zero for a credential that was
 	// never used. [Engine.Run] writes it.
 	LastUsed time.Time `json:"lastUsed,omitzero"`
@@ -92,7 +97,7 @@ type Credential struct {
 func credentialOf(c records.StoredCredential) Credential {
 	return Credential{
 		ID: c.ID, Connection: c.Connection, Method: c.Method, UserName: c.UserName,
-		Created: c.Created, Expires: c.Expires, LastUsed: c.LastUsed,
+		Created: c.Created, Expires: c.Expires, PendingUntil: c.PendingUntil, LastUsed: c.LastUsed,
 	}
 }
 
@@ -109,52 +114,67 @@ func (d *Directory) SetCredential(ctx context.Context, secret Secret, expires ti
 	return d.makeCredential(ctx, secret, expires, credentialTerms{alone: true, known: true})
 }
 
-// IssueToken generates a bearer token for a connection and returns it. This is
-// the only time it can be read: the store keeps its hash. A zero expires means
-// after 365 days.
+// NewCredential is which credential is generated. The zero value is a token that counts
+// at once, for 365 days.
+type NewCredential struct {
+	Method  string    `json:"method,omitempty"`  // "token", also where it is empty, or "basic"
+	Expires time.Time `json:"expires,omitzero"`  // zero: after 365 days
+	Pending bool      `json:"pending,omitempty"` // it counts as soon as [Directory.ActivateCredential] says so
+}
+
+// IssueCredential generates a bearer token, or a user name and a password for HTTP Basic,
+// and returns it. This is the only time it can be read: the store keeps its hash.
+// [Directory.Credentials] shows the user name later on, by which people tell two
+// credentials apart.
 //
 // A connection has at most two live credentials. A third is refused with a
 // [*CredentialError] rather than put in the place of one that may be in use:
-// revoke one of them first. Credentials that have expired, and passwords, since
-// a connection has one method at a time, are revoked at once.
+// revoke one of them first. Credentials that have expired, and those of the other
+// method, since a connection has one at a time, are revoked at once.
 //
-// The connection must have been saved, or the error is [ErrNotFound].
-func (d *Directory) IssueToken(ctx context.Context, expires time.Time) (token string, _ Credential, err error) {
-	text, err := d.engine.Plumbing().NewToken()
-	if err != nil {
-		return "", Credential{}, err
-	}
-	secret, cred, err := d.issue(ctx, Secret{Token: text}, expires)
-	return secret.Token, cred, err
-}
-
-// IssueBasic is [Directory.IssueToken] for HTTP Basic: it generates a user name and a
-// password, and revokes the tokens of the connection. [Directory.Credentials] shows
-// the user name later on, by which people tell two credentials apart.
-func (d *Directory) IssueBasic(ctx context.Context, expires time.Time) (Secret, Credential, error) {
-	name, err := d.engine.random(userNameBytes)
+// A pending one does none of this before it is activated. It waits for an hour, and is
+// gone then. Four may wait; a further one takes the place of the oldest of them.
+//
+// The connection must have been saved, or the error is [ErrNotFound]. A method that does
+// not exist is an [*ArgumentError], an end that has passed a [*CredentialError].
+func (d *Directory) IssueCredential(ctx context.Context, n NewCredential) (Secret, Credential, error) {
+	secret, err := d.engine.newSecret(n.Method)
 	if err != nil {
 		return Secret{}, Credential{}, err
 	}
-	text, err := d.engine.Plumbing().NewToken()
-	if err != nil {
-		return Secret{}, Credential{}, err
-	}
-	return d.issue(ctx, Secret{UserName: "scim-" + name, Password: text}, expires)
-}
-
-// userNameBytes is how much of a generated user name is random: enough that no two
-// are the same. It is no secret.
-const userNameBytes = 8
-
-// issue makes a credential of a generated secret, which it returns.
-func (d *Directory) issue(ctx context.Context, secret Secret, expires time.Time) (Secret, Credential, error) {
-	cred, err := d.makeCredential(ctx, secret, expires, credentialTerms{ends: true})
+	cred, err := d.makeCredential(ctx, secret, n.Expires, credentialTerms{ends: true, pending: n.Pending})
 	if err != nil {
 		return Secret{}, Credential{}, err
 	}
 	return secret, cred, nil
 }
+
+// IssueToken is [Directory.IssueCredential] of a token that counts at once.
+func (d *Directory) IssueToken(ctx context.Context, expires time.Time) (token string, _ Credential, err error) {
+	secret, cred, err := d.IssueCredential(ctx, NewCredential{Expires: expires})
+	return secret.Token, cred, err
+}
+
+// newSecret generates a secret of a method.
+func (e *Engine) newSecret(method string) (Secret, error) {
+	switch method {
+	case "", methodToken:
+		text, err := e.Plumbing().NewToken()
+		return Secret{Token: text}, err
+	case methodBasic:
+		name, err := e.random(userNameBytes)
+		if err != nil {
+			return Secret{}, err
+		}
+		text, err := e.Plumbing().NewToken()
+		return Secret{UserName: "scim-" + name, Password: text}, err
+	}
+	return Secret{}, &ArgumentError{Argument: "method", Value: shorten(method), Reason: spelling.Hint([]string{methodToken, methodBasic}, method)}
+}
+
+// userNameBytes is how much of a generated user name is random: enough that no two
+// are the same. It is no secret.
+const userNameBytes = 8
 
 // makeCredential claims a secret for a connection, lists the credential there,
 // and releases the secrets that this has revoked; or the claim, where it failed.
@@ -212,7 +232,7 @@ func (e *Engine) newCredential(connection string, secret Secret, expires time.Ti
 	return cred, nil
 }
 
-// Credentials returns the credentials of a connection, expired ones included,
+// Credentials returns the credentials of a connection, expired and pending ones included,
 // oldest first, or [ErrNotFound] for an unknown connection.
 func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
 	var all []storedCredential
@@ -227,15 +247,24 @@ func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Credential, len(all))
-	for i, stored := range all {
-		out[i] = credentialOf(stored.Value)
-		if at := d.engine.credentials.lastUsed(d.connection, out[i].ID); at.After(out[i].LastUsed) || !at.IsZero() && usedAhead(out[i].LastUsed, d.engine.now()) {
-			out[i].LastUsed = at
+	sortByAge(all)
+	out, now := make([]Credential, 0, len(all)), d.engine.now()
+	for _, stored := range all {
+		if pendingOver(&stored.Value, now) {
+			continue
 		}
+		cred := credentialOf(stored.Value)
+		if at := d.engine.credentials.lastUsed(d.connection, cred.ID); at.After(cred.LastUsed) || !at.IsZero() && usedAhead(cred.LastUsed, now) {
+			cred.LastUsed = at
+		}
+		out = append(out, cred)
 	}
-	slices.SortStableFunc(out, func(a, b Credential) int { return a.Created.Compare(b.Created) })
 	return out, nil
+}
+
+// sortByAge sorts credentials, oldest first.
+func sortByAge(list []storedCredential) {
+	slices.SortStableFunc(list, func(a, b storedCredential) int { return a.Value.Created.Compare(b.Value.Created) })
 }
 
 // ExtendCredential changes when a credential expires, and not its secret. A zero

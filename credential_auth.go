@@ -220,6 +220,8 @@ func (c *credentialEntry) check(now time.Time) error {
 	switch {
 	case c.connection.Disabled:
 		return &UnauthenticatedError{c.connection.ID, "disabledConnection"}
+	case !c.credential.PendingUntil.IsZero():
+		return &UnauthenticatedError{c.connection.ID, "pendingCredential"}
 	case hasExpired(c.credential.Expires, now):
 		return &UnauthenticatedError{c.connection.ID, "expiredCredential"}
 	}
@@ -320,7 +322,8 @@ const credentialInterval = time.Minute
 // connection expires, each once, and writes when credentials were last used. Of
 // several notices that are late only the last is sent; a credential that was set
 // to expire sooner than a notice never has that notice. What a clock told that was
-// ahead is told again in its time.
+// ahead is told again in its time. Credentials that have waited too long to be activated
+// are revoked.
 //
 // Replicas may do it at the same time. Without anything to do it only reads.
 func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
@@ -333,7 +336,7 @@ func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
 		}
 		all, err := records.Credential.List(r, "", 0)
 		for i := range all {
-			due = due || tendCredential(&all[i].Value, e.now(), used[all[i].Key])
+			due = due || pendingOver(&all[i].Value, e.now()) || tendCredential(&all[i].Value, e.now(), used[all[i].Key])
 		}
 		return err
 	})
@@ -341,7 +344,12 @@ func (e *Engine) tendCredentials(ctx context.Context, connection string) error {
 		return nil
 	}
 	if err == nil && due {
-		err = e.Directory(connection).updateCredentials(ctx, func(b *credentialBook) error { return b.tend(used) })
+		var revoked []string
+		err = e.Directory(connection).updateCredentials(ctx, func(b *credentialBook) (err error) {
+			revoked, err = b.tend(used)
+			return err
+		})
+		e.releaseSecrets(ctx, connection, revoked...)
 	}
 	if err != nil && used != nil {
 		e.credentials.useAgain(connection, used)

@@ -52,6 +52,9 @@ type credentialTerms struct {
 	// given, after credentialLifetime.
 	ends bool
 
+	// pending says that the credential waits to be activated.
+	pending bool
+
 	// known says that somebody knew the secret before: another process may set
 	// or revoke it at the same time.
 	known bool
@@ -66,25 +69,20 @@ func (b *credentialBook) place(made records.StoredCredential, terms credentialTe
 			return made, nil, err
 		}
 	}
+	if terms.pending {
+		return b.placePending(made)
+	}
 	all, err := b.all()
 	if err != nil {
 		return made, nil, err
 	}
 	placed = made
-	var leaving []storedCredential
-	for _, old := range all {
-		switch {
-		case old.Value.Hash == made.Hash && old.Value.Expires.Equal(made.Expires):
-			placed = old.Value
-		case terms.alone || old.Value.Method != made.Method || hasExpired(old.Value.Expires, b.now):
-			leaving = append(leaving, old)
-		}
+	if i := slices.IndexFunc(all, func(old storedCredential) bool { return isSame(&old.Value, &made) }); i >= 0 {
+		placed = all[i].Value
 	}
-	if len(all)-len(leaving) >= maxCredentials {
-		return made, nil, &CredentialError{
-			Code: credentialMany, Connection: b.connection,
-			Reason: fmt.Sprintf("%d credentials are live, revoke one first", maxCredentials),
-		}
+	leaving, err := b.makeRoom(all, placed, terms.alone)
+	if err != nil {
+		return made, nil, err
 	}
 	revoked, err = b.revoke(leaving)
 	if err != nil || placed.ID != made.ID {
@@ -94,14 +92,48 @@ func (b *credentialBook) place(made records.StoredCredential, terms credentialTe
 	return placed, revoked, b.save(&storedCredential{Key: placed.ID, Value: placed}, store.CredentialCreated, termsOf(placed)...)
 }
 
+// isSame reports whether a credential is listed that has the secret and the end of a new
+// one.
+func isSame(old, made *records.StoredCredential) bool {
+	return old.Hash == made.Hash && old.Expires.Equal(made.Expires) && !isPending(old)
+}
+
+// makeRoom returns those of all credentials that leave for one to be live: of the other
+// method, expired, or, where it is to be alone, all others. The error is that too many
+// stay. Others that are pending stay so.
+func (b *credentialBook) makeRoom(all []storedCredential, one records.StoredCredential, alone bool) (leaving []storedCredential, err error) {
+	live := 0
+	for _, old := range all {
+		c := &old.Value
+		switch {
+		case c.ID == one.ID:
+		case alone, pendingOver(c, b.now), !isPending(c) && (c.Method != one.Method || hasExpired(c.Expires, b.now)):
+			leaving = append(leaving, old)
+		case !isPending(c):
+			live++
+		}
+	}
+	if live >= maxCredentials {
+		return nil, &CredentialError{
+			Code: credentialMany, Connection: b.connection,
+			Reason: fmt.Sprintf("%d credentials are live, revoke one first", maxCredentials),
+		}
+	}
+	return leaving, nil
+}
+
 // termsOf are what an event tells of a new credential: how it is used and until when,
-// null for ever.
+// null for ever, and until when it waits.
 func termsOf(c records.StoredCredential) []store.Change {
 	terms := []store.Change{{Attribute: "method", After: mustJSON(c.Method)}}
 	if c.UserName != "" {
 		terms = append(terms, store.Change{Attribute: "userName", After: mustJSON(c.UserName)})
 	}
-	return append(terms, store.Change{Attribute: "expires", After: timeJSON(c.Expires)})
+	terms = append(terms, store.Change{Attribute: "expires", After: timeJSON(c.Expires)})
+	if isPending(&c) {
+		terms = append(terms, store.Change{Attribute: pendingUntil, After: timeJSON(c.PendingUntil)})
+	}
+	return terms
 }
 
 // expiry returns when a credential ends that shall end at a time; zero means
@@ -127,6 +159,9 @@ func (b *credentialBook) extend(id string, until time.Time) (records.StoredCrede
 		return cred.Value, err
 	}
 	before := cred.Value.Expires
+	if pendingOver(&cred.Value, b.now) {
+		return cred.Value, notFound("credential", id)
+	}
 	if cred.Value.Expires, err = b.expiry(until); err != nil || cred.Value.Expires.Equal(before) {
 		return cred.Value, err
 	}
@@ -149,9 +184,16 @@ func (b *credentialBook) revoke(creds []storedCredential) (hashes []string, err 
 	return hashes, nil
 }
 
-// tend writes when credentials were used, by id, and tells of those that expire
-// soon.
-func (b *credentialBook) tend(used map[string]time.Time) error {
+// tend writes when credentials were used, by id, tells of those that expire soon, and
+// revokes those that have waited too long, whose hashes it returns.
+func (b *credentialBook) tend(used map[string]time.Time) (revoked []string, err error) {
+	if revoked, err = b.dropPending(); err != nil {
+		return nil, err
+	}
+	return revoked, b.tendLive(used)
+}
+
+func (b *credentialBook) tendLive(used map[string]time.Time) error {
 	all, err := b.all()
 	if err != nil {
 		return err
@@ -192,6 +234,9 @@ func (b *credentialBook) tell(id string, typ store.EventType, changes ...store.C
 // the credential. A last use in the future, and a notice whose time is more than an
 // hour away, were noted by a clock that was ahead: neither keeps back what comes now.
 func tendCredential(c *records.StoredCredential, now, used time.Time) bool {
+	if isPending(c) {
+		return false
+	}
 	changed := false
 	if used.Sub(c.LastUsed) >= credentialInterval || !used.IsZero() && usedAhead(c.LastUsed, now) {
 		c.LastUsed = used

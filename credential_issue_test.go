@@ -146,11 +146,11 @@ func TestIssueSwitchesMethod(t *testing.T) {
 		one, _ := tn.issue(time.Time{})
 		two, _ := tn.issue(time.Time{})
 		at := tn.lastEvent()
-		basic, cred, err := tn.engine.Directory("acme").As(tester).IssueBasic(t.Context(), time.Time{})
+		basic, cred, err := tn.engine.Directory("acme").As(tester).IssueCredential(t.Context(), provision.NewCredential{Method: "basic"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, other, err := tn.engine.Directory("acme").As(tester).IssueBasic(t.Context(), time.Time{})
+		again, other, err := tn.engine.Directory("acme").As(tester).IssueCredential(t.Context(), provision.NewCredential{Method: "basic"})
 		if err != nil || again.UserName == basic.UserName || again.Password == basic.Password {
 			t.Errorf("two credentials, %q and %q, %v", basic.UserName, again.UserName, err)
 		}

@@ -28,7 +28,7 @@ var ErrUnauthenticated = errors.New("provision: credential is not valid")
 // does not count any more. It is for whoever counts refusals: a client is not told.
 type UnauthenticatedError struct {
 	Connection string // of the credential
-	Cause      string // a code: "expiredCredential" or "disabledConnection"
+	Cause      string // a code: "expiredCredential", "pendingCredential" or "disabledConnection"
 }
 
 // Error implements error.

@@ -171,8 +171,12 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			_, cred, err := d.IssueToken(c, time.Time{})
 			return own(cred, err)
 		},
-		"IssueBasic": func(c ctx, d dir, _ foreign) error {
-			_, cred, err := d.IssueBasic(c, time.Time{})
+		"ActivateCredential": func(c ctx, d dir, x foreign) error {
+			_, err := d.ActivateCredential(c, x.credential)
+			return gone(err)
+		},
+		"IssueCredential": func(c ctx, d dir, _ foreign) error {
+			_, cred, err := d.IssueCredential(c, provision.NewCredential{Method: "basic"})
 			return own(cred, err)
 		},
 		"ExtendCredential": func(c ctx, d dir, x foreign) error {

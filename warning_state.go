@@ -108,6 +108,8 @@ func credentialWarnings(r store.RecordReader, now time.Time) ([]Warning, error) 
 		c := cred.Value
 		w := Warning{Field: fieldCredentials, Value: c.ID}
 		switch {
+		case isPending(&c): // nobody has it yet
+			continue
 		case c.Expires.IsZero():
 			w.Code, w.Text = warnCredentialForever, fmt.Sprintf("the %s never expires: whoever finds it can use it for ever", nounOf(c.Method))
 		case hasExpired(c.Expires, now):

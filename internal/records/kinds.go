@@ -225,15 +225,16 @@ type Listed struct{}
 
 // StoredCredential is what is known of a secret without knowing it.
 type StoredCredential struct {
-	ID         string    `json:"id"`
-	Connection string    `json:"connection"`
-	Method     string    `json:"method"`
-	UserName   string    `json:"userName,omitempty"` // no secret
-	Created    time.Time `json:"created"`
-	Expires    time.Time `json:"expires,omitzero"`
-	LastUsed   time.Time `json:"lastUsed,omitzero"`
-	Hash       string    `json:"hash"`
-	Noticed    int       `json:"noticed,omitempty"` // the last notice of expiry, in days before
+	ID           string    `json:"id"`
+	Connection   string    `json:"connection"`
+	Method       string    `json:"method"`
+	UserName     string    `json:"userName,omitempty"` // no secret
+	Created      time.Time `json:"created"`
+	Expires      time.Time `json:"expires,omitzero"`
+	LastUsed     time.Time `json:"lastUsed,omitzero"`
+	PendingUntil time.Time `json:"pendingUntil,omitzero"` // it waits to be activated; zero: it counts
+	Hash         string    `json:"hash"`
+	Noticed      int       `json:"noticed,omitempty"` // the last notice of expiry, in days before
 }
 
 // LoginSession is a session at the identity provider.

@@ -78,7 +78,7 @@ func TestOtherwise(t *testing.T) {
 	if _, err := s.engine.Directory("other").As(operator).SetCredential(t.Context(), provision.Secret{Token: dotted}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	issued, _, err := s.engine.Directory("acme").As(operator).IssueBasic(t.Context(), time.Time{})
+	issued, _, err := s.engine.Directory("acme").As(operator).IssueCredential(t.Context(), provision.NewCredential{Method: "basic"})
 	if err != nil {
 		t.Fatal(err)
 	}
