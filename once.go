@@ -119,8 +119,8 @@ func (c *change) firstWithin(text string, span time.Duration) (first bool, err e
 }
 
 // pruneOnce removes the keys of a connection whose time has passed for so long that
-// no clock that jumps unseen can have made it so, allowances that are full again, and
-// attempts that count no more.
+// no clock that jumps unseen can have made it so, allowances that are full again,
+// attempts that count no more, and portal links that are over.
 func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 	due := false
 	err := e.store().View(ctx, connection, func(_ context.Context, r store.Reader) error {
@@ -133,7 +133,11 @@ func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 			return err
 		}
 		attempts, err := records.Attempts.List(r, "", 1)
-		due = len(keys)+len(allowances)+len(attempts) > 0
+		if err != nil {
+			return err
+		}
+		links, err := records.Portal.List(r, "", 1)
+		due = len(keys)+len(allowances)+len(attempts)+len(links) > 0
 		return err
 	})
 	if err != nil || !due {
@@ -148,6 +152,9 @@ func (e *Engine) pruneOnce(ctx context.Context, connection string) error {
 			return err
 		}
 		if _, err = records.Attempts.Prune(tx, now); err != nil {
+			return err
+		}
+		if _, err = records.Portal.Prune(tx, now); err != nil {
 			return err
 		}
 		_, err = records.Allowance.Prune(tx, now)

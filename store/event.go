@@ -86,6 +86,7 @@ const (
 	GuardBlocked                 EventType = "guard.blocked"
 	DeliveryParked               EventType = "delivery.parked"
 	JobFinished                  EventType = "job.finished"
+	PortalUsed                   EventType = "portal.used"
 
 	// A sync that changed something, or the first that came to its end after a failure;
 	// and one that did not, where it is for another reason than the last. The change

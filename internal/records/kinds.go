@@ -45,6 +45,9 @@ var (
 	// Attempts is when something was tried that may be tried a few times.
 	Attempts = kind[[]int64](Row{Name: "attempts", Owner: "logins", Key: "hash of what is tried", Expires: "when the last one counts no more"})
 
+	// Portal is a link for the administrator of a customer, and the session that it began.
+	Portal = kind[PortalLink](Row{Name: "portal", Owner: "portal", Key: "hash of the code", Expires: "with the link, or with its session"})
+
 	// MetadataRefresh is when the metadata of a connection is fetched again.
 	MetadataRefresh = kind[Refresh](Row{Name: "metadataRefresh", Owner: "metadata"})
 
@@ -182,6 +185,7 @@ func Rows() []Row {
 		Once.Row(),
 		Allowance.Row(),
 		Attempts.Row(),
+		Portal.Row(),
 		MetadataRefresh.Row(),
 		Job.Row(),
 		Indexed.Row(),
@@ -398,6 +402,23 @@ type DeliveryLine struct {
 
 	// Redriven says that an operator had it tried again after it was parked.
 	Redriven bool `json:"redriven,omitempty"`
+}
+
+// PortalLink is a link for the administrator of a customer. Its secrets are kept by their
+// hashes.
+type PortalLink struct {
+	ID         string      `json:"id"`
+	Recipient  string      `json:"recipient,omitempty"`
+	Proof      string      `json:"proof"`
+	Operations []string    `json:"operations"`
+	Created    time.Time   `json:"created"`
+	Until      time.Time   `json:"until"`             // it may be redeemed
+	Guesses    int         `json:"guesses,omitempty"` // wrong proofs
+	By         store.Actor `json:"by"`                // who made it
+
+	Used         time.Time `json:"used,omitzero"`
+	Session      string    `json:"session,omitempty"`
+	SessionUntil time.Time `json:"sessionUntil,omitzero"`
 }
 
 // Refused is how often requests of one minute, address and cause were refused.
