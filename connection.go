@@ -50,6 +50,11 @@ type Connection struct {
 	// Accounts stay as they are.
 	Disabled bool `json:"disabled,omitempty"`
 
+	// ManagedBy names what else the settings are written in, such as [ManagedByFile]:
+	// whoever edits them elsewhere refuses to, as the next start would undo it. The engine
+	// only keeps it. Empty means that nothing else owns the settings.
+	ManagedBy string `json:"managedBy,omitempty"`
+
 	// Version counts the changes of the connection; 0 is one that is not stored.
 	// It goes on where an id is used again after [Directory.DeleteConnection].
 	// [Directory.SaveConnection] compares it.
@@ -255,41 +260,4 @@ func (e *Engine) connection(ctx context.Context, id string) (*compiled, error) {
 		return err
 	})
 	return c, err
-}
-
-// Connections returns all connections, disabled ones included, in order of id.
-func (e *Engine) Connections(ctx context.Context) ([]Connection, error) {
-	ids, err := e.connectionIDs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []Connection
-	for _, id := range ids {
-		c, err := e.Directory(id).Connection(ctx)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, nil
-}
-
-func (e *Engine) connectionIDs(ctx context.Context) ([]string, error) {
-	e = e.present()
-	var ids []string
-	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) error {
-		list, err := records.ConnectionList.List(r, "", 0)
-		if err != nil {
-			return err
-		}
-		ids = make([]string, len(list))
-		for i, e := range list {
-			ids[i] = e.Key
-		}
-		return nil
-	})
-	return ids, err
 }
