@@ -191,7 +191,7 @@ func (r reader) findTerm(term store.Term, types []string, found *budget.Distinct
 		return add(n)
 	case store.ByGroup:
 		for e := range r.nodes.at(n).members.all() {
-			if !r.seen(e) {
+			if !r.seen(e) || !r.sources[e.source].Reported() {
 				continue
 			}
 			if err := add(e.node); err != nil {
@@ -200,7 +200,7 @@ func (r reader) findTerm(term store.Term, types []string, found *budget.Distinct
 		}
 	case store.ByMember:
 		for _, e := range r.nodes.at(n).groups {
-			if !r.seen(e) {
+			if !r.seen(e) || !r.sources[e.source].Reported() {
 				continue
 			}
 			if err := add(e.node); err != nil {

@@ -22,7 +22,10 @@ func (s *suite) people(t *testing.T, st store.Store) {
 				err = all(err, tx.PutResource(&r2))
 			}
 		}
-		return all(err, put(tx, "g1", "u1"), put(tx, "g1", "u2"), put(tx, "g2", "u1"), put(tx, "g2", "g1"))
+		// What no identity provider reported is found by no filter.
+		_, joined := tx.PutMembership(store.Membership{Group: "g1", Member: "u4", Source: store.SourceOperator, Kind: "User"})
+		_, given := tx.PutMembership(store.Membership{Group: "g2", Member: "u4", Source: store.SourceDefault, Kind: "User"})
+		return all(err, joined, given, put(tx, "g1", "u1"), put(tx, "g1", "u2"), put(tx, "g2", "u1"), put(tx, "g2", "g1"))
 	})
 }
 
@@ -206,6 +209,7 @@ var filterTests = []struct {
 	{"member with a name", store.And{store.MemberOf{Group: "g2"}, test(store.SW, path(store.String, "displayName"), "st")}, []string{"g1"}},
 	{"has member", store.HasMember{Member: "u1"}, []string{"g1", "g2"}},
 	{"has any member", store.HasMember{}, []string{"g1", "g2"}},
+	{"has a member of an operator", store.HasMember{Member: "u4"}, nil},
 	{"has unknown member", store.HasMember{Member: "x"}, nil},
 	{"has no member", store.Not{Filter: store.HasMember{}}, []string{"u1", "u2", "u3", "u4"}},
 	{"has member or key", store.Or{store.HasMember{Member: "g1"}, keyed("userName", "bob")}, []string{"u3", "g2"}},

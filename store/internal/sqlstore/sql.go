@@ -102,11 +102,11 @@ const (
 
 	candidatesByGroup = `SELECT r.position, r.type
 		FROM provision_members m JOIN provision_resources r ON r.scope = m.scope AND r.id = m.member_id
-		WHERE m.scope = ? AND m.group_id = ?` + shown
+		WHERE m.scope = ? AND m.group_id = ? AND m.source IN ` + reportedSources + shown
 
 	candidatesByMember = `SELECT r.position, r.type
 		FROM provision_members m JOIN provision_resources r ON r.scope = m.scope AND r.id = m.group_id
-		WHERE m.scope = ? AND m.member_id = ?` + shown
+		WHERE m.scope = ? AND m.member_id = ? AND m.source IN ` + reportedSources + shown
 
 	// A lone key term, the most frequent filter, reads its candidates whole.
 	resourcesByKey = `SELECT ` + resourceColumns + `, ''
@@ -233,7 +233,8 @@ const (
 		WHERE m.scope = ? AND m.kind = 'Group' AND m.group_id = ANY (?)` + shown + `
 		ORDER BY m.group_id, m.member_id, m.source`
 
-	reported = ` AND source IN ('scim', 'jit', 'sync')`
+	reportedSources = `('scim', 'jit', 'sync')`
+	reported        = ` AND source IN ` + reportedSources
 
 	isMember   = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ? AND member_id = ?` + reported + shown + ` LIMIT 1`
 	hasMembers = `SELECT 1 FROM provision_members WHERE scope = ? AND group_id = ?` + reported + shown + ` LIMIT 1`
