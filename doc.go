@@ -73,8 +73,8 @@
 // [Directory.Sync] makes a connection have what a whole directory has.
 // [Directory.Import] brings users and groups of another SCIM server with their
 // ids. An operator uses [Directory.Disable], [Directory.Enable], [Directory.Edit],
-// [Directory.RemoveGroup], [Directory.DeleteAccount] and [Directory.Unbind]: what
-// they decide is a fact, too.
+// [Directory.AddGroup], [Directory.RemoveGroup], [Directory.DeleteAccount] and
+// [Directory.Unbind]: what they decide is a fact, too.
 //
 // # Guards
 //

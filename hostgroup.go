@@ -238,8 +238,8 @@ func (h hostGroups) rename(a *Account) (changed bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if g != nil && *g != have {
-			a.Facts.HostGroups[i], changed = *g, true
+		if g != nil && g.Name != have.Name {
+			a.Facts.HostGroups[i].Name, changed = g.Name, true
 		}
 	}
 	return changed, nil

@@ -234,7 +234,7 @@ func (w *randomWalk) operate() {
 		return
 	}
 	a, d, ctx := list[w.rng.IntN(len(list))], w.operator(), w.t.Context()
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(10) {
 	case 0:
 		w.must(d.Disable(ctx, a.ID))
 	case 1:
@@ -255,6 +255,8 @@ func (w *randomWalk) operate() {
 		w.must(d.Keep(ctx, a.ID))
 	case 8:
 		w.must(d.Unbind(ctx, a.ID))
+	case 9:
+		w.must(d.AddGroup(ctx, a.ID, w.one(append(w.groups, "h0", "h1")...)))
 	}
 }
 

@@ -9,49 +9,7 @@ import (
 
 	"github.com/scimjit/provision/internal/spelling"
 	"github.com/scimjit/provision/policy"
-	"github.com/scimjit/provision/store"
 )
-
-// ErrReported says that the identity provider reports that a person is in a
-// group: only it can end that.
-var ErrReported = errors.New("provision: the identity provider reports that the person is in this group")
-
-// RemoveGroup takes a group from an account for an operator: one that the
-// account only carries still, because deprovisionGroups or provisionGroups is
-// off, and one that a default, the host or an operator gave it. A default group
-// does not come back by itself. The identity provider's view of the group stays
-// as it is.
-//
-// The error is [ErrReported] when the identity provider reports the membership,
-// directly or by a group inside the group; then nothing is changed. It is
-// [ErrNotFound] for an unknown or deleted account, and for one that does not
-// carry the group.
-func (d *Directory) RemoveGroup(ctx context.Context, account, group string) error {
-	return d.changeAccount(ctx, account, func(c *change, before *Account) error {
-		groups, err := readGraph(c.tx, c.conn.policy, before.ResourceID)
-		if err != nil {
-			return err
-		}
-		if groups.Reports(before.ResourceID, group) {
-			return ErrReported
-		}
-		has := func(g store.AccountGroup) bool { return g.ID == group }
-		if !slices.ContainsFunc(before.Groups, has) {
-			return ErrNotFound
-		}
-		edited := before.Clone()
-		edited.Groups = slices.DeleteFunc(edited.Groups, has)
-		edited.Facts.HostGroups = slices.DeleteFunc(edited.Facts.HostGroups, has)
-		if before.ResourceID != "" {
-			for _, source := range []store.Source{store.SourceDefault, store.SourceOperator} {
-				if _, err := c.tx.DeleteMembership(group, before.ResourceID, source); err != nil {
-					return err
-				}
-			}
-		}
-		return c.derive(derivation{before, edited})
-	})
-}
 
 // AccountEdit is what an operator sets of an account. A zero field stays as it
 // is.

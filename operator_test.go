@@ -147,6 +147,7 @@ func TestOperatorUnknownAccount(t *testing.T) {
 		{"Disable", func(d *provision.Directory, id string) error { return d.Disable(t.Context(), id) }},
 		{"Enable", func(d *provision.Directory, id string) error { return d.Enable(t.Context(), id) }},
 		{"MarkLoggedIn", func(d *provision.Directory, id string) error { return d.MarkLoggedIn(t.Context(), id) }},
+		{"AddGroup", func(d *provision.Directory, id string) error { return d.AddGroup(t.Context(), id, "g") }},
 		{"RemoveGroup", func(d *provision.Directory, id string) error { return d.RemoveGroup(t.Context(), id, "g") }},
 		{"Edit", func(d *provision.Directory, id string) error {
 			return d.Edit(t.Context(), id, provision.AccountEdit{TwoFactor: policy.TwoFactorNever})

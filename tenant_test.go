@@ -273,6 +273,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			return d.RegisterGroups(c, provision.HostGroup{ID: x.group, Name: "Mine"}, provision.HostGroup{ID: "17", Name: "zebra-host"})
 		},
 		"Release":     func(c ctx, d dir, x foreign) error { return gone(d.Release(c, x.account)) },
+		"AddGroup":    func(c ctx, d dir, x foreign) error { return gone(d.AddGroup(c, x.account, x.group)) },
 		"RemoveGroup": func(c ctx, d dir, x foreign) error { return gone(d.RemoveGroup(c, x.account, x.group)) },
 		"Sync": func(c ctx, d dir, x foreign) error {
 			src := chained{

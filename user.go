@@ -43,6 +43,9 @@ func (c *change) userWritten(was, r *Resource) error {
 		}
 		err = c.defaults().owe(next, policy.AtCreation)
 	case before.ResourceID == "":
+		if err := c.rejoin(next); err != nil {
+			return err
+		}
 		err = c.defaults().retry(next)
 	}
 	if err != nil {

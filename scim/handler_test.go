@@ -423,6 +423,53 @@ func TestOperatorsMembersAreNotShown(t *testing.T) {
 	}
 }
 
+// A membership that an operator adds to an account is in no answer, no filter finds it, no
+// version tells of it, and no request of the identity provider ends it.
+func TestOperatorsMembershipsAreNotShown(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, open(t), "")
+			a, b := s.must("POST", "/Users", `{"userName":"a"}`), s.must("POST", "/Users", `{"userName":"b"}`)
+			group := s.must("POST", "/Groups", `{"displayName":"G","members":[{"value":"`+a+`"}]}`)
+			asked := []string{
+				"/Groups/" + group, "/Users/" + b, "/Users/" + a, "/Groups", "/Users",
+				`/Groups?filter=members.value+eq+"` + b + `"`, `/Users?filter=groups.value+eq+"` + group + `"`, `/Users?filter=groups+pr`,
+			}
+			answers := func() (out []string) {
+				for _, path := range asked {
+					a := s.do("GET", path, acmeToken, "")
+					out = append(out, a.header.Get("ETag")+a.body)
+				}
+				return out
+			}
+			before := answers()
+			operator := s.engine.Directory("acme").As(provision.Actor{Kind: "operator", ID: "o"})
+			accounts, err := operator.Accounts(t.Context(), store.AccountQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, account := range accounts {
+				if err := operator.AddGroup(t.Context(), account.ID, group); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(before, answers()); diff != "" {
+				t.Errorf("answers (-before +after):\n%s", diff)
+			}
+			s.must("PUT", "/Groups/"+group, `{"displayName":"G2"}`)
+			s.must("PATCH", "/Groups/"+group, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members"}]}`)
+			s.must("PATCH", "/Groups/"+group, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members[value eq \"`+b+`\"]"}]}`)
+			s.must("PUT", "/Users/"+b, `{"userName":"b2"}`)
+			for _, account := range accounts {
+				now, err := operator.Account(t.Context(), account.ID)
+				if want := []store.AccountGroup{{ID: group, Name: "G2", Source: store.SourceOperator}}; err != nil || !cmp.Equal(want, now.Groups) {
+					t.Errorf("%s carries %+v, %v, want %+v", now.UserName, now.Groups, err, want)
+				}
+			}
+		})
+	}
+}
+
 // The last site admin is not taken out by a request.
 func TestLastAdminIsA409(t *testing.T) {
 	s := newService(t, memory.New(), "")
