@@ -91,11 +91,26 @@ var faults = []struct {
 		}
 		return ok
 	}},
-	{"a cookie that repeats", ldap.CodePaging, func(_ fakeDirectory, m *gldap.SearchMessage, a *ldaptest.Answer) bool {
+	{"a page that comes again", ldap.CodePaging, func(_ fakeDirectory, m *gldap.SearchMessage, a *ldaptest.Answer) bool {
 		_, ok := isPeople(m)
 		if ok {
 			a.Entry(ldaptest.Person(0))
 			a.Page("2")
+		}
+		return ok
+	}},
+	{"a page that comes again under another cookie", ldap.CodePaging, func(_ fakeDirectory, m *gldap.SearchMessage, a *ldaptest.Answer) bool {
+		page, ok := isPeople(m)
+		if ok {
+			a.Entry(ldaptest.Person(0))
+			a.Page(page + "2")
+		}
+		return ok
+	}},
+	{"empty pages without an end", ldap.CodePaging, func(_ fakeDirectory, m *gldap.SearchMessage, a *ldaptest.Answer) bool {
+		page, ok := isPeople(m)
+		if ok {
+			a.Page(page + "2")
 		}
 		return ok
 	}},

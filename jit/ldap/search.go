@@ -64,9 +64,9 @@ type paging struct {
 	client *client
 	doing  string
 	query  query
-	cookie []byte // of the next page; nil at the beginning and at the end
-	seen   map[string]bool
-	empty  bool // the page before was
+	cookie []byte          // of the next page; nil at the beginning and at the end
+	seen   map[string]bool // DNs with which pages began
+	empty  bool            // the page before was
 }
 
 // next reads the next page.
@@ -85,16 +85,22 @@ func (p *paging) next(ctx context.Context) ([]*goldap.Entry, error) {
 	if !ok {
 		return nil, wrong("the server does not say whether its answer is complete")
 	}
-	p.cookie = nil
-	if len(answer.Cookie) == 0 {
-		return result.Entries, nil
+	// Each page but one that is empty brings entries that no other began with, so this ends
+	// when they do. Cookies do not tell: in 389 Directory Server all pages of a search have
+	// the same.
+	none, again := len(result.Entries) == 0, false
+	if !none {
+		begin := result.Entries[0].DN
+		again, p.seen[begin] = p.seen[begin], true
 	}
-	// Each page but one that is empty brings entries, so this ends when they do.
-	none := len(result.Entries) == 0
-	if p.seen[string(answer.Cookie)] || none && p.empty {
+	last := len(answer.Cookie) == 0
+	if again || none && p.empty && !last {
 		return nil, wrong("the server gives the same page again")
 	}
-	p.seen[string(answer.Cookie)], p.empty, p.cookie = true, none, answer.Cookie
+	p.empty, p.cookie = none, nil
+	if !last {
+		p.cookie = answer.Cookie
+	}
 	return result.Entries, nil
 }
 
