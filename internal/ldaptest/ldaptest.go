@@ -1,6 +1,6 @@
-// Package ldaptest gives tests directories: OpenLDAP ([Slapd]) and Samba as Active
-// Directory ([Samba]), real servers on loopback, and one that does what it should not
-// ([Fake]).
+// Package ldaptest gives tests directories: OpenLDAP ([Slapd]), 389 Directory Server
+// ([DS389]) and Samba as Active Directory ([Samba]), real servers on loopback, and one that
+// does what it should not ([Fake]).
 //
 // A server that is not installed skips the test with a line that holds SKIP-EXTERNAL.
 // Whoever must not miss that looks for it in the output of go test -v. Servers end with the
@@ -41,7 +41,7 @@ type Server struct {
 	Admin     string // DN that may do everything
 	Reader    string // DN of a service account
 	Password  string // of these and of everybody else
-	Preset    string // of jit/ldap; empty for OpenLDAP
+	Preset    string // of jit/ldap
 
 	directory string
 	start     func(t testing.TB, s *Server) *exec.Cmd

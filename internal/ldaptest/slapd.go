@@ -26,7 +26,7 @@ func Slapd(t testing.TB, o SlapdOptions) *Server {
 	t.Helper()
 	slapd, slapadd := program(t, "slapd"), program(t, "slapadd")
 	directory := temporary(t)
-	s := &Server{Base: "dc=example,dc=com", Admin: "cn=admin,dc=example,dc=com", Password: password, directory: directory,
+	s := &Server{Base: "dc=example,dc=com", Admin: "cn=admin,dc=example,dc=com", Password: password, directory: directory, Preset: "openldap",
 		People: "ou=people,dc=example,dc=com", Groups: "ou=groups,dc=example,dc=com", Reader: "cn=reader,dc=example,dc=com"}
 	plain, secure := freeAddress(t), freeAddress(t)
 	s.URL, s.SecureURL = "ldap://localhost:"+port(plain), "ldaps://localhost:"+port(secure)

@@ -17,11 +17,21 @@ import (
 // changes and whole ones, end as after the first sync of what is there.
 func TestSyncsConverge(t *testing.T) {
 	const people, groups = 60, 6
-	d := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldaptest.LDIF(people, groups, 10) + `dn: ou=berlin,ou=people,dc=example,dc=com
+	ldif := ldaptest.LDIF(people, groups, 10) + `dn: ou=berlin,ou=people,dc=example,dc=com
 objectClass: organizationalUnit
 ou: berlin
 
-`, Database: "overlay refint\nrefint_attributes member\nrefint_nothing cn=nothing"})
+`
+	t.Run("slapd", func(t *testing.T) {
+		converge(t, ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldif, Database: "overlay refint\nrefint_attributes member\nrefint_nothing cn=nothing"}), people, groups)
+	})
+	t.Run("389", func(t *testing.T) {
+		converge(t, ldaptest.DS389(t, ldaptest.DS389Options{LDIF: ldif, Referint: true}), people, groups)
+	})
+}
+
+func converge(t *testing.T, d *ldaptest.Server, people, groups int) {
+	t.Helper()
 	server := open(t, settings(d), d.Password)
 	e := newEngine(t, nil)
 	mark := ""

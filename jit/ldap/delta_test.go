@@ -10,9 +10,13 @@ import (
 	"github.com/scimjit/provision/internal/ldaptest"
 )
 
-// Changes brings who was changed and which groups, with ids of members that it has not.
 func TestChangesOfSlapd(t *testing.T) {
-	d := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldaptest.LDIF(20, 3, 5)})
+	changes(t, ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldaptest.LDIF(20, 3, 5)}))
+}
+
+// changes brings who was changed and which groups, with ids of members that it has not.
+func changes(t *testing.T, d *ldaptest.Server) {
+	t.Helper()
 	server := open(t, settings(d), d.Password)
 	whole := mustRead(t, server, "")
 	// All that is there was changed within the overlap, so the mark is set an hour later

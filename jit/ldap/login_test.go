@@ -165,7 +165,17 @@ memberUid: nobody
 `
 
 func TestLoginOnSlapd(t *testing.T) {
-	s := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: strings.ReplaceAll(strings.ReplaceAll(ldapPeople, "Zoë", "Zoe"), "userPassword:  staple ", "userPassword:: IHN0YXBsZSA=")})
+	logins(t, ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: people()}))
+}
+
+// people are those of ldapPeople as a server takes them.
+func people() string {
+	return strings.ReplaceAll(strings.ReplaceAll(ldapPeople, "Zoë", "Zoe"), "userPassword:  staple ", "userPassword:: IHN0YXBsZSA=")
+}
+
+// logins has the people of ldapPeople log in.
+func logins(t *testing.T, s *ldaptest.Server) {
+	t.Helper()
 	tests := []struct {
 		name, password string
 		status         int

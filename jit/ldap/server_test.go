@@ -18,12 +18,9 @@ import (
 // settings are those of a directory with the service account of the tests.
 func settings(d *ldaptest.Server, edits ...func(*provision.LDAP)) provision.LDAP {
 	s := provision.LDAP{
-		URLs: []string{d.SecureURL}, CA: d.CA, ServerName: "localhost", Preset: "openldap",
+		URLs: []string{d.SecureURL}, CA: d.CA, ServerName: "localhost", Preset: d.Preset,
 		BindDN: d.Reader, BindPassword: provision.NewSecret(d.Password),
 		BaseDNs: []string{d.People}, GroupBaseDNs: []string{d.Groups}, Login: true,
-	}
-	if d.Preset != "" {
-		s.Preset = d.Preset
 	}
 	for _, edit := range edits {
 		edit(&s)
