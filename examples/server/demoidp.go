@@ -54,7 +54,7 @@ func demoPolicy() policy.Config {
 }
 
 // demoNotice tells what demoPolicy does.
-const demoNotice = `  Three people, and no password. With -demo-idp the policy of this connection has
+const demoNotice = `Three people; the identity provider asks for no password. The policy of this connection has
     provisionOnFirstLogin: true   a first login creates the account, although SCIM is on
     requiredGroups: Support       nobody else gets in; SCIM users wait as staged
     siteAdminGroups: Admins

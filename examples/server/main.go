@@ -3,11 +3,12 @@
 //
 //	go run ./examples/server
 //	go run ./examples/server -demo-idp
+//	go run ./examples/server -demo-ldap
 //	go run ./examples/server -db postgres://user:password@localhost/database
 //
 // It starts with an embedded SQLite file, one demo connection and a fresh
-// token, and prints a curl line that works. With -demo-idp it prints an address
-// to log in at, too. See the flags with -help.
+// token, and prints a curl line that works. With -demo-idp or -demo-ldap it prints
+// an address to log in at, too. See the flags with -help.
 package main
 
 import (
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/jit/ldap"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
@@ -56,6 +58,7 @@ type options struct {
 	samlKey       string
 	samlSpareKey  string
 	demoLogin     bool
+	demoLDAP      bool
 	allowPrivate  bool
 	secretKey     string
 }
@@ -81,6 +84,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.samlKey, "saml-key", "", "PEM file with the RSA key and the certificate of the SAML service providers; made beside the -db file when empty")
 	fs.StringVar(&o.samlSpareKey, "saml-spare-key", "", "PEM file of a second key and certificate, while one is replaced: identity providers may encrypt for both")
 	fs.BoolVar(&o.demoLogin, "demo-idp", false, "run a SAML identity provider with three people, to log in to the demo connection; not with -config")
+	fs.BoolVar(&o.demoLDAP, "demo-ldap", false, "run a directory with three people, to sync from and to log in to the demo connection by a password; implies -allow-private; not with -config")
 	fs.BoolVar(&o.allowPrivate, "allow-private", false, "reach private addresses and this machine, too: to fetch metadata, and for directories")
 	fs.StringVar(&o.secretKey, "secret-key", "", "file with the keys that seal secrets, 32 bytes in base64 a line, of which the first seals; made beside the -db file when empty")
 	if err := fs.Parse(args); err != nil {
@@ -95,9 +99,12 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if o.rate < 0 {
 		return o, errors.New("flag -rate must not be negative")
 	}
-	if o.demoLogin && o.config != "" {
-		return o, errors.New("flag -demo-idp is for the demo connection, which is not there with -config")
+	for name, on := range map[string]bool{"-demo-idp": o.demoLogin, "-demo-ldap": o.demoLDAP} {
+		if on && o.config != "" {
+			return o, fmt.Errorf("flag %s is for the demo connection, which is not there with -config", name)
+		}
 	}
+	o.allowPrivate = o.allowPrivate || o.demoLDAP
 	if o.baseURL != "" {
 		var err error
 		o.baseURL, err = checkBaseURL(o.baseURL)
@@ -185,7 +192,9 @@ func openStore(ctx context.Context, db string) (store.Store, error) {
 // site is what the server answers with, and what it tells about itself.
 type site struct {
 	handler       http.Handler
-	idp           *demoProvider // nil without -demo-idp
+	idp           *demoProvider  // nil without -demo-idp
+	directory     *demoDirectory // nil without -demo-ldap
+	servers       *ldap.Servers
 	base          string
 	demoToken     string
 	operatorToken string
@@ -259,12 +268,20 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 			return err
 		}
 	}
+	if o.demoLDAP {
+		if s.directory, err = newDemoDirectory(demoPeople()); err != nil {
+			return err
+		}
+		config.demo.LDAP, config.demo.Policy = s.directory.settings(), demoPolicy()
+	}
 	logins, err := s.prepareSAML(ctx, o, config, engine)
 	if err != nil {
 		return err
 	}
 	s.handler = withSAML(newHandler(engine, s.operatorToken), logins, s.base, host)
-	s.handler = withLDAP(s.handler, newLDAP(engine, s.base, logins.Login))
+	passwords := newLDAP(engine, s.base, logins.Login)
+	s.servers = passwords.Servers
+	s.handler = withLDAP(s.handler, passwords)
 	s.handler = withSCIM(s.handler, service, s.base)
 	if s.demoToken, err = config.apply(ctx, engine); err != nil {
 		return err
@@ -294,6 +311,12 @@ func logWarnings(ctx context.Context, engine *provision.Engine) error {
 }
 
 func (s *site) close() {
+	if s.servers != nil {
+		s.servers.Close()
+	}
+	if s.directory != nil {
+		s.directory.close()
+	}
 	if s.idp != nil {
 		s.idp.close()
 	}
@@ -316,9 +339,26 @@ func (s *site) announce(w io.Writer) {
 		fmt.Fprintf(&b, "\nFor the lines in README.md:\n  export ADMIN=%s SCIM=%s/scim/v2 TOKEN=%s OPERATOR=%s\n", s.base, s.base, s.demoToken, s.operatorToken)
 	}
 	if s.idp != nil {
-		fmt.Fprintf(&b, "\nDemo login: %s/saml/%s/login\n%s", s.base, demoConnection, demoNotice)
+		fmt.Fprintf(&b, "\nDemo login: %s/saml/%s/login\n", s.base, demoConnection)
+	}
+	if s.directory != nil {
+		fmt.Fprintf(&b, "\nDemo login by a password: %s/ldap/%s/login\n  ann, bob or eve, each with the password %s\n", s.base, demoConnection, demoPassword)
+		fmt.Fprintf(&b, "  The directory is at %s. What was read of it:\n  curl -H 'Authorization: Bearer %s' '%s/accounts?connection=%s'\n",
+			s.directory.settings().URLs[0], s.shownToken(), s.base, demoConnection)
+	}
+	if s.idp != nil || s.directory != nil {
+		b.WriteString("\n" + demoNotice)
 	}
 	_, _ = io.WriteString(w, b.String()) // nobody reads a closed stdout
+}
+
+// shownToken is the operator token where it was made for this start: nobody prints one that
+// was given.
+func (s *site) shownToken() string {
+	if s.announceToken {
+		return s.operatorToken
+	}
+	return "$OPERATOR"
 }
 
 // logConsumer is the consumer of the events of [logEvent].

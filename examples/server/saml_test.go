@@ -222,6 +222,7 @@ func TestSAMLStart(t *testing.T) {
 		{"base URL with a query", []string{"-base-url", "https://app.example.com/?x=1"}, "not an absolute URL"},
 		{"base URL with a user", []string{"-base-url", "https://u:p@app.example.com"}, "not an absolute URL"},
 		{"demo beside a configuration", []string{"-demo-idp"}, "flag -demo-idp"},
+		{"demo directory beside a configuration", []string{"-demo-ldap"}, "flag -demo-ldap"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,10 +35,10 @@ const (
 	groupOrOthers = 0o077
 )
 
-// newKeyPair makes a key with a self-signed certificate of ten years. SAML
-// changes certificates by hand on both sides, so a short life would only make
-// outages.
-func newKeyPair(name string, now time.Time) (*keyPair, error) {
+// newKeyPair makes a key with a self-signed certificate of ten years, of a server where
+// it is for addresses. SAML changes certificates by hand on both sides, so a short life
+// would only make outages.
+func newKeyPair(name string, now time.Time, addresses ...net.IP) (*keyPair, error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
 		return nil, err
@@ -52,6 +53,7 @@ func newKeyPair(name string, now time.Time) (*keyPair, error) {
 		NotBefore:    now.Add(-time.Hour),
 		NotAfter:     now.AddDate(keyYears, 0, 0),
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		IPAddresses:  addresses,
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
