@@ -129,6 +129,7 @@ type viewTx struct {
 	store.MemberWriter
 	store.AccountWriter
 	store.EventWriter
+	store.LogWriter
 	store.RecordWriter
 }
 

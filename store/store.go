@@ -5,13 +5,13 @@
 //
 // A store holds facts (a [Resource] and its [Membership] rows, as the identity
 // provider wrote them), the [Account] derived from them for each person, the
-// [Event] stream that tells a host what changed, and small versioned [Record]
-// values such as connection settings, credentials and delivery cursors.
+// [Event] stream that tells a host what changed, the log of what was asked, and small
+// versioned [Record] values such as connection settings, credentials and delivery cursors.
 //
 // Everything belongs to exactly one scope, the id of a connection. Nothing in
 // one scope can be read or written from another: the scope is an argument of
 // [Store.View] and [Store.Update], never of a method inside them. The scope
-// [Global] holds only records.
+// [Global] holds only records, and log entries of what belongs to no connection.
 //
 // # Implementing a store
 //
@@ -27,7 +27,7 @@ import (
 	"time"
 )
 
-// Global is the scope outside any connection. It holds records only.
+// Global is the scope outside any connection. It holds records and log entries only.
 const Global = ""
 
 // Store keeps the state of all connections. Implementations are safe for
@@ -107,6 +107,7 @@ type Reader interface {
 	MemberReader
 	AccountReader
 	EventReader
+	LogReader
 	RecordReader
 	Clock
 
@@ -153,6 +154,7 @@ type Tx interface {
 	MemberWriter
 	AccountWriter
 	EventWriter
+	LogWriter
 	RecordWriter
 }
 

@@ -35,6 +35,7 @@ type scope struct {
 	events       []string        // packed, the last one with lastSequence
 	lastSequence int64
 	records      map[string]*ordered[*store.Record] // by kind, in order of key
+	log          map[int]*ordered[*store.LogEntry]  // by part, in order of number
 }
 
 // node is a resource with what belongs to it. The resource is replaced as a
@@ -62,6 +63,7 @@ func newScope(of *Store) *scope {
 		byType:      map[string]*ordered[uint32]{},
 		peopleIndex: newIndex(),
 		records:     map[string]*ordered[*store.Record]{},
+		log:         map[int]*ordered[*store.LogEntry]{},
 		stages:      map[uint16]*stage{},
 		unborn:      map[string]uint32{},
 	}

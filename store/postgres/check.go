@@ -160,7 +160,7 @@ func checkTransaction(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // names of the tables, without the prefix.
-var names = []string{schemaTable, "scopes", "commits", "types", "resources", "keys", "members", "stages", "accounts", "events", "records"}
+var names = []string{schemaTable, "scopes", "commits", "types", "resources", "keys", "members", "stages", "accounts", "events", "log", "log_keys", "records"}
 
 // countPartitions returns how many partitions the tables have, 0 for plain ones.
 func (s *Store) countPartitions(ctx context.Context, conn *pgx.Conn) (n int, err error) {

@@ -87,6 +87,9 @@ func TestPostgreSQLEveryStatement(t *testing.T) {
 			if err := tx.PutAccount(&store.Account{ID: "a", ResourceID: "u", Version: version, Status: policy.StatusActive}); err != nil {
 				return err
 			}
+			if err := tx.AppendLog(&store.LogEntry{Number: version, Keys: []string{"a", "b"}, Data: []byte("{}")}); err != nil {
+				return err
+			}
 			return entry(fmt.Sprint("entry", version))(t.Context(), tx)
 		}
 	}
@@ -105,6 +108,9 @@ func TestPostgreSQLEveryStatement(t *testing.T) {
 				return err
 			}
 			if _, err := tx.PruneEvents(1); err != nil {
+				return err
+			}
+			if _, err := tx.PruneLog(store.LogBounds{From: 2}, 1); err != nil {
 				return err
 			}
 			return tx.DeleteResource("User", "u")
@@ -198,6 +204,13 @@ func readAll(r store.Reader) (string, error) {
 	for _, e := range events {
 		text, _ := json.Marshal(e)
 		fmt.Fprintln(&b, string(text))
+	}
+	logged, err := r.LogEntries(store.LogQuery{})
+	if err != nil {
+		return "", err
+	}
+	for _, e := range logged {
+		fmt.Fprintln(&b, e.Number, e.Keys, string(e.Data))
 	}
 	records, err := r.Records("once", "", 0)
 	if err != nil {

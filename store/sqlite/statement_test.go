@@ -214,6 +214,14 @@ func everything(t *testing.T, s store.Store) {
 			func() error { return tx.DeleteRecord("k", "a", record.Version) },
 			func() error { _, err := tx.PruneRecords("k", time.Now()); return err },
 			func() error { _, err := tx.PruneEvents(1); return err },
+			func() error {
+				return tx.AppendLog(&store.LogEntry{Number: 1, Keys: []string{"a", "b"}, Data: []byte("{}")}, &store.LogEntry{Number: 2, Data: []byte("{}")})
+			},
+			func() error {
+				_, err := tx.ReplaceLogEntry(&store.LogEntry{Number: 1, Keys: []string{"c"}, Data: []byte("{}")})
+				return err
+			},
+			func() error { _, err := tx.PruneLog(store.LogBounds{From: 2, Until: 9, Keep: 1}, 9); return err },
 			func() error { _, err := tx.ReplaceEvent(&store.Event{Sequence: 2, Time: benchTime}); return err },
 			func() error {
 				_, err := tx.PutMembership(store.Membership{Group: userID(1), Member: userID(2), Source: "scim"})
@@ -286,6 +294,12 @@ func everything(t *testing.T, s store.Store) {
 		}
 		if err == nil {
 			_, _, err = r.EventRange()
+		}
+		if err == nil {
+			_, err = r.LogEntries(store.LogQuery{Limit: 1})
+		}
+		if err == nil {
+			_, err = r.LogEntries(store.LogQuery{Key: "a"})
 		}
 		if err == nil {
 			_, err = r.Records("k", "", 1)

@@ -89,6 +89,12 @@ var asked = map[string][]func(r store.Reader) string{
 	},
 	"Events":     {func(r store.Reader) string { return found(r.Events(0, 0)) }},
 	"EventRange": {func(r store.Reader) string { return fmt.Sprint(r.EventRange()) }},
+	"LogEntries": {
+		func(r store.Reader) string { return found(r.LogEntries(store.LogQuery{})) },
+		func(r store.Reader) string {
+			return found(r.LogEntries(store.LogQuery{Key: "odd", From: 1, Before: 9, Limit: 2}))
+		},
+	},
 	"Record": {
 		func(r store.Reader) string { return found(r.Record("lease", "k")) },
 		func(r store.Reader) string { return found(r.Record("once", "new")) },

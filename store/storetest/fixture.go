@@ -122,6 +122,7 @@ func (s *suite) fill(t *testing.T, st store.Store, scope string) {
 			put(tx, "id-staff", "id-ann"), put(tx, "id-staff", "id-bob"),
 			tx.PutAccount(s.account("acc-ann", "id-ann")),
 			tx.AppendEvent(s.event("id-ann")), tx.AppendEvent(s.event("id-bob")),
+			tx.AppendLog(entry(0, 1, "odd", "all"), entry(0, 2, "all"), entry(1, 1)),
 			tx.PutRecord(&store.Record{Kind: "lease", Key: "k", Value: []byte("v"), Expires: s.base()}),
 			tx.PutRecord(&store.Record{Kind: "lease", Key: "l", Value: []byte{0, 255}}),
 		)
@@ -142,6 +143,8 @@ type state struct {
 	Accounts    []*store.Account
 	First, Last int64
 	Events      []string // as JSON: that is all a host sees of them
+	Log         []*store.LogEntry
+	Found       []string // entries that are found by a key
 	Records     []*store.Record
 }
 
@@ -169,6 +172,16 @@ func dump(t *testing.T, st store.Store, scope string) (got state) {
 		}
 		first, last, rangeErr := r.EventRange()
 		s.First, s.Last = first, last
+		for _, q := range []store.LogQuery{{}, {Part: 1}, {Part: 7}, {Key: "odd"}, {Key: "all"}, {Key: "new"}} {
+			entries, logErr := r.LogEntries(q)
+			if q.Key == "" {
+				s.Log = append(s.Log, entries...)
+			}
+			for _, number := range entryNumbers(entries) {
+				s.Found = append(s.Found, fmt.Sprintf("%+v: %d", q, number))
+			}
+			err = errors.Join(err, logErr)
+		}
 		for _, kind := range []string{"lease", "once"} {
 			records, recordErr := r.Records(kind, "", 0)
 			s.Records = append(s.Records, records...)

@@ -188,6 +188,28 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 			t.Errorf("PruneEvents: %d, %v", n, err)
 		}
 	},
+	"LogEntries": func(_ *suite, t *testing.T, tx store.Tx) {
+		for _, q := range []store.LogQuery{{}, {Key: "odd"}, {Part: 1}} {
+			list, err := tx.LogEntries(q)
+			if len(list) != 0 || err != nil {
+				t.Errorf("LogEntries(%+v): %d, %v", q, len(list), err)
+			}
+		}
+	},
+	"AppendLog": func(_ *suite, t *testing.T, tx store.Tx) {
+		is(t, "the same number", tx.AppendLog(entry(0, 1, "mine")), nil)
+	},
+	"ReplaceLogEntry": func(_ *suite, t *testing.T, tx store.Tx) {
+		if replaced, err := tx.ReplaceLogEntry(entry(0, 1, "mine")); replaced || err != nil {
+			t.Errorf("ReplaceLogEntry: %t, %v", replaced, err)
+		}
+	},
+	"PruneLog": func(_ *suite, t *testing.T, tx store.Tx) {
+		n, err := tx.PruneLog(store.LogBounds{From: 99}, 99)
+		if n != 0 || err != nil {
+			t.Errorf("PruneLog: %d, %v", n, err)
+		}
+	},
 	"Record": func(_ *suite, t *testing.T, tx store.Tx) {
 		_, err := tx.Record("lease", "k")
 		is(t, "Record", err, store.ErrNotFound)

@@ -66,6 +66,10 @@ var mutants = map[string]func(store.Store) store.Store{
 	"account is changed":     onTx(func(tx store.Tx) store.Tx { return changesAccount{tx} }),
 	"member after member":    onTx(func(tx store.Tx) store.Tx { return oneByOne{tx} }),
 	"events stay":            onTx(func(tx store.Tx) store.Tx { return keepsEvents{tx} }),
+	"log is of any key":      func(s store.Store) store.Store { return keylessLog{s} },
+	"log is replaced":        onTx(func(tx store.Tx) store.Tx { return replacedLog{tx} }),
+	"log keeps keys":         onTx(func(tx store.Tx) store.Tx { return keptLogKeys{tx} }),
+	"log keeps one more":     onTx(func(tx store.Tx) store.Tx { return longLog{tx} }),
 	"people are groups":      func(s store.Store) store.Store { return nestsPeople{s} },
 	"names stay":             onTx(func(tx store.Tx) store.Tx { return oldNames{tx, map[string]string{}} }),
 	"membership is new":      onTx(func(tx store.Tx) store.Tx { return alwaysNew{tx} }),
@@ -395,6 +399,56 @@ type keepsEvents struct{ store.Tx }
 func (t keepsEvents) ReplaceEvent(e *store.Event) (bool, error) {
 	list, err := t.Events(e.Sequence-1, 1)
 	return len(list) == 1 && list[0].Sequence == e.Sequence, err
+}
+
+type keylessLog struct{ store.Store }
+
+func (s keylessLog) View(ctx context.Context, scope string, fn func(context.Context, store.Reader) error) error {
+	return s.Store.View(ctx, scope, func(ctx context.Context, r store.Reader) error { return fn(ctx, keylessReader{r}) })
+}
+
+type keylessReader struct{ store.Reader }
+
+func (r keylessReader) LogEntries(q store.LogQuery) ([]*store.LogEntry, error) {
+	q.Key = ""
+	return r.Reader.LogEntries(q)
+}
+
+// replacedLog lets the entry that was appended last have the number.
+type replacedLog struct{ store.Tx }
+
+func (t replacedLog) AppendLog(entries ...*store.LogEntry) error {
+	for _, e := range entries {
+		if replaced, err := t.ReplaceLogEntry(e); replaced || err != nil {
+			continue
+		}
+		if err := t.Tx.AppendLog(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keptLogKeys leaves the keys of an entry as they were.
+type keptLogKeys struct{ store.Tx }
+
+func (t keptLogKeys) ReplaceLogEntry(e *store.LogEntry) (bool, error) {
+	old, err := t.LogEntries(store.LogQuery{Part: e.Part, From: e.Number, Before: e.Number + 1})
+	if err != nil || len(old) == 0 {
+		return t.Tx.ReplaceLogEntry(e)
+	}
+	next := *e
+	next.Keys = old[0].Keys
+	return t.Tx.ReplaceLogEntry(&next)
+}
+
+type longLog struct{ store.Tx }
+
+func (t longLog) PruneLog(keep store.LogBounds, limit int) (int, error) {
+	if keep.Keep > 0 {
+		keep.Keep++
+	}
+	return t.Tx.PruneLog(keep, limit)
 }
 
 type nestsPeople struct{ store.Store }

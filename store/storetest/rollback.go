@@ -81,6 +81,21 @@ var writes = map[string][]func(s *suite, tx store.Tx) error{
 		func(_ *suite, tx store.Tx) error { _, err := tx.PruneEvents(1); return err },
 		func(_ *suite, tx store.Tx) error { _, err := tx.PruneEvents(2); return err },
 	},
+	"AppendLog": {
+		func(_ *suite, tx store.Tx) error { return tx.AppendLog(entry(0, 9, "new"), entry(7, 1, "odd")) },
+		func(_ *suite, tx store.Tx) error {
+			_, err := tx.PruneLog(store.LogBounds{From: 3}, 9)
+			return all(err, tx.AppendLog(entry(0, 1, "new")))
+		},
+	},
+	"ReplaceLogEntry": {func(_ *suite, tx store.Tx) error {
+		_, err := tx.ReplaceLogEntry(entry(0, 1, "new"))
+		return err
+	}},
+	"PruneLog": {
+		func(_ *suite, tx store.Tx) error { _, err := tx.PruneLog(store.LogBounds{From: 2}, 9); return err },
+		func(_ *suite, tx store.Tx) error { _, err := tx.PruneLog(store.LogBounds{Until: 2}, 9); return err },
+	},
 	"PutRecord": {
 		func(_ *suite, tx store.Tx) error { return tx.PutRecord(&store.Record{Kind: "once", Key: "new"}) },
 		func(_ *suite, tx store.Tx) error {
@@ -122,8 +137,8 @@ func (s *suite) rollback(t *testing.T) {
 	}
 	t.Run("everything", func(t *testing.T) {
 		for name, order := range map[string][]string{
-			"deleting last":  {"PutResource", "PutMembership", "PutAccount", "AppendEvent", "PutRecord", "DeleteMembership", "DeleteResource", "PruneEvents", "PruneRecords"},
-			"deleting first": {"DeleteRecord", "PruneEvents", "DeleteMembership", "PutAccount", "AppendEvent", "PutRecord"},
+			"deleting last":  {"PutResource", "PutMembership", "PutAccount", "AppendEvent", "AppendLog", "PutRecord", "DeleteMembership", "DeleteResource", "PruneEvents", "PruneLog", "PruneRecords"},
+			"deleting first": {"DeleteRecord", "PruneEvents", "PruneLog", "DeleteMembership", "PutAccount", "AppendEvent", "AppendLog", "PutRecord"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				var list []func(*suite, store.Tx) error

@@ -113,7 +113,7 @@ func (s *sameRun) write(t *testing.T) {
 func (s *sameRun) step() func(tx store.Tx) string {
 	id, other, n := s.id(), s.id(), s.rand.IntN(6)
 	source := pick(s.rand, []store.Source{store.SourceSCIM, store.SourceJIT})
-	switch s.rand.IntN(16) {
+	switch s.rand.IntN(17) {
 	case 0, 1, 2:
 		id = "r" + strconv.Itoa(s.rand.IntN(1000)) // not in order of creation
 		s.ids = append(s.ids, id)
@@ -135,6 +135,8 @@ func (s *sameRun) step() func(tx store.Tx) string {
 		return func(tx store.Tx) string { return outcome(nil, tx.AddKeys("", id, keys)) }
 	case 5:
 		return func(tx store.Tx) string { return outcome(nil, tx.DeleteResource("", id)) }
+	case 16:
+		return s.logStep()
 	case 6, 7:
 		return func(tx store.Tx) string { return s.join(tx, id, other, source) }
 	case 8:

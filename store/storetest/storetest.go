@@ -11,8 +11,8 @@
 //
 // # Tiers
 //
-// The tests come in tiers, each a subtest: basic, stages, query, isolation, events, watch,
-// rollback, expect, lifecycle, concurrency, same, scan and durable. Every store passes all of
+// The tests come in tiers, each a subtest: basic, stages, query, isolation, events, log,
+// watch, rollback, expect, lifecycle, concurrency, same, scan and durable. Every store passes all of
 // them; only durable asks for [Options.Reopen], because a store in memory has
 // nothing to reopen. What a store cannot do to the letter is data in [Options],
 // not a copy of a test.
@@ -85,6 +85,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	t.Run("query", s.query)
 	t.Run("isolation", s.isolation)
 	t.Run("events", s.events)
+	t.Run("log", s.log)
 	t.Run("watch", s.watch)
 	t.Run("rollback", s.rollback)
 	t.Run("expect", s.expect)

@@ -51,6 +51,8 @@ var Tables = []Table{
 		{"status", Text}, {"site_admin", Flag}, {"data", Text},
 	}},
 	{"events", 1, []Column{{"sequence", Number}, {"data", Text}}},
+	{"log", 2, []Column{{"part", Number}, {"number", Number}, {"keys", Text}, {"data", Text}}},
+	{"log_keys", 3, []Column{{"part", Number}, {"key", Text}, {"number", Number}}},
 	{"records", 2, []Column{{"kind", Text}, {"key", Text}, {"version", Number}, {"expires", NullText}, {"value", Bytes}}},
 	{ScopesTable, 0, []Column{{"position", Number}, {"sequence", Number}, {"pruned", Number}}},
 }

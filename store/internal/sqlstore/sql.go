@@ -291,6 +291,30 @@ const (
 	pruneEvents  = `DELETE FROM provision_events WHERE scope = ? AND sequence <= ?`
 )
 
+// The request log. The keys of an entry are also in its row, so that they go with it.
+const (
+	logNumbers = `SELECT number FROM provision_log WHERE scope = ? AND part = ? AND number = ANY (?)`
+	appendLog  = `INSERT INTO provision_log (scope, part, number, keys, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	replaceLog = `UPDATE provision_log SET keys = ?, data = ? WHERE scope = ? AND part = ? AND number = ?`
+	deleteLog  = `DELETE FROM provision_log WHERE scope = ? AND part = ? AND number = ANY (?)`
+
+	insertLogKey = `INSERT INTO provision_log_keys (scope, part, key, number) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	deleteLogKey = `DELETE FROM provision_log_keys WHERE scope = ? AND part = ? AND key = ? AND number = ANY (?)`
+
+	logPage = `SELECT number, keys, data FROM provision_log
+		WHERE scope = ? AND part = ? AND number >= ? AND number < ? ORDER BY number DESC LIMIT CAST(? AS BIGINT)`
+	logPageByKey = `SELECT l.number, l.keys, l.data
+		FROM provision_log_keys k JOIN provision_log l ON l.scope = k.scope AND l.part = k.part AND l.number = k.number
+		WHERE k.scope = ? AND k.part = ? AND k.key = ? AND k.number >= ? AND k.number < ?
+		ORDER BY k.number DESC LIMIT CAST(? AS BIGINT)`
+
+	// What goes, and what stays.
+	logAbove  = `SELECT number, keys FROM provision_log WHERE scope = ? AND part = ? AND number >= ? ORDER BY number DESC LIMIT CAST(? AS BIGINT)`
+	logBelow  = `SELECT number, keys FROM provision_log WHERE scope = ? AND part = ? AND number < ? ORDER BY number LIMIT CAST(? AS BIGINT)`
+	logOldest = `SELECT number FROM provision_log WHERE scope = ? AND part = ? AND number < ?
+		ORDER BY number DESC LIMIT CAST(1 AS BIGINT) OFFSET ?`
+)
+
 // Records.
 const (
 	recordByKey = `SELECT key, value, version, coalesce(expires, '') FROM provision_records WHERE scope = ? AND kind = ? AND key = ?`

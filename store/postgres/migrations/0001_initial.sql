@@ -121,6 +121,24 @@ CREATE TABLE IF NOT EXISTS provision_events (
   PRIMARY KEY (scope, sequence)
 );
 
+-- What was asked, and how it went. A part is bounded on its own.
+CREATE TABLE IF NOT EXISTS provision_log (
+  scope  text COLLATE "C" NOT NULL,
+  part   bigint NOT NULL,
+  number bigint NOT NULL,
+  keys   text COLLATE "C" NOT NULL, -- those of provision_log_keys, with spaces between them
+  data   text COLLATE "C" NOT NULL,
+  PRIMARY KEY (scope, part, number)
+);
+
+CREATE TABLE IF NOT EXISTS provision_log_keys (
+  scope  text COLLATE "C" NOT NULL,
+  part   bigint NOT NULL,
+  key    text COLLATE "C" NOT NULL,
+  number bigint NOT NULL,
+  PRIMARY KEY (scope, part, key, number)
+);
+
 CREATE TABLE IF NOT EXISTS provision_records (
   scope   text COLLATE "C" NOT NULL,
   kind    text COLLATE "C" NOT NULL,

@@ -107,6 +107,24 @@ CREATE TABLE provision_events (
   PRIMARY KEY (scope, sequence)
 );
 
+-- What was asked, and how it went. A part is bounded on its own.
+CREATE TABLE provision_log (
+  scope  INTEGER NOT NULL,
+  part   INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  keys   TEXT    NOT NULL, -- those of provision_log_keys, with spaces between them
+  data   TEXT    NOT NULL,
+  PRIMARY KEY (scope, part, number)
+);
+
+CREATE TABLE provision_log_keys (
+  scope  INTEGER NOT NULL,
+  part   INTEGER NOT NULL,
+  key    TEXT    NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (scope, part, key, number)
+) WITHOUT ROWID;
+
 CREATE TABLE provision_records (
   scope   INTEGER NOT NULL,
   kind    TEXT    NOT NULL,
