@@ -189,6 +189,32 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// A credential that is not activated is shown with its secret, lets nobody in, and leaves the
+// others alone before it is.
+func TestPendingCredential(t *testing.T) {
+	f := filled(t)
+	var basic console.IssuedCredential
+	if err := json.Unmarshal([]byte(f.expect("POST", "/connections/own/credentials", `{"method":"basic","activate":false}`, 201, `"pendingUntil":"`)), &basic); err != nil {
+		t.Fatal(err)
+	}
+	secret := provision.Secret{UserName: basic.UserName, Password: basic.Password}
+	if _, _, err := f.engine.Authenticate(t.Context(), secret); !errors.Is(err, provision.ErrUnauthenticated) {
+		t.Errorf("a pending password: %v", err)
+	}
+	f.expect("GET", "/connections/own/credentials", "", 200, f.credential[own])
+	activated := f.expect("POST", "/connections/own/credentials/"+basic.ID+"/activate", "", 200, basic.ID)
+	if strings.Contains(activated, "pendingUntil") || strings.Contains(activated, basic.Password) {
+		t.Errorf("activated: %s", activated)
+	}
+	if _, _, err := f.engine.Authenticate(t.Context(), secret); err != nil {
+		t.Errorf("an activated password: %v", err)
+	}
+	if listed := f.expect("GET", "/connections/own/credentials", "", 200, ""); strings.Contains(listed, f.credential[own]) {
+		t.Errorf("the token counts beside the password: %s", listed)
+	}
+	f.expect("POST", "/connections/own/credentials/unknown/activate", "", 404, "request_not_found")
+}
+
 // What a file manages is shown, and neither its settings nor its credentials change.
 func TestManagedByFile(t *testing.T) {
 	f := filled(t)

@@ -13,6 +13,11 @@ type CredentialRequest struct {
 
 	// Expires is when it ends; without it in 365 days.
 	Expires time.Time `json:"expires,omitzero"`
+
+	// Activate says whether it counts at once, as it does without this. One that does not is
+	// pending for an hour: it counts, and credentials of the other method are revoked, when
+	// it is activated.
+	Activate *bool `json:"activate,omitempty"`
 }
 
 // IssuedCredential is a credential with its secret, which nobody can read again.
@@ -44,15 +49,20 @@ func issueCredential(c *call) (any, error) {
 		err    error
 	)
 	switch body.Method {
-	case "token":
-		out.Token, out.Credential, err = c.directory.IssueToken(c.r.Context(), body.Expires)
-	case "basic":
-		secret, out.Credential, err = c.directory.IssueBasic(c.r.Context(), body.Expires)
-		out.Password = secret.Password
+	case "token", "basic":
 	default:
-		err = wrong(codeType, "method", `method: %q is not one of "token", "basic"%s`, body.Method, near(body.Method, []string{"token", "basic"}))
+		return nil, wrong(codeType, "method", `method: %q is not one of "token", "basic"%s`, body.Method, near(body.Method, []string{"token", "basic"}))
 	}
+	pending := body.Activate != nil && !*body.Activate
+	secret, out.Credential, err = c.directory.IssueCredential(c.r.Context(), provision.NewCredential{Method: body.Method, Expires: body.Expires, Pending: pending})
+	out.Token, out.Password = secret.Token, secret.Password
 	return out, err
+}
+
+func activateCredential(c *call) (any, error) {
+	id := c.r.PathValue("credential")
+	credential, err := c.directory.ActivateCredential(c.r.Context(), id)
+	return credential, orMissing(err, "there is no credential %q", id)
 }
 
 func extendCredential(c *call) (any, error) {

@@ -185,6 +185,11 @@ func credentialRoutes() []route {
 			body:    Expiry{}, answer: provision.Credential{}, serveRow: extendCredential,
 		},
 		{
+			method: "POST", path: "/credentials/{credential}/activate", name: "credentials.activate", customer: true, owned: true, audited: true,
+			summary: "Make a pending credential count. Those of the other method are revoked.",
+			answer:  provision.Credential{}, serveRow: activateCredential,
+		},
+		{
 			method: "DELETE", path: "/credentials/{credential}", name: "credentials.revoke", customer: true, owned: true, audited: true,
 			summary: "Revoke a credential at once.", serveRow: revokeCredential,
 		},
