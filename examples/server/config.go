@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/jit/ldap"
+	"github.com/scimjit/provision/jit/saml"
 	"github.com/scimjit/provision/policy"
 )
 
@@ -25,8 +25,10 @@ const demoConnection = "demo"
 type config struct {
 	Connections []connectionConfig `json:"connections"`
 
-	file string                // empty without -config
-	demo *provision.Connection // instead of them; nil with -config
+	file  string                // empty without -config
+	once  bool                  // -config-import
+	wrong error                 // why the file cannot be read, with once
+	demo  *provision.Connection // instead of them; nil with -config
 }
 
 type connectionConfig struct {
@@ -53,7 +55,21 @@ type basicConfig struct {
 
 // loadConfig reads a configuration file. Errors name the file, the key and the
 // reason, and never quote a secret.
-func loadConfig(file string) (*config, error) {
+//
+// With once what is wrong with the file is told by [config.apply], and only where the file
+// is needed: after it was imported nobody looks at it.
+func loadConfig(file string, once bool) (*config, error) {
+	c, err := readConfig(file)
+	if once && err != nil {
+		return &config{file: file, once: true, wrong: err}, nil
+	}
+	if err == nil {
+		c.once = once
+	}
+	return c, err
+}
+
+func readConfig(file string) (*config, error) {
 	if file == "" {
 		demo := &provision.Connection{ID: demoConnection, Name: "Demo", SCIM: true}
 		return &config{demo: demo}, nil
@@ -142,8 +158,8 @@ func (c connectionConfig) check(seen map[string]bool) error {
 	if s := c.SCIM; s != nil && (s.Token == "") == (s.Basic == nil) {
 		return errors.New("scim: needs either token or basic [config_scim_method]")
 	}
-	if c.ID == "v2" || strings.Trim(c.ID, ".") == "" {
-		return fmt.Errorf("id: %q would be taken for a part of the address [setting_id]", c.ID)
+	if err := checkID(c.ID); err != nil {
+		return settingError(err)
 	}
 	conn := c.connection()
 	if err := conn.Validate(); err != nil {
@@ -160,6 +176,30 @@ func (c connectionConfig) check(seen map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// checkID refuses an id that cannot be told from what is beside it in an address.
+func checkID(id string) error {
+	if id == "v2" || strings.Trim(id, ".") == "" {
+		return &provision.ConnectionError{Connection: id, Field: "id", Value: id, Reason: "it would be taken for a part of the address"}
+	}
+	return nil
+}
+
+// checkSettings refuses settings that this server cannot serve, whoever saves them.
+func checkSettings(logins *saml.Handler) func(context.Context, provision.Connection) error {
+	return func(_ context.Context, c provision.Connection) error {
+		if err := checkID(c.ID); err != nil {
+			return err
+		}
+		if c.LDAP != nil {
+			if err := ldap.Validate(c.ID, *c.LDAP); err != nil {
+				return err
+			}
+		}
+		_, err := logins.Check(c)
+		return err
+	}
 }
 
 // settingError names the key of a setting that the engine refuses.
@@ -215,84 +255,4 @@ func (c *config) connections() []provision.Connection {
 // hasSAML reports whether people of any connection log in by SAML.
 func (c *config) hasSAML() bool {
 	return slices.ContainsFunc(c.connections(), func(conn provision.Connection) bool { return conn.SAML != nil })
-}
-
-// apply brings the connections of the store in line with the configuration. It
-// returns the fresh token of the demo connection, empty where there is none.
-func (c *config) apply(ctx context.Context, engine *provision.Engine) (demoToken string, err error) {
-	actor := provision.Actor{Kind: "operator", ID: "config"}
-	if c.file == "" {
-		return c.applyDemo(ctx, engine, actor)
-	}
-	listed := map[string]bool{}
-	for _, conn := range c.Connections {
-		listed[conn.ID] = true
-	}
-	// First those that go: a secret of theirs may be given to another one.
-	if err := disableOthers(ctx, engine, listed, actor); err != nil {
-		return "", err
-	}
-	for i, conn := range c.Connections {
-		if err := conn.apply(ctx, engine, actor); err != nil {
-			return "", fmt.Errorf("%s: connections[%d].%w", c.file, i, err)
-		}
-	}
-	return "", nil
-}
-
-func (c *config) applyDemo(ctx context.Context, engine *provision.Engine, actor provision.Actor) (token string, err error) {
-	demo := engine.Directory(c.demo.ID).As(actor)
-	if _, err := demo.UpdateConnection(ctx, replaceBy(*c.demo)); err != nil {
-		return "", err
-	}
-	if err := demo.RevokeCredentials(ctx); err != nil { // of earlier starts
-		return "", err
-	}
-	token, _, err = demo.IssueToken(ctx, time.Time{})
-	return token, err
-}
-
-// replaceBy makes a connection what the file says, whatever it was.
-func replaceBy(c provision.Connection) func(*provision.Connection) error {
-	return func(stored *provision.Connection) error {
-		*stored = c
-		return nil
-	}
-}
-
-func (c connectionConfig) apply(ctx context.Context, engine *provision.Engine, actor provision.Actor) error {
-	d := engine.Directory(c.ID).As(actor)
-	if _, err := d.UpdateConnection(ctx, replaceBy(c.connection())); err != nil {
-		return err
-	}
-	if c.SCIM == nil {
-		return d.RevokeCredentials(ctx)
-	}
-	if _, err := d.SetCredential(ctx, c.SCIM.secret(), c.SCIM.Expires.Time); err != nil {
-		return settingError(err)
-	}
-	return nil
-}
-
-// disableOthers closes the connections that the configuration does not list.
-func disableOthers(ctx context.Context, engine *provision.Engine, listed map[string]bool, actor provision.Actor) error {
-	all, err := engine.Connections(ctx)
-	if err != nil {
-		return err
-	}
-	for _, conn := range all {
-		if listed[conn.ID] || conn.Disabled {
-			continue
-		}
-		d := engine.Directory(conn.ID).As(actor)
-		_, err := d.UpdateConnection(ctx, func(c *provision.Connection) error { c.Disabled = true; return nil })
-		if err != nil {
-			return err
-		}
-		if err := d.RevokeCredentials(ctx); err != nil {
-			return err
-		}
-		engine.Logger.Warn("connection disabled: the configuration does not list it", "connection", conn.ID)
-	}
-	return nil
 }

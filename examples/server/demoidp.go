@@ -40,6 +40,9 @@ func demoPeople() []demoPerson {
 	}
 }
 
+// demoPreset is the preset of the demo identity provider, and of no other one here.
+const demoPreset = "samlidp"
+
 // demoPolicy is the policy of the demo connection where its identity provider
 // runs. People of it get in although the connection has SCIM too.
 func demoPolicy() policy.Config {
@@ -114,7 +117,7 @@ func newDemoProvider(ctx context.Context, people []demoPerson, pages *pages, log
 // settings returns the SAML settings of a connection to this identity provider.
 func (d *demoProvider) settings() (*provision.SAML, error) {
 	text, err := xml.MarshalIndent(d.provider.Metadata(), "", "  ")
-	return &provision.SAML{Metadata: string(text), Preset: "samlidp"}, err
+	return &provision.SAML{Metadata: string(text), Preset: demoPreset}, err
 }
 
 // trust makes the service provider with this metadata the one that is served.

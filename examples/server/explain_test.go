@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/console"
 )
 
 // populated starts a server with a user and a group, and returns the id of the
@@ -79,7 +80,7 @@ func TestPreviewEndpoint(t *testing.T) {
 		{"unknown option", "/preview?connection=demo", operatorToken, `{"nothing":1}`, 400, "nothing"},
 		{"wrong value", "/preview?connection=demo", operatorToken, `{"deleteAfterDays":91}`, 400, "deleteAfterDays"},
 		{"wrong pattern", "/preview?connection=demo", operatorToken, `{"siteAdminGroups":"*"}`, 400, "siteAdminGroups"},
-		{"too large", "/preview?connection=demo", operatorToken, strings.Repeat(" ", bodySize+1), 413, "larger"},
+		{"too large", "/preview?connection=demo", operatorToken, strings.Repeat(" ", console.MaxBody+1), 413, "larger"},
 		{"no change", "/preview?connection=demo", operatorToken, `{}`, 200, "[]"},
 		{"an admin", "/preview?connection=demo", operatorToken, `{"siteAdminGroups":"Staff"}`, 200, `{"attribute":"siteAdmin","before":false,"after":true}`},
 	}

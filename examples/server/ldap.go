@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/console"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/ldap"
 )
@@ -88,13 +90,34 @@ func (c *ldapConfig) settings() *provision.LDAP {
 }
 
 // newLDAP returns the logins at directories, below base, and has the engine sync from
-// these. It is called before the engine runs.
-func newLDAP(engine *provision.Engine, base string, login *jit.LoginHandler) *ldap.Handler {
-	servers := &ldap.Servers{Engine: engine}
-	engine.SyncSource = servers.Source
+// these, and operators look into them. It is called before the engine runs.
+func newLDAP(api *console.API, base string, login *jit.LoginHandler) *ldap.Handler {
+	servers := &ldap.Servers{Engine: api.Engine}
+	api.Engine.SyncSource = servers.Source
+	api.CheckDirectory = checkDirectory(api.Engine, servers)
 	return &ldap.Handler{
 		Servers: servers, Login: login,
 		BaseURL: func(connection string) string { return base + "/ldap/" + connection },
+	}
+}
+
+// checkDirectory says what the directory of a connection would bring, and what is wrong
+// with it.
+func checkDirectory(engine *provision.Engine, servers *ldap.Servers) func(context.Context, string) (any, error) {
+	return func(ctx context.Context, connection string) (any, error) {
+		c, err := engine.Directory(connection).Connection(ctx)
+		if err != nil {
+			return nil, err
+		}
+		server, err := servers.Of(c)
+		var wrong *ldap.Error
+		if errors.As(err, &wrong) && wrong.Code == ldap.CodeConnection {
+			return nil, &console.Problem{Status: http.StatusConflict, Code: string(wrong.Code), Detail: wrong.Reason}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return server.Check(ctx)
 	}
 }
 

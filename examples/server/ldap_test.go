@@ -63,7 +63,7 @@ func TestWrongLDAPOfConfiguration(t *testing.T) {
 		if err := os.WriteFile(file, []byte(`{"connections":[{"id":"ad","ldap":{`+test.ldap+`}}]}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadConfig(file); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := loadConfig(file, false); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %s", test.ldap, err, test.want)
 		}
 	}

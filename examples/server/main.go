@@ -51,6 +51,7 @@ type options struct {
 	addr          string
 	db            string
 	config        string
+	configImport  bool
 	operatorToken string
 	rate          float64
 	testResource  bool
@@ -77,6 +78,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "listen address; port 0 picks a free port")
 	fs.StringVar(&o.db, "db", "provision.db", "SQLite file, postgres:// URL, or :memory: for a store that ends with the process")
 	fs.StringVar(&o.config, "config", "", "JSON file with the connections; without it there is one demo connection")
+	fs.BoolVar(&o.configImport, "config-import", false, "read the -config file once: its connections are then changed by the operator endpoints, and not at each start")
 	fs.StringVar(&o.operatorToken, "operator-token", "", "token of at least 32 characters for /accounts, /events and the other operator endpoints; random and printed when empty")
 	fs.Float64Var(&o.rate, "rate", 0, "SCIM requests per second and credential; 0 is no limit")
 	fs.BoolVar(&o.testResource, "test-resource", false, "serve a resource type with an attribute of every kind at /TestResources")
@@ -105,6 +107,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		}
 	}
 	o.allowPrivate = o.allowPrivate || o.demoLDAP
+	if o.configImport && o.config == "" {
+		return o, errors.New("flag -config-import needs flag -config")
+	}
 	if o.baseURL != "" {
 		var err error
 		o.baseURL, err = checkBaseURL(o.baseURL)
@@ -148,7 +153,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	config, err := loadConfig(o.config)
+	config, err := loadConfig(o.config, o.configImport)
 	if err != nil {
 		return err
 	}
@@ -278,8 +283,10 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 	if err != nil {
 		return err
 	}
-	s.handler = withSAML(newHandler(engine, s.operatorToken), logins, s.base, host)
-	passwords := newLDAP(engine, s.base, logins.Login)
+	api := newAPI(engine, s.operatorToken)
+	api.Check = checkSettings(logins)
+	s.handler = withSAML(newHandler(api), logins, s.base, host)
+	passwords := newLDAP(api, s.base, logins.Login)
 	s.servers = passwords.Servers
 	s.handler = withLDAP(s.handler, passwords)
 	s.handler = withSCIM(s.handler, service, s.base)

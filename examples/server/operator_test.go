@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/console"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store/memory"
 )
@@ -88,17 +88,17 @@ func TestAccountActions(t *testing.T) {
 	s.operate("POST", account+"/edit"+at, `{"authentication":"password"}`, 200, `"authentication":"password"`)
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":"x"}`, 400, "site, always, never")
 	s.operate("POST", account+"/edit"+at, `{"siteAdmin":true}`, 400, "siteAdmin")
-	s.operate("POST", account+"/edit"+at, `{} {}`, 400, "after its end")
-	s.operate("POST", account+"/edit"+at, `{"twoFactor":7}`, 400, `expected: twoFactor: a JSON number is the wrong type"`)
+	s.operate("POST", account+"/edit"+at, `{} {}`, 400, "after top-level value")
+	s.operate("POST", account+"/edit"+at, `{"twoFactor":7}`, 400, `expected: twoFactor: a number in the place of a text"`)
 	s.operate("POST", account+"/edit"+at, `{"permission":{}}`, 400, `there are authentication, twoFactor, permissions; did you mean \"permissions\"?`)
 	s.operate("POST", account+"/edit"+at, `{"permissions":{"webdavv":true}}`, 400, `\"webdavv\": it is not one of ftp, sftp, webdav; did you mean \"webdav\"?"`)
 	s.operate("POST", account+"/edit"+at, `{"twoFactor":"allways"}`, 400, `"code":"argument_two_factor"`)
 	s.operate("POST", account+"/dissable"+at, ``, 404, `did you mean \"disable\"?`)
-	s.operate("POST", account+"/edit"+at, `{"permissions":[]}`, 400, `expected: permissions: a JSON array is the wrong type"`)
-	s.operate("POST", account+"/edit"+at, `[]`, 400, `expected: a JSON array is the wrong type"`)
+	s.operate("POST", account+"/edit"+at, `{"permissions":[]}`, 400, `expected: permissions: a list in the place of an object"`)
+	s.operate("POST", account+"/edit"+at, `[]`, 400, `expected: a list in the place of an object"`)
 	s.operate("POST", account+"/edit"+at, ``, 400, `expected: it is empty"`)
 	s.operate("POST", account+"/edit"+at, `{`, 400, `expected: it ends too early"`)
-	s.operate("POST", account+"/edit"+at, strings.Repeat(" ", bodySize+1), 413, "larger")
+	s.operate("POST", account+"/edit"+at, strings.Repeat(" ", console.MaxBody+1), 413, "larger")
 	s.operate("POST", account+"/unbind"+at, "", 200, `"userName"`)
 	s.operate("POST", account+"/logged-in"+at, "", 200, `"twoFactor":"always"`)
 	s.operate("POST", account+"/delete"+at, "", 200, `"status":"deleted"`)
@@ -146,7 +146,7 @@ func TestHeldEndpoints(t *testing.T) {
 			t.Errorf("%s: the answer shows a Go type: %s", body, answer)
 		}
 	}
-	s.operate("POST", "/held/drop"+at, `{"all":true}`, 404, "/held/release")
+	s.operate("POST", "/held/drop"+at, `{"all":true}`, 404, "/held/drop")
 	if n := len(held()); n != 10 {
 		t.Errorf("%d accounts are held, want 10", n)
 	}
@@ -206,11 +206,7 @@ func TestParkedEndpoints(t *testing.T) {
 	if _, err := engine.Directory("gate").As(actor).UpdateConnection(t.Context(), with(provision.Connection{ID: "gate"})); err != nil {
 		t.Fatal(err)
 	}
-	op := operator{engine: engine, token: sha256.Sum256([]byte(operatorToken))}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /parked", op.guard(op.parked))
-	mux.HandleFunc("POST /redrive", op.guard(op.redrive))
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(newHandler(newAPI(engine, operatorToken)))
 	defer server.Close()
 	s := &running{t: t, base: server.URL}
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/console"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/scim"
 	"github.com/scimjit/provision/store"
@@ -34,7 +35,7 @@ type mounted struct {
 func mount(t *testing.T, st store.Store) *mounted {
 	logger := slog.New(slog.DiscardHandler)
 	engine := &provision.Engine{Store: st, Logger: logger}
-	handler := newHandler(engine, operatorToken)
+	handler := newHandler(newAPI(engine, operatorToken))
 	return &mounted{t: t, engine: engine, handler: withSCIM(handler, &scim.Handler{Engine: engine, Logger: logger}, "https://app.example")}
 }
 
@@ -49,10 +50,25 @@ func (m *mounted) do(method, path, token, body string) *httptest.ResponseRecorde
 	return w
 }
 
+// aliases are the operations at the addresses that name the connection by a parameter, and
+// those of no connection, by pattern.
+func aliases() map[string]console.Operation {
+	out := map[string]console.Operation{}
+	for _, o := range console.Operations() {
+		switch {
+		case o.Alias != "":
+			out[o.Method+" "+o.Alias] = o
+		case o.Method+" "+o.Path == "GET /connections":
+			out["GET /connections"] = o
+		}
+	}
+	return out
+}
+
 // concrete returns the method and a path of a route, without parameters.
 func concrete(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{id}", "a", "{action}", "disable", "{decision}", "release").Replace(path)
+	return method, strings.ReplaceAll(path, "{account}", "a")
 }
 
 // Every route but SCIM, /healthz and /readyz needs the operator token and a connection
@@ -60,7 +76,13 @@ func concrete(pattern string) (method, path string) {
 func TestRoutesAreGuarded(t *testing.T) {
 	m := mount(t, memory.New())
 	m.connect("gate", `{}`)
-	for pattern := range (operator{}).routes() {
+	for _, o := range console.Operations() {
+		path := strings.NewReplacer("{connection}", "gate", "{account}", "a", "{group}", "a", "{credential}", "a").Replace(o.Path)
+		if w := m.do(o.Method, path, gateToken, ""); w.Code != http.StatusUnauthorized {
+			t.Errorf("%s with the token of a connection: %d, want 401", o.Name, w.Code)
+		}
+	}
+	for pattern := range aliases() {
 		method, path := concrete(pattern)
 		for _, token := range []string{"", operatorToken[1:], gateToken} {
 			if w := m.do(method, path+"?connection=gate", token, ""); w.Code != http.StatusUnauthorized {
@@ -94,7 +116,7 @@ func (s busyStore) View(context.Context, string, func(context.Context, store.Rea
 func TestRoutesOfBusyStore(t *testing.T) {
 	for retry, want := range map[time.Duration]string{0: "1", time.Second: "1", 1500 * time.Millisecond: "2", time.Minute: "60"} {
 		m := mount(t, busyStore{memory.New(), retry})
-		for pattern := range (operator{}).routes() {
+		for pattern := range aliases() {
 			method, path := concrete(pattern)
 			w := m.do(method, path+"?connection=gate", operatorToken, "")
 			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != want || strings.Contains(w.Body.String(), "secret") {
@@ -118,8 +140,10 @@ func TestFlagsAndRoutesAreDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(help.String(), -1) {
 		want = append(want, "| `"+m[1]+"` |")
 	}
-	for pattern := range (operator{}).routes() {
-		want = append(want, "`"+strings.ReplaceAll(pattern, "{decision}", "release")+"?connection=ID")
+	for pattern, o := range aliases() {
+		if _, ok := strings.CutPrefix(o.Path, "/connections/{connection}/accounts/{account}/"); !ok {
+			want = append(want, "`"+pattern+"?connection=ID")
+		}
 	}
 	for _, text := range append(want, "`GET /healthz`", "`GET /readyz`", "`GET /saml/{connection}/login`") {
 		if !strings.Contains(string(data), text) {
@@ -197,14 +221,18 @@ func TestRoutesKeepTenantsApart(t *testing.T) {
 	expand := strings.NewReplacer("<account>", account, "<group>", group).Replace
 
 	mux := http.NewServeMux() // which route a row is of
-	for pattern := range (operator{}).routes() {
+	for pattern := range aliases() {
 		mux.HandleFunc(pattern, http.NotFound)
 	}
 	gate := func() map[string]string {
 		out := map[string]string{}
-		for pattern := range (operator{}).routes() {
+		for pattern := range aliases() {
 			if method, path, _ := strings.Cut(pattern, " "); method == http.MethodGet {
-				out[path] = m.do(method, path+"?connection=gate&account="+account, operatorToken, "").Body.String()
+				query := "?connection=gate"
+				if path == "/explain" {
+					query += "&account=" + account
+				}
+				out[path] = m.do(method, path+query, operatorToken, "").Body.String()
 			}
 		}
 		return out
@@ -231,7 +259,7 @@ func TestRoutesKeepTenantsApart(t *testing.T) {
 			t.Fatalf("%s %s%s %s changed the other connection (-before +after):\n%s", row.method, row.path, row.query, row.body, diff)
 		}
 	}
-	for pattern := range (operator{}).routes() {
+	for pattern := range aliases() {
 		if !covered[pattern] {
 			t.Errorf("%s has no row", pattern)
 		}
@@ -323,21 +351,23 @@ func (m *mounted) park(account string) {
 	defer stop()
 	consumer := m.engine.Consumer(logConsumer)
 	parked := func() bool {
-		list, err := consumer.Parked(m.t.Context(), "gate")
-		if err != nil {
-			m.t.Error(err)
-		}
+		list, _ := consumer.Parked(m.t.Context(), "gate") // an error before the consumer is known
 		return strings.Contains(fmt.Sprint(list), account)
 	}
-	_ = consumer.Deliver(ctx, func(_ context.Context, d provision.Delivery) error {
-		if parked() {
-			stop()
-		}
-		if d.Event.Connection == "gate" {
-			return errors.New("no")
-		}
-		return nil
-	}, provision.DeliveryOptions{Attempts: 1})
+	done := make(chan error, 1)
+	go func() {
+		done <- consumer.Deliver(ctx, func(_ context.Context, d provision.Delivery) error {
+			if d.Event.Connection == "gate" {
+				return errors.New("no")
+			}
+			return nil
+		}, provision.DeliveryOptions{Attempts: 1})
+	}()
+	for !parked() && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
 	if !parked() {
 		m.t.Fatal("nothing is parked")
 	}

@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/scimjit/provision"
+	"github.com/scimjit/provision/console"
 	"github.com/scimjit/provision/jit"
 	"github.com/scimjit/provision/jit/saml"
 )
@@ -131,7 +133,11 @@ func (s *site) prepareSAML(ctx context.Context, o options, config *config, engin
 		}
 	}
 	var pair, spare *keyPair
-	if config.hasSAML() {
+	needed, err := needsSAMLKey(ctx, config, engine)
+	if err != nil {
+		return nil, err
+	}
+	if needed {
 		if pair, err = loadSAMLKey(o, engine.Logger); err != nil {
 			return nil, err
 		}
@@ -154,6 +160,13 @@ func (s *site) prepareSAML(ctx context.Context, o options, config *config, engin
 		return nil, err
 	}
 	return logins, s.idp.trust(metadata)
+}
+
+// needsSAMLKey reports whether people of any connection log in by SAML: of the configuration,
+// or of those that were made since.
+func needsSAMLKey(ctx context.Context, config *config, engine *provision.Engine) (bool, error) {
+	stored, err := engine.Connections(ctx)
+	return config.hasSAML() || slices.ContainsFunc(stored, func(c provision.Connection) bool { return c.SAML != nil }), err
 }
 
 // newSAML returns the service providers below base. pair is nil where no
@@ -232,22 +245,15 @@ func withSAML(next http.Handler, service *saml.Handler, base, host string) http.
 	return mux
 }
 
-// testLogin answers with a link that lets whoever has it try one login, within ten
-// minutes.
-func (o operator) testLogin(w http.ResponseWriter, r *http.Request) error {
-	d, err := o.directory(r)
-	if err != nil {
-		return err
+// testLogin makes the link that lets whoever has it try one login, within ten minutes.
+func testLogin(engine *provision.Engine) func(context.Context, string) (string, error) {
+	h := &saml.Handler{Engine: engine, BaseURL: func(connection string) string { return "/saml/" + connection }}
+	return func(ctx context.Context, connection string) (string, error) {
+		link, err := h.TestLink(ctx, connection)
+		var refused *saml.Error
+		if errors.As(err, &refused) {
+			return "", &console.Problem{Status: http.StatusConflict, Code: string(refused.Code), Detail: refused.Reason}
+		}
+		return link, err
 	}
-	h := &saml.Handler{Engine: o.engine, BaseURL: func(connection string) string { return "/saml/" + connection }}
-	link, err := h.TestLink(r.Context(), d.ID())
-	var refused *saml.Error
-	if errors.As(err, &refused) {
-		return &statusError{status: http.StatusConflict, text: refused.Reason, code: string(refused.Code)}
-	}
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, map[string]string{"path": link})
-	return nil
 }

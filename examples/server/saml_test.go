@@ -340,7 +340,7 @@ func TestBaseURL(t *testing.T) {
 	defer s.close()
 	engine := &provision.Engine{Store: memory.New(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	o := options{db: ":memory:", baseURL: base, demoLogin: true}
-	config, err := loadConfig("")
+	config, err := loadConfig("", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,11 +103,27 @@ func (r *running) do(method, path, token, body string) (int, string) {
 // send is do with the header of the answer.
 func (r *running) send(method, path, token, body string) (int, http.Header, string) {
 	r.t.Helper()
+	return r.sendWith(method, path, token, body, nil)
+}
+
+// header returns a header of what an operator reads.
+func (r *running) header(path, name string) string {
+	r.t.Helper()
+	_, header, _ := r.send("GET", path, operatorToken, "")
+	return header.Get(name)
+}
+
+// sendWith is send with headers.
+func (r *running) sendWith(method, path, token, body string, headers map[string]string) (int, http.Header, string) {
+	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), method, r.base+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.t.Fatal(err)

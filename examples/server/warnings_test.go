@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scimjit/provision/console"
 )
 
 // What a configuration should be seen to is logged at start, and shown by the
@@ -35,11 +37,11 @@ func TestWarningsAtStart(t *testing.T) {
 		t.Errorf("the log warns of what is right, or has a secret:\n%s", s.log)
 	}
 
-	var list []connectionView
+	var list []console.Overview
 	if err := json.Unmarshal([]byte(s.get("/connections", operatorToken)), &list); err != nil {
 		t.Fatal(err)
 	}
-	byID := map[string]connectionView{}
+	byID := map[string]console.Overview{}
 	for _, c := range list {
 		byID[c.ID] = c
 	}
