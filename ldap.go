@@ -97,3 +97,9 @@ func (l *LDAP) sendsElsewhere(before *LDAP) bool {
 		before.StartTLS != l.StartTLS || before.InsecureNoTLS != l.InsecureNoTLS ||
 		slices.ContainsFunc(l.URLs, func(u string) bool { return !slices.Contains(before.URLs, u) })
 }
+
+// sharesSecrets reports whether l sends secrets nowhere but to where the settings stored
+// do, for the same account.
+func (l *LDAP) sharesSecrets(stored *LDAP) bool {
+	return l != nil && stored != nil && !l.sendsElsewhere(stored) && l.BindDN == stored.BindDN && l.ClientCertificate == stored.ClientCertificate
+}

@@ -128,7 +128,11 @@ func TestMoveConnection(t *testing.T) {
 			t.Error(err)
 		}
 		now.Secrets = keys(t, key(1)) // what was sealed there opens here
-		if text, err := now.Directory("acme").OpenSecret(t.Context(), "ldap.bindPassword"); err != nil || text != canary {
+		conn, err := now.Directory("acme").Connection(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := now.Directory("acme").OpenSecret(t.Context(), "ldap.bindPassword", conn); err != nil || text != canary {
 			t.Errorf("the secret there: %q, %v", text, err)
 		}
 		deliver(to)

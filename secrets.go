@@ -54,17 +54,39 @@ func secretOf(c *Connection, name string) *SecretText {
 	return nil
 }
 
+// ErrSecretPlace says that a secret is for other settings than those that it was asked for
+// with: it was given for other servers, or another account.
+var ErrSecretPlace = errors.New("provision: the secret was given for other settings than these")
+
 // OpenSecret returns the text of a secret of the connection, "ldap.bindPassword" or
 // "ldap.clientKey". It is for what connects to the place that the secret is for: keep
-// it no longer than that, and never log it. The error is [ErrNotFound] where there is
-// none, and wraps [ErrSealed] where [Engine.Secrets] cannot open it.
-func (d *Directory) OpenSecret(ctx context.Context, name string) (string, error) {
+// it no longer than that, and never log it.
+//
+// with are the settings that it is used with. A secret that is new in them, as they were not
+// saved, is its own text. The one that is stored is opened where the settings that are
+// stored send it to the same servers, in the same way, for the same account; otherwise the
+// error is [ErrSecretPlace]. So what still works by settings of before never has the
+// secret of those that replaced them, and nobody has it sent to a server of their own.
+//
+// The error is [ErrNotFound] where there is none, and wraps [ErrSealed] where
+// [Engine.Secrets] cannot open it.
+func (d *Directory) OpenSecret(ctx context.Context, name string, with Connection) (string, error) {
+	if s := secretOf(&with, name); s != nil && s.text != nil && *s.text != "" {
+		return *s.text, nil
+	}
 	var sealed records.Entry[[]byte]
-	err := d.read(ctx, func(r store.Reader) (err error) {
-		if _, err = records.LiveConnection(r); err == nil {
-			sealed, err = records.Sealed.Find(r, name)
+	err := d.read(ctx, func(r store.Reader) error {
+		conn, err := d.engine.connections.load(d.connection, r)
+		if err != nil {
+			return err
 		}
-		return err
+		if sealed, err = records.Sealed.Find(r, name); err != nil {
+			return err
+		}
+		if !with.LDAP.sharesSecrets(conn.LDAP) {
+			return ErrSecretPlace
+		}
+		return nil
 	})
 	if errors.Is(err, ErrNotFound) {
 		return "", notFound("secret", name)

@@ -37,8 +37,23 @@ func (tn *tenant) saveLDAP(l *provision.LDAP) error {
 // secret returns the text of the password, or why there is none.
 func (tn *tenant) secret() string {
 	tn.t.Helper()
-	text, err := tn.engine.Directory("acme").OpenSecret(tn.t.Context(), "ldap.bindPassword")
+	conn, err := tn.engine.Directory("acme").Connection(tn.t.Context())
+	if errors.Is(err, provision.ErrNotFound) {
+		return "none"
+	}
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return tn.secretFor(conn)
+}
+
+// secretFor is secret for what works by some settings.
+func (tn *tenant) secretFor(with provision.Connection) string {
+	tn.t.Helper()
+	text, err := tn.engine.Directory("acme").OpenSecret(tn.t.Context(), "ldap.bindPassword", with)
 	switch {
+	case errors.Is(err, provision.ErrSecretPlace):
+		return "elsewhere"
 	case errors.Is(err, provision.ErrNotFound):
 		return "none"
 	case errors.Is(err, provision.ErrSealed):
@@ -261,6 +276,55 @@ func TestSecretsEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A secret is opened for the settings that it was given for alone.
+func TestSecretIsOfItsSettings(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*provision.LDAP)
+		want   string // for the settings of before, after the change was saved
+		unsafe string // for the changed settings, before they were saved
+	}{
+		{"another base", func(l *provision.LDAP) { l.BaseDNs = []string{"DC=other"} }, canary, canary},
+		{"one server less", func(l *provision.LDAP) { l.URLs = l.URLs[:1] }, "elsewhere", canary},
+		{"one server more", func(l *provision.LDAP) { l.URLs = append(l.URLs, "ldaps://dc3.example") }, canary, "elsewhere"},
+		{"another server", func(l *provision.LDAP) { l.URLs = []string{"ldaps://evil.example"} }, "elsewhere", "elsewhere"},
+		{"another name in the certificate", func(l *provision.LDAP) { l.ServerName = "evil.example" }, "elsewhere", "elsewhere"},
+		{"another account", func(l *provision.LDAP) { l.BindDN = "CN=other,DC=example" }, "elsewhere", "elsewhere"},
+	}
+	for _, test := range tests {
+		tn := newTenant(t, memory.New(), `{}`)
+		tn.engine.Secrets = keys(t, key(1))
+		l := bound(provision.NewSecret(canary))
+		l.URLs = append(l.URLs, "ldaps://dc2.example")
+		if err := tn.saveLDAP(&l); err != nil {
+			t.Fatal(err)
+		}
+		before, err := tn.engine.Directory("acme").Connection(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := before.Clone()
+		test.change(edited.LDAP)
+		if got := tn.secretFor(edited); got != test.unsafe {
+			t.Errorf("%s: unsaved settings have %q, want %q", test.name, got, test.unsafe)
+		}
+		edited.LDAP.BindPassword = provision.NewSecret("typed")
+		if got := tn.secretFor(edited); got != "typed" {
+			t.Errorf("%s: unsaved settings with a secret of their own have %q", test.name, got)
+		}
+		edited.LDAP.BindPassword = provision.NewSecret(canary)
+		if err := tn.saveLDAP(edited.LDAP); err != nil {
+			t.Fatal(err)
+		}
+		if got := tn.secretFor(before); got != test.want {
+			t.Errorf("%s: settings of before have %q, want %q", test.name, got, test.want)
+		}
+		if got := tn.secretFor(provision.Connection{ID: "acme"}); got != "elsewhere" {
+			t.Errorf("%s: settings without a directory have %q", test.name, got)
+		}
+	}
 }
 
 // Without keys no secret is saved, and nothing of the save is.

@@ -309,7 +309,7 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			return err
 		},
 		"OpenSecret": func(c ctx, d dir, _ foreign) error {
-			_, err := d.OpenSecret(c, "ldap.bindPassword")
+			_, err := d.OpenSecret(c, "ldap.bindPassword", provision.Connection{})
 			return gone(err)
 		},
 		"Unbind": func(c ctx, d dir, x foreign) error { return gone(d.Unbind(c, x.account)) },

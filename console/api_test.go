@@ -156,7 +156,11 @@ func TestSecretsAreWriteOnly(t *testing.T) {
 	if strings.Contains(answers, "hunter2") {
 		t.Errorf("an answer has the secret: %s", answers)
 	}
-	if got, err := f.engine.Directory("ad").OpenSecret(t.Context(), "ldap.bindPassword"); err != nil || got != secret {
+	stored, err := f.engine.Directory("ad").Connection(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.engine.Directory("ad").OpenSecret(t.Context(), "ldap.bindPassword", stored); err != nil || got != secret {
 		t.Errorf("the secret is %q, %v", got, err)
 	}
 }

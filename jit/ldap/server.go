@@ -394,5 +394,11 @@ func (s *Server) secret(ctx context.Context, name string) (string, error) {
 	if s.options.Secret == nil {
 		return "", wrong(CodeSetting, "the secret %s cannot be opened", name)
 	}
-	return s.options.Secret(ctx, name)
+	text, err := s.options.Secret(ctx, name)
+	if errors.Is(err, provision.ErrSecretPlace) {
+		e := wrong(CodeSetting, "the secret %s was given for other servers or another account: the settings were changed meanwhile, or it must be given again", name)
+		e.Err = err
+		return "", e
+	}
+	return text, err
 }
