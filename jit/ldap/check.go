@@ -7,12 +7,15 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/scimjit/provision"
 )
 
-// Report is what a [Server.Check] found.
+// Report is what a [Server.Check] found. As JSON it is what an API answers with.
 type Report struct {
+	OK bool `json:"ok"` // a sync would go through: no finding is fatal
+
 	People   int `json:"people"`   // whom a sync would bring
 	Inactive int `json:"inactive"` // of these, who is disabled or has expired
 	Groups   int `json:"groups"`
@@ -26,8 +29,7 @@ type Report struct {
 	// ones are possible.
 	Changes bool `json:"changes"`
 
-	// Findings are what an administrator should know, what is worst first. Without one
-	// that is Fatal a sync would go through.
+	// Findings are what an administrator should know, what is worst first. It is not nil.
 	Findings []Finding `json:"findings"`
 }
 
@@ -95,7 +97,56 @@ func (s *Server) Check(ctx context.Context) (*Report, error) {
 		}
 		return 1
 	})
+	r.OK = !r.fatal()
 	return r, ctx.Err()
+}
+
+// checkWithin bounds a check by Servers.Check.
+const checkWithin = 10 * time.Minute
+
+// Check is [Server.Check] for whoever asks by an API: of a connection as it is saved, or of
+// settings that are not; see [Servers.Open] for their secrets. It reads all of the directory,
+// so there is one at a time for a connection, in a process, for ten minutes at most.
+//
+// The error is a [*provision.ConnectionError] for a setting that is wrong, an [*Error] with
+// [CodeConnection] for a connection without LDAP and with [CodeBusy] while another check
+// runs, or that of ctx. What is wrong with the directory is in the report.
+func (s *Servers) Check(ctx context.Context, c provision.Connection) (*Report, error) {
+	server, err := s.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	if !s.beginCheck(c.ID) {
+		return nil, wrong(CodeBusy, "another check of this directory is running")
+	}
+	defer s.endCheck(c.ID)
+	within, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	r, err := server.Check(within)
+	if err != nil && ctx.Err() == nil {
+		err = nil // the time is up, which the report says
+	}
+	return r, err
+}
+
+func (s *Servers) beginCheck(connection string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.checking[connection] {
+		return false
+	}
+	if s.checking == nil {
+		s.checking = map[string]bool{}
+	}
+	s.checking[connection] = true
+	return true
+}
+
+func (s *Servers) endCheck(connection string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.checking, connection)
 }
 
 func (r *Report) find(code string, fatal bool, count int, text string) {

@@ -1,11 +1,15 @@
 package ldap_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	gosync "sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jimlambrt/gldap"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/internal/ldaptest"
@@ -52,8 +56,60 @@ access to * by * read`})
 			t.Fatal(err)
 		}
 		slices.Sort(tt.want)
-		if diff := cmp.Diff(tt.want, codes(r)); diff != "" || r.People != tt.people {
+		if diff := cmp.Diff(tt.want, codes(r)); diff != "" || r.People != tt.people || r.OK != (tt.people > 0) {
 			t.Errorf("%s: %d people (-want +got):\n%s\n%s", tt.name, r.People, diff, fmt.Sprint(r.Findings))
 		}
+	}
+}
+
+// What an API answers with: the names in it are there to stay.
+func TestCheckAsJSON(t *testing.T) {
+	f := ldaptest.NewFake(t)
+	release, asked := make(chan struct{}), make(chan struct{})
+	good := fakeDirectory{people: 10, group: map[string][]string{"cn": {"all"}, "objectClass": {"groupOfNames"}, "entryUUID": {"aaaaaaaa-0000-0000-0000-000000000000"}}}
+	var once gosync.Once
+	f.Search = func(m *gldap.SearchMessage, a *ldaptest.Answer) {
+		once.Do(func() { close(asked); <-release })
+		good.search(m, a)
+	}
+	d := newDoor(t, fakeSettings(f), "x")
+	c, err := d.engine.Directory("dir").Connection(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error, 1)
+	go func() {
+		r, err := d.servers.Check(t.Context(), c)
+		got, _ := json.Marshal(r)
+		const want = `{"ok":true,"people":10,"inactive":0,"groups":1,"members":0,"lockoutThreshold":0,"changes":false,"findings":[` +
+			`{"code":"ldap_without_tls","fatal":false,"count":0,"text":"passwords, also those of people who log in, cross the network in clear"},` +
+			`{"code":"ldap_members","fatal":false,"count":1,"text":"1 entries have no members that can be read: give the service account the right to read them; one is \"all\""},` +
+			`{"code":"ldap_no_changes","fatal":false,"count":0,"text":"the server does not say when entries were changed: changes are found by whole syncs alone"}]}`
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			err = errors.Join(err, fmt.Errorf("(-want +got):\n%s", diff))
+		}
+		first <- err
+	}()
+	<-asked
+	_, err = d.servers.Check(t.Context(), c)
+	wantCode(t, "a second check", err, ldap.CodeBusy)
+	close(release)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	wrong := c.Clone()
+	wrong.LDAP.Filter = "(cn"
+	var setting *provision.ConnectionError
+	if _, err = d.servers.Check(t.Context(), wrong); !errors.As(err, &setting) || setting.Field != "ldap.filter" {
+		t.Errorf("a wrong filter: %v", err)
+	}
+	wrong.LDAP = nil
+	_, err = d.servers.Check(t.Context(), wrong)
+	wantCode(t, "no directory", err, ldap.CodeConnection)
+	gone := c.Clone()
+	gone.LDAP.BaseDNs = []string{"ou=people,dc=example,dc=com"}
+	f.Search = func(_ *gldap.SearchMessage, a *ldaptest.Answer) { a.Done(gldap.ResultNoSuchObject) }
+	if r, err := d.servers.Check(t.Context(), gone); err != nil || r.OK || !r.Findings[0].Fatal {
+		t.Errorf("a base DN that is gone: %+v, %v", r, err)
 	}
 }

@@ -19,8 +19,9 @@ type Servers struct {
 	// Logger gets what was not known at a login; nil means slog.Default().
 	Logger *slog.Logger
 
-	mu     sync.Mutex
-	opened map[string]opened // by connection
+	mu       sync.Mutex
+	opened   map[string]opened // by connection
+	checking map[string]bool   // connections
 }
 
 // opened is the directory of one version of a connection.
