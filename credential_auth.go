@@ -219,11 +219,11 @@ const credentialTTL = time.Second
 func (c *credentialEntry) check(now time.Time) error {
 	switch {
 	case c.connection.Disabled:
-		return &UnauthenticatedError{c.connection.ID, "disabledConnection"}
+		return &UnauthenticatedError{c.connection.ID, "disabledConnection", c.credential.ID}
 	case !c.credential.PendingUntil.IsZero():
-		return &UnauthenticatedError{c.connection.ID, "pendingCredential"}
+		return &UnauthenticatedError{c.connection.ID, "pendingCredential", c.credential.ID}
 	case hasExpired(c.credential.Expires, now):
-		return &UnauthenticatedError{c.connection.ID, "expiredCredential"}
+		return &UnauthenticatedError{c.connection.ID, "expiredCredential", c.credential.ID}
 	}
 	return nil
 }

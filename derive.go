@@ -179,6 +179,9 @@ func (c *change) remember(out *account.Output) error {
 	}
 	if out.BecameDeleted() {
 		c.deleted = append(c.deleted, out.After.ID)
+		if err := c.eraseRequestsOf(out.Before); err != nil {
+			return err
+		}
 		if err := forget(c.tx, out.Before); err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ var codeSources = map[string]*regexp.Regexp{
 	"jit/ldap/person.go":          regexp.MustCompile(`Problem\w+ += "([a-z_]+)"`),
 	"jit/saml/errors.go":          regexp.MustCompile(`Code = "([a-z_]+)"`),
 	"sync_status.go":              regexp.MustCompile(`= "(sync_[a-z_]+)"`),
-	"credential_auth.go":          regexp.MustCompile(`UnauthenticatedError{.*"(\w+)"}`),
+	"credential_auth.go":          regexp.MustCompile(`UnauthenticatedError{.*"(\w+)", `),
 	"examples/server/config.go":   regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
 	"examples/server/saml.go":     regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
 	"examples/server/operator.go": regexp.MustCompile(`code: "([a-z_]+)"`),

@@ -114,6 +114,11 @@ type Engine struct {
 	// for each MiB.
 	RetentionBytes int64
 
+	// RequestRetention is how long the request log is kept ([Directory.Requests]); 0 means
+	// 30 days, and a negative one keeps it whatever its age. It is also bounded by
+	// Limits.Requests.
+	RequestRetention time.Duration
+
 	// Indexes are attributes by which filters are to find resources without looking at
 	// all of them: what Set.Indexes of package schema returns for the schemas that are
 	// served (scim.Handler.Schemas), of all connections together. nil means those of the
@@ -132,6 +137,7 @@ type Engine struct {
 	connections connectionCache
 	credentials credentialCache
 	refusals    requestlog.Counts
+	requests    requestlog.Journal
 	failures    failures.Counts
 	scans       scans
 	stagings    turns
@@ -179,6 +185,11 @@ type Limits struct {
 	// is 2.
 	Scans int
 
+	// Requests is how many entries the request log of a connection has
+	// ([Directory.Requests]), of which a twentieth is for strangers. The default is
+	// 100,000; a negative number keeps none.
+	Requests int
+
 	// Deprovision is how many accounts of a connection may be deprovisioned
 	// within an hour, or a fifth of its active accounts where that is more. The
 	// others are held: they stay as they are until [Directory.Release] or
@@ -193,6 +204,13 @@ func (l Limits) batch() int   { return orDefault(l.Batch, 500) }
 func (l Limits) members() int { return orDefault(l.Members, 200_000) }
 func (l Limits) scans() int   { return orDefault(l.Scans, 2) }
 func (l Limits) nesting() int { return orDefault(l.Nesting, 100) }
+
+func (l Limits) requests() int {
+	if l.Requests < 0 {
+		return 0
+	}
+	return orDefault(l.Requests, 100_000)
+}
 
 func (l Limits) deprovision() int {
 	if l.Deprovision < 0 {

@@ -29,6 +29,7 @@ var ErrUnauthenticated = errors.New("provision: credential is not valid")
 type UnauthenticatedError struct {
 	Connection string // of the credential
 	Cause      string // a code: "expiredCredential", "pendingCredential" or "disabledConnection"
+	Credential string // its id
 }
 
 // Error implements error.

@@ -93,11 +93,15 @@ func (e *Engine) pruneEnded(ctx context.Context) error {
 		if err := e.prune(ctx, connection.Key); err != nil {
 			return err
 		}
+		if err := e.pruneRequests(ctx, connection.Key); err != nil {
+			return err
+		}
 		empty := false
 		err := e.store().View(ctx, connection.Key, func(_ context.Context, r store.Reader) error {
 			first, last, err := r.EventRange()
-			empty = first > last || last == 0
-			return err
+			entries, logErr := r.LogEntries(store.LogQuery{Limit: 1})
+			empty = (first > last || last == 0) && len(entries) == 0
+			return errors.Join(err, logErr)
 		})
 		if err != nil {
 			return err

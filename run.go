@@ -31,7 +31,7 @@ const indexInterval = time.Minute
 // ([Directory.Indexing]), erases deleted people from many events, settles staged
 // members that were left behind, removes
 // events beyond [Engine.Retention] and used keys, and stores what
-// [Plumbing.CountRefusal] counted, also before it ends. It logs what fails and tries
+// [Plumbing.CountRefusal] counted and [Plumbing.NoteRequest] noted, also before it ends. It logs what fails and tries
 // again. After a jump of the clock, what cannot be undone waits; see
 // [Engine.ConfirmClock]. It returns ctx.Err().
 //
@@ -46,6 +46,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	defer b.close()
+	defer e.storingRequests(ctx, func(err error) { b.failed(storingRequests, store.Global, err) })()
 	defer e.sharingFailures(ctx, func(err error) { b.failed(sharingFailures, store.Global, err) })()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -78,6 +79,9 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 	b.runner.takes = true
 	if err := b.list(ctx); err != nil {
 		b.failed(listingConnections, store.Global, err)
+	}
+	if err := e.Plumbing().FlushRequests(ctx); err != nil {
+		b.failed(storingRequests, store.Global, err)
 	}
 	for _, id := range b.ids {
 		b.job(ctx, id)
@@ -265,6 +269,7 @@ func (b *background) global(ctx context.Context) {
 	b.tasks(ctx, store.Global, []task{
 		{"storing refusals", requestlog.Interval, always, func() error { return e.requestLog().Flush(ctx) }},
 		{"pruning refusals", pruneInterval, unlessHeld, func() error { return e.requestLog().Prune(ctx, store.Global) }},
+		{"pruning requests", pruneEventsInterval, unlessHeld, func() error { return e.pruneRequests(ctx, store.Global) }},
 		{"pruning events of deleted connections", pruneInterval, unlessHeld, func() error { return e.pruneEnded(ctx) }},
 	})
 }
@@ -286,6 +291,8 @@ func (b *background) tend(ctx context.Context, id string) {
 		{"pruning sessions", pruneInterval, unlessHeld, func() error { return e.pruneSessions(ctx, id) }},
 		{"pruning events", pruneEventsInterval, unlessHeld, func() error { return e.prune(ctx, id) }},
 		{"pruning refusals", pruneInterval, unlessHeld, func() error { return e.requestLog().Prune(ctx, id) }},
+		{"pruning requests", pruneEventsInterval, unlessHeld, func() error { return e.pruneRequests(ctx, id) }},
+		{"erasing deleted people from requests", eraseInterval, always, func() error { return e.eraseRequests(ctx, id) }},
 		{"forgetting a deleted connection", deletionInterval, always, func() error { return e.unlist(ctx, id) }},
 	})
 }
@@ -422,6 +429,9 @@ func (b *background) leave(ctx context.Context) {
 	b.giveBack(ctx)
 	if err := b.engine.requestLog().Flush(ctx); err != nil {
 		b.engine.logger().Error("storing refusals", "error", err)
+	}
+	if err := b.engine.Plumbing().FlushRequests(ctx); err != nil {
+		b.engine.logger().Error(storingRequests, "error", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/scimjit/provision/internal/mount"
 	"github.com/scimjit/provision/scim/schema"
@@ -38,6 +39,9 @@ type bulkOperation struct {
 	id         string // of the resource, once it is known: before done in a circle
 	response   *response
 	err        error
+	reported   *Error    // err as the client is told
+	exchange   *exchange // nil: it was never carried out
+	began      time.Time
 }
 
 // bulk answers POST /Bulk. Each operation is a transaction of its own. They run
@@ -163,7 +167,7 @@ func (b *bulkRun) answer() (*response, error) {
 func (b *bulkRun) result(op *bulkOperation) bulkResult {
 	r := bulkResult{Method: op.Method, BulkID: op.BulkID, Location: b.location(op)}
 	if op.err != nil {
-		r.Response = b.exchange.handler.report(b.exchange.request, op.err)
+		r.Response = op.reported
 		r.Status = strconv.Itoa(r.Response.Status)
 		return r
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scimjit/provision/internal/mount"
 )
@@ -86,6 +87,7 @@ func (b *bulkRun) perform(op *bulkOperation) {
 		return
 	}
 	x := b.exchange.operation(op.Method, b.resolve(op.Data), op.Version)
+	op.exchange, op.began = x, time.Now()
 	resp, err := x.dispatch(mount.Split(b.resolvePath(op.Path)))
 	b.finish(op, resp, err)
 }
@@ -125,6 +127,7 @@ func (b *bulkRun) circle() []*bulkOperation {
 // resolved.
 func (b *bulkRun) begin(op *bulkOperation) {
 	x := b.exchange.operation(op.Method, b.resolve(b.without(op.Data)), "")
+	op.exchange, op.began = x, time.Now()
 	resp, err := x.dispatch(mount.Split(op.Path))
 	if err != nil {
 		b.finish(op, nil, err)
@@ -181,7 +184,9 @@ func (b *bulkRun) undoUnfinished() {
 
 func (b *bulkRun) finish(op *bulkOperation, resp *response, err error) {
 	op.done, op.response, op.err = true, resp, err
+	defer b.noteOperation(op)
 	if err != nil {
+		op.reported = b.exchange.handler.report(b.exchange.request, err)
 		b.errors++
 		return
 	}

@@ -34,6 +34,7 @@ type Error struct {
 
 	retryAfter time.Duration
 	allow      string
+	id         string // of the line of the log that has the cause
 
 	acceptEncoding string // of a 415
 }
@@ -136,11 +137,13 @@ func (h *Handler) report(r *http.Request, err error) *Error {
 	if e.Detail == "" {
 		e = &Error{Status: e.Status, Code: codeInternal, Detail: "internal error " + id, retryAfter: e.retryAfter}
 	}
-	return e
+	told := *e
+	told.id = id
+	return &told
 }
 
-// writeError is the one place that answers an error.
-func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
+// writeError is the one place that answers an error. It returns what the client was told.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) *Error {
 	e := h.report(r, err)
 	resp, merr := jsonResponse(e.Status, e)
 	if merr != nil {
@@ -165,6 +168,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		header.Set("Accept-Encoding", e.acceptEncoding)
 	}
 	_ = resp.write(w, h.contentType()) // a body that is whole cannot fail
+	return e
 }
 
 // coded returns an error with a code: an error of the host may have none.

@@ -32,6 +32,7 @@ type exchange struct {
 	pace       *pace // of the request, which bulk operations share
 	own        pace
 
+	answered    []string // the segments below the service root, once they are known
 	method      string
 	ifMatch     []string
 	ifNoneMatch []string
@@ -80,6 +81,10 @@ func (x *exchange) serveOnce() (*response, error) {
 	segments, err := x.belowRoot()
 	if err != nil {
 		return nil, err
+	}
+	x.answered = segments
+	if x.answered == nil {
+		x.answered = []string{}
 	}
 	return x.dispatch(segments)
 }

@@ -196,15 +196,17 @@ func orDefault(n, def int) int {
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer h.recover(w, r)
+	began := time.Now()
 	x := &exchange{handler: h, request: r, writer: w, routes: routeTable}
+	defer h.recover(x, began)
 	x.segments, x.tenant = h.locate(r)
 	resp, err := x.serve()
 	if err != nil {
 		h.countRefusal(x, err)
-		h.writeError(w, r, err)
+		x.noteRefusal(h.writeError(w, r, err), err, began)
 		return
 	}
+	x.noteAnswer(resp, began)
 	if err := resp.write(w, h.contentType()); err != nil {
 		h.logger().ErrorContext(r.Context(), "an answer was cut off", "error", err)
 		panic(http.ErrAbortHandler) // the client must not take it for whole
@@ -212,7 +214,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // recover turns a panic into a 500 with an id that the log line carries too.
-func (h *Handler) recover(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) recover(x *exchange, began time.Time) {
 	v := recover()
 	if v == nil {
 		return
@@ -220,7 +222,8 @@ func (h *Handler) recover(w http.ResponseWriter, r *http.Request) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // the value net/http documents for panic
 		panic(v)
 	}
-	h.writeError(w, r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+	err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	x.noteRefusal(h.writeError(x.writer, x.request, err), err, began)
 }
 
 func (h *Handler) contentType() string {

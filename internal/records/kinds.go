@@ -156,6 +156,16 @@ var (
 
 	// RefusalDay is how many rows the refusals of a day have.
 	RefusalDay = kind[int](Row{Name: "refusalDay", Owner: "request log", Key: "day", Expires: "30 days after the day"})
+
+	// RequestHour counts the requests of an hour.
+	RequestHour = kind[Requests](Row{Name: "requestHour", Owner: "request log", Key: "hour", Expires: "30 days after the hour"})
+
+	// RequestLast is what the connection was asked last.
+	RequestLast = kind[LastRequests](Row{Name: "requestLast", Owner: "request log"})
+
+	// RequestErasure is by what the requests of an account that was deleted are found, from
+	// which names are to leave.
+	RequestErasure = kind[ErasedRequests](Row{Name: "requestErasure", Owner: "erasure", Key: "account"})
 )
 
 // line describes the kinds of [Line].
@@ -221,6 +231,9 @@ func Rows() []Row {
 		Erasure.Row(),
 		Refusals.Row(),
 		RefusalDay.Row(),
+		RequestHour.Row(),
+		RequestLast.Row(),
+		RequestErasure.Row(),
 	}
 }
 
@@ -426,6 +439,39 @@ type Refused struct {
 	Address string `json:"a,omitempty"`
 	Cause   string `json:"c"`
 	Count   int    `json:"n"`
+}
+
+// Requests counts the requests of an hour, by what came of them.
+type Requests struct {
+	Reads     int `json:"reads,omitempty"`
+	Writes    int `json:"writes,omitempty"`
+	Logins    int `json:"logins,omitempty"`
+	Syncs     int `json:"syncs,omitempty"`
+	Refused   int `json:"refused,omitempty"`
+	Failed    int `json:"failed,omitempty"`
+	Strangers int `json:"strangers,omitempty"`
+	Dropped   int `json:"dropped,omitempty"`
+}
+
+// LastRequests are the last of some kinds of requests.
+type LastRequests struct {
+	Request LastRequest `json:"request,omitzero"`
+	Change  LastRequest `json:"change,omitzero"`
+	Refusal LastRequest `json:"refusal,omitzero"`
+}
+
+// LastRequest is when something was asked last.
+type LastRequest struct {
+	Time   time.Time `json:"time"`
+	Number int64     `json:"number,omitempty"` // of its entry in the log
+	Code   string    `json:"code,omitempty"`
+}
+
+// ErasedRequests says which entries of the request log are of somebody who was deleted.
+type ErasedRequests struct {
+	Keys   []string  `json:"keys"`   // of the entries
+	Before int64     `json:"before"` // entries from this number on are of somebody new
+	Time   time.Time `json:"time"`   // of the deletion
 }
 
 // Stage is a stage of memberships, see [store.StageWriter].
