@@ -30,6 +30,7 @@ type factsData struct {
 	Blocked           bool
 	BlockedByOperator bool
 	Gone              bool
+	Conflict          string
 	WasActive         bool
 	LoggedIn          bool
 	Company           string
@@ -94,7 +95,7 @@ func (f factsData) facts(t *testing.T) policy.Facts {
 	}
 	facts := policy.Facts{
 		Evidence: evidence,
-		Blocked:  f.Blocked, BlockedByOperator: f.BlockedByOperator, Gone: f.Gone,
+		Blocked:  f.Blocked, BlockedByOperator: f.BlockedByOperator, Gone: f.Gone, Conflict: f.Conflict,
 		WasActive: f.WasActive, LoggedIn: f.LoggedIn,
 		Company: f.Company, TimeZone: f.TimeZone,
 	}

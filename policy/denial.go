@@ -34,6 +34,12 @@ const (
 
 	// DeniedConnection: the connection is disabled.
 	DeniedConnection Denial = "connection_disabled"
+
+	// DeniedNotLive: the connection is in shadow: nobody is let in before it goes live.
+	DeniedNotLive Denial = "not_live"
+
+	// DeniedPaused: the connection is paused, and the person has no account yet.
+	DeniedPaused Denial = "connection_paused"
 )
 
 // EndsSessions reports whether the refusal is about the person who has the account

@@ -39,6 +39,7 @@ const (
 	EffectKeptAsLastAdmin    Effect = "kept_as_last_admin" // by the guard of the last site admin
 	EffectLoginDenied        Effect = "login_denied"       // Value is the code
 	EffectEmailShared        Effect = "email_shared"       // Value is the id of another account
+	EffectConflict           Effect = "conflict"           // Value is the account of the host that the person resembles
 	EffectWarning            Effect = "warning"            // of the connection: Option is what it is about, Value the code
 )
 
@@ -83,6 +84,7 @@ var effectTexts = [...]struct {
 	{EffectKeptAsLastAdmin, "kept as the last site admin"},
 	{EffectLoginDenied, "login denied"},
 	{EffectEmailShared, "another account has the e-mail"},
+	{EffectConflict, "not linked to an account that the application has"},
 	{EffectWarning, "warning"},
 	{EffectOff, "off"},
 	{EffectNotMatched, "not matched"},

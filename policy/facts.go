@@ -32,6 +32,10 @@ type Facts struct {
 	// keeps its groups and rights: for that, Gone must stay set.
 	Gone bool
 
+	// Conflict, when not empty, is an account of the host that the person resembles and may
+	// not be linked to. Somebody whom nobody blocks is staged, until an operator decides.
+	Conflict string
+
 	// WasActive says that the account has been active at some time.
 	WasActive bool
 

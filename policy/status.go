@@ -8,6 +8,11 @@ func (d *decider) decideStatus() {
 	case d.facts.Blocked, d.facts.Gone, d.facts.BlockedByOperator:
 		d.Status = d.blocked()
 		return
+	case d.facts.Conflict != "":
+		d.because("link", "", "", EffectConflict)
+		d.Reasons[len(d.Reasons)-1].Value = d.facts.Conflict
+		d.Status, d.Admitted = StatusStaged, false
+		return
 	case !d.known && d.config.OnMissingGroups == MissingDeny:
 		d.because("onMissingGroups", "", "", EffectDenied)
 	case !d.known:

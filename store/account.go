@@ -93,6 +93,10 @@ type Facts struct {
 	// is fixed.
 	AuthenticationSet bool `json:"authenticationSet,omitempty"`
 
+	// Conflict is an account of the host that the person resembles and may not be linked
+	// to: the account is staged until an operator decides. It is empty for anybody else.
+	Conflict string `json:"conflict,omitempty"`
+
 	// Login is what logins through the identity provider told about the person;
 	// nil when there was none.
 	Login *LoginFacts `json:"login,omitempty"`

@@ -76,6 +76,7 @@ var accountFields = []Field[Account]{
 	{"facts.defaultGroups", func(a *Account) any { return &a.Facts.DefaultGroups }, inside},
 	{"facts.hostGroups", func(a *Account) any { return &a.Facts.HostGroups }, inside},
 	{"facts.authenticationSet", func(a *Account) any { return &a.Facts.AuthenticationSet }, inside},
+	{"facts.conflict", func(a *Account) any { return &a.Facts.Conflict }, inside},
 	{"facts.login", func(a *Account) any { return &a.Facts.Login }, inside},
 }
 

@@ -62,6 +62,7 @@ func Decide(in Input) Decision {
 		Gone:              in.gone(),
 		Blocked:           BlockedByProvider(next),
 		BlockedByOperator: slices.Contains(next.Facts.Blocks, store.SourceOperator),
+		Conflict:          next.Facts.Conflict,
 		WasActive:         next.Facts.WasActive,
 		LoggedIn:          next.Facts.LoggedIn || next.Facts.AuthenticationSet,
 		Company:           next.Facts.Company,

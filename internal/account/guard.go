@@ -98,6 +98,10 @@ func (d Decision) asked() bool {
 	return slices.ContainsFunc(next.Facts.Blocks, func(s store.Source) bool { return !slices.Contains(before.Facts.Blocks, s) })
 }
 
+// Asked reports whether a request takes this very person out, whatever the policy makes of
+// it: the answer is the same before and after a decision. The account is a stored one.
+func Asked(in Input) bool { return Decision{in: in}.asked() }
+
 // keepAdmin changes a decision into one that keeps a site admin.
 func (d Decision) keepAdmin(decided *policy.Decision) (news bool) {
 	if decided.Status != policy.StatusActive {
