@@ -117,9 +117,9 @@ func (c *change) linkNew(next *Account, p account.Person) error {
 	if !answered {
 		return &askHost{local: q}
 	}
-	host, refused := linkLocal(c.conn, local, p.UserName, p.Email)
-	if refused != nil {
-		return refused
+	host, conflict := linkLocal(c.conn, local, p.UserName, p.Email)
+	if conflict != nil {
+		return denied(policy.DeniedConflict, "%s", conflict.Cause)
 	}
 	if host == "" {
 		return nil
@@ -134,15 +134,40 @@ func (c *change) linkNew(next *Account, p account.Person) error {
 		return d
 	}
 	next.HostID = host
+	return c.claim(host, next)
+}
+
+// claim keeps everybody else from being linked to an account of the host.
+func (c *change) claim(host string, next *Account) error {
 	return records.HostAccount.Put(c.tx, url.QueryEscape(host), next.ID)
+}
+
+// Why somebody is not linked to the account of the host that they resemble.
+const (
+	conflictSeveral    = "several"          // the host has several that they resemble
+	conflictElsewhere  = "other_connection" // it belongs to another connection
+	conflictAdmin      = "admin"            // it is an admin's
+	conflictUnlinked   = "not_linked"       // option link does not link them
+	conflictUntrusted  = "domain"           // the domain of the e-mail is not one of emailDomains
+	conflictTaken      = "taken"            // it is linked to somebody else
+	conflictOvertaken  = "changed"          // it was planned otherwise
+	conflictVoidChoice = "choice_void"      // the account that an operator chose may not be linked
+)
+
+// linkConflict is why somebody may not be linked to an account of the host that they
+// resemble.
+type linkConflict struct {
+	Code  string
+	Hosts []string // ids of those accounts, at least one
+	Cause string   // for administrators; it may name values
 }
 
 // linkLocal returns the id of the host's account that somebody new is linked to,
 // or "". Pre-linked accounts come first; others are linked only by option link,
 // restricted to emailDomains, never an admin's, and never one of another
-// connection. One that clashes and may not be linked is refused: another account
+// connection. One that clashes and may not be linked is a conflict: another account
 // would be a duplicate, or be taken for it.
-func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (string, *DeniedError) {
+func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (string, *linkConflict) {
 	var alike, linked []LocalAccount
 	for _, a := range local {
 		if sameName, _ := a.matches(userName, email); a.SSO && sameName && (a.Connection == "" || a.Connection == conn.ID) {
@@ -159,22 +184,26 @@ func linkLocal(conn *compiled, local []LocalAccount, userName, email string) (st
 		return "", nil
 	}
 	a := alike[0]
-	refuse := func(why string) (string, *DeniedError) {
-		return "", denied(policy.DeniedConflict, "the host has an account with the user name %q and e-mail %q like %q and %q: %s", a.UserName, a.Email, userName, email, why)
+	refuse := func(code, why string) (string, *linkConflict) {
+		c := &linkConflict{Code: code, Cause: fmt.Sprintf("the host has an account with the user name %q and e-mail %q like %q and %q: %s", a.UserName, a.Email, userName, email, why)}
+		for _, a := range alike {
+			c.Hosts = append(c.Hosts, a.ID)
+		}
+		return "", c
 	}
 	sameName, sameEmail := a.matches(userName, email)
 	switch link := conn.Policy.Link; {
 	case len(alike) > 1:
-		return refuse(fmt.Sprintf("and %d more", len(alike)-1))
+		return refuse(conflictSeveral, fmt.Sprintf("and %d more", len(alike)-1))
 	case a.Connection != "" && a.Connection != conn.ID:
-		return refuse("it belongs to another connection")
+		return refuse(conflictElsewhere, "it belongs to another connection")
 	case a.Admin:
-		return refuse("it is an admin's")
+		return refuse(conflictAdmin, "it is an admin's")
 	case link == policy.LinkEmail && !sameEmail, link == policy.LinkUserName && !sameName,
 		link != policy.LinkEmail && link != policy.LinkUserName:
-		return refuse("option link does not link them")
+		return refuse(conflictUnlinked, "option link does not link them")
 	case !conn.policy.TrustsEmail(email):
-		return refuse("the domain of the e-mail is not one of emailDomains")
+		return refuse(conflictUntrusted, "the domain of the e-mail is not one of emailDomains")
 	}
 	return a.ID, nil
 }

@@ -157,16 +157,21 @@ func (c *change) tellSharedEmail(before, next *Account) error {
 	if before != nil {
 		had = before.Email
 	}
-	err = c.append(&store.Event{
+	return c.tellSharedWith(next, had, others[i].ID)
+}
+
+// tellSharedWith tells that an account, which had an e-mail, has that of somebody else now.
+func (c *change) tellSharedWith(next *Account, had, other string) error {
+	err := c.append(&store.Event{
 		Type: store.AccountEmailConflict, AccountID: next.ID,
 		Changes: []store.Change{account.TextChange("emails.value", had, next.Email)},
-		Reasons: []policy.Reason{{Effect: policy.EffectEmailShared, Value: others[i].ID}},
+		Reasons: []policy.Reason{{Effect: policy.EffectEmailShared, Value: other}},
 	})
 	if err != nil {
 		return err
 	}
 	return c.warn(Warning{
 		Code: warnSharedEmail, Field: "uniqueEmails", Value: next.ID,
-		Text: fmt.Sprintf("it has the e-mail of account %q: mail and links by address may reach the wrong one", others[i].ID),
+		Text: fmt.Sprintf("it has the e-mail of account %q: mail and links by address may reach the wrong one", other),
 	})
 }
