@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -34,6 +35,12 @@ type cause struct {
 
 	// offboarding says that the connection ends: nobody needs an admin of it.
 	offboarding bool
+
+	// acts says that an operator acts on one person, which waits for no mode.
+	acts bool
+
+	// answers, when not nil, are what the host has answered already.
+	answers *hostAnswers
 }
 
 // bySystem is the cause of what the engine does by itself.
@@ -76,8 +83,12 @@ type change struct {
 	connection string
 	conn       *compiled
 	now        time.Time
+	facts      *factsTx // where accounts wait for the mode
 	host       *hostAnswers
 	mass       massGuard
+
+	claims  claims // of the plan that is being made
+	rereads bool   // accounts take over what users say that was written meanwhile
 
 	events   int
 	jobs     int
@@ -99,7 +110,10 @@ func (e *Engine) update(ctx context.Context, connection string, why cause, fn fu
 // updateWith is update for a transaction that may make its connection: load
 // returns it; nil loads the stored one.
 func (e *Engine) updateWith(ctx context.Context, connection string, why cause, load func(store.Tx) (*compiled, error), fn func(*change) error) error {
-	host := &hostAnswers{}
+	host := why.answers
+	if host == nil {
+		host = &hostAnswers{}
+	}
 	for {
 		jobs := 0
 		err := e.store().Update(ctx, connection, func(_ context.Context, tx store.Tx) (err error) {
@@ -125,6 +139,7 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 			if c.uses, err = e.firstUse(tx, why.once); err != nil {
 				return err
 			}
+			c.watchFacts()
 			c.now = e.now() // the turn of the transaction has come
 			c.mass = massGuard{r: tx, most: e.Limits.deprovision()}
 			if err := fn(c); err != nil {
@@ -150,8 +165,15 @@ func (e *Engine) updateWith(ctx context.Context, connection string, why cause, l
 	}
 }
 
-// append completes an event and appends it.
+// append completes an event and appends it. Of groups nobody hears before the connection
+// goes live.
 func (c *change) append(ev *store.Event) error {
+	switch ev.Type {
+	case store.GroupCreated, store.GroupUpdated, store.GroupDeleted:
+		if c.conn.Mode == ModeShadow {
+			return nil
+		}
+	}
 	ev.Time, ev.Connection, ev.Actor = c.now, c.conn.ID, c.actor
 	if ev.Resource == nil {
 		ev.Resource = c.resource
@@ -174,7 +196,7 @@ func (c *change) finish() error {
 	if err := c.eraseDeleted(); err != nil {
 		return err
 	}
-	if err := saveUses(c.tx, c.uses); err != nil {
+	if err := cmp.Or(saveUses(c.tx, c.uses), c.countFacts()); err != nil {
 		return err
 	}
 	return c.mass.save(c.tx)

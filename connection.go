@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/naming"
@@ -54,6 +55,14 @@ type Connection struct {
 	// whoever edits them elsewhere refuses to, as the next start would undo it. The engine
 	// only keeps it. Empty means that nothing else owns the settings.
 	ManagedBy string `json:"managedBy,omitempty"`
+
+	// Mode says what becomes of facts; empty means live. A new connection may be saved in
+	// [ModeShadow]. Later [Directory.SetMode] alone changes it: settings that are saved with
+	// an empty Mode keep the one that is stored, and another one is a [*ModeError].
+	Mode Mode `json:"mode,omitempty"`
+
+	// Until is when the pause of a connection is over. It goes with Mode.
+	Until time.Time `json:"until,omitzero"`
 
 	// Version counts the changes of the connection; 0 is one that is not stored.
 	// It goes on where an id is used again after [Directory.DeleteConnection].

@@ -158,6 +158,10 @@ func (d *Directory) edited(stored *compiled, fn func(*Connection) error) (*compi
 		return nil, &ConnectionError{Connection: d.connection, Field: "id", Value: shorten(c.ID), Reason: "it is another connection's"}
 	}
 	c.Version = version
+	var err error
+	if c.Mode, c.Until, err = c.savedMode(&stored.Connection); err != nil {
+		return nil, err
+	}
 	c.keepFetched(&stored.Connection)
 	// A permission that the host has no longer stays where it is.
 	next, err := compile(c, slices.Concat(d.engine.Permissions, permissionNames(stored.Policy))...)

@@ -213,6 +213,9 @@ func (c *change) groupNameAppeared(name string) error {
 	if err := c.defaults().noteLost(name, c.now); err != nil {
 		return err
 	}
+	if c.waits() {
+		return nil
+	}
 	inline, prefix := c.engine.Limits.inline(), waitKey(name)
 	waiting, err := records.DefaultGroup.List(c.tx, prefix, inline+1)
 	if err != nil {

@@ -132,7 +132,7 @@ func (e *Engine) deleteDue(ctx context.Context, connection string) error {
 // deleteDue looks at the next accounts and returns the last of them, or "" when
 // there are no more.
 func (c *change) deleteDue(after string) (last string, err error) {
-	if !c.conn.deletesLater() {
+	if !c.conn.deletesLater() || c.waits() {
 		return "", nil
 	}
 	size := c.engine.Limits.batch()

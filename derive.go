@@ -63,6 +63,9 @@ func peopleOf(list []derivation) []string {
 // derive derives accounts for one cause: the mass guard sees what they are
 // together.
 func (c *change) derive(list ...derivation) error {
+	if c.waits() {
+		return c.deriveWaiting(list)
+	}
 	var one [1]account.Decision // mostly, there is one
 	decisions, err := c.decide(one[:0], list...)
 	if err != nil {
@@ -192,6 +195,9 @@ func (c *change) remember(out *account.Output) error {
 // deriveAgain derives stored accounts under the connection as it is now, for one
 // cause.
 func (c *change) deriveAgain(stored ...*Account) error {
+	if c.waits() {
+		return nil
+	}
 	c.tx.Expect(func(r store.Reader) {
 		c.expectDerivations(r, stored)
 		c.defaults().expectGroups(r, stored...)
@@ -217,12 +223,15 @@ func (c *change) reread(stored []*Account) ([]derivation, error) {
 			continue
 		}
 		next := before.Clone()
-		if c.mapsResource(before) {
+		if c.rereads && before.ResourceID != "" || c.mapsResource(before) {
 			r, err := c.tx.Resource(TypeUser, before.ResourceID, 0)
 			if err != nil {
 				return nil, err
 			}
 			account.Read(r.Document, c.conn.attributes).WriteTo(next)
+			if c.rereads && knowsBetter(r.Source) {
+				account.KnowGroups(&next.Facts)
+			}
 		}
 		list = append(list, derivation{before, next})
 	}
@@ -245,7 +254,7 @@ func (c *change) expectDerivations(r store.Reader, stored []*Account) {
 		if a.Status == policy.StatusDeleted {
 			continue
 		}
-		if c.mapsResource(a) {
+		if c.rereads && a.ResourceID != "" || c.mapsResource(a) {
 			_, _ = r.Resource(TypeUser, a.ResourceID, 0)
 		}
 		if a.ResourceID != "" {
@@ -268,6 +277,9 @@ func (c *change) expectDerivations(r store.Reader, stored []*Account) {
 // deriveTouched derives the accounts of the people that a change touches, or
 // leaves them to a job.
 func (c *change) deriveTouched(p *people) error {
+	if c.waits() {
+		return nil
+	}
 	if p.tooMany() {
 		return c.startJob(nil)
 	}
@@ -293,6 +305,9 @@ func (c *change) deriveTouched(p *people) error {
 
 // deriveAll derives all accounts of the connection, or leaves them to a job.
 func (c *change) deriveAll() error {
+	if c.waits() {
+		return nil
+	}
 	inline := c.engine.Limits.inline()
 	list, err := c.tx.Accounts(store.AccountQuery{Limit: inline + 1})
 	if err != nil {

@@ -62,6 +62,7 @@ var codeSources = map[string]*regexp.Regexp{
 	"jit/ldap/check.go":           regexp.MustCompile(`Finding\w+ += "([a-z_]+)"`),
 	"jit/ldap/person.go":          regexp.MustCompile(`Problem\w+ += "([a-z_]+)"`),
 	"jit/saml/errors.go":          regexp.MustCompile(`Code = "([a-z_]+)"`),
+	"mode.go":                     regexp.MustCompile(`= "(mode_[a-z_]+)"`),
 	"sync_status.go":              regexp.MustCompile(`= "(sync_[a-z_]+)"`),
 	"credential_auth.go":          regexp.MustCompile(`UnauthenticatedError{.*"(\w+)", `),
 	"examples/server/config.go":   regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
@@ -94,7 +95,7 @@ func TestTroubleshootingNamesCodes(t *testing.T) {
 		"ldap.bindPassword", "ldap.baseDNs", "ldap.groupBaseDNs", "ldap.filter", "ldap.groupFilter", "ldap.preset", "ldap.mapping", "ldap.intervalSeconds"} {
 		codes = append(codes, (&provision.ConnectionError{Field: settings}).Code())
 	}
-	for _, argument := range []string{"groups", "hostID", "src", "authentication", "twoFactor", "permissions"} {
+	for _, argument := range []string{"groups", "hostID", "src", "authentication", "twoFactor", "permissions", "choice"} {
 		codes = append(codes, (&provision.ArgumentError{Argument: argument}).Code())
 	}
 	for file, pattern := range codeSources {

@@ -39,6 +39,9 @@ func (c *change) groupWritten(before, after *Resource, delta memberDelta) error 
 // deriveMembers derives the accounts of those who came or went, and of whom a change
 // touches beside them, or leaves them to a job, with everybody below some groups.
 func (c *change) deriveMembers(touched *people, groups []string, delta memberDelta) error {
+	if c.waits() {
+		return c.dropList(delta.list)
+	}
 	var users []string
 	for m := range delta.all() {
 		if err := touched.add(m); err != nil {
@@ -64,12 +67,17 @@ func (c *change) deriveMembers(touched *people, groups []string, delta memberDel
 	} else if err := c.deriveTouched(touched); err != nil {
 		return err
 	}
-	if delta.list != "" {
-		if _, err := dropPeople(c.tx, delta.list, 0); err != nil {
-			return err
-		}
+	return c.dropList(delta.list)
+}
+
+// dropList removes the list of people who are derived already, or whose accounts
+// wait; "" is none.
+func (c *change) dropList(list string) error {
+	if list == "" {
+		return nil
 	}
-	return nil
+	_, err := dropPeople(c.tx, list, 0)
+	return err
 }
 
 // groupDeleted derives the accounts of the people who were in a deleted group: the members

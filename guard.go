@@ -243,7 +243,9 @@ func (d *Directory) Keep(ctx context.Context, accounts ...string) error {
 }
 
 func (d *Directory) endHold(ctx context.Context, accounts []string, verdict account.Verdict) error {
-	return d.update(ctx, d.why().decided(verdict), func(c *change) error {
+	why := d.why().decided(verdict)
+	why.acts = true
+	return d.update(ctx, why, func(c *change) error {
 		for _, id := range accounts {
 			a, err := liveAccount(c.tx, id)
 			if err != nil {

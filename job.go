@@ -40,6 +40,7 @@ func (c *change) startJob(of *records.People) error {
 	}
 	j.Value.Join(of, !j.Stored())
 	j.Value.Actor, j.Value.Cause = c.actor, c.resource
+	j.Value.Reviewed = false
 	j.Value.Force = c.verdict != nil && *c.verdict == account.Force
 	return records.Job.Save(c.tx, &j)
 }
@@ -130,6 +131,9 @@ func (e *Engine) work(ctx context.Context, connection string, by runner) (more b
 			_, _ = r.Now()
 		})
 	}
+	if why.answers, err = e.answersForJob(ctx, connection); err != nil {
+		return false, err
+	}
 	err = e.update(ctx, connection, why, func(c *change) error {
 		more, finished = false, nil
 		j, err := records.Job.Load(c.tx, "")
@@ -140,7 +144,11 @@ func (e *Engine) work(ctx context.Context, connection string, by runner) (more b
 			more = true // as the next look says
 			return err
 		}
+		if c.waits() {
+			return nil // it goes on when the connection resumes
+		}
 		c.cause = causeOf(&j.Value)
+		c.rereads = j.Value.Opening != nil && j.Value.Opening.Reread
 		done, err := (&worker{change: c, job: &j.Value}).batch()
 		if err != nil {
 			return err
@@ -201,6 +209,8 @@ type worker struct {
 func (w *worker) batch() (done bool, err error) {
 	j := w.job
 	switch {
+	case j.Opening.Left():
+		err = w.goOn(j.Opening)
 	case !j.Surveyed:
 		j.Surveyed, err = w.step(&j.Survey, w.survey)
 		if err == nil && j.Surveyed && j.Gone > 0 && j.Of == nil {
@@ -269,7 +279,7 @@ func (e *Engine) awaited() bool {
 // if they would be deprovisioned, or deleted after that, and this is guarded, to the third if they would
 // only gain.
 func (w *worker) survey(stored []*Account) error {
-	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force
+	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force && !w.job.Reviewed
 	return w.each(stored, func(d account.Decision, before *Account) error {
 		if before.Status == policy.StatusActive {
 			w.job.Active++

@@ -52,6 +52,9 @@ func (e *Engine) lapse(ctx context.Context, connection string) error {
 			return err
 		}
 		err = e.update(ctx, connection, bySystem(), func(c *change) error {
+			if more = false; c.waits() {
+				return nil
+			}
 			var err error
 			if more, err = c.bringBack(); err == nil && !more {
 				more, err = c.lapse()

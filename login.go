@@ -76,6 +76,7 @@ var errTried = errors.New("provision: tried")
 
 // TryLogin says what [Directory.Login] would do with an identity now, and does
 // nothing of it: nothing is stored, no event is appended, and nobody is logged in.
+// Before a connection goes live, and while it is paused, it says what Login would do then.
 // The account is as it would be after the login; its id is made up where it would be
 // a new one. The error is as for Login. Guard and Linker of the host are asked. Keys in
 // [Identity.Once] are not used either.
@@ -87,6 +88,7 @@ func (d *Directory) TryLogin(ctx context.Context, id Identity) (*Account, error)
 	d = d.via(store.SourceJIT)
 	var tried *Account
 	err := d.update(ctx, d.loggingIn(&id), func(c *change) error {
+		c.conn = c.conn.asLive()
 		l := &login{change: c, identity: &id}
 		a, err := l.run()
 		if err == nil {
@@ -129,11 +131,16 @@ func (l *login) run() (*Account, error) {
 	if l.conn.Disabled {
 		return nil, denied(policy.DeniedConnection, "connection %q is disabled", l.conn.ID)
 	}
-	p, err := l.find()
-	if err != nil {
-		return nil, err
+	if l.conn.Mode == ModeShadow {
+		return nil, denied(policy.DeniedNotLive, "connection %q has not gone live: nobody logs in before", l.conn.ID)
 	}
-	if p == nil {
+	p, err := l.find()
+	switch {
+	case err != nil:
+		return nil, err
+	case p == nil && l.waits():
+		return nil, l.denyPaused()
+	case p == nil:
 		return l.create()
 	}
 	return l.update(p)
@@ -195,6 +202,9 @@ func (l *login) enter(p *loginPerson, next *Account) (*Account, error) {
 	}
 	if err := l.bind(next); err != nil {
 		return nil, err
+	}
+	if l.waits() {
+		return l.enterPaused(p, next)
 	}
 	logsIn, err := l.startsBySSO(p, next)
 	if err != nil {
@@ -305,6 +315,8 @@ func (l *login) refusal(p *loginPerson, after *Account, admitted bool) *DeniedEr
 	who := l.identity.userName()
 	var refused *DeniedError
 	switch {
+	case after.Facts.Conflict != "" && after.Status != policy.StatusActive:
+		refused = denied(policy.DeniedConflict, "%q resembles the account %q of the host, and nobody has decided whether it is theirs", who, after.Facts.Conflict)
 	case len(after.Facts.Blocks) > 0 && after.Status != policy.StatusActive:
 		refused = denied(policy.DeniedDisabled, "the account of %q is disabled", who)
 	case after.Status != policy.StatusActive || own && !admitted:

@@ -174,7 +174,9 @@ func (l *login) personOf(r *Resource) (*loginPerson, error) {
 		return nil, err
 	}
 	if a == nil {
-		return nil, denied(policy.DeniedDisabled, "the account of %q was deleted", r.Display)
+		if a, err = l.joinToLogIn(r); err != nil {
+			return nil, err
+		}
 	}
 	l.tx.Expect(func(reader store.Reader) {
 		l.expectRecords(reader, a.ID)

@@ -138,7 +138,9 @@ func (d *Directory) DeleteAccount(ctx context.Context, id string) error {
 // changeAccount runs fn on an account that exists. Its events name the resource
 // of the account.
 func (d *Directory) changeAccount(ctx context.Context, id string, fn func(*change, *Account) error) error {
-	return d.update(ctx, d.why(), func(c *change) error {
+	why := d.why()
+	why.acts = true
+	return d.update(ctx, why, func(c *change) error {
 		a, err := liveAccount(c.tx, id)
 		if err != nil {
 			return err

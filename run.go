@@ -376,9 +376,33 @@ func unlessDeleted(err error) error {
 	return err
 }
 
-// job does the job of a connection, if it has one. Where that fails, or another process
+// job does the job of a connection, if it has one, and makes its plan. Where that fails, or another process
 // does it, Run looks again in the next round.
 func (b *background) job(ctx context.Context, id string) {
+	b.derive(ctx, id)
+	b.plan(ctx, id)
+}
+
+// plan makes the plan of a connection, if one was asked for.
+func (b *background) plan(ctx context.Context, id string) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		more, err := b.engine.plan(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			b.failed("making a plan", id, err)
+			b.again[id] = true
+		}
+		if err != nil || !more {
+			return
+		}
+		if b.engine.awaited() {
+			b.rest(ctx, time.Since(began))
+		}
+	}
+}
+
+// derive does the job of a connection.
+func (b *background) derive(ctx context.Context, id string) {
 	delete(b.again, id)
 	for ctx.Err() == nil {
 		switch b.engine.lookForJob(ctx, id, b.runner) {

@@ -105,9 +105,10 @@ func (l *LDAP) digest() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// syncs reports whether the directory of a connection is read by the clock.
+// syncs reports whether the directory of a connection is read by the clock. That of a
+// paused one waits.
 func (c *compiled) syncs() bool {
-	return !c.Disabled && c.LDAP != nil && c.LDAP.interval() > 0
+	return !c.Disabled && c.Mode != ModePaused && c.LDAP != nil && c.LDAP.interval() > 0
 }
 
 // Whether, and what, is to be read of a directory.

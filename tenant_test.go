@@ -272,6 +272,25 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 		"RegisterGroups": func(c ctx, d dir, x foreign) error {
 			return d.RegisterGroups(c, provision.HostGroup{ID: x.group, Name: "Mine"}, provision.HostGroup{ID: "17", Name: "zebra-host"})
 		},
+		"ChooseLink": func(c ctx, d dir, x foreign) error {
+			return gone(d.ChooseLink(c, x.user, provision.ChooseNew, ""))
+		},
+		"MakePlan": func(c ctx, d dir, _ foreign) error {
+			var live *provision.ModeError
+			if _, err := d.MakePlan(c); !errors.As(err, &live) || live.Connection != d.ID() {
+				return errors.Join(errors.New("a live connection has nothing to plan"), err)
+			}
+			return nil
+		},
+		"Plan": func(c ctx, d dir, _ foreign) error { _, err := d.Plan(c); return gone(err) },
+		"PlanPeople": func(c ctx, d dir, _ foreign) error {
+			_, err := d.PlanPeople(c, "", provision.PlanQuery{})
+			return gone(err)
+		},
+		"SetMode": func(c ctx, d dir, _ foreign) error {
+			conn, err := d.SetMode(c, provision.ModeChange{Mode: provision.ModePaused, Until: time.Date(2030, 1, 9, 0, 0, 0, 0, time.UTC)})
+			return own(conn.ID, err)
+		},
 		"Release":     func(c ctx, d dir, x foreign) error { return gone(d.Release(c, x.account)) },
 		"AddGroup":    func(c ctx, d dir, x foreign) error { return gone(d.AddGroup(c, x.account, x.group)) },
 		"RemoveGroup": func(c ctx, d dir, x foreign) error { return gone(d.RemoveGroup(c, x.account, x.group)) },

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/scimjit/provision/internal/account"
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/policy"
 	"github.com/scimjit/provision/store"
 )
@@ -12,6 +13,9 @@ import (
 // or changed.
 func (c *change) userWritten(was, r *Resource) error {
 	person := account.Read(r.Document, c.conn.attributes)
+	if c.waits() {
+		return c.userWaits(was, r, person)
+	}
 	if was != nil {
 		if same, err := c.personSame(was, r, person); same || err != nil {
 			return err
@@ -19,6 +23,9 @@ func (c *change) userWritten(was, r *Resource) error {
 	}
 	before, err := c.tx.AccountOf(r.ID)
 	if errors.Is(err, store.ErrNotFound) {
+		if waited, err := c.joinWritten(was, r); err != nil || waited {
+			return err
+		}
 		if was != nil && !person.Active {
 			return nil // deleted by an earlier change, and not called back
 		}
@@ -55,6 +62,16 @@ func (c *change) userWritten(was, r *Resource) error {
 		return err
 	}
 	return c.deriveWritten(derivation{before, next})
+}
+
+// joinWritten lets in who waits and is written before the job of the new mode has come to
+// them, and reports whether the user waits, also for an operator who leaves them out.
+func (c *change) joinWritten(was, r *Resource) (waited bool, err error) {
+	if was == nil {
+		return false, nil
+	}
+	_, waited, err = c.joinNow(r)
+	return waited, err
 }
 
 // personSame reports whether the account of a user stays as it is, as a change says
@@ -132,7 +149,7 @@ func (c *change) formerAccount(r *Resource, p account.Person) (*Account, error) 
 func (c *change) userDeleted(resource string) error {
 	before, err := c.tx.AccountOf(resource)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return records.Waiting.Clear(c.tx, resource)
 	}
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ const (
 	warnCertificateExpired  = "saml_certificate_expired"
 	warnCertificateEnding   = "saml_certificate_expiring"
 	warnSyncFailing         = "sync_failing"
+	warnPauseOver           = "pause_over"
 )
 
 // settingWarning is a row of the table: it warns where its function says so.
@@ -252,7 +253,7 @@ func warningCodes() []string {
 		warnDefaultMissing, warnDefaultLost, warnSharedEmail, warnClockJumped,
 		warnMetadataPartial, warnMetadataUnusable, warnMetadataOutdated,
 		warnMetadataChanged, warnMetadataUnavailable, warnCertificateExpired, warnCertificateEnding,
-		warnSyncFailing,
+		warnSyncFailing, warnPauseOver, warnPlanNoAdmin, warnPlanConflict,
 	}
 	for _, w := range settingWarnings {
 		codes = append(codes, w.code)

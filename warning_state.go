@@ -18,7 +18,7 @@ import (
 // reach ([Connection.Warnings]), and what has come with time: credentials that have
 // expired, expire within 30 days or never do, certificates of the identity provider
 // likewise, a directory that cannot be read, default groups that do not exist or that
-// accounts have lost; and that work waits because the clock of the engine has jumped ([Engine.ClockJumped]). A
+// accounts have lost; that a pause is over; and that work waits because the clock of the engine has jumped ([Engine.ClockJumped]). A
 // connection that is disabled has only those of its settings.
 //
 // The event connection.warning tells each that is new: one of the settings with the
@@ -63,7 +63,15 @@ func (e *Engine) stateWarnings(conn *compiled, r store.Reader, clock []Warning) 
 		return nil, err
 	}
 	syncs, err := syncWarnings(conn, r)
-	return slices.Concat(credentials, metadataWarnings(conn, now), syncs, groups, clock), err
+	return slices.Concat(credentials, metadataWarnings(conn, now), syncs, groups, modeWarnings(conn, now), clock), err
+}
+
+// modeWarnings say that a pause is over. Nothing resumes by itself.
+func modeWarnings(conn *compiled, now time.Time) []Warning {
+	if conn.Mode != ModePaused || now.Before(conn.Until) {
+		return nil
+	}
+	return []Warning{{Code: warnPauseOver, Field: "mode", Text: fmt.Sprintf("the pause was to end on %s: accounts still wait, until somebody resumes the connection", day(conn.Until))}}
 }
 
 // syncWarnings say that the directory could not be read last.

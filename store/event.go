@@ -81,12 +81,17 @@ const (
 	ConnectionUpdated            EventType = "connection.updated"
 	ConnectionDeleted            EventType = "connection.deleted"
 	ConnectionWarning            EventType = "connection.warning"
-	LoginDenied                  EventType = "login.denied"
-	LoginEnded                   EventType = "login.ended"
-	GuardBlocked                 EventType = "guard.blocked"
-	DeliveryParked               EventType = "delivery.parked"
-	JobFinished                  EventType = "job.finished"
-	PortalUsed                   EventType = "portal.used"
+
+	// The mode of a connection is another one: the changes are "mode", "until" of a pause,
+	// and "plan", by which it went live or resumed.
+	ConnectionModeChanged EventType = "connection.mode_changed"
+
+	LoginDenied    EventType = "login.denied"
+	LoginEnded     EventType = "login.ended"
+	GuardBlocked   EventType = "guard.blocked"
+	DeliveryParked EventType = "delivery.parked"
+	JobFinished    EventType = "job.finished"
+	PortalUsed     EventType = "portal.used"
 
 	// A sync that changed something, or the first that came to its end after a failure;
 	// and one that did not, where it is for another reason than the last. The change

@@ -46,7 +46,7 @@ func (j *DeriveJob) Renew() {
 // Done reports whether nothing is left to do, where granted says that the third
 // walk has ended.
 func (j *DeriveJob) Done(granted bool) bool {
-	return j.Surveyed && (j.Removed || !j.Removing.Some()) && (granted || !j.Granting.Some())
+	return !j.Opening.Left() && j.Surveyed && (j.Removed || !j.Removing.Some()) && (granted || !j.Granting.Some())
 }
 
 // Walk goes over accounts, a batch at a time: over all of them in order of id,

@@ -136,6 +136,22 @@ var (
 	// SyncPlan is when the directory of the connection is read next, and from where.
 	SyncPlan = kind[Planned](Row{Name: "syncPlan", Owner: "sync"})
 
+	// Waiting is a user whose account waits for the mode of the connection: nobody has one
+	// yet whom the host has not heard of.
+	Waiting = kind[WaitingUser](Row{Name: "waiting", Owner: "modes", Key: "user"})
+
+	// FactsChanged counts the transactions that changed facts while accounts waited.
+	FactsChanged = kind[int64](Row{Name: "factsChanged", Owner: "modes"})
+
+	// Plan is the last plan that was asked for, and how far it is.
+	Plan = kind[PlanState](Row{Name: "plan", Owner: "plans"})
+
+	// PlanPeople are the rows of a plan, in order of their cursors. None has a name.
+	PlanPeople = kind[json.RawMessage](Row{Name: "planPeople", Owner: "plans", Key: "plan / cursor of the last row"})
+
+	// PlanLink is the user whom a plan links to an account of the host.
+	PlanLink = kind[string](Row{Name: "planLink", Owner: "plans", Key: "plan / escaped id of the host"})
+
 	// Failures are how often authentications have failed lately, in all processes.
 	Failures = kind[map[string][]int64](Row{Name: "failures", Owner: "failed authentications", Global: true})
 
@@ -223,6 +239,11 @@ func Rows() []Row {
 		SyncLease.Row(),
 		SyncEnded.Row(),
 		SyncPlan.Row(),
+		Waiting.Row(),
+		FactsChanged.Row(),
+		Plan.Row(),
+		PlanPeople.Row(),
+		PlanLink.Row(),
 		Failures.Row(),
 		Consumer.Row(),
 		Cursor.Row(),
@@ -523,6 +544,11 @@ type DeriveJob struct {
 
 	// Force says that the mass guard holds nobody.
 	Force bool `json:"force,omitempty"`
+
+	// Opening is what comes before the walks where a connection has gone live or resumes,
+	// and Reviewed says that an operator has seen who loses access by that.
+	Opening  *Opening `json:"opening,omitempty"`
+	Reviewed bool     `json:"reviewed,omitempty"`
 
 	Accounts int                `json:"accounts"` // derived so far
 	Actor    store.Actor        `json:"actor"`
