@@ -86,6 +86,7 @@ type change struct {
 	facts      *factsTx // where accounts wait for the mode
 	host       *hostAnswers
 	mass       massGuard
+	tally      tally
 
 	claims  claims // of the plan that is being made
 	rereads bool   // accounts take over what users say that was written meanwhile
@@ -197,6 +198,9 @@ func (c *change) finish() error {
 		return err
 	}
 	if err := cmp.Or(saveUses(c.tx, c.uses), c.countFacts()); err != nil {
+		return err
+	}
+	if err := c.tally.save(c.tx); err != nil {
 		return err
 	}
 	return c.mass.save(c.tx)

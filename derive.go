@@ -146,6 +146,7 @@ func (c *change) store(out *account.Output) error {
 	if err := c.tx.PutAccount(out.After); err != nil {
 		return err
 	}
+	c.tally.stored(out.Before, out.After)
 	if err := c.remember(out); err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ func (d *Directory) writing(typ, id string) cause {
 			if typ == TypeUser {
 				_, _ = r.AccountOf(id)
 				_, _ = r.Ancestors(id)
+				expectCounts(r)
 			}
 		})
 	}

@@ -341,6 +341,7 @@ func (d *Draft) expect(r store.Reader) {
 	person, a := account.Read(d.resource.Document, conn.attributes), &Account{}
 	person.WriteTo(a)
 	_, _ = r.AccountOf(d.resource.ID)
+	expectCounts(r)
 	_, _, _ = f.former(person)
 	_, _ = r.Accounts(othersWith(a.Email))
 }

@@ -297,6 +297,7 @@ func (w *randomWalk) check() {
 	w.t.Helper()
 	w.checkPeople()
 	w.checkSelves()
+	w.checkCounts()
 	for _, a := range w.all() {
 		groups := map[string]bool{}
 		for _, g := range a.Groups {

@@ -128,6 +128,7 @@ func (e *Engine) work(ctx context.Context, connection string, by runner) (more b
 		c.tx.Expect(func(r store.Reader) {
 			_, _ = records.Job.Load(r, "")
 			_, _ = records.MassCount.Load(r, "")
+			expectCounts(r)
 			_, _ = r.Now()
 		})
 	}

@@ -74,6 +74,7 @@ func (l *login) expectUser(r store.Reader, id string) {
 // expectNew announces what a login reads of an account that it is about to create.
 func (l *login) expectNew(r store.Reader, a *Account) {
 	_, _ = r.AccountOf(a.ResourceID)
+	expectCounts(r)
 	l.expectRecords(r, a.ID)
 	l.expectUser(r, a.ResourceID)
 	l.defaults().expectGroups(r, a)

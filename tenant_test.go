@@ -124,6 +124,10 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 	}
 	return map[string]func(ctx, dir, foreign) error{
 		"Account": func(c ctx, d dir, x foreign) error { _, err := d.Account(c, x.account); return gone(err) },
+		"AccountCounts": func(c ctx, d dir, _ foreign) error {
+			n, err := d.AccountCounts(c)
+			return own(n, err)
+		},
 		"Accounts": func(c ctx, d dir, _ foreign) error {
 			list, err := d.Accounts(c, store.AccountQuery{})
 			return own(list, err)

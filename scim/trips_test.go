@@ -53,13 +53,13 @@ func TestTrips(t *testing.T) {
 		{"filter", http.MethodGet, `/Users?filter=userName+eq+"u1@example.com"`, "", http.StatusOK, 1, 5},
 		{"filter that finds nobody", http.MethodGet, `/Users?filter=userName+eq+"nobody"`, "", http.StatusOK, 1, 5},
 		{"what needs no store", http.MethodGet, "/Schemas", "", http.StatusOK, 1, 3},
-		{"POST", http.MethodPost, "/Users", user(2), http.StatusCreated, 2, 14},
+		{"POST", http.MethodPost, "/Users", user(2), http.StatusCreated, 2, 15},
 		{"POST of a group", http.MethodPost, "/Groups", `{"displayName":"Crew"}`, http.StatusCreated, 3, 15},
 		{"POST of a name that is taken", http.MethodPost, "/Users", user(2), http.StatusConflict, 1, 6},
 		{"add a member", http.MethodPatch, "/Groups/" + staff, member(ann), http.StatusNoContent, 4, 16},
 		{"add the member again", http.MethodPatch, "/Groups/" + staff, member(ann), http.StatusNoContent, 2, 6},
-		{"PATCH active", http.MethodPatch, "/Users/" + ann, active(false), http.StatusOK, 2, 12},
-		{"PATCH active again", http.MethodPatch, "/Users/" + ann, active(true), http.StatusOK, 3, 14},
+		{"PATCH active", http.MethodPatch, "/Users/" + ann, active(false), http.StatusOK, 2, 13},
+		{"PATCH active again", http.MethodPatch, "/Users/" + ann, active(true), http.StatusOK, 3, 15},
 	} {
 		var got reply
 		trips := wire.Count(func() { got = s.do(test.method, test.path, acmeToken, test.body) })

@@ -67,6 +67,9 @@ var (
 	// MassCount counts the accounts that were deprovisioned within an hour.
 	MassCount = kind[Mass](Row{Name: "massCount", Owner: "mass guard"})
 
+	// AccountCounts is how many accounts the connection has.
+	AccountCounts = kind[Counts](Row{Name: "accountCounts", Owner: "counts of accounts"})
+
 	// LastAdmin is the account that is kept as the last site admin.
 	LastAdmin = kind[string](Row{Name: "lastAdmin", Owner: "last-admin guard"})
 
@@ -218,6 +221,7 @@ func Rows() []Row {
 		JobPeople.Row(),
 		Staging.Row(),
 		MassCount.Row(),
+		AccountCounts.Row(),
 		LastAdmin.Row(),
 		Deletion.Row(),
 		DefaultGroup.Row(),
