@@ -30,7 +30,7 @@ type fixture struct {
 	api    *console.API
 	viewer console.Viewer
 
-	account, group, credential map[string]string // by connection
+	account, group, credential, pending, link map[string]string // by connection
 }
 
 const (
@@ -57,6 +57,7 @@ func empty(t *testing.T, st store.Store) *fixture {
 	logger := slog.New(slog.DiscardHandler)
 	f := &fixture{t: t, viewer: operator, engine: &provision.Engine{Store: st, Logger: logger, Secrets: keys}}
 	f.account, f.group, f.credential = map[string]string{}, map[string]string{}, map[string]string{}
+	f.pending, f.link = map[string]string{}, map[string]string{}
 	f.api = &console.API{
 		Engine: f.engine, Aliases: true, Consumer: consumer,
 		Who: func(*http.Request) (console.Viewer, error) { return f.viewer, nil },
@@ -94,6 +95,15 @@ func (f *fixture) connect(id string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	_, waiting, err := d.IssueCredential(ctx, provision.NewCredential{Pending: true})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	_, link, err := d.CreatePortalLink(ctx, provision.NewPortalLink{Operations: []string{"connection.read"}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.pending[id], f.link[id] = waiting.ID, link.ID
 	service := &scim.Handler{Engine: f.engine, Logger: f.engine.Logger, Prefix: "/", Limits: scim.Limits{Rate: -1}}
 	send := func(method, path, body string) string {
 		r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
@@ -181,6 +191,8 @@ func (f *fixture) state() string {
 		add(groups, err)
 		credentials, err := d.Credentials(ctx)
 		add(credentials, err)
+		links, err := d.PortalLinks(ctx)
+		add(links, err)
 		parked, err := f.engine.Consumer(consumer).Parked(ctx, c.ID)
 		if err == nil {
 			add(parked, nil)

@@ -15,6 +15,7 @@ type sample struct {
 	query, body string
 	match       bool // with the ETag of the connection
 	status      int  // 0: that of success
+	pending     bool // of a credential that waits
 	silent      bool // it changes nothing that anybody hears of
 }
 
@@ -26,7 +27,6 @@ var samples = map[string]sample{
 	"saml.refresh":          {status: http.StatusBadRequest},
 	"credentials.issue":     {body: `{"method":"token"}`},
 	"credentials.extend":    {body: `{"expires":"2099-01-01T00:00:00Z"}`},
-	"credentials.activate":  {silent: true}, // it counts already
 	"accounts.edit":         {body: `{"twoFactor":"always"}`},
 	"accounts.remove-group": {query: "group={group}", status: http.StatusConflict},
 	"hostgroups.save":       {body: `[{"id":"18","name":"Mine"}]`},
@@ -35,6 +35,9 @@ var samples = map[string]sample{
 	"held.release":          {body: `["{account}"]`},
 	"held.keep":             {body: `{"all":true}`},
 	"sync.run":              {query: "force=true", body: `{"userName":"new@example.com"}`},
+	"credentials.activate":  {pending: true},
+	"portal.create":         {body: `{"operations":["connection.read"]}`},
+	"portal.revoke":         {},
 	"accounts.unbind":       {silent: true},
 	"accounts.logged-in":    {silent: true},
 	"accounts.enable":       {silent: true},
@@ -45,7 +48,7 @@ func (f *fixture) of(o console.Operation, connection string) (request, int) {
 	f.t.Helper()
 	s := samples[o.Name]
 	expand := strings.NewReplacer("{connection}", connection, "{account}", f.account[connection],
-		"{group}", f.group[connection], "{credential}", f.credential[connection]).Replace
+		"{group}", f.group[connection], "{credential}", f.credentialOf(s, connection), "{link}", f.link[connection]).Replace
 	q := request{method: o.Method, path: expand(o.Path), body: expand(s.body), header: map[string]string{}}
 	if s.query != "" {
 		q.path += "?" + expand(s.query)
@@ -64,6 +67,13 @@ func (f *fixture) of(o console.Operation, connection string) (request, int) {
 		}
 	}
 	return q, status
+}
+
+func (f *fixture) credentialOf(s sample, connection string) string {
+	if s.pending {
+		return f.pending[connection]
+	}
+	return f.credential[connection]
 }
 
 // The table says who may what: each operation is asked for by everybody, of their own and of

@@ -62,7 +62,6 @@ const (
 	codeMethod      = "request_method"
 	codeTooLarge    = "request_too_large"
 	codeCrossOrigin = "request_cross_origin"
-	codeTimeout     = "request_timeout"
 
 	codeWho      = "viewer_unknown"
 	codeToken    = "operator_token"
@@ -190,7 +189,11 @@ func settingProblem(err error) *Problem {
 	case errors.As(err, &connection):
 		return &Problem{Status: http.StatusBadRequest, Code: connection.Code(), Detail: connection.Field + ": " + connection.Fault(), Field: connection.Field}
 	case errors.As(err, &credential):
-		return &Problem{Status: http.StatusBadRequest, Code: credential.Code, Detail: credential.Reason, Field: credential.Field}
+		status := http.StatusBadRequest
+		if credential.Field == "" {
+			status = http.StatusConflict // it is about the others that are there
+		}
+		return &Problem{Status: status, Code: credential.Code, Detail: credential.Reason, Field: credential.Field}
 	case errors.As(err, &argument):
 		return &Problem{Status: http.StatusBadRequest, Code: argument.Code(), Detail: argument.Argument + ": " + argument.Fault(), Field: argument.Argument}
 	}

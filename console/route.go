@@ -84,7 +84,7 @@ const scope = "/connections/{connection}"
 // table returns all rows, in the order of the documentation.
 func table() []route {
 	rows := globalRoutes()
-	for _, some := range [][]route{settingRoutes(), credentialRoutes(), peopleRoutes(), decisionRoutes(), followRoutes()} {
+	for _, some := range [][]route{settingRoutes(), credentialRoutes(), peopleRoutes(), decisionRoutes(), followRoutes(), portalRoutes()} {
 		for _, r := range some {
 			r.path = scope + r.path
 			rows = append(rows, r)
@@ -302,6 +302,25 @@ func followRoutes() []route {
 				{"skip", "boolean", "Drop what waits instead."},
 			},
 			answer: Accounts{}, serveRow: redrive,
+		},
+	}
+}
+
+// portalRoutes are about the links by which an administrator of the customer comes.
+func portalRoutes() []route {
+	return []route{
+		{
+			method: "GET", path: "/portal", name: "portal.list", support: true, list: true, whole: true,
+			summary: "The links that may still be redeemed, and those whose sessions go on.", answer: provision.PortalLink{}, serveRow: listPortal,
+		},
+		{
+			method: "POST", path: "/portal", name: "portal.create", audited: true,
+			summary: "Make a link. Its code and its proof are in this answer only.",
+			body:    provision.NewPortalLink{}, answer: IssuedLink{}, status: http.StatusCreated, serveRow: createPortal,
+		},
+		{
+			method: "DELETE", path: "/portal/{link}", name: "portal.revoke", audited: true,
+			summary: "End a link, and the session that it began, at once.", serveRow: revokePortal,
 		},
 	}
 }
