@@ -409,6 +409,22 @@ func (d *Directory) Accounts(ctx context.Context, q store.AccountQuery) ([]*Acco
 	return list, err
 }
 
+// LatestEvents returns events of the connection, newest first: all, or those of one
+// account, as far as they are retained. A page begins behind the sequence of the last event
+// of the page before: q.Before. The error is [ErrNotFound] for an unknown connection; an
+// unknown account has no events.
+func (d *Directory) LatestEvents(ctx context.Context, q store.EventQuery) ([]*Event, error) {
+	var list []*Event
+	err := d.view(ctx, func(r store.Reader) error {
+		var err error
+		if list, err = r.LatestEvents(q); err == nil && len(list) == 0 {
+			err = d.exists(r)
+		}
+		return err
+	})
+	return list, err
+}
+
 // Events returns the events of the connection after a sequence, in order, at
 // most limit (0: all that are retained), or [ErrNotFound] for an unknown
 // connection.

@@ -132,8 +132,13 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			list, err := d.Accounts(c, store.AccountQuery{})
 			return own(list, err)
 		},
-		"As":   func(_ ctx, d dir, _ foreign) error { return own(d.As(tester).ID(), nil) },
-		"Via":  func(_ ctx, d dir, _ foreign) error { return own(d.Via(store.SourceSCIM).ID(), nil) },
+		"As":  func(_ ctx, d dir, _ foreign) error { return own(d.As(tester).ID(), nil) },
+		"Via": func(_ ctx, d dir, _ foreign) error { return own(d.Via(store.SourceSCIM).ID(), nil) },
+		"LatestEvents": func(c ctx, d dir, x foreign) error {
+			all, err := d.LatestEvents(c, store.EventQuery{})
+			of, ofErr := d.LatestEvents(c, store.EventQuery{Account: x.account})
+			return errors.Join(own(all, err), own(of, ofErr))
+		},
 		"Keep": func(c ctx, d dir, x foreign) error { return gone(d.Keep(c, x.account)) },
 		"ID":   func(_ ctx, d dir, _ foreign) error { return own(d.ID(), nil) },
 		"Connection": func(c ctx, d dir, _ foreign) error {

@@ -27,6 +27,13 @@ type Event struct {
 	Tolerances []string        `json:"tolerances,omitempty"` // dialect rules that a request needed
 }
 
+// EventQuery selects events, newest first.
+type EventQuery struct {
+	Account string // the AccountID of the events; empty: whatever they are about
+	Before  int64  // only events with a lower sequence; 0: from the newest on
+	Limit   int    // at most so many; 0: all
+}
+
 // Denial returns why a login was refused, of an event login.denied, or "".
 func (e *Event) Denial() policy.Denial {
 	if e.Type != LoginDenied {

@@ -311,6 +311,10 @@ type EventReader interface {
 	// most limit (0: all).
 	Events(after int64, limit int) ([]*Event, error)
 
+	// LatestEvents returns the events that match q, newest first. Its cost does not
+	// depend on how many others there are.
+	LatestEvents(q EventQuery) ([]*Event, error)
+
 	// EventRange returns the sequences of the oldest retained event and of the
 	// newest one ever appended. Both are 0 when there was none; first is
 	// last+1 when none is retained.
@@ -325,7 +329,7 @@ type EventWriter interface {
 	AppendEvent(e *Event) error
 
 	// ReplaceEvent replaces the event with the sequence of e, and reports whether it
-	// is retained. Nothing is stored where it is not. It is how the names of a deleted
+	// is retained. Nothing is stored where it is not. Its AccountID stays. It is how the names of a deleted
 	// person leave the stream; the event must still say what happened.
 	ReplaceEvent(e *Event) (replaced bool, err error)
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/scimjit/provision/store"
@@ -17,6 +18,7 @@ func (s *suite) events(t *testing.T) {
 	}{
 		{"round trip", s.eventRoundTrip},
 		{"pages", s.eventPages},
+		{"newest first", s.eventLatest},
 		{"rollback leaves no gap", s.eventGap},
 		{"prune", s.eventPrune},
 		{"replace", s.eventReplace},
@@ -68,6 +70,48 @@ func (s *suite) eventPages(t *testing.T, st store.Store) {
 			return err
 		})
 	}
+}
+
+// eventLatest reads backwards: all events, and those of an account, also of what was
+// pruned, replaced and rolled back.
+func (s *suite) eventLatest(t *testing.T, st store.Store) {
+	of := func(account string) *store.Event {
+		e := s.event("x")
+		e.AccountID = account
+		return e
+	}
+	for _, account := range []string{"a", "b", "a", "", "a", "b", "", "a"} {
+		update(t, st, func(tx store.Tx) error { return tx.AppendEvent(of(account)) })
+	}
+	failure := errors.New("no")
+	is(t, "Update", st.Update(t.Context(), scope, func(_ context.Context, tx store.Tx) error {
+		_, err := tx.PruneEvents(5)
+		return all(err, tx.AppendEvent(of("a")), tx.AppendEvent(of("c")), failure)
+	}), failure)
+	expect := func(r store.Reader, q store.EventQuery, want ...int64) error {
+		list, err := r.LatestEvents(q)
+		same(t, fmt.Sprintf("%+v", q), sequences(list), want)
+		return err
+	}
+	update(t, st, func(tx store.Tx) error {
+		_, err := tx.PruneEvents(1)
+		return all(err, tx.AppendEvent(of("b")), expect(tx, store.EventQuery{Account: "b"}, 9, 6, 2))
+	})
+	view(t, st, func(r store.Reader) error {
+		return all(
+			expect(r, store.EventQuery{}, 9, 8, 7, 6, 5, 4, 3, 2),
+			expect(r, store.EventQuery{Limit: 3}, 9, 8, 7),
+			expect(r, store.EventQuery{Limit: 3, Before: 7}, 6, 5, 4),
+			expect(r, store.EventQuery{Before: 99, Limit: 1}, 9),
+			expect(r, store.EventQuery{Before: 2}),
+			expect(r, store.EventQuery{Before: -1}),
+			expect(r, store.EventQuery{Account: "a"}, 8, 5, 3),
+			expect(r, store.EventQuery{Account: "a", Limit: 2}, 8, 5),
+			expect(r, store.EventQuery{Account: "a", Before: 5}, 3),
+			expect(r, store.EventQuery{Account: "b", Before: 9, Limit: 1}, 6),
+			expect(r, store.EventQuery{Account: "c"}),
+		)
+	})
 }
 
 // append appends n events, each in its own update.

@@ -88,6 +88,10 @@ var asked = map[string][]func(r store.Reader) string{
 		},
 	},
 	"Events":     {func(r store.Reader) string { return found(r.Events(0, 0)) }},
+	"LatestEvents": {
+		func(r store.Reader) string { return found(r.LatestEvents(store.EventQuery{Limit: 2})) },
+		func(r store.Reader) string { return found(r.LatestEvents(store.EventQuery{Account: "acc-ann", Before: 9})) },
+	},
 	"EventRange": {func(r store.Reader) string { return fmt.Sprint(r.EventRange()) }},
 	"LogEntries": {
 		func(r store.Reader) string { return found(r.LogEntries(store.LogQuery{})) },

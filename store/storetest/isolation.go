@@ -21,7 +21,7 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 	"Expect": func(_ *suite, t *testing.T, tx store.Tx) {
 		tx.Expect(announced()...)
 		for method, reads := range asked {
-			if method != "Events" && method != "EventRange" {
+			if method != "Events" && method != "LatestEvents" && method != "EventRange" {
 				_ = reads[0](tx)
 			}
 		}
@@ -161,6 +161,14 @@ var foreign = map[string]func(s *suite, t *testing.T, tx store.Tx){
 		list, err := tx.Events(0, 0)
 		if len(list) != 0 || err != nil {
 			t.Errorf("Events: %d, %v", len(list), err)
+		}
+	},
+	"LatestEvents": func(_ *suite, t *testing.T, tx store.Tx) {
+		for _, q := range []store.EventQuery{{}, {Account: "acc-ann"}} {
+			list, err := tx.LatestEvents(q)
+			if len(list) != 0 || err != nil {
+				t.Errorf("LatestEvents(%+v): %d, %v", q, len(list), err)
+			}
 		}
 	},
 	"EventRange": func(_ *suite, t *testing.T, tx store.Tx) {

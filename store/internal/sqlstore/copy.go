@@ -50,7 +50,7 @@ var Tables = []Table{
 		{"id", Text}, {"resource_id", NullText}, {"user_name", NullText}, {"external_id", NullText}, {"email", NullText},
 		{"status", Text}, {"site_admin", Flag}, {"data", Text},
 	}},
-	{"events", 1, []Column{{"sequence", Number}, {"data", Text}}},
+	{"events", 1, []Column{{"sequence", Number}, {"account", NullText}, {"data", Text}}},
 	{"log", 2, []Column{{"part", Number}, {"number", Number}, {"keys", Text}, {"data", Text}}},
 	{"log_keys", 3, []Column{{"part", Number}, {"key", Text}, {"number", Number}}},
 	{"records", 2, []Column{{"kind", Text}, {"key", Text}, {"version", Number}, {"expires", NullText}, {"value", Bytes}}},

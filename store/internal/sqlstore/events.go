@@ -1,14 +1,35 @@
 package sqlstore
 
-import "github.com/scimjit/provision/store"
+import (
+	"math"
+
+	"github.com/scimjit/provision/store"
+)
 
 // Events implements [store.EventReader].
-func (r *Reader) Events(after int64, limit int) (found []*store.Event, err error) {
+func (r *Reader) Events(after int64, limit int) ([]*store.Event, error) {
+	return r.events(eventsAfter, r.scope, after, rowLimit(limit))
+}
+
+// LatestEvents implements [store.EventReader].
+func (r *Reader) LatestEvents(q store.EventQuery) ([]*store.Event, error) {
+	before := q.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	if q.Account == "" {
+		return r.events(latestEvents, r.scope, before, rowLimit(q.Limit))
+	}
+	return r.events(latestOf, r.scope, q.Account, before, rowLimit(q.Limit))
+}
+
+// events returns what a statement finds.
+func (r *Reader) events(query string, args ...any) (found []*store.Event, err error) {
 	var (
 		sequence int64
 		data     []byte
 	)
-	err = r.conn.Query(eventsAfter, func(row Scanner) error {
+	err = r.conn.Query(query, func(row Scanner) error {
 		if err := row.Scan(&sequence, &data); err != nil {
 			return err
 		}
@@ -18,7 +39,7 @@ func (r *Reader) Events(after int64, limit int) (found []*store.Event, err error
 		}
 		found = append(found, e)
 		return nil
-	}, r.scope, after, rowLimit(limit))
+	}, args...)
 	return found, err
 }
 
@@ -41,7 +62,7 @@ func (t *Tx) AppendEvent(e *store.Event) error {
 		return err
 	}
 	sequence := t.ledger.Sequence + 1
-	if err := t.write(1, appendEvent, t.scope, sequence, data); err != nil {
+	if err := t.write(1, appendEvent, t.scope, sequence, orNull(e.AccountID), data); err != nil {
 		return err
 	}
 	t.ledger.appended(sequence)

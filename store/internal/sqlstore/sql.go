@@ -285,7 +285,9 @@ const (
 
 // Events.
 const (
-	appendEvent  = `INSERT INTO provision_events (scope, sequence, data) VALUES (?, ?, ?)`
+	appendEvent  = `INSERT INTO provision_events (scope, sequence, account, data) VALUES (?, ?, ?, ?)`
+	latestEvents = `SELECT sequence, data FROM provision_events WHERE scope = ? AND sequence < ? ORDER BY sequence DESC LIMIT CAST(? AS BIGINT)`
+	latestOf     = `SELECT sequence, data FROM provision_events WHERE scope = ? AND account = ? AND sequence < ? ORDER BY sequence DESC LIMIT CAST(? AS BIGINT)`
 	eventsAfter  = `SELECT sequence, data FROM provision_events WHERE scope = ? AND sequence > ? ORDER BY sequence LIMIT CAST(? AS BIGINT)`
 	replaceEvent = `UPDATE provision_events SET data = ? WHERE scope = ? AND sequence = ?`
 	pruneEvents  = `DELETE FROM provision_events WHERE scope = ? AND sequence <= ?`

@@ -117,9 +117,13 @@ CREATE INDEX IF NOT EXISTS provision_accounts_unlinked ON provision_accounts (sc
 CREATE TABLE IF NOT EXISTS provision_events (
   scope    text COLLATE "C" NOT NULL,
   sequence bigint NOT NULL,
+  account  text COLLATE "C", -- that it is about; null: none
   data     text COLLATE "C" NOT NULL,
   PRIMARY KEY (scope, sequence)
 );
+
+CREATE INDEX IF NOT EXISTS provision_events_account ON provision_events (scope, account, sequence)
+  WHERE account IS NOT NULL;
 
 -- What was asked, and how it went. A part is bounded on its own.
 CREATE TABLE IF NOT EXISTS provision_log (

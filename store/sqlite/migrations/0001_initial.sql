@@ -103,9 +103,12 @@ CREATE INDEX provision_accounts_unlinked ON provision_accounts (scope, id) WHERE
 CREATE TABLE provision_events (
   scope    INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
+  account  TEXT,             -- that it is about; null: none
   data     TEXT    NOT NULL,
   PRIMARY KEY (scope, sequence)
 );
+
+CREATE INDEX provision_events_account ON provision_events (scope, account, sequence) WHERE account IS NOT NULL;
 
 -- What was asked, and how it went. A part is bounded on its own.
 CREATE TABLE provision_log (
