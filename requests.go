@@ -39,7 +39,7 @@ type Request struct {
 
 	Account    string   `json:"account,omitempty"`    // id of the account, where it is known
 	Resource   string   `json:"resource,omitempty"`   // id of the resource, where it is known
-	ExternalID string   `json:"externalId,omitempty"` // of somebody who was refused
+	ExternalID string   `json:"externalId,omitempty"` // of somebody who was created or refused
 	Tolerances []string `json:"tolerances,omitempty"` // dialect rules that it needed
 	Refusal    string   `json:"refusal,omitempty"`    // the id on the page that refused a login, or in the log
 
@@ -214,7 +214,8 @@ func whoseRequests(r store.Reader, q *RequestQuery) ([]string, error) {
 	for _, a := range found {
 		keys = append(keys, requestlog.KeysOf(a.ID, a.ResourceID, a.ExternalID, "")...)
 	}
-	return distinct(keys), nil
+	more, err := requestlog.KeysOfResources(r, keys)
+	return distinct(append(keys, more...)), err
 }
 
 // mostNamed is how many accounts with one name are looked at.

@@ -39,8 +39,7 @@ type bulkOperation struct {
 	id         string // of the resource, once it is known: before done in a circle
 	response   *response
 	err        error
-	reported   *Error    // err as the client is told
-	exchange   *exchange // nil: it was never carried out
+	reported   *Error // err as the client is told
 	began      time.Time
 }
 

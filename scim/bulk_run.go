@@ -79,7 +79,7 @@ func (b *bulkRun) unknown(id string) bool { return b.byID[id] == nil || b.byID[i
 func (b *bulkRun) perform(op *bulkOperation) {
 	if id, bad := b.missing(op); bad {
 		b.undo(op)
-		b.finish(op, nil, refuse(codeUnknownBulkID, "bulkId %q names no operation that succeeded", id))
+		b.finish(op, b.exchange, nil, refuse(codeUnknownBulkID, "bulkId %q names no operation that succeeded", id))
 		return
 	}
 	if op.id != "" { // the second half of a circle
@@ -87,9 +87,9 @@ func (b *bulkRun) perform(op *bulkOperation) {
 		return
 	}
 	x := b.exchange.operation(op.Method, b.resolve(op.Data), op.Version)
-	op.exchange, op.began = x, time.Now()
+	op.began = time.Now()
 	resp, err := x.dispatch(mount.Split(b.resolvePath(op.Path)))
-	b.finish(op, resp, err)
+	b.finish(op, x, resp, err)
 }
 
 // breakCircle creates a resource of a circle without the values that refer to
@@ -104,7 +104,7 @@ func (b *bulkRun) breakCircle() {
 		}
 	}
 	b.undo(circle[0])
-	b.finish(circle[0], nil, refuse(codeBulkCircle, "its references and those of other operations cannot be resolved in any order"))
+	b.finish(circle[0], b.exchange, nil, refuse(codeBulkCircle, "its references and those of other operations cannot be resolved in any order"))
 }
 
 // circle returns operations of which each waits for the next, and the last for
@@ -127,10 +127,10 @@ func (b *bulkRun) circle() []*bulkOperation {
 // resolved.
 func (b *bulkRun) begin(op *bulkOperation) {
 	x := b.exchange.operation(op.Method, b.resolve(b.without(op.Data)), "")
-	op.exchange, op.began = x, time.Now()
+	op.began = time.Now()
 	resp, err := x.dispatch(mount.Split(op.Path))
 	if err != nil {
-		b.finish(op, nil, err)
+		b.finish(op, x, nil, err)
 		return
 	}
 	op.id, op.response = responseID(resp), resp
@@ -140,14 +140,15 @@ func (b *bulkRun) begin(op *bulkOperation) {
 // fails, the created resource is removed again.
 func (b *bulkRun) complete(op *bulkOperation) {
 	created := op.response
-	resp, err := b.followUp(http.MethodPut, b.resolve(op.Data)).dispatch(mount.Split(b.begun(op)))
+	x := b.followUp(http.MethodPut, b.resolve(op.Data))
+	resp, err := x.dispatch(mount.Split(b.begun(op)))
 	if err != nil {
 		b.undo(op)
-		b.finish(op, nil, err)
+		b.finish(op, x, nil, err)
 		return
 	}
 	resp.status, resp.location = created.status, created.location
-	b.finish(op, resp, nil)
+	b.finish(op, x, resp, nil)
 }
 
 // begun returns the path of the resource of an operation that was begun.
@@ -182,9 +183,10 @@ func (b *bulkRun) undoUnfinished() {
 	}
 }
 
-func (b *bulkRun) finish(op *bulkOperation, resp *response, err error) {
+// finish notes what became of an operation, by the exchange that carried it out.
+func (b *bulkRun) finish(op *bulkOperation, x *exchange, resp *response, err error) {
 	op.done, op.response, op.err = true, resp, err
-	defer b.noteOperation(op)
+	defer b.noteOperation(op, x)
 	if err != nil {
 		op.reported = b.exchange.handler.report(b.exchange.request, err)
 		b.errors++

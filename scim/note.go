@@ -24,6 +24,9 @@ func (x *exchange) noteAnswer(resp *response, began time.Time) {
 	default:
 		r := x.asked(method, segments, x.resourceID(segments, resp), began)
 		r.Status = resp.status
+		if resp.status == http.StatusCreated {
+			x.name(&r)
+		}
 		x.handler.Engine.Plumbing().NoteRequest(x.principal.Connection, r)
 	}
 }
@@ -49,16 +52,15 @@ func (x *exchange) noteRefusal(e *Error, err error, began time.Time) {
 
 // noteOperation tells the request log of an operation of a bulk request that has come to
 // its end.
-func (b *bulkRun) noteOperation(op *bulkOperation) {
-	x := op.exchange
-	if x == nil { // it was never carried out
-		x = b.exchange
-	}
+func (b *bulkRun) noteOperation(op *bulkOperation, x *exchange) {
 	var r provision.Request
 	segments := mount.Split(b.resolvePath(op.Path))
 	if op.err == nil {
 		r = x.asked(op.Method, segments, op.id, op.began)
 		r.Status = op.response.status
+		if op.Method == http.MethodPost {
+			x.name(&r)
+		}
 	} else {
 		r = x.asked(op.Method, segments, "", op.began)
 		x.refused(&r, op.reported)
@@ -82,17 +84,22 @@ func (x *exchange) asked(method string, segments []string, id string, began time
 // refused adds why a request was refused, and whom it was about.
 func (x *exchange) refused(r *provision.Request, e *Error) {
 	r.Status, r.Type, r.Code, r.Detail, r.Refusal = e.Status, e.Type, string(e.Code), e.Detail, e.id
-	r.ExternalID, r.UserName = firstText(texts(x.written, "externalId")), firstText(texts(x.written, "userName"))
+	x.name(r)
 	if i := strings.LastIndexByte(r.Path, '/'); i > 0 && isServerID(r.Path[i+1:]) {
 		r.Resource = r.Path[i+1:]
 	}
 }
 
-func firstText(list []string) string {
-	if len(list) == 0 {
-		return ""
+// name adds by which names of the provider the request is found.
+func (x *exchange) name(r *provision.Request) {
+	for _, f := range x.written {
+		switch f.Attribute.String() {
+		case "externalId":
+			r.ExternalID = f.Value.Text
+		case "userName":
+			r.UserName = f.Value.Text
+		}
 	}
-	return list[0]
 }
 
 // resourceID returns the id of the resource that a write was about.

@@ -35,7 +35,7 @@ type Entry struct {
 
 	Account    string   // id
 	Resource   string   // id
-	ExternalID string   // of who was refused and is no resource
+	ExternalID string   // of who was created or refused
 	Tolerances []string // that the request needed
 	Refusal    string   // the id that whoever was refused can quote
 	Count      int      // how many requests that are the same the entry stands for, where only samples are kept

@@ -31,6 +31,30 @@ func KeysOf(account, resource, externalID, userName string) []string {
 	return e.keys()
 }
 
+// KeysOfResources returns the keys of resources that entries with one of some keys are
+// about. By them somebody is found whose resource is gone: what created it has the names.
+func KeysOfResources(r store.LogReader, keys []string) (list []string, err error) {
+	for _, key := range keys {
+		found, err := r.LogEntries(store.LogQuery{Part: part(!Strangers), Key: key, Limit: mostResources})
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range found {
+			e, err := read(l)
+			if err != nil {
+				return nil, err
+			}
+			if e.Resource != "" && e.Outcome() == Succeeded {
+				list = append(list, keyOfResource(e.Resource))
+			}
+		}
+	}
+	return list, nil
+}
+
+// mostResources is how many entries are looked at for the resources of somebody.
+const mostResources = 20
+
 const (
 	foundAtOnce = 500    // entries are read at a time
 	lookedAt    = 20_000 // entries are looked at for one page

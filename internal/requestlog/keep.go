@@ -3,6 +3,7 @@ package requestlog
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/scimjit/provision/store"
@@ -68,8 +69,17 @@ func Due(r store.Reader, now time.Time, b Bounds) (bool, error) {
 // Erase removes what names a person from the entries of a scope with one of some keys and
 // a smaller number than before. Pages without anything to erase are only read.
 func Erase(ctx context.Context, s store.Store, scope string, keys []string, before int64) error {
+	var more []string
+	err := s.View(ctx, scope, func(_ context.Context, r store.Reader) error {
+		var err error
+		more, err = KeysOfResources(r, keys)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	for _, strangers := range []bool{false, true} {
-		for _, key := range keys {
+		for _, key := range slices.Concat(more, keys) { // the names last, by which the others are found
 			q := store.LogQuery{Part: part(strangers), Key: key, Before: before, Limit: foundAtOnce}
 			for q.Before != 0 {
 				if err := erasePage(ctx, s, scope, &q); err != nil {
