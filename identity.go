@@ -118,6 +118,10 @@ type DeniedError struct {
 
 	// Reasons are those of the policy, where it was asked.
 	Reasons []policy.Reason
+
+	// ID and UserName are what the identity says, by which an administrator finds the
+	// refusal ([Plumbing.NoteRequest]).
+	ID, UserName string
 }
 
 // Error implements error.

@@ -40,12 +40,14 @@ func (d *Directory) Login(ctx context.Context, id Identity) (*Account, error) {
 	d = d.via(store.SourceJIT)
 	a, invited, err := d.login(ctx, id)
 	if err == nil && invited != nil {
+		invited.ID, invited.UserName = id.ID, id.userName()
 		return nil, invited
 	}
 	var refused *DeniedError
 	if !errors.As(err, &refused) {
 		return a, err
 	}
+	refused.ID, refused.UserName = id.ID, id.userName()
 	why := d.why() // of another transaction, as nothing that the login has written stays
 	why.once = id.Once
 	return nil, errors.Join(err, d.update(ctx, why, func(c *change) error { return c.tellDenial(refused) }))

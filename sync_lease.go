@@ -176,6 +176,7 @@ func (s *syncing) end(ctx context.Context, failed error) {
 	if errors.Is(failed, ErrSyncRunning) {
 		return // it is another one's
 	}
+	var ended *SyncRun
 	err := s.Directory.update(context.WithoutCancel(ctx), s.why(), func(c *change) error {
 		if err := s.renew(c.tx); err != nil {
 			return err
@@ -196,10 +197,23 @@ func (s *syncing) end(ctx context.Context, failed error) {
 			if err := c.tellSync(&run); err != nil {
 				return err
 			}
+			ended = &run
 		}
 		return records.SyncLease.Delete(c.tx, "", 0)
 	})
 	if err != nil && !errors.Is(err, ErrSyncRunning) && !errors.Is(err, ErrNotFound) {
 		s.engine.logger().Warn("giving back the lease of a sync", "connection", s.connection, "error", err)
 	}
+	if err == nil && ended != nil {
+		s.note(ended)
+	}
+}
+
+// note tells the request log of a sync.
+func (s *syncing) note(run *SyncRun) {
+	r := Request{Time: run.Began, Protocol: "sync", Method: "sync", Path: "/everything", Code: run.Code, Microseconds: run.Ended.Sub(run.Began).Microseconds()}
+	if run.Report.Changes {
+		r.Path = "/changes"
+	}
+	s.engine.Plumbing().NoteRequest(s.connection, r)
 }

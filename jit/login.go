@@ -115,7 +115,10 @@ func (h *LoginHandler) Admit(ctx context.Context, connection string, id provisio
 	if h.OnLogin == nil {
 		return nil, errors.New("jit: LoginHandler.OnLogin is not set")
 	}
-	return h.Engine.Directory(connection).Login(ctx, id)
+	if account, err = h.Engine.Directory(connection).Login(ctx, id); err == nil {
+		h.Engine.Plumbing().CountLogin(connection)
+	}
+	return account, err
 }
 
 // Fail answers the request with the refusal that an error means:
@@ -149,7 +152,7 @@ func (h *LoginHandler) Deny(w http.ResponseWriter, r *http.Request, connection s
 	denial.writePage(w)
 }
 
-// Refuse logs and counts a refusal as [LoginHandler.Deny] does, and leaves the answer to
+// Refuse logs, notes and counts a refusal as [LoginHandler.Deny] does, and leaves the answer to
 // the caller, such as a form that can be filled in again.
 func (h *LoginHandler) Refuse(r *http.Request, connection string, status int, code string, cause error) *Denial {
 	denial := newDenial(status, code, cause)
@@ -167,6 +170,7 @@ func (h *LoginHandler) count(r *http.Request, connection string, d *Denial) {
 		address = h.Address(r)
 	}
 	h.Engine.Plumbing().CountRefusal(connection, address, "login."+d.Code)
+	h.note(r, connection, d)
 }
 
 // How many bytes of a cause are logged. Whoever sends a message decides how long

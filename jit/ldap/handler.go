@@ -58,6 +58,7 @@ type credentials struct {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = jit.As(r, "ldap")
 	connection := h.locate(r)
 	server, err := h.server(r, connection)
 	if err != nil {

@@ -122,6 +122,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
+	r = jit.As(r, "saml")
 	connection, address := h.locate(r)
 	endpoint, ok := endpoints[address]
 	if !ok {
