@@ -50,6 +50,15 @@ func (tn *tenant) traces() (found []string) {
 		for _, a := range accounts {
 			note("account", a)
 		}
+		for _, part := range []int{0, 1} {
+			entries, err := r.LogEntries(store.LogQuery{Part: part})
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				note("request", string(e.Data)+strings.Join(e.Keys, " "))
+			}
+		}
 		page, other := r.Query(store.Query{Limit: 10_000})
 		for _, res := range page.Resources {
 			note("resource", res)
