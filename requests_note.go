@@ -32,7 +32,8 @@ func (p Plumbing) NoteRequest(connection string, r Request) {
 		r.Time = e.now().Add(-time.Duration(r.Microseconds) * time.Microsecond)
 	}
 	r.Time = r.Time.UTC().Truncate(time.Millisecond)
-	e.requests.Note(connection, entryOf(&r))
+	entry := entryOf(&r)
+	e.requests.Note(connection, &entry)
 }
 
 // CountRead counts a request of a connection that succeeded and has only read, for

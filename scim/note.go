@@ -121,11 +121,11 @@ const maskedSegment = "…"
 // endpoints, ids of resources, and the names of parameters that mean something. Of an
 // address that is none, it has what may be an endpoint.
 func (x *exchange) path(segments []string, id string) string {
+	if len(segments) == 2 && segments[1] == id && x.request.URL.RawQuery == "" {
+		return "/" + segments[0] + "/" + id // it was answered: most of them are
+	}
 	if i := slices.IndexFunc(segments, x.isKnownEndpoint); i > 0 {
 		segments = segments[i:]
-	}
-	if len(segments) == 2 && segments[1] == id && x.request.URL.RawQuery == "" && x.isKnownEndpoint(segments[0]) {
-		return "/" + segments[0] + "/" + id // most of them
 	}
 	var b strings.Builder
 	for i, segment := range segments {

@@ -67,31 +67,87 @@ func (e *Entry) Outcome() Outcome {
 
 // stored is an entry as a store keeps it.
 type stored struct {
-	Time       time.Time     `json:"t"`
-	Protocol   string        `json:"p"`
-	Credential string        `json:"cr,omitempty"`
-	Method     string        `json:"m,omitempty"`
-	Path       string        `json:"u,omitempty"`
-	Status     int           `json:"s,omitempty"`
-	Type       string        `json:"st,omitempty"`
-	Code       string        `json:"c,omitempty"`
-	Detail     string        `json:"d,omitempty"`
-	Duration   time.Duration `json:"ns,omitempty"`
-	Account    string        `json:"a,omitempty"`
-	Resource   string        `json:"r,omitempty"`
-	ExternalID string        `json:"x,omitempty"`
-	Tolerances []string      `json:"tol,omitempty"`
-	Refusal    string        `json:"id,omitempty"`
-	Count      int           `json:"n,omitempty"`
+	Time       int64    `json:"t"` // Unix time in milliseconds
+	Protocol   string   `json:"p"`
+	Credential string   `json:"cr"`
+	Method     string   `json:"m"`
+	Path       string   `json:"u"`
+	Status     int      `json:"s"`
+	Type       string   `json:"st"`
+	Code       string   `json:"c"`
+	Detail     string   `json:"d"`
+	Took       int64    `json:"us"` // microseconds
+	Account    string   `json:"a"`
+	Resource   string   `json:"r"`
+	ExternalID string   `json:"x"`
+	Tolerances []string `json:"tol"`
+	Refusal    string   `json:"id"`
+	Count      int      `json:"n"`
+}
+
+// appendData appends the JSON of [stored], without what is empty. Every write of an
+// identity provider makes one, so it is written by hand.
+func (e *Entry) appendData(b []byte) []byte {
+	b = append(b, `{"t":`...)
+	b = strconv.AppendInt(b, e.Time.UnixMilli(), 10)
+	for _, f := range [...]struct{ name, text string }{
+		{"p", e.Protocol}, {"cr", e.Credential}, {"m", e.Method}, {"u", e.Path}, {"st", e.Type}, {"c", e.Code}, {"d", e.Detail},
+		{"a", e.Account}, {"r", e.Resource}, {"x", e.ExternalID}, {"id", e.Refusal},
+	} {
+		if f.text != "" {
+			b = appendName(b, f.name)
+			b = appendText(b, f.text)
+		}
+	}
+	for _, f := range [...]struct {
+		name   string
+		number int64
+	}{{"s", int64(e.Status)}, {"us", e.Duration.Microseconds()}, {"n", int64(e.Count)}} {
+		if f.number != 0 {
+			b = appendName(b, f.name)
+			b = strconv.AppendInt(b, f.number, 10)
+		}
+	}
+	for i, name := range e.Tolerances {
+		if i == 0 {
+			b = append(appendName(b, "tol"), '[')
+		} else {
+			b = append(b, ',')
+		}
+		if b = appendText(b, name); i == len(e.Tolerances)-1 {
+			b = append(b, ']')
+		}
+	}
+	return append(b, '}')
+}
+
+func appendName(b []byte, name string) []byte {
+	b = append(b, `,"`...)
+	b = append(b, name...)
+	return append(b, `":`...)
+}
+
+// appendText appends a JSON string.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(text)
+			if err != nil {
+				quoted = []byte(`""`) // a text always marshals
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
 }
 
 // log returns the entry as a store keeps it.
-func (e *Entry) log() (*store.LogEntry, error) {
-	data, err := json.Marshal(stored{
-		e.Time, e.Protocol, e.Credential, e.Method, e.Path, e.Status, e.Type, e.Code, e.Detail, e.Duration,
-		e.Account, e.Resource, e.ExternalID, e.Tolerances, e.Refusal, e.Count,
-	})
-	return &store.LogEntry{Part: part(e.Stranger), Number: e.Number, Keys: e.keys(), Data: data}, err
+func (e *Entry) log() *store.LogEntry {
+	return &store.LogEntry{
+		Part: part(e.Stranger), Number: e.Number, Keys: strings.Fields(string(e.appendKeys(nil))), Data: e.appendData(nil),
+	}
 }
 
 // read returns the entry that a store keeps.
@@ -101,7 +157,8 @@ func read(l *store.LogEntry) (*Entry, error) {
 		return nil, fmt.Errorf("provision: stored request %d: %w", l.Number, err)
 	}
 	return &Entry{
-		l.Number, l.Part == part(Strangers), s.Time, s.Protocol, s.Credential, s.Method, s.Path, s.Status, s.Type, s.Code, s.Detail, s.Duration,
+		l.Number, l.Part == part(Strangers), time.UnixMilli(s.Time).UTC(), s.Protocol, s.Credential, s.Method, s.Path, s.Status,
+		s.Type, s.Code, s.Detail, time.Duration(s.Took) * time.Microsecond,
 		s.Account, s.Resource, s.ExternalID, s.Tolerances, s.Refusal, s.Count, "",
 	}, nil
 }
@@ -123,17 +180,26 @@ func part(strangers bool) int {
 func keyOfOutcome(o Outcome) string { return "is:" + string(o) }
 func keyOfRefusal(id string) string { return keyOf("id:", id) }
 
-func keyOfAccount(id string) string    { return keyOf("a:", id) }
 func keyOfResource(id string) string   { return keyOf("r:", id) }
 func keyOfExternal(id string) string   { return hashed("x:", id) }
 func keyOfUserName(name string) string { return hashed("n:", store.NameKey(name)) }
 
 // keyOf returns a key of an id that the server has made. One of an import may be anything.
 func keyOf(kind, id string) string {
-	if len(id) <= 60 && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if plainID(id) {
 		return kind + id
 	}
 	return hashed(kind, id)
+}
+
+// plainID reports whether an id can be part of a key.
+func plainID(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return len(id) <= 60
 }
 
 func hashed(kind, text string) string {
@@ -141,24 +207,32 @@ func hashed(kind, text string) string {
 	return kind + "#" + hex.EncodeToString(sum[:12])
 }
 
-// keys returns what the entry is found by. What succeeded is found by no outcome: most
-// did.
-func (e *Entry) keys() []string {
-	var list []string
-	add := func(text string, key func(string) string) {
-		if text != "" {
-			list = append(list, key(text))
-		}
-	}
+// appendKeys appends what the entry is found by, with a space after each. What succeeded is
+// found by no outcome: most did.
+func (e *Entry) appendKeys(b []byte) []byte {
 	if o := e.Outcome(); o != Succeeded {
-		list = append(list, keyOfOutcome(o))
+		b = append(append(append(b, "is:"...), o...), ' ')
 	}
-	add(e.Refusal, keyOfRefusal)
-	add(e.Account, keyOfAccount)
-	add(e.Resource, keyOfResource)
-	add(e.ExternalID, keyOfExternal)
-	add(e.UserName, keyOfUserName)
-	return list
+	b = appendKey(b, "id:", e.Refusal)
+	b = appendKey(b, "a:", e.Account)
+	b = appendKey(b, "r:", e.Resource)
+	if e.ExternalID != "" {
+		b = append(append(b, keyOfExternal(e.ExternalID)...), ' ')
+	}
+	if e.UserName != "" {
+		b = append(append(b, keyOfUserName(e.UserName)...), ' ')
+	}
+	return b
+}
+
+func appendKey(b []byte, kind, id string) []byte {
+	if id == "" {
+		return b
+	}
+	if !plainID(id) {
+		return append(append(b, hashed(kind, id)...), ' ')
+	}
+	return append(append(append(b, kind...), id...), ' ')
 }
 
 // How much is kept of a text.
@@ -174,7 +248,10 @@ func (e *Entry) clean() {
 		e.Detail = strings.ReplaceAll(e.Detail, e.Method, mask)
 		e.Method = mask
 	}
-	e.Path, e.Detail = cut(e.Path, maxPath), cut(masked(e.Detail), maxDetail)
+	e.Path = cut(e.Path, maxPath)
+	if e.Detail != "" {
+		e.Detail = cut(masked(e.Detail), maxDetail)
+	}
 	for _, text := range []*string{&e.Credential, &e.Account, &e.Resource, &e.ExternalID, &e.Refusal} {
 		*text = cut(*text, maxID)
 	}
@@ -182,6 +259,9 @@ func (e *Entry) clean() {
 		if *code != "" && !isCause(*code) {
 			*code = causeOther
 		}
+	}
+	if len(e.Tolerances) == 0 {
+		return
 	}
 	e.Tolerances = slices.DeleteFunc(e.Tolerances, func(name string) bool { return !isCause(name) })
 }
@@ -208,6 +288,9 @@ func masked(text string) string {
 
 // cut returns a text on one line, of limited length.
 func cut(text string, most int) string {
+	if len(text) <= most && isPlain(text) {
+		return text
+	}
 	plain := func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return ' '
@@ -221,6 +304,16 @@ func cut(text string, most int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:most], "") + mask
+}
+
+// isPlain reports whether a text has nothing but printable ASCII.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // numberBits is how many of the bits of a number tell entries of one millisecond apart.

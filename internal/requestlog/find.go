@@ -28,7 +28,7 @@ type Find struct {
 // is not empty.
 func KeysOf(account, resource, externalID, userName string) []string {
 	e := Entry{Account: account, Resource: resource, ExternalID: externalID, UserName: userName}
-	return e.keys()
+	return strings.Fields(string(e.appendKeys(nil)))
 }
 
 // KeysOfResources returns the keys of resources that entries with one of some keys are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ type Journal struct {
 
 	mu      sync.Mutex
 	next    int64 // of the bits that tell entries apart; 0: not chosen yet
-	known   []noted
+	known   waitingEntries
+	spare   waitingEntries // room of entries that were stored
 	samples map[sample]*noted
 	seen    map[string]*seen // by connection
 	full    chan struct{}    // has room for a note that much waits
@@ -34,6 +36,48 @@ const tooMany = 429
 type noted struct {
 	connection string
 	entry      Entry
+}
+
+// waitingEntries are entries as a store keeps them, one after the other in one text: they
+// cost a request no memory of their own.
+type waitingEntries struct {
+	list []waitingEntry
+	text []byte // keys and data of each
+}
+
+type waitingEntry struct {
+	connection string
+	number     int64
+	part       int
+	keys, end  int // where they end; the keys begin where the entry before ends
+}
+
+// add adds an entry by its keys and its data.
+func (w *waitingEntries) add(e waitingEntry, keys, data []byte) {
+	w.text = append(w.text, keys...)
+	e.keys = len(w.text)
+	w.text = append(w.text, data...)
+	e.end = len(w.text)
+	w.list = append(w.list, e)
+}
+
+// at returns keys and data of an entry.
+func (w *waitingEntries) at(i int) (keys, data []byte) {
+	began := 0
+	if i > 0 {
+		began = w.list[i-1].end
+	}
+	e := &w.list[i]
+	return w.text[began:e.keys], w.text[e.keys:e.end]
+}
+
+// emptied returns the room without the entries. That of a flood is given up.
+func (w waitingEntries) emptied() waitingEntries {
+	if cap(w.list) > 2*waitingMany {
+		return waitingEntries{}
+	}
+	clear(w.list)
+	return waitingEntries{w.list[:0], w.text[:0]}
 }
 
 // sample is what requests have in common that one entry stands for.
@@ -91,25 +135,29 @@ func (j *Journal) Full() <-chan struct{} {
 
 // Note keeps an entry of a connection, which nobody has to have checked where it is one of
 // strangers. It returns at once.
-func (j *Journal) Note(connection string, e Entry) {
+func (j *Journal) Note(connection string, e *Entry) {
 	e.clean()
+	var room [512]byte
+	text := e.appendKeys(room[:0])
+	keys := len(text)
+	text = e.appendData(text)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.Number = j.number(e.Time)
 	s := j.of(connection, e.Time)
-	s.count(&e)
+	s.count(e)
 	if !e.Stranger {
-		s.last.note(&e)
+		s.last.note(e)
 	}
 	if e.Stranger || e.Status == tooMany {
 		j.sample(connection, e, s)
 		return
 	}
-	if len(j.known) >= waitingKnown {
+	if len(j.known.list) >= waitingKnown {
 		s.counts.Dropped++
 		return
 	}
-	j.known = append(j.known, noted{connection, e})
+	j.known.add(waitingEntry{connection: connection, number: e.Number}, text[:keys], text[keys:])
 	j.hint()
 }
 
@@ -130,7 +178,7 @@ func (j *Journal) CountRead(connection string, at time.Time, login bool) {
 }
 
 // sample adds an entry to those that are the same, or keeps it if there is room.
-func (j *Journal) sample(connection string, e Entry, s *seen) {
+func (j *Journal) sample(connection string, e *Entry, s *seen) {
 	key := sample{connection, e.Protocol, e.Credential, e.Method, e.Code, e.Refusal}
 	if same := j.samples[key]; same != nil {
 		same.entry.Count++
@@ -144,7 +192,7 @@ func (j *Journal) sample(connection string, e Entry, s *seen) {
 		j.samples = map[sample]*noted{}
 	}
 	e.Count = 1
-	j.samples[key] = &noted{connection, e}
+	j.samples[key] = &noted{connection, *e}
 }
 
 // number returns the next number of a time. Processes begin anywhere.
@@ -176,7 +224,7 @@ func (j *Journal) of(connection string, at time.Time) *seen {
 }
 
 func (j *Journal) hint() {
-	if len(j.known) < waitingMany || j.full == nil {
+	if len(j.known.list) < waitingMany || j.full == nil {
 		return
 	}
 	select {
@@ -234,17 +282,19 @@ func (t *Traffic) add(o *Traffic) {
 
 // batch is what waits of one connection.
 type batch struct {
-	entries []Entry
+	entries []*store.LogEntry
 	seen    seen
 }
 
-// take removes and returns all that waits, by connection.
-func (j *Journal) take() map[string]*batch {
+// take removes and returns all that waits, by connection. The entries are good until the
+// room is given back.
+func (j *Journal) take() (out map[string]*batch, room waitingEntries) {
 	j.mu.Lock()
-	known, samples, all := j.known, j.samples, j.seen
-	j.known, j.samples, j.seen = nil, nil, nil
+	room, samples, all := j.known, j.samples, j.seen
+	j.known, j.spare = j.spare, waitingEntries{}
+	j.samples, j.seen = nil, nil
 	j.mu.Unlock()
-	out := make(map[string]*batch, len(all))
+	out = make(map[string]*batch, len(all))
 	for id, s := range all {
 		out[id] = &batch{seen: *s}
 	}
@@ -254,15 +304,17 @@ func (j *Journal) take() map[string]*batch {
 		}
 		return out[id]
 	}
-	for i := range known {
-		b := of(known[i].connection)
-		b.entries = append(b.entries, known[i].entry)
+	for i := range room.list {
+		w := &room.list[i]
+		keys, data := room.at(i)
+		b := of(w.connection)
+		b.entries = append(b.entries, &store.LogEntry{Part: w.part, Number: w.number, Keys: strings.Fields(string(keys)), Data: data})
 	}
 	for _, n := range samples {
 		b := of(n.connection)
-		b.entries = append(b.entries, n.entry)
+		b.entries = append(b.entries, n.entry.log())
 	}
-	return out
+	return out, room
 }
 
 // giveBack keeps again what could not be stored, as far as there is room.
@@ -272,18 +324,13 @@ func (j *Journal) giveBack(connection string, b *batch) {
 	s := j.of(connection, b.seen.counts.Hour)
 	s.counts.add(&b.seen.counts)
 	s.last.later(b.seen.last)
-	for _, e := range b.entries {
-		switch {
-		case e.Count > 0 && len(j.samples) < waitingSamples:
-			if j.samples == nil {
-				j.samples = map[sample]*noted{}
-			}
-			j.samples[sample{connection, e.Protocol, e.Credential, e.Method, e.Code, ID(e.Number)}] = &noted{connection, e}
-		case e.Count == 0 && len(j.known) < waitingKnown:
-			j.known = append(j.known, noted{connection, e})
-		default:
+	for _, l := range b.entries {
+		if len(j.known.list) >= waitingKnown {
 			s.counts.Dropped++
+			continue
 		}
+		keys := strings.Join(l.Keys, " ") + " "
+		j.known.add(waitingEntry{connection: connection, number: l.Number, part: l.Part}, []byte(keys), l.Data)
 	}
 }
 
@@ -293,7 +340,12 @@ func (j *Journal) giveBack(connection string, b *batch) {
 func (l *Log) FlushEntries(ctx context.Context, j *Journal) error {
 	j.storing.Lock()
 	defer j.storing.Unlock()
-	waiting := j.take()
+	waiting, room := j.take()
+	defer func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.spare = room.emptied()
+	}()
 	if len(waiting) == 0 {
 		return nil
 	}
@@ -355,7 +407,7 @@ func (b *batch) known() bool { return b.seen.last != Activity{} }
 // adopt takes what strangers asked of a connection that does not exist.
 func (b *batch) adopt(other *batch) {
 	for _, e := range other.entries {
-		if e.Stranger {
+		if e.Part == part(Strangers) {
 			b.entries = append(b.entries, e)
 		}
 	}

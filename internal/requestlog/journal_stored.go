@@ -20,14 +20,7 @@ const hourLayout = "2006-01-02T15Z"
 func (l *Log) store(ctx context.Context, connection string, b *batch) error {
 	for first := true; first || len(b.entries) > 0; first = false {
 		n := min(len(b.entries), storedAtOnce)
-		list := make([]*store.LogEntry, n)
-		for i := range n {
-			var err error
-			if list[i], err = b.entries[i].log(); err != nil {
-				return err
-			}
-		}
-		seen := b.seen
+		list, seen := b.entries[:n], b.seen
 		err := l.Store.Update(ctx, connection, func(_ context.Context, tx store.Tx) error {
 			tx.Expect(func(r store.Reader) { expectSeen(r, connection, &seen) })
 			if err := exists(tx, connection); err != nil {

@@ -109,10 +109,7 @@ func erasePage(ctx context.Context, s store.Store, scope string, q *store.LogQue
 			if err != nil {
 				return err
 			}
-			without, err := e.erased().log()
-			if err != nil {
-				return err
-			}
+			without := e.erased().log()
 			if len(without.Keys) != len(l.Keys) || !bytes.Equal(without.Data, l.Data) {
 				changed = append(changed, without)
 			}

@@ -3,14 +3,64 @@ package memory
 import (
 	"cmp"
 	"math"
-	"slices"
+	"strings"
 
 	"github.com/scimjit/provision/store"
 )
 
+// logged is an entry of the log: its keys, with spaces between them, a line feed, and its
+// data. The entries of one append share a text, which is collected with the last of them.
+type logged struct {
+	number int64
+	text   string
+}
+
 // byNumber orders entries of the log relative to a number.
-func byNumber(number int64) func(*store.LogEntry) int {
-	return func(e *store.LogEntry) int { return cmp.Compare(e.Number, number) }
+func byNumber(number int64) func(logged) int {
+	return func(e logged) int { return cmp.Compare(e.number, number) }
+}
+
+// has reports whether an entry has a key.
+func (e logged) has(key string) bool {
+	keys, _, _ := strings.Cut(e.text, "\n")
+	for k := range strings.SplitSeq(keys, " ") {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (e logged) unpack(part int) *store.LogEntry {
+	keys, data, _ := strings.Cut(e.text, "\n")
+	return &store.LogEntry{Part: part, Number: e.number, Keys: strings.Fields(keys), Data: []byte(data)}
+}
+
+// packEntries returns entries as they are kept.
+func packEntries(entries []*store.LogEntry) []logged {
+	size := 0
+	for _, e := range entries {
+		size += len(e.Data) + 1
+		for _, key := range e.Keys {
+			size += len(key) + 1
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	list := make([]logged, len(entries))
+	for i, e := range entries {
+		began := b.Len()
+		for k, key := range e.Keys {
+			if k > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(key)
+		}
+		b.WriteByte('\n')
+		b.Write(e.Data)
+		list[i] = logged{e.Number, b.String()[began:]}
+	}
+	return list
 }
 
 // LogEntries implements store.LogReader. It looks at every entry between the numbers:
@@ -34,12 +84,12 @@ func (r reader) LogEntries(q store.LogQuery) ([]*store.LogEntry, error) {
 		}
 		for i := len(chunk) - 1; i >= 0; i-- {
 			switch e := chunk[i]; {
-			case e.Number < q.From:
+			case e.number < q.From:
 				return list, nil
-			case q.Key != "" && !slices.Contains(e.Keys, q.Key):
+			case q.Key != "" && !e.has(q.Key):
 				continue
 			default:
-				list = append(list, e)
+				list = append(list, e.unpack(q.Part))
 			}
 			if len(list) == q.Limit {
 				return list, nil
@@ -49,27 +99,43 @@ func (r reader) LogEntries(q store.LogQuery) ([]*store.LogEntry, error) {
 	return list, nil
 }
 
-// AppendLog implements store.LogWriter. It keeps the entries.
+// AppendLog implements store.LogWriter. It copies the entries.
 func (t *tx) AppendLog(entries ...*store.LogEntry) error {
 	for _, e := range entries {
 		if err := e.Check(); err != nil {
 			return err
 		}
-		log := t.log[e.Part]
+	}
+	var added []*store.LogEntry
+	for i, packed := range packEntries(entries) {
+		part := entries[i].Part
+		log := t.log[part]
 		if log == nil {
-			log = &ordered[*store.LogEntry]{}
-			t.log[e.Part] = log
+			log = &ordered[logged]{}
+			t.log[part] = log
 		}
-		if _, taken := log.find(byNumber(e.Number)); taken {
+		if _, taken := log.find(byNumber(packed.number)); taken {
 			continue
 		}
-		log.insert(e, byNumber(e.Number))
-		t.did(func() { log.remove(byNumber(e.Number)) })
+		log.insert(packed, byNumber(packed.number))
+		added = append(added, entries[i])
 	}
+	if len(added) == 0 {
+		return nil
+	}
+	parts, numbers := make([]int, len(added)), make([]int64, len(added)) // the entries are the caller's again
+	for i, e := range added {
+		parts[i], numbers[i] = e.Part, e.Number
+	}
+	t.did(func() {
+		for i, part := range parts {
+			t.log[part].remove(byNumber(numbers[i]))
+		}
+	})
 	return nil
 }
 
-// ReplaceLogEntry implements store.LogWriter. It keeps e.
+// ReplaceLogEntry implements store.LogWriter. It copies e.
 func (t *tx) ReplaceLogEntry(e *store.LogEntry) (replaced bool, err error) {
 	if err := e.Check(); err != nil {
 		return false, err
@@ -78,8 +144,8 @@ func (t *tx) ReplaceLogEntry(e *store.LogEntry) (replaced bool, err error) {
 	if _, there := log.find(byNumber(e.Number)); !there {
 		return false, nil
 	}
-	old, _ := log.insert(e, byNumber(e.Number))
-	t.did(func() { log.insert(old, byNumber(old.Number)) })
+	old, _ := log.insert(packEntries([]*store.LogEntry{e})[0], byNumber(e.Number))
+	t.did(func() { log.insert(old, byNumber(old.number)) })
 	return true, nil
 }
 
@@ -100,7 +166,7 @@ func (t *tx) PruneLog(keep store.LogBounds, limit int) (int, error) {
 	if keep.Keep > 0 {
 		first = max(first, end-keep.Keep)
 	}
-	var gone []*store.LogEntry
+	var gone []logged
 	for n := log.size() - 1; n >= end && len(gone) < limit; n-- {
 		at := log.nth(n)
 		gone = append(gone, log.chunks[at.chunk][at.index])
@@ -113,8 +179,8 @@ func (t *tx) PruneLog(keep store.LogBounds, limit int) (int, error) {
 		first--
 	}
 	for _, e := range gone {
-		log.remove(byNumber(e.Number))
-		t.did(func() { log.insert(e, byNumber(e.Number)) })
+		log.remove(byNumber(e.number))
+		t.did(func() { log.insert(e, byNumber(e.number)) })
 	}
 	return len(gone), nil
 }

@@ -37,7 +37,7 @@ type scope struct {
 	eventsOf     map[string][]int64 // sequences of the events of an account, those that were pruned lately too
 	eventsListed int                // how many sequences are in eventsOf
 	records      map[string]*ordered[*store.Record] // by kind, in order of key
-	log          map[int]*ordered[*store.LogEntry]  // by part, in order of number
+	log          map[int]*ordered[logged]           // by part, in order of number
 }
 
 // node is a resource with what belongs to it. The resource is replaced as a
@@ -65,7 +65,7 @@ func newScope(of *Store) *scope {
 		byType:      map[string]*ordered[uint32]{},
 		peopleIndex: newIndex(),
 		records:     map[string]*ordered[*store.Record]{},
-		log:         map[int]*ordered[*store.LogEntry]{},
+		log:         map[int]*ordered[logged]{},
 		stages:      map[uint16]*stage{},
 		unborn:      map[string]uint32{},
 	}
