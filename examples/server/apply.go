@@ -52,24 +52,25 @@ func (c *config) applyDemo(ctx context.Context, engine *provision.Engine, actor 
 	return token, err
 }
 
-// settleDemo has the demo connection trust the demo identity provider, whose key is another
-// one at each start, or no longer. The policy of that one comes and goes with it, unless
-// somebody has edited it.
+// settleDemo has the demo connection trust the demo identity provider and read the demo
+// directory, whose keys are others at each start, or no longer. The policy of these comes and
+// goes with them, unless somebody has edited it.
 func (c *config) settleDemo(stored *provision.Connection) error {
-	trusted := stored.SAML != nil && stored.SAML.Preset == demoPreset
-	switch {
-	case stored.Version == 0:
+	if stored.Version == 0 {
 		*stored = *c.demo
-	case c.demo.SAML != nil:
+		return nil
+	}
+	saml := stored.SAML != nil && stored.SAML.Preset == demoPreset
+	ldap := stored.LDAP != nil && slices.Contains(stored.LDAP.BaseDNs, demoStaff)
+	if c.demo.SAML != nil || saml {
 		stored.SAML = c.demo.SAML
-		if !trusted {
-			stored.Policy = c.demo.Policy
-		}
-	case trusted:
-		stored.SAML = nil
-		if samePolicy(stored.Policy, demoPolicy()) {
-			stored.Policy = c.demo.Policy
-		}
+	}
+	if c.demo.LDAP != nil || ldap {
+		stored.LDAP = c.demo.LDAP
+	}
+	was, is := saml || ldap, c.demo.SAML != nil || c.demo.LDAP != nil
+	if is && !was || was && !is && samePolicy(stored.Policy, demoPolicy()) {
+		stored.Policy = c.demo.Policy
 	}
 	stored.ManagedBy = ""
 	return nil

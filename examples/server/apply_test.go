@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ func TestConfigImport(t *testing.T) {
 	dir := t.TempDir()
 	db, file := filepath.Join(dir, "test.db"), filepath.Join(dir, "config.json")
 	args := []string{"-db", db, "-config", file, "-operator-token", operatorToken}
-	once := append(args, "-config-import")
+	once := slices.Concat(args, []string{"-config-import"})
 
 	s := start(t, "-db", db, "-operator-token", operatorToken) // the demo connection is not in the way
 	s.stop()
