@@ -34,8 +34,8 @@ type scope struct {
 	siteAdmins   ordered[uint32] // in order of id too
 	events       []string        // packed, the last one with lastSequence
 	lastSequence int64
-	eventsOf     map[string][]int64 // sequences of the events of an account, those that were pruned lately too
-	eventsListed int                // how many sequences are in eventsOf
+	eventsOf     map[string][]int64                 // sequences of the events of an account, those that were pruned lately too
+	eventsListed int                                // how many sequences are in eventsOf
 	records      map[string]*ordered[*store.Record] // by kind, in order of key
 	log          map[int]*ordered[logged]           // by part, in order of number
 }

@@ -87,10 +87,12 @@ var asked = map[string][]func(r store.Reader) string{
 			return found(r.Accounts(store.AccountQuery{SiteAdmin: true, Statuses: []string{"active", "staged"}, Limit: 2}))
 		},
 	},
-	"Events":     {func(r store.Reader) string { return found(r.Events(0, 0)) }},
+	"Events": {func(r store.Reader) string { return found(r.Events(0, 0)) }},
 	"LatestEvents": {
 		func(r store.Reader) string { return found(r.LatestEvents(store.EventQuery{Limit: 2})) },
-		func(r store.Reader) string { return found(r.LatestEvents(store.EventQuery{Account: "acc-ann", Before: 9})) },
+		func(r store.Reader) string {
+			return found(r.LatestEvents(store.EventQuery{Account: "acc-ann", Before: 9}))
+		},
 	},
 	"EventRange": {func(r store.Reader) string { return fmt.Sprint(r.EventRange()) }},
 	"LogEntries": {
