@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/scimjit/provision"
@@ -53,7 +55,7 @@ func listConnections(c *call) (any, error) {
 		return []Overview{row}, err
 	}
 	return list[Overview](func(ctx context.Context, after string, limit int) ([]Overview, string, error) {
-		found, err := c.api.Engine.ConnectionsAfter(ctx, after, limit+1)
+		found, err := c.connectionsWith(ctx, c.parameter("q"), after, limit+1)
 		if err != nil {
 			return nil, "", err
 		}
@@ -70,6 +72,33 @@ func listConnections(c *call) (any, error) {
 		}
 		return rows, next, nil
 	}), nil
+}
+
+// connectionsWith returns at most limit connections behind an id that have a text in them.
+func (c *call) connectionsWith(ctx context.Context, text, after string, limit int) (found []provision.Connection, err error) {
+	if text == "" {
+		return c.api.Engine.ConnectionsAfter(ctx, after, limit)
+	}
+	text = policy.Lower(text)
+	for {
+		some, err := c.api.Engine.ConnectionsAfter(ctx, after, pageMost)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range some {
+			after = one.ID
+			words := append([]string{one.ID, one.Name}, one.Policy.EmailDomains...)
+			if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(policy.Lower(w), text) }) {
+				continue
+			}
+			if found = append(found, one); len(found) == limit {
+				return found, nil
+			}
+		}
+		if len(some) < pageMost {
+			return found, nil
+		}
+	}
 }
 
 // overview is the row of a connection.

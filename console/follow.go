@@ -18,6 +18,13 @@ func listEvents(c *call) (any, error) {
 	if _, err := c.number("after"); err != nil {
 		return nil, err
 	}
+	newest, err := c.newestFirst()
+	if err != nil {
+		return nil, err
+	}
+	if newest {
+		return list[*store.Event](c.latestEvents), nil
+	}
 	return list[*store.Event](func(ctx context.Context, after string, limit int) ([]*store.Event, string, error) {
 		sequence := int64(0)
 		if after != "" {
@@ -29,6 +36,31 @@ func listEvents(c *call) (any, error) {
 		}
 		return rows[:limit], strconv.FormatInt(rows[limit-1].Sequence, 10), nil
 	}), nil
+}
+
+// newestFirst reports in which order events are asked for. Those of one account are read by
+// an index that has the newest first.
+func (c *call) newestFirst() (bool, error) {
+	switch order := c.parameter("order"); order {
+	case "newest":
+		return true, nil
+	case "":
+		return c.parameter("account") != "", nil
+	default:
+		return false, wrong(codeParameter, "order", "the parameter order must be newest, or absent")
+	}
+}
+
+func (c *call) latestEvents(ctx context.Context, after string, limit int) ([]*store.Event, string, error) {
+	q := store.EventQuery{Account: c.parameter("account"), Limit: limit + 1}
+	if after != "" {
+		q.Before, _ = strconv.ParseInt(after, 10, 64) // it was checked
+	}
+	rows, err := c.directory.LatestEvents(ctx, q)
+	if err != nil || len(rows) <= limit {
+		return rows, "", err
+	}
+	return rows[:limit], strconv.FormatInt(rows[limit-1].Sequence, 10), nil
 }
 
 func syncStatus(c *call) (any, error) {

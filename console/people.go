@@ -2,7 +2,9 @@ package console
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
@@ -31,8 +33,14 @@ func listAccounts(c *call) (any, error) {
 		return nil, err
 	}
 	q := store.AccountQuery{UserName: c.parameter("userName")}
-	if !deleted {
-		q.Statuses = []string{string(policy.StatusStaged), string(policy.StatusActive), string(policy.StatusDisabled)}
+	statuses := []string{string(policy.StatusStaged), string(policy.StatusActive), string(policy.StatusDisabled), string(policy.StatusDeleted)}
+	switch status := c.parameter("status"); {
+	case status != "" && !slices.Contains(statuses, status):
+		return nil, wrong(codeParameter, "status", "the parameter status must be one of %s%s", strings.Join(statuses, ", "), near(status, statuses))
+	case status != "":
+		q.Statuses = []string{status}
+	case !deleted:
+		q.Statuses = statuses[:3]
 	}
 	return list[*store.Account](func(ctx context.Context, after string, limit int) ([]*store.Account, string, error) {
 		q.After, q.Limit = after, limit+1
@@ -50,9 +58,20 @@ func readAccount(c *call) (any, error) {
 	return account, orMissing(err, "there is no account %q", id)
 }
 
+// groupNamed finds the groups with a name, by its index.
+func groupNamed(name string) store.Filter {
+	const attribute = "displayName"
+	return store.Compare{
+		Path: store.Path{Keys: []string{attribute}, Type: store.String}, Op: store.EQ, Value: name, Key: attribute, Folded: store.NameKey(name),
+	}
+}
+
 func listGroups(c *call) (any, error) {
 	return list[Group](func(ctx context.Context, after string, limit int) ([]Group, string, error) {
 		q := store.Query{Types: []string{provision.TypeGroup}, Limit: limit + 1, NoTotal: true}
+		if name := c.parameter("name"); name != "" {
+			q.Filter = groupNamed(name)
+		}
 		if after != "" {
 			position, err := strconv.ParseInt(after, 10, 64)
 			if err != nil || position < 0 {

@@ -107,8 +107,11 @@ func globalRoutes() []route {
 		{
 			method: "GET", path: "/connections", name: "connections.list", support: true, list: true,
 			summary: "All connections with their credentials and warnings, in order of id. Metadata documents are left out.",
-			query:   []parameter{{"connection", "string", "Only the connection with this id."}},
-			answer:  Overview{}, serveRow: listConnections,
+			query: []parameter{
+				{"connection", "string", "Only the connection with this id."},
+				{"q", "string", "Only those that have this text in their id, their name or their e-mail domains, in any case."},
+			},
+			answer: Overview{}, serveRow: listConnections,
 		},
 		{
 			method: "POST", path: "/connections", name: "connections.create", audited: true,
@@ -205,6 +208,7 @@ func peopleRoutes() []route {
 			query: []parameter{
 				{"userName", "string", "Only the account with this user name."},
 				{"deleted", "boolean", "Also the accounts that are deleted."},
+				{"status", "string", "Only those with this status: staged, active, disabled or deleted."},
 			},
 			answer: store.Account{}, serveRow: listAccounts,
 		},
@@ -218,6 +222,7 @@ func peopleRoutes() []route {
 		{
 			method: "GET", path: "/groups", name: "groups.list", support: true, customer: true, list: true, alias: "/groups",
 			summary: "The groups of the identity provider, in order of creation, with as many members as it reported.",
+			query:   []parameter{{"name", "string", "Only the group with this name."}},
 			answer:  Group{}, serveRow: listGroups,
 		},
 		{
@@ -268,7 +273,12 @@ func followRoutes() []route {
 	return []route{
 		{
 			method: "GET", path: "/events", name: "events.list", support: true, customer: true, list: true, alias: "/events", lines: true,
-			summary: "What happened, oldest first.", answer: store.Event{}, serveRow: listEvents,
+			summary: "What happened, oldest first, or newest first.",
+			query: []parameter{
+				{"order", "string", "newest: the newest first; otherwise it is the oldest."},
+				{"account", "string", "Only what happened to the account with this id; newest first."},
+			},
+			answer: store.Event{}, serveRow: listEvents,
 		},
 		{
 			method: "GET", path: "/sync", name: "sync.read", support: true, customer: true,
