@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -489,4 +490,34 @@ func TestOpeningGoesOn(t *testing.T) {
 			t.Errorf("created (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A connection in shadow that is deleted leaves nothing of its plans, and of who waits.
+func TestDeletedShadowLeavesNothing(t *testing.T) {
+	seen := &kinds{Store: memory.New()}
+	tn := newShadow(t, seen, `{}`)
+	tn.engine.Limits = provision.Limits{Batch: 2}
+	tn.engine.Linker = hostAccounts{{ID: "h1", UserName: "u1", SSO: true}}
+	for i := range 5 {
+		tn.user(fmt.Sprintf(`{"userName":"u%d"}`, i))
+	}
+	tn.group("IT")
+	tn.plan()
+	if err := tn.by().DeleteConnection(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	left := seen.all(t, "new")
+	for _, kind := range []string{"waiting", "plan", "planPeople", "planLink", "factsChanged"} {
+		if !slices.Contains(seen.written, kind) {
+			t.Errorf("no record %s was written", kind)
+		}
+		if left["record "+kind] != nil {
+			t.Errorf("it leaves %v", left["record "+kind])
+		}
+	}
+	for _, ev := range left["events"].([]*provision.Event) {
+		if strings.HasPrefix(string(ev.Type), "group.") || strings.HasPrefix(string(ev.Type), "account.") {
+			t.Errorf("the host hears of %s", ev.Type)
+		}
+	}
 }

@@ -126,7 +126,8 @@ func (o *offboarding) deleteResources(c *change) (deleted int, err error) {
 }
 
 // endAccounts derives the next active accounts, such as those that are held or
-// waited for a job, and clears the next marks of accounts to be deleted later. It
+// waited for a job, and clears the next marks of accounts to be deleted later, and the next
+// rows of a plan. It
 // returns the last account, and whether there may be more.
 func (o *offboarding) endAccounts(c *change, after string) (last string, more bool, err error) {
 	c.resource = nil
@@ -152,7 +153,8 @@ func (o *offboarding) endAccounts(c *change, after string) (last string, more bo
 			return "", false, err
 		}
 	}
-	return after, len(list) == size || len(marked) == size, nil
+	plans, err := c.dropPlans(size)
+	return after, len(list) == size || len(marked) == size || plans, err
 }
 
 // dropConnection removes the settings, and what would act on a connection that is
@@ -173,6 +175,8 @@ func (c *change) dropConnection() (revoked []string, err error) {
 	}
 	err = cmp.Or(
 		records.Job.Clear(c.tx, ""),
+		records.Plan.Clear(c.tx, ""),
+		records.FactsChanged.Clear(c.tx, ""),
 		records.SyncLease.Clear(c.tx, ""),
 		records.SyncPlan.Clear(c.tx, ""),
 		records.SyncEnded.Clear(c.tx, ""),

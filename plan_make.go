@@ -220,7 +220,7 @@ func (t *trial) tryAccounts(after string, size int) error {
 // changedRow is the row of an account that there is already, or nil where a host sees
 // nothing change.
 func changedRow(out *account.Output) *PlanPerson {
-	if len(out.Changes) == 0 {
+	if len(out.Changes) == 0 && len(out.Notes) == 0 {
 		return nil
 	}
 	row := &PlanPerson{Cursor: cursorOfAccount + out.After.ID, Resource: out.After.ResourceID, Account: out.After.ID, Outcome: PlanChange}
@@ -265,22 +265,11 @@ func (e *Engine) plan(ctx context.Context, connection string) (more bool, err er
 // clearPlan removes the next rows of the plans before.
 func (e *Engine) clearPlan(ctx context.Context, connection string, p records.Entry[records.PlanState]) error {
 	err := e.update(ctx, connection, bySystem(), func(c *change) error {
-		p, more := p, false // the function may run more than once
-		for _, kind := range []interface {
-			Clear(w store.RecordWriter, key string) error
-			Row() records.Row
-		}{records.PlanPeople, records.PlanLink} {
-			old, err := c.tx.Records(kind.Row().Name, "", walkEvents)
-			if err != nil {
-				return err
-			}
-			more = more || len(old) == walkEvents
-			for _, rec := range old {
-				if err := kind.Clear(c.tx, rec.Key); err != nil {
-					return err
-				}
-			}
+		more, err := c.dropPlans(walkEvents)
+		if err != nil {
+			return err
 		}
+		p := p // the function may run more than once
 		p.Value.Cleared = !more
 		return records.Plan.Save(c.tx, &p)
 	})
@@ -288,6 +277,23 @@ func (e *Engine) clearPlan(ctx context.Context, connection string, p records.Ent
 		return nil
 	}
 	return err
+}
+
+// dropPlans removes the next rows of all plans, and reports whether there may be more.
+func (c *change) dropPlans(size int) (more bool, err error) {
+	for _, kind := range []string{records.PlanPeople.Row().Name, records.PlanLink.Row().Name} {
+		old, err := c.tx.Records(kind, "", size)
+		if err != nil {
+			return false, err
+		}
+		more = more || len(old) == size
+		for _, rec := range old {
+			if err := c.tx.DeleteRecord(kind, rec.Key, rec.Version); err != nil {
+				return false, err
+			}
+		}
+	}
+	return more, nil
 }
 
 // keepPlan stores what the next people of a plan come to.
