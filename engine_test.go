@@ -77,6 +77,14 @@ type tenant struct {
 // newTenant saves a connection with a policy given as JSON.
 func newTenant(t *testing.T, st store.Store, policyJSON string) *tenant {
 	t.Helper()
+	tn := unsavedTenant(t, st)
+	tn.setPolicy(policyJSON)
+	return tn
+}
+
+// unsavedTenant is a connection that is not stored yet.
+func unsavedTenant(t *testing.T, st store.Store) *tenant {
+	t.Helper()
 	c := newClock()
 	engine := &provision.Engine{Now: c.Now}
 	engine.Store = clocktest.New(st, func() time.Time { // that of the process
@@ -87,7 +95,6 @@ func newTenant(t *testing.T, st store.Store, policyJSON string) *tenant {
 	})
 	tn := &tenant{t: t, engine: engine, clock: c}
 	tn.dir = engine.Directory("acme").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})
-	tn.setPolicy(policyJSON)
 	return tn
 }
 

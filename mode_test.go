@@ -24,10 +24,9 @@ func newShadow(t *testing.T, st store.Store, policyJSON string) *tenant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tn := newTenant(t, st, `{}`)
-	tn.dir = tn.engine.Directory("new").Via(store.SourceSCIM).As(provision.Actor{Kind: "scim", ID: "credential"})
-	conn := provision.Connection{ID: "new", SCIM: true, Mode: provision.ModeShadow, Policy: config}
-	if _, err := tn.engine.Directory("new").As(tester).SaveConnection(t.Context(), conn); err != nil {
+	tn := unsavedTenant(t, st)
+	conn := provision.Connection{ID: "acme", SCIM: true, Mode: provision.ModeShadow, Policy: config}
+	if _, err := tn.by().SaveConnection(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
 	return tn
@@ -472,7 +471,7 @@ func TestOpeningGoesOn(t *testing.T) {
 		tn.remove("User", ids["eve"])
 		for more := true; more; {
 			var err error
-			if more, err = provision.Work(tn.engine, t.Context(), "new"); err != nil {
+			if more, err = provision.Work(tn.engine, t.Context(), "acme"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -506,7 +505,7 @@ func TestDeletedShadowLeavesNothing(t *testing.T) {
 	if err := tn.by().DeleteConnection(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	left := seen.all(t, "new")
+	left := seen.all(t, "acme")
 	for _, kind := range []string{"waiting", "plan", "planPeople", "planLink", "factsChanged"} {
 		if !slices.Contains(seen.written, kind) {
 			t.Errorf("no record %s was written", kind)

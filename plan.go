@@ -57,8 +57,10 @@ type PlanPerson struct {
 	Changes           []string        `json:"changes,omitempty"`
 	Reasons           []policy.Reason `json:"reasons,omitempty"`
 
-	// SharesEmail is another user with the same e-mail, if any.
+	// SharesEmail is another user with the same e-mail, if any, and Recycles the account
+	// that somebody else has left who had the name or the id.
 	SharesEmail string `json:"sharesEmail,omitempty"`
+	Recycles    string `json:"recycles,omitempty"`
 }
 
 // PlanTotals is what a plan comes to.

@@ -157,7 +157,7 @@ func (t *trial) add(row *PlanPerson, out *account.Output) {
 
 // joinedRow is the row of who waits.
 func joinedRow(r *Resource, j *joined) *PlanPerson {
-	row := &PlanPerson{Resource: r.ID, SharesEmail: j.shares, Outcome: PlanCreate}
+	row := &PlanPerson{Resource: r.ID, SharesEmail: j.shares, Recycles: j.recycles, Outcome: PlanCreate}
 	switch {
 	case j.out == nil:
 		row.Outcome = PlanLeaveOut

@@ -139,7 +139,12 @@ func (c *change) formerAccount(r *Resource, p account.Person) (*Account, error) 
 	if err != nil || recycled == nil {
 		return former, err
 	}
-	return nil, c.append(&store.Event{
+	return nil, c.tellRecycled(r, recycled)
+}
+
+// tellRecycled tells that a user has the name or the id of somebody else's account.
+func (c *change) tellRecycled(r *Resource, recycled *Account) error {
+	return c.append(&store.Event{
 		Type: store.AccountIdentityRecycled, AccountID: recycled.ID,
 		Resource: &store.ResourceRef{Type: TypeUser, ID: r.ID},
 	})

@@ -100,6 +100,7 @@ type joined struct {
 	before   *Account        // the account that an earlier resource of the person left
 	conflict *linkConflict   // why the account is not linked
 	shares   string          // another user who has the e-mail
+	recycles string          // the account that somebody else left who had the name or the id
 }
 
 // join gives the user who waits an account: the one that an earlier resource of the same
@@ -110,7 +111,7 @@ func (c *change) join(r *Resource, w *records.Entry[records.WaitingUser], planne
 		return j, nil
 	}
 	c.resource = &store.ResourceRef{Type: TypeUser, ID: r.ID}
-	before, err := c.formerAccount(r, j.person)
+	before, err := c.formerOfJoining(r, j)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +145,17 @@ func (c *change) join(r *Resource, w *records.Entry[records.WaitingUser], planne
 		return nil, err
 	}
 	return j, records.Waiting.Clear(c.tx, r.ID)
+}
+
+// formerOfJoining is formerAccount for who joins. Of two users who are there, none has the
+// id of the other again: both waited.
+func (c *change) formerOfJoining(r *Resource, j *joined) (*Account, error) {
+	former, recycled, err := c.finder().former(j.person)
+	if err != nil || recycled == nil || recycled.ResourceID != "" {
+		return former, err
+	}
+	j.recycles = recycled.ID
+	return nil, c.tellRecycled(r, recycled)
 }
 
 // enterJoining derives the account of who joins.
