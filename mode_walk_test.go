@@ -1,11 +1,14 @@
 package provision_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
@@ -119,7 +122,7 @@ func (w *randomWalk) planByUser() (provision.Plan, map[string]provision.PlanPers
 	}
 	people := map[string]provision.PlanPerson{}
 	for _, person := range list {
-		people[person.Resource] = person
+		people[cmp.Or(person.Resource, person.Account)] = person
 	}
 	return p, people
 }
@@ -171,19 +174,45 @@ func (w *randomWalk) togglePause() {
 	w.paused = true
 }
 
-// resume lets the connection resume, or go live. Its job is left to later steps.
+// resume lets the connection resume, or go live, and checks that everybody of whom the host
+// hears is in the plan, and nobody else.
 func (w *randomWalk) resume(byPlan bool) {
-	m := provision.ModeChange{Mode: provision.ModeLive}
+	m, planned, told := provision.ModeChange{Mode: provision.ModeLive}, map[string]bool{}, map[string]bool{}
 	if byPlan {
-		p, _ := w.plan()
+		p, people := w.planByUser()
 		m.Plan = p.ID
+		for _, person := range people {
+			if person.Outcome != provision.PlanLeaveOut {
+				key := cmp.Or(person.Resource, person.Account)
+				if person.Status == policy.StatusDeleted {
+					key = person.Account
+				}
+				planned[key] = true
+			}
+		}
 	}
+	at := w.lastOf()
 	_, err := w.by().SetMode(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatalf("steps %v: %v", w.log, err)
 	}
 	w.paused = false
 	w.finishJob()
+	if !byPlan {
+		return
+	}
+	users := map[string]string{}
+	for _, a := range w.all() {
+		users[a.ID] = a.ResourceID
+	}
+	for _, ev := range w.eventsAfter(at) {
+		if ev.Account != nil {
+			told[cmp.Or(users[ev.AccountID], ev.AccountID)] = true
+		}
+	}
+	if diff := gocmp.Diff(planned, told); diff != "" {
+		w.t.Fatalf("steps %v: who resumes (-plan +events):\n%s", w.log, diff)
+	}
 }
 
 // checkPause checks that in a pause nobody gains anything but by an operator.

@@ -68,7 +68,7 @@ func (d *Directory) comparePlan(ctx context.Context, plan string) (facts int64, 
 	case state.Facts == facts && state.Connection == conn.Version && d.engine.Linker == nil:
 		return facts, nil
 	}
-	c := planComparison{Directory: d, state: &state, linked: map[string]string{}}
+	c := planComparison{Directory: d, state: &state, claimed: map[string]string{}}
 	if err := c.run(ctx); err != nil {
 		return 0, err
 	}
@@ -82,16 +82,16 @@ func (d *Directory) comparePlan(ctx context.Context, plan string) (facts int64, 
 // planComparison makes a plan once more, beside the one that is stored.
 type planComparison struct {
 	*Directory
-	state  *records.PlanState
-	linked map[string]string // users by account of the host
-	err    PlanError
+	state   *records.PlanState
+	claimed map[string]string // users, by what they take
+	err     PlanError
 }
 
 func (c *planComparison) run(ctx context.Context) error {
 	next, stop := iter.Pull2(c.stored(ctx))
 	defer stop()
 	planned, err, some := next()
-	taken := func(_ store.RecordReader, host string) (string, error) { return c.linked[host], nil }
+	taken := func(_ store.RecordReader, what string) (string, error) { return c.claimed[what], nil }
 	for cursor, done := "", false; !done; {
 		page, pageErr := c.engine.tryPage(ctx, c.connection, c.state.Actor, cursor, taken)
 		if pageErr != nil {
@@ -113,8 +113,8 @@ func (c *planComparison) run(ctx context.Context) error {
 			} else {
 				c.differ(nil, now)
 			}
-			if now.HostID != "" && now.Account == "" {
-				c.linked[now.HostID] = now.Resource
+			for _, what := range claimsOf(now) {
+				c.claimed[what] = now.Resource
 			}
 		}
 		cursor, done = page.cursor, page.done

@@ -24,8 +24,23 @@ type planPage struct {
 	done   bool
 }
 
-// claims says which users the earlier people of a plan leave for accounts of the host.
-type claims func(r store.RecordReader, host string) (user string, err error)
+// claims says which users the earlier people of a plan have taken something for: accounts
+// of the host, and accounts that earlier users have left.
+type claims func(r store.RecordReader, what string) (user string, err error)
+
+// claimsOf returns what somebody in a plan takes, as claims know it.
+func claimsOf(row *PlanPerson) (list []string) {
+	switch {
+	case row.Outcome == PlanReturn:
+		list = append(list, claimOfAccount(row.Account))
+	case row.HostID != "" && row.Account == "":
+		list = append(list, claimOfHost(row.HostID))
+	}
+	return list
+}
+
+func claimOfHost(id string) string    { return "h/" + url.QueryEscape(id) }
+func claimOfAccount(id string) string { return "a/" + id }
 
 // takenBy reports whether an account of the host is somebody else's, or will be by the plan
 // that is being made.
@@ -37,7 +52,7 @@ func (c *change) takenBy(host, user string) (bool, error) {
 	if c.claims == nil {
 		return false, nil
 	}
-	claimed, err := c.claims(c.tx, host)
+	claimed, err := c.claims(c.tx, claimOfHost(host))
 	return claimed != "" && claimed != user, err
 }
 
@@ -193,6 +208,9 @@ func (t *trial) tryAccounts(after string, size int) error {
 	if len(stored) > 0 {
 		t.page.cursor = cursorOfAccount + stored[len(stored)-1].ID
 	}
+	if stored, err = t.without(stored); err != nil {
+		return err
+	}
 	t.tx.Expect(func(r store.Reader) { t.expectDerivations(r, stored) })
 	list, err := t.reread(stored)
 	if err != nil {
@@ -215,6 +233,22 @@ func (t *trial) tryAccounts(after string, size int) error {
 		t.add(changedRow(&out), &out)
 	}
 	return nil
+}
+
+// without leaves out the accounts that users who wait take up.
+func (t *trial) without(list []*Account) (others []*Account, err error) {
+	for _, a := range list {
+		user := ""
+		if a.ResourceID == "" {
+			if user, err = t.claims(t.tx, claimOfAccount(a.ID)); err != nil {
+				return nil, err
+			}
+		}
+		if user == "" {
+			others = append(others, a)
+		}
+	}
+	return others, nil
 }
 
 // changedRow is the row of an account that there is already, or nil where a host sees
@@ -248,8 +282,8 @@ func (e *Engine) plan(ctx context.Context, connection string) (more bool, err er
 	if err != nil || string(conn.Mode) != p.Value.Mode { // it is of no use any more
 		return false, err
 	}
-	stored := func(r store.RecordReader, host string) (string, error) {
-		return records.PlanLink.Value(r, planKey(p.Value.ID, url.QueryEscape(host)))
+	stored := func(r store.RecordReader, what string) (string, error) {
+		return records.PlanLink.Value(r, planKey(p.Value.ID, what))
 	}
 	page, err := e.tryPage(ctx, connection, p.Value.Actor, p.Value.Cursor, stored)
 	if err != nil {
@@ -307,8 +341,8 @@ func (c *change) keepPlan(p records.Entry[records.PlanState], page *planPage) er
 		}
 	}
 	for i := range page.rows {
-		if row := &page.rows[i]; row.HostID != "" && row.Account == "" {
-			if err := records.PlanLink.Put(c.tx, planKey(p.Value.ID, url.QueryEscape(row.HostID)), row.Resource); err != nil {
+		for _, what := range claimsOf(&page.rows[i]) {
+			if err := records.PlanLink.Put(c.tx, planKey(p.Value.ID, what), page.rows[i].Resource); err != nil {
 				return err
 			}
 		}

@@ -152,8 +152,9 @@ var (
 	// PlanPeople are the rows of a plan, in order of their cursors. None has a name.
 	PlanPeople = kind[json.RawMessage](Row{Name: "planPeople", Owner: "plans", Key: "plan / cursor of the last row"})
 
-	// PlanLink is the user whom a plan links to an account of the host.
-	PlanLink = kind[string](Row{Name: "planLink", Owner: "plans", Key: "plan / escaped id of the host"})
+	// PlanLink is the user for whom a plan takes an account of the host, or one that an earlier
+	// user has left.
+	PlanLink = kind[string](Row{Name: "planLink", Owner: "plans", Key: "plan / h / escaped id of the host, or plan / a / account"})
 
 	// Failures are how often authentications have failed lately, in all processes.
 	Failures = kind[map[string][]int64](Row{Name: "failures", Owner: "failed authentications", Global: true})
