@@ -173,6 +173,9 @@ func (c *change) remember(out *account.Output) error {
 			return err
 		}
 	}
+	if err := c.rememberHold(out); err != nil {
+		return err
+	}
 	if out.BecameAdmin() {
 		c.newAdmin = true
 	}

@@ -38,6 +38,9 @@ func (c *change) startJob(of *records.People) error {
 	if err != nil {
 		return err
 	}
+	if !j.Stored() {
+		j.Value.Started = c.now
+	}
 	j.Value.Join(of, !j.Stored())
 	j.Value.Actor, j.Value.Cause = c.actor, c.resource
 	j.Value.Reviewed = false
@@ -280,6 +283,7 @@ func (e *Engine) awaited() bool {
 // if they would be deprovisioned, or deleted after that, and this is guarded, to the third if they would
 // only gain.
 func (w *worker) survey(stored []*Account) error {
+	w.job.Met += len(stored)
 	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force && !w.job.Reviewed
 	return w.each(stored, func(d account.Decision, before *Account) error {
 		if before.Status == policy.StatusActive {

@@ -69,12 +69,31 @@ func (d *Directory) close(ctx context.Context) (total int, err error) {
 	if err := d.engine.Directory(d.connection).As(d.actor).RevokeCredentials(ctx); err != nil {
 		return 0, err
 	}
-	err = d.view(ctx, func(r store.Reader) error {
-		page, err := r.Query(store.Query{Limit: 1})
+	err = d.update(ctx, d.why(), func(c *change) error {
+		page, err := c.tx.Query(store.Query{Limit: 1})
+		if err != nil {
+			return err
+		}
+		e, err := records.Offboarding.Load(c.tx, "")
+		if err != nil {
+			return err
+		}
+		if !e.Stored() {
+			e.Value = records.Ending{Started: c.now, Actor: d.actor}
+		}
 		total = page.Total
-		return err
+		e.Value.Total = e.Value.Done + total
+		return c.saveEnding(&e)
 	})
 	return total, err
+}
+
+// saveEnding stores how far the deletion has come, by the clock of the store.
+func (c *change) saveEnding(e *records.Entry[records.Ending]) (err error) {
+	if e.Value.Heard, err = c.tx.Now(); err != nil {
+		return err
+	}
+	return records.Offboarding.Save(c.tx, e)
 }
 
 // offboarding is one run of a deletion.
@@ -93,8 +112,16 @@ func (o *offboarding) batch(ctx context.Context) (deleted int, more bool, err er
 	last := ""
 	err = o.update(ctx, why, func(c *change) error {
 		more, last = true, o.last
-		if deleted, err = o.deleteResources(c); err != nil || deleted > 0 {
+		if deleted, err = o.deleteResources(c); err != nil {
 			return err
+		}
+		if deleted > 0 {
+			e, err := records.Offboarding.Load(c.tx, "")
+			if err != nil {
+				return err
+			}
+			e.Value.Done += deleted
+			return c.saveEnding(&e)
 		}
 		if last, more, err = o.endAccounts(c, o.last); err != nil || more {
 			return err
@@ -183,6 +210,7 @@ func (c *change) dropConnection() (revoked []string, err error) {
 		records.Imported.Clear(c.tx, ""),
 		records.MassCount.Clear(c.tx, ""),
 		records.LastAdmin.Clear(c.tx, ""),
+		records.Offboarding.Clear(c.tx, ""),
 		records.Warned.Clear(c.tx, ""),
 		records.MetadataRefresh.Clear(c.tx, ""),
 		dropSecrets(c.tx),

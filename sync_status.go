@@ -18,6 +18,7 @@ import (
 type SyncRun struct {
 	Began  time.Time  `json:"began"`
 	Ended  time.Time  `json:"ended,omitzero"` // zero: it goes on
+	Actor  Actor      `json:"actor"`          // who began it
 	Report SyncReport `json:"report"`         // what it did so far
 
 	// Failure says, for people, why it ended early, and Code is stable and says it
@@ -97,7 +98,7 @@ func runOf(raw json.RawMessage) (*SyncRun, error) {
 }
 
 // run returns what is to be told of the sync.
-func (s *syncing) told() SyncRun { return SyncRun{Began: s.began, Report: s.report} }
+func (s *syncing) told() SyncRun { return SyncRun{Began: s.began, Actor: s.actor, Report: s.report} }
 
 // failureLength is how many bytes of a failure are kept.
 const failureLength = 500

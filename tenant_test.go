@@ -139,6 +139,21 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			of, ofErr := d.LatestEvents(c, store.EventQuery{Account: x.account})
 			return errors.Join(own(all, err), own(of, ofErr))
 		},
+		"Held": func(c ctx, d dir, _ foreign) error {
+			list, err := d.Held(c, "", 0)
+			return own(list, err)
+		},
+		"Jobs": func(c ctx, d dir, _ foreign) error {
+			list, err := d.Jobs(c)
+			return own(list, err)
+		},
+		"DeriveAgain": func(c ctx, d dir, x foreign) error {
+			return errors.Join(gone(d.DeriveAgain(c, provision.Whose{Account: x.account})), gone(d.DeriveAgain(c, provision.Whose{Group: x.group})))
+		},
+		"PreviewTotals": func(c ctx, d dir, _ foreign) error {
+			p, err := d.PreviewTotals(c, nobody)
+			return own(p, err)
+		},
 		"Keep": func(c ctx, d dir, x foreign) error { return gone(d.Keep(c, x.account)) },
 		"ID":   func(_ ctx, d dir, _ foreign) error { return own(d.ID(), nil) },
 		"Connection": func(c ctx, d dir, _ foreign) error {

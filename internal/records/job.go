@@ -38,7 +38,7 @@ func (j *DeriveJob) Join(of *People, isNew bool) {
 // Renew makes the job derive every account from now on.
 func (j *DeriveJob) Renew() {
 	j.Survey.renew() // one that has ended begins at the first account
-	j.Surveyed, j.Active, j.Gone, j.Hold = false, 0, 0, false
+	j.Surveyed, j.Met, j.Active, j.Gone, j.Hold = false, 0, 0, 0, false
 	j.Counted, j.Decided = "", false
 	j.Removed, j.Removing, j.Granting = false, Walk{}, Walk{}
 }

@@ -67,6 +67,12 @@ var (
 	// MassCount counts the accounts that were deprovisioned within an hour.
 	MassCount = kind[Mass](Row{Name: "massCount", Owner: "mass guard"})
 
+	// Hold says since when and why an account is held.
+	Hold = kind[Held](Row{Name: "hold", Owner: "mass guard", Key: "account"})
+
+	// Offboarding is how far the deletion of the connection has come.
+	Offboarding = kind[Ending](Row{Name: "offboarding", Owner: "connections"})
+
 	// AccountCounts is how many accounts the connection has.
 	AccountCounts = kind[Counts](Row{Name: "accountCounts", Owner: "counts of accounts"})
 
@@ -222,6 +228,8 @@ func Rows() []Row {
 		JobPeople.Row(),
 		Staging.Row(),
 		MassCount.Row(),
+		Hold.Row(),
+		Offboarding.Row(),
 		AccountCounts.Row(),
 		LastAdmin.Row(),
 		Deletion.Row(),
@@ -410,6 +418,22 @@ type Mass struct {
 	Counted time.Time `json:"counted,omitzero"`
 }
 
+// Held is since when an account is held, and by whose change of what.
+type Held struct {
+	Since    time.Time          `json:"since"`
+	Actor    store.Actor        `json:"actor"`
+	Resource *store.ResourceRef `json:"resource,omitempty"`
+}
+
+// Ending is how far the deletion of a connection has come.
+type Ending struct {
+	Started time.Time   `json:"started"`
+	Heard   time.Time   `json:"heard"` // of whoever deletes it
+	Actor   store.Actor `json:"actor"`
+	Done    int         `json:"done"`
+	Total   int         `json:"total"`
+}
+
 // DeliveryCursor is where a consumer stands in the events of a connection, and
 // the lease on moving it: one record, so that to move the cursor and to renew
 // the lease is one write. The record expires when the lease does, and never once
@@ -555,7 +579,9 @@ type DeriveJob struct {
 	Opening  *Opening `json:"opening,omitempty"`
 	Reviewed bool     `json:"reviewed,omitempty"`
 
-	Accounts int                `json:"accounts"` // derived so far
+	Started  time.Time          `json:"started,omitzero"`
+	Met      int                `json:"met,omitempty"` // accounts, by the first walk since the last change
+	Accounts int                `json:"accounts"`      // derived so far
 	Actor    store.Actor        `json:"actor"`
 	Cause    *store.ResourceRef `json:"cause,omitempty"`
 }
