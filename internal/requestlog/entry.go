@@ -92,7 +92,7 @@ func (e *Entry) appendData(b []byte) []byte {
 	b = strconv.AppendInt(b, e.Time.UnixMilli(), 10)
 	for _, f := range [...]struct{ name, text string }{
 		{"p", e.Protocol}, {"cr", e.Credential}, {"m", e.Method}, {"u", e.Path}, {"st", e.Type}, {"c", e.Code}, {"d", e.Detail},
-		{"a", e.Account}, {"r", e.Resource}, {"x", e.ExternalID}, {"id", e.Refusal},
+		{"a", e.Account}, {"r", e.ownResource()}, {"x", e.ExternalID}, {"id", e.Refusal},
 	} {
 		if f.text != "" {
 			b = appendName(b, f.name)
@@ -119,6 +119,17 @@ func (e *Entry) appendData(b []byte) []byte {
 		}
 	}
 	return append(b, '}')
+}
+
+// samePlace stands for the resource that the path ends with.
+const samePlace = "/"
+
+// ownResource returns the resource as it is stored.
+func (e *Entry) ownResource() string {
+	if n := len(e.Path) - len(e.Resource); e.Resource != "" && n > 0 && e.Path[n:] == e.Resource && e.Path[n-1] == '/' {
+		return samePlace
+	}
+	return e.Resource
 }
 
 func appendName(b []byte, name string) []byte {
@@ -155,6 +166,9 @@ func read(l *store.LogEntry) (*Entry, error) {
 	var s stored
 	if err := json.Unmarshal(l.Data, &s); err != nil {
 		return nil, fmt.Errorf("provision: stored request %d: %w", l.Number, err)
+	}
+	if s.Resource == samePlace {
+		s.Resource = s.Path[strings.LastIndexByte(s.Path, '/')+1:]
 	}
 	return &Entry{
 		l.Number, l.Part == part(Strangers), time.UnixMilli(s.Time).UTC(), s.Protocol, s.Credential, s.Method, s.Path, s.Status,

@@ -1,6 +1,7 @@
 package requestlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -70,6 +71,33 @@ func (w *waitingEntries) at(i int) (keys, data []byte) {
 	e := &w.list[i]
 	return w.text[began:e.keys], w.text[e.keys:e.end]
 }
+
+// entries returns the entries, whose data are good as long as the room. It makes few things,
+// whatever their number.
+func (w *waitingEntries) entries() []store.LogEntry {
+	size, all := 0, strings.Builder{}
+	for i := range w.list {
+		keys, _ := w.at(i)
+		size += len(keys)
+	}
+	all.Grow(size)
+	for i := range w.list {
+		keys, _ := w.at(i)
+		all.Write(keys)
+	}
+	words, began := strings.Fields(all.String()), 0
+	entries := make([]store.LogEntry, len(w.list))
+	for i := range w.list {
+		keys, data := w.at(i)
+		end := began + bytes.Count(keys, space)
+		entries[i] = store.LogEntry{Part: w.list[i].part, Number: w.list[i].number, Keys: words[began:end:end], Data: data}
+		began = end
+	}
+	return entries
+}
+
+// space comes after each key.
+var space = []byte{' '}
 
 // emptied returns the room without the entries. That of a flood is given up.
 func (w waitingEntries) emptied() waitingEntries {
@@ -304,11 +332,13 @@ func (j *Journal) take() (out map[string]*batch, room waitingEntries) {
 		}
 		return out[id]
 	}
-	for i := range room.list {
-		w := &room.list[i]
-		keys, data := room.at(i)
-		b := of(w.connection)
-		b.entries = append(b.entries, &store.LogEntry{Part: w.part, Number: w.number, Keys: strings.Fields(string(keys)), Data: data})
+	entries := room.entries()
+	for i := range entries {
+		b := of(room.list[i].connection)
+		if b.entries == nil {
+			b.entries = make([]*store.LogEntry, 0, len(entries)-i)
+		}
+		b.entries = append(b.entries, &entries[i])
 	}
 	for _, n := range samples {
 		b := of(n.connection)
