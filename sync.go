@@ -58,6 +58,13 @@ type SyncUser struct {
 	// is written, and the report has the problem. The content needs what is known of
 	// externalId and userName, so that the user is found.
 	Problem string
+
+	// Keeping, when not nil, is asked for the content of a user who is stored, as by
+	// this document, where that differs from Content. It is for what a source may not see
+	// for a time, or has several of: the e-mail that is there stays. An e-mail that the
+	// Content lacks goes all the same where another user has it by now. It must not use
+	// the connection, and returns the same for the same document.
+	Keeping func(stored store.Document) Content
 }
 
 // SyncGroup is one group of a [SyncSource].
@@ -242,6 +249,7 @@ type syncing struct {
 	leaving       []userWrite // users that become inactive
 	again         []userWrite // users whose name another one had
 	renamed       []userWrite // users that wait for the end of the users
+	kept          []keptUser  // users who have e-mails that the source does not tell
 
 	pending  map[string]string // the names of users in batch that are new, by externalId
 	renaming map[string]string // the names of those in renamed, by id

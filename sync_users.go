@@ -14,8 +14,9 @@ import (
 // userWrite is what a sync writes of one user.
 type userWrite struct {
 	key     string
-	id      string   // empty: create
-	content *Content // nil: it has it already
+	id      string                       // empty: create
+	content *Content                     // nil: it has it already
+	keeping func(store.Document) Content // of SyncUser
 	entry   *syncEntry
 	returns bool                 // it was absent
 	turns   bool                 // the block of the sync is set or lifted
@@ -33,7 +34,7 @@ func (s *syncing) planUser(u *SyncUser) {
 	e := x.read(u.Content.Document)
 	w := userWrite{
 		key:     cmp.Or(u.Key, e.external, account.Text(u.Content.Document, x.nameKey)),
-		content: &u.Content, entry: e,
+		content: &u.Content, keeping: u.Keeping, entry: e,
 	}
 	if code := s.unusable(u, e); code != "" {
 		s.leaveAlone(w, code)
@@ -198,12 +199,16 @@ func (s *syncing) flush(ctx context.Context) error {
 // writeUsers writes users in one transaction. A user whose name is taken is left
 // for another attempt.
 func (s *syncing) writeUsers(ctx context.Context, list []userWrite) error {
+	list, err := s.keepStored(ctx, list)
+	if err != nil || len(list) == 0 {
+		return err
+	}
 	ids, failed := make([]string, len(list)), make([]error, len(list))
 	for i := range list {
 		ids[i] = cmp.Or(list[i].id, "new "+list[i].key) // of a dry run
 	}
 	at := 0
-	err := s.update(ctx, func(c syncChange) error {
+	err = s.update(ctx, func(c syncChange) error {
 		for at = range list {
 			id, err := c.syncUser(&list[at])
 			var conflict *store.ConflictError
@@ -361,6 +366,9 @@ func (c syncChange) syncBlock(r *Resource, blocked bool) error {
 // retryUsers tries again the users whose names others had: first those that are
 // renamed, as long as one of them makes room for the next, then new ones.
 func (s *syncing) retryUsers(ctx context.Context) error {
+	if err := s.releaseEmails(ctx); err != nil {
+		return err
+	}
 	var fresh []userWrite
 	for tried := -1; len(s.again) != tried; {
 		list := s.again

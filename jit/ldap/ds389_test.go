@@ -128,16 +128,18 @@ func rights389(t *testing.T, d *ldaptest.Server) {
 		name, right string
 		code        ldap.Code
 		problems    int
+		unchanged   int
 	}{
-		{"none", `(targetattr="telephoneNumber")(version 3.0; acl "a"; allow (read, search) ` + reader, ldap.CodeBase, 0},
-		{"people are not to be seen", `(targetattr="*")(target!="ldap:///uid=*,ou=people,dc=example,dc=com")(version 3.0; acl "a"; allow (read, search) ` + reader, ldap.CodeEmpty, 0},
-		{"without the id", `(targetattr!="nsUniqueId")(version 3.0; acl "a"; allow (read, search) ` + reader, "", len(before) + 3},
+		{"none", `(targetattr="telephoneNumber")(version 3.0; acl "a"; allow (read, search) ` + reader, ldap.CodeBase, 0, 0},
+		{"people are not to be seen", `(targetattr="*")(target!="ldap:///uid=*,ou=people,dc=example,dc=com")(version 3.0; acl "a"; allow (read, search) ` + reader, ldap.CodeEmpty, 0, 0},
+		{"without the id", `(targetattr!="nsUniqueId")(version 3.0; acl "a"; allow (read, search) ` + reader, "", len(before) + 3, 0},
+		{"without the e-mail, which stays", `(targetattr!="mail")(version 3.0; acl "a"; allow (read, search) ` + reader, "", 0, len(before)},
 	} {
 		d.Replace(t, d.Base, "aci", tt.right)
 		report, err := sync(t, e, server)
 		wantCode(t, tt.name, err, tt.code)
-		if after := state(t, e); len(after) != len(before) || report.ProblemCount != tt.problems || report.Users.Absent != 0 {
-			t.Errorf("%s: %d were active, and %d are; %d problems, %v", tt.name, len(before), len(after), report.ProblemCount, err)
+		if after := state(t, e); len(after) != len(before) || report.ProblemCount != tt.problems || report.Users.Absent != 0 || report.Users.Unchanged != tt.unchanged {
+			t.Errorf("%s: %d were active, and %d are; %+v, %v", tt.name, len(before), len(after), report, err)
 		}
 	}
 	d.Replace(t, d.Base, "aci", ldaptest.DS389Rights)

@@ -3,6 +3,7 @@ package ldap
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,15 +29,17 @@ type person struct {
 	id       string
 	userName string
 	email    string
+	emails   []string // all that can be one, in their order
 	active   bool
 	problem  string // why nothing is written of them, or ""
+	mailed   bool   // an attribute is for e-mails
 	texts    map[string]string
 }
 
 // person reads the entry of a person. What is only shown is made fit; what names somebody
 // is taken as it is, or not at all.
 func (m *mapping) person(e entry, now time.Time) person {
-	p := person{entry: e, active: true, texts: map[string]string{}}
+	p := person{entry: e, active: true, mailed: len(m.fields[fieldEmail]) > 0, texts: map[string]string{}}
 	id, ok := m.id(e, fieldID)
 	p.id = id
 	p.userName = e.name(m.fields[fieldUserName])
@@ -48,10 +51,13 @@ func (m *mapping) person(e entry, now time.Time) person {
 	}
 	for _, name := range m.fields[fieldEmail] {
 		for _, value := range e.values(name) {
-			if p.email == "" && isAddress(string(value)) {
-				p.email = string(value)
+			if isAddress(string(value)) {
+				p.emails = append(p.emails, string(value))
 			}
 		}
+	}
+	if len(p.emails) > 0 {
+		p.email = p.emails[0]
 	}
 	for field, names := range m.fields {
 		switch field {
@@ -134,6 +140,9 @@ func (p *person) sync() provision.SyncUser {
 	if s.Problem == "" {
 		var err error
 		if s.Content, err = content(provision.TypeUser, p.document()); err == nil {
+			if p.mailed && len(p.emails) != 1 {
+				s.Keeping = p.keeping(s.Content)
+			}
 			return s
 		}
 		s.Problem = ProblemAttribute
@@ -143,6 +152,29 @@ func (p *person) sync() provision.SyncUser {
 		UserName   string `json:"userName,omitempty"`
 	}{p.id, strings.ToValidUTF8(p.userName, "")})
 	return s
+}
+
+// keeping returns the content with the e-mail that is stored: where the entry has it among
+// others, and where it has none, as the attribute may not be seen for a time.
+func (p person) keeping(said provision.Content) func(store.Document) provision.Content {
+	p.entry = entry{} // which is not needed any more
+	return func(stored store.Document) provision.Content {
+		for v := range stored.Values("emails", "value") {
+			email := v.Text()
+			if email == p.email {
+				break
+			}
+			if email == "" || len(p.emails) > 0 && !slices.Contains(p.emails, email) {
+				continue
+			}
+			with := p
+			with.email = email
+			if c, err := content(provision.TypeUser, with.document()); err == nil {
+				return c
+			}
+		}
+		return said
+	}
 }
 
 // bare returns a content that is only good to find somebody by.
