@@ -30,7 +30,8 @@ type LDAP struct {
 	ServerName string `json:"serverName,omitempty"`
 
 	// ClientCertificate is the certificate, in PEM with those above it, that the server
-	// is shown, and ClientKey its key.
+	// is shown, and ClientKey its key. Without a BindPassword it is the account, too: the
+	// server knows who it is of (SASL EXTERNAL), whatever BindDN says.
 	ClientCertificate string     `json:"clientCertificate,omitempty"`
 	ClientKey         SecretText `json:"clientKey,omitzero"`
 

@@ -25,6 +25,9 @@ type ldapConfig struct {
 	CAFile        string `json:"caFile"` // relative to the configuration file
 	ServerName    string `json:"serverName"`
 
+	ClientCertificateFile string `json:"clientCertificateFile"` // likewise
+	ClientKeyFile         string `json:"clientKeyFile"`         // likewise
+
 	BindDN       string `json:"bindDN"`
 	BindPassword string `json:"bindPassword"`
 
@@ -38,11 +41,12 @@ type ldapConfig struct {
 	Login       bool              `json:"login"`
 	Interval    string            `json:"interval"`
 
-	ca      string // the content of CAFile
-	seconds int    // of Interval
+	ca, clientCertificate, clientKey string // the content of the files
+
+	seconds int // of Interval
 }
 
-// load reads the file of certificates and the interval. Errors begin with the key.
+// load reads the files of certificates and the interval. Errors begin with the key.
 func (c *ldapConfig) load(dir string) error {
 	switch {
 	case c.URL != "" && len(c.URLs) > 0:
@@ -59,18 +63,26 @@ func (c *ldapConfig) load(dir string) error {
 	default:
 		c.seconds = int(every / time.Second)
 	}
-	if c.CAFile == "" {
-		return nil
+	for _, f := range []struct {
+		key, file string
+		to        *string
+	}{
+		{"caFile", c.CAFile, &c.ca}, {"clientCertificateFile", c.ClientCertificateFile, &c.clientCertificate},
+		{"clientKeyFile", c.ClientKeyFile, &c.clientKey},
+	} {
+		if f.file == "" {
+			continue
+		}
+		file := f.file
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, file)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("%s: %w [config_file]", f.key, err)
+		}
+		*f.to = string(data)
 	}
-	file := c.CAFile
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(dir, file)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("caFile: %w [config_file]", err)
-	}
-	c.ca = string(data)
 	return nil
 }
 
@@ -81,6 +93,7 @@ func (c *ldapConfig) settings() *provision.LDAP {
 	}
 	l := &provision.LDAP{
 		URLs: oneOr(c.URL, c.URLs), StartTLS: c.StartTLS, InsecureNoTLS: c.InsecureNoTLS, CA: c.ca, ServerName: c.ServerName,
+		ClientCertificate: c.clientCertificate, ClientKey: provision.NewSecret(c.clientKey),
 		BindDN: c.BindDN, BindPassword: provision.NewSecret(c.BindPassword), // the file has it, or there is none
 		BaseDNs: oneOr(c.BaseDN, c.BaseDNs), GroupBaseDNs: oneOr(c.GroupBaseDN, nil),
 		Filter: c.Filter, GroupFilter: c.GroupFilter, Preset: c.Preset, Mapping: c.Mapping,

@@ -51,6 +51,7 @@ func TestWrongLDAPOfConfiguration(t *testing.T) {
 		{`"url":"ldaps://dc1.example","baseDN":"DC=a","interval":"often"`, `connections[0].ldap.interval: "often"`},
 		{`"url":"ldaps://dc1.example","baseDN":"DC=a","interval":"1m"`, `connections[0].ldap.intervalSeconds: "60"`},
 		{`"url":"ldaps://dc1.example","baseDN":"DC=a","caFile":"none.pem"`, `connections[0].ldap.caFile: `},
+		{`"url":"ldaps://dc1.example","baseDN":"DC=a","clientKeyFile":"none.pem"`, `connections[0].ldap.clientKeyFile: `},
 		{`"url":"ldaps://dc1.example","urls":["ldaps://dc2.example"],"baseDN":"DC=a"`, `connections[0].ldap.url: `},
 		{`"url":"ldaps://dc1.example","baseDN":"DC=a","baseDNs":["DC=b"]`, `connections[0].ldap.baseDN: `},
 		{`"url":"ldap://dc1.example","baseDN":"DC=a"`, `connections[0].ldap.urls: `},

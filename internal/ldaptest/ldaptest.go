@@ -35,6 +35,7 @@ type Server struct {
 	URL       string // ldap://
 	SecureURL string // ldaps://
 	CA        string // PEM
+	Pair      string // PEM: a certificate for clients with its key, where the server knows it
 	Base      string
 	People    string // base DN
 	Groups    string // base DN

@@ -21,7 +21,7 @@ type SlapdOptions struct {
 
 // Slapd starts OpenLDAP with the suffix dc=example,dc=com, which has ou=people, ou=groups and
 // the account cn=reader, who may read what the access rules allow. Its password is that of
-// the admin.
+// the admin; the certificate of [Server.Pair] is that of the reader, too.
 func Slapd(t testing.TB, o SlapdOptions) *Server {
 	t.Helper()
 	slapd, slapadd := program(t, "slapd"), program(t, "slapadd")
@@ -31,7 +31,7 @@ func Slapd(t testing.TB, o SlapdOptions) *Server {
 	plain, secure := freeAddress(t), freeAddress(t)
 	s.URL, s.SecureURL = "ldap://localhost:"+port(plain), "ldaps://localhost:"+port(secure)
 	certificate, key, authority := Certificate(t, "localhost")
-	s.CA = authority
+	s.CA, s.Pair = authority, certificate+key
 	data := filepath.Join(directory, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,8 @@ moduleload syncprov
 TLSCACertificateFile %s
 TLSCertificateFile %s
 TLSCertificateKeyFile %s
-TLSVerifyClient allow
+TLSVerifyClient try
+authz-regexp "^cn=directory of tests$" "cn=reader,dc=example,dc=com"
 sizelimit unlimited
 pidfile %s
 %s

@@ -69,7 +69,7 @@ func (s *Server) Check(ctx context.Context) (*Report, error) {
 	if s.InsecureNoTLS {
 		r.find(FindingNoTLS, false, 0, "passwords, also those of people who log in, cross the network in clear")
 	}
-	if s.BindDN == "" {
+	if s.anonymous() {
 		r.find(FindingAnonymous, false, 0, "there is no service account: the directory is read as anybody may")
 	}
 	if s.mapping.own {

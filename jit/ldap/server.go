@@ -356,9 +356,11 @@ func startTLS(ctx context.Context, conn net.Conn, h host) error {
 	return nil
 }
 
-// bindService binds the service account. Without one the connection stays anonymous.
+// bindService binds the service account: by its password, or by the client certificate,
+// which names it (SASL EXTERNAL, RFC 4513 section 5.2.3). Without either the connection
+// stays anonymous.
 func (s *Server) bindService(ctx context.Context, c *client) error {
-	if s.BindDN == "" {
+	if s.anonymous() {
 		return nil
 	}
 	password, err := s.password(ctx)
@@ -373,6 +375,10 @@ func (s *Server) bindService(ctx context.Context, c *client) error {
 	switch {
 	case !s.BindPassword.Set():
 		err = c.do(ctx, answerWithin, "the bind by the client certificate", c.ExternalBind)
+		var lost *Error
+		if errors.As(err, &lost) && lost.Code == CodeIncomplete { // TLS 1.3 refuses when the handshake is over
+			lost.Code, lost.Reason = CodeTLS, "the server ended the connection at the client certificate: it may not know who signed that"
+		}
 	case password == "": // which would be an anonymous bind
 		return wrong(CodeBind, "the password of the service account is empty")
 	default:
@@ -381,6 +387,9 @@ func (s *Server) bindService(ctx context.Context, c *client) error {
 	s.service.note(password, err)
 	return err
 }
+
+// anonymous reports whether there is no service account.
+func (s *settings) anonymous() bool { return s.BindDN == "" && s.ClientCertificate == "" }
 
 // password opens that of the service account, or "" where it has none.
 func (s *Server) password(ctx context.Context) (string, error) {
