@@ -83,6 +83,11 @@ type SyncGroup struct {
 
 	// Problem is as in [SyncUser]: the group stays as it is, with its members.
 	Problem string
+
+	// MayBe, of a source of changes, reports whether the user or group with an externalId
+	// may be one of those Members whom the connection does not know. Whoever may be stays
+	// in the group until everything is read; nil means that everybody may.
+	MayBe func(ctx context.Context, externalID string) (bool, error)
 }
 
 // SyncOptions says how to sync. The zero value is the usual way.
@@ -394,6 +399,7 @@ const (
 	problemNotLinked = "sync_not_linked"
 	problemTooDeep   = "sync_too_deep"
 	problemMembers   = "sync_members_unknown"
+	problemAlike     = "sync_members_alike"
 )
 
 var problemTexts = map[string]string{
@@ -404,6 +410,7 @@ var problemTexts = map[string]string{
 	problemConflict:  "another one has its name, or it was deleted at the same time",
 	problemNotLinked: "it resembles somebody to whom it may not be linked",
 	problemTooDeep:   "groups in it would be nested in more levels than Limits.Nesting allows, and are left out",
+	problemAlike:     "it has a member who may be either of two, whose names in the source are alike: neither joins or leaves",
 	problemMembers:   "some of its members are unknown, so nobody leaves it before everything is read again",
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -21,7 +22,7 @@ type groupWrite struct {
 	adopts  bool // it is one of logins
 	foreign bool // the source has it not, and it is not the sync's to delete
 	decided bool // SCIM decides what it says and who is in it
-	keeps   bool // nobody leaves it
+	keeps   bool // who may be an unknown member does not leave it
 	entry   *syncEntry
 	created bool
 	failed  bool
@@ -104,7 +105,7 @@ func (s *syncing) planGroups(groups []SyncGroup) ([]groupWrite, error) {
 		}
 		if old != nil {
 			old.seen = true // also where nothing of it is written
-			x.keys[w.key] = id
+			x.call(w.key, id)
 		}
 		if code != "" {
 			s.problem(TypeGroup, w.key, w.entry.name, code)
@@ -205,21 +206,26 @@ func (s *syncing) writeGroups(ctx context.Context, list []groupWrite, last bool)
 			w.entry.mark = records.SyncHas
 		}
 		s.groups.put(id, w.entry)
-		s.groups.keys[w.key] = id
+		s.groups.call(w.key, id)
 	}
 	return nil
 }
 
 // planMembers compares the members of a group with those that syncs added before.
 func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
-	want, unknown := make(map[string]bool, len(w.source.Members)), 0
+	want, either, unknown := make(map[string]bool, len(w.source.Members)), map[string]bool{}, 0
 	for _, name := range w.source.Members {
-		id := cmp.Or(s.users.find(name), s.groups.find(name))
-		if id == "" {
+		ids := s.membersCalled(name)
+		switch len(ids) {
+		case 0:
 			unknown++
-			continue
+		case 1:
+			want[ids[0]] = true
+		default:
+			for _, id := range ids {
+				either[id] = true
+			}
 		}
-		want[id] = true
 	}
 	s.report.MembersUnknown += unknown
 	w.keeps = w.keeps || s.keepsMembers(unknown)
@@ -231,18 +237,18 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 		if !slices.Contains(w.ends(), m.Source) {
 			continue
 		}
-		if !want[m.Member] {
+		if !want[m.Member] && !either[m.Member] {
 			w.removed = append(w.removed, m.Member)
 		}
 		if m.Source == store.SourceSync {
 			delete(want, m.Member)
 		}
 	}
-	if w.keeps && len(w.removed) > 0 {
-		w.removed = nil
-		if !s.unsure() {
-			s.problem(TypeGroup, w.key, w.entry.name, problemMembers)
-		}
+	if len(either) > 0 {
+		s.problem(TypeGroup, w.key, w.entry.name, problemAlike)
+	}
+	if err := s.keepMembers(ctx, w); err != nil {
+		return err
 	}
 	if w.decided {
 		return nil // what the sync said before it may take back
@@ -254,7 +260,56 @@ func (s *syncing) planMembers(ctx context.Context, w *groupWrite) error {
 	return nil
 }
 
-// keepsMembers reports whether nobody leaves a group some of whose members are unknown:
+// membersCalled returns the ids of those whom a name of a member means: several where
+// nobody knows which.
+func (s *syncing) membersCalled(name string) (ids []string) {
+	for _, x := range []*syncIndex{s.users, s.groups} {
+		ids = append(ids, x.alike[name]...)
+		if id := x.keys[name]; id != "" {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		if id := cmp.Or(s.users.find(name), s.groups.find(name)); id != "" {
+			ids = []string{id}
+		}
+	}
+	return ids
+}
+
+// keepMembers takes from those who leave a group, some of whose members are unknown, who
+// may be one of these.
+func (s *syncing) keepMembers(ctx context.Context, w *groupWrite) error {
+	if !w.keeps || len(w.removed) == 0 {
+		return nil
+	}
+	leaving := len(w.removed)
+	var sure []string
+	if w.source.MayBe != nil && !s.unsure() {
+		for _, id := range w.removed {
+			known := ""
+			if e := cmp.Or(s.users.entries[id], s.groups.entries[id]); e != nil {
+				known = e.external
+			}
+			if known == "" {
+				continue
+			}
+			may, err := w.source.MayBe(ctx, known)
+			if err != nil {
+				return fmt.Errorf("provision: looking for who left a group: %w", err)
+			}
+			if !may {
+				sure = append(sure, id)
+			}
+		}
+	}
+	if w.removed = sure; len(sure) < leaving && !s.unsure() {
+		s.problem(TypeGroup, w.key, w.entry.name, problemMembers)
+	}
+	return nil
+}
+
+// keepsMembers reports whether not everybody leaves a group some of whose members are unknown:
 // among changes they may be those who are in it, whom the source could not look up.
 func (s *syncing) keepsMembers(unknown int) bool {
 	return s.unsure() || s.options.Changes && unknown > 0

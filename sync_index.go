@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 
 	"github.com/scimjit/provision/internal/account"
 	"github.com/scimjit/provision/internal/naming"
@@ -14,10 +15,11 @@ import (
 // know: how to find an object, and whether it has changed. It is read in pages,
 // so it may be behind other writers; every write looks again.
 type syncIndex struct {
-	nameKey  string            // the attribute that names an object
-	external map[string]string // ids by externalId
-	names    map[string]string // ids by the form of the name
-	keys     map[string]string // ids by the key of the source
+	nameKey  string              // the attribute that names an object
+	external map[string]string   // ids by externalId
+	names    map[string]string   // ids by the form of the name
+	keys     map[string]string   // ids by the key of the source
+	alike    map[string][]string // ids of several that have one key, which is in keys no more
 	entries  map[string]*syncEntry
 }
 
@@ -44,6 +46,7 @@ func newSyncIndex(typ string) *syncIndex {
 	x := &syncIndex{
 		nameKey:  "displayName",
 		external: map[string]string{}, names: map[string]string{}, keys: map[string]string{},
+		alike:   map[string][]string{},
 		entries: map[string]*syncEntry{},
 	}
 	if typ == TypeUser {
@@ -84,6 +87,21 @@ func (x *syncIndex) forget(id string, e *syncEntry) {
 		delete(x.names, e.name)
 	}
 	delete(x.entries, id)
+}
+
+// call records how the source calls an object. A key of several means none of them.
+func (x *syncIndex) call(key, id string) {
+	other, called := x.keys[key]
+	switch ids := x.alike[key]; {
+	case len(ids) > 0 && !slices.Contains(ids, id):
+		x.alike[key] = append(ids, id)
+	case len(ids) > 0:
+	case called && other != id:
+		x.alike[key] = []string{other, id}
+		delete(x.keys, key)
+	default:
+		x.keys[key] = id
+	}
 }
 
 // find returns the id of the object with a name that groups use, or "".

@@ -88,7 +88,7 @@ func (s *syncing) leaveAlone(w userWrite, code string) {
 		return
 	}
 	old.seen = true
-	x.keys[w.key] = id
+	x.call(w.key, id)
 }
 
 // byExternalID returns the id of the user whom an externalId means, or "". One that
@@ -124,7 +124,7 @@ func (s *syncing) planFound(w userWrite, id string) {
 	}
 	s.ids.count(old, w.entry)
 	old.seen, w.entry.seen = true, true
-	s.users.keys[w.key] = id
+	s.users.call(w.key, id)
 	w.id, w.returns = id, old.mark == records.SyncAbsent
 	w.turns = w.entry.active == (old.mark == records.SyncInactive)
 	w.entry.owner, w.entry.decided = old.owner, old.decided
@@ -257,7 +257,7 @@ func (s *syncing) wrote(w userWrite, id string) {
 	}
 	w.entry.seen, w.entry.mark = true, w.entry.state()
 	s.users.put(id, w.entry)
-	s.users.keys[w.key] = id
+	s.users.call(w.key, id)
 }
 
 // syncUser writes one user and returns its id.

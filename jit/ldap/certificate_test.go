@@ -14,7 +14,8 @@ import (
 // password.
 func TestClientCertificate(t *testing.T) {
 	d := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldaptest.LDIF(3, 1, 2), Database: `access to dn.subtree="dc=example,dc=com" by dn.exact="cn=reader,dc=example,dc=com" read by anonymous auth by * none`})
-	certificate, key := d.Pair[:strings.Index(d.Pair, "-----BEGIN PRIVATE")], d.Pair[strings.Index(d.Pair, "-----BEGIN PRIVATE"):]
+	certificate, key, _ := strings.Cut(d.Pair, "-----BEGIN PRIVATE")
+	key = "-----BEGIN PRIVATE" + key
 	foreign, foreignKey, _ := ldaptest.Certificate(t, "localhost")
 	shown := func(s *provision.LDAP) {
 		s.BindDN, s.BindPassword = "", provision.SecretText{}

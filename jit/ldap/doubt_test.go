@@ -25,11 +25,11 @@ var hiding = []struct {
 	problem string // of the group that has changed
 }{
 	{"nothing", "", "", 30, ""},
-	{"people", `access to dn.children="ou=people,dc=example,dc=com" by dn.exact="` + blind + `" none by * read`, "", 30, ldap.ProblemMembers},
-	{"people, of a large group", `access to dn.children="ou=people,dc=example,dc=com" by dn.exact="` + blind + `" none by * read`, "", 250, ldap.ProblemMembers},
-	{"what a filter is about", `access to dn.children="ou=people,dc=example,dc=com" attrs=objectClass by dn.exact="` + blind + `" none by * read`, "", 30, ldap.ProblemMembers},
+	{"people", `access to dn.children="ou=people,dc=example,dc=com" by dn.exact="` + blind + `" none by * read`, "", 30, "sync_members_unknown"},
+	{"people, of a large group", `access to dn.children="ou=people,dc=example,dc=com" by dn.exact="` + blind + `" none by * read`, "", 250, "sync_members_unknown"},
+	{"what a filter is about", `access to dn.children="ou=people,dc=example,dc=com" attrs=objectClass by dn.exact="` + blind + `" none by * read`, "", 30, "sync_members_unknown"},
 	{"what another filter is about", `access to dn.children="ou=people,dc=example,dc=com" attrs=mail by dn.exact="` + blind + `" none by * read`, "(mail=*)", 30, "sync_members_unknown"},
-	{"the same, of more than are looked up", `access to dn.children="ou=people,dc=example,dc=com" attrs=mail by dn.exact="` + blind + `" none by * read`, "(mail=*)", 250, ldap.ProblemMembers},
+	{"the same, of more than are looked up", `access to dn.children="ou=people,dc=example,dc=com" attrs=mail by dn.exact="` + blind + `" none by * read`, "(mail=*)", 250, "sync_members_unknown"},
 	{"ids", `access to dn.children="ou=people,dc=example,dc=com" attrs=entryUUID by dn.exact="` + blind + `" none by * read`, "", 30, ""}, // the entries are among the changes
 }
 
@@ -77,13 +77,44 @@ func TestChangesOfOtherMembers(t *testing.T) {
 		{d.People, ""}, // it is to be seen, and nobody
 		{d.Reader, ""},
 		{"uid=of-another-domain,dc=example,dc=org", ""},
-		{"uid=gone,ou=people,dc=example,dc=com", ldap.ProblemMembers},
+		{"uid=gone,ou=people,dc=example,dc=com", ""}, // nor this one
 	} {
 		d.Replace(t, "cn=group0,ou=groups,dc=example,dc=com", "member", tt.member, "uid=user0,ou=people,dc=example,dc=com")
 		got := mustRead(t, server, mark)
 		if g := got.groups["group0"]; g.Problem != tt.problem || tt.problem == "" && (len(g.Members) != 2 || !slices.Contains(g.Members, text(got.users["user0"].Content, "externalId"))) {
 			t.Errorf("%s: problem %q, members %q", tt.member, g.Problem, g.Members)
 		}
+	}
+}
+
+// A member who is gone, and whose name is left in a group, keeps nobody in it but themself.
+func TestChangesOfDanglingMembers(t *testing.T) {
+	d := ldaptest.Slapd(t, ldaptest.SlapdOptions{LDIF: ldaptest.LDIF(5, 1, 3)})
+	server, e := open(t, settings(d), d.Password), newEngine(t, nil)
+	if _, err := sync(t, e, server); err != nil {
+		t.Fatal(err)
+	}
+	mark := mustRead(t, server, "").mark
+	dn := func(n string) string { return "uid=user" + n + ",ou=people,dc=example,dc=com" }
+	d.Delete(t, dn("0")) // is left in the group
+	d.Replace(t, "cn=group0,ou=groups,dc=example,dc=com", "member", dn("0"), dn("2"), dn("3"), "uid=of-another-domain,dc=example,dc=org")
+	src, err := server.Source(t.Context(), mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := e.Directory("dir").Sync(t.Context(), src, provision.SyncOptions{Changes: true})
+	if err != nil || report.MembersAdded != 1 || report.MembersRemoved != 1 || report.ProblemCount != 1 || report.Problems[0].Code != "sync_members_unknown" {
+		t.Errorf("%+v, %v", report, err)
+	}
+	var in []string
+	for name, groups := range state(t, e) {
+		if slices.Contains(groups, "group0") {
+			in = append(in, name)
+		}
+	}
+	slices.Sort(in)
+	if want := []string{"user0", "user2", "user3"}; !slices.Equal(in, want) {
+		t.Errorf("in the group are %q, want %q", in, want)
 	}
 }
 

@@ -17,6 +17,8 @@ type group struct {
 	problem string
 	members []string // DNs
 	names   []string // user names
+
+	unseen map[string]bool // keys of members that have no id
 }
 
 // group reads the entry of a group, with all of its members.

@@ -64,6 +64,7 @@ type source struct {
 	primary map[string][]string // keys of people by the SID of their primary group
 	shared  map[[16]byte]bool   // ids that several people have
 	ids     map[[16]byte]string // of a source of changes: ids by the key of the DN
+	alike   map[[16]byte]bool   // DNs that several entries have by their keys, which are not in ids
 	sees    bool                // primary groups are to be seen
 	began   bool
 }

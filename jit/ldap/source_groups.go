@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"strconv"
+	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
@@ -87,7 +88,11 @@ func (s *source) readGroups(ctx context.Context, c *client, fn func(provision.Sy
 				if err != nil {
 					return err
 				}
-				return fn(g.sync(members))
+				out := g.sync(members)
+				if len(g.unseen) > 0 {
+					out.MayBe = s.mayBe(g.unseen)
+				}
+				return fn(out)
 			})
 			if err != nil {
 				return err
@@ -117,28 +122,25 @@ func (s *source) members(ctx context.Context, c *client, g *group) ([]string, er
 }
 
 // memberIDs returns the ids of the members of a group that has changed. Who has none, such
-// as a person of another domain, comes by the key of the DN, so that it is counted. Where
-// one is not to be seen who should be, the group has a problem.
-func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte) ([]string, error) {
-	members := append([]string(nil), g.names...)
+// as a person of another domain, or one who is not to be seen, comes by the key of the DN.
+func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte) (members []string, err error) {
+	members = append([]string(nil), g.names...)
 	if s.ids == nil && len(g.members) > lookups {
 		if err := s.readIDs(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	others := 0
+	g.unseen = map[string]bool{}
 	for _, name := range g.members {
 		id, ok := s.ids[hash(ldapdn.Key(name))]
 		if !ok {
-			m := member{name: name}
-			if err := s.lookUp(ctx, c, &m, &others); err != nil {
+			if id, err = s.lookUp(ctx, c, name); err != nil {
 				return nil, err
 			}
-			if m.hidden {
-				g.problem = cmp.Or(g.problem, ProblemMembers)
-				return nil, nil
+			if id == "" {
+				id = ldapdn.Key(name)
+				g.unseen[id] = true
 			}
-			id = cmp.Or(m.id, ldapdn.Key(name))
 		}
 		members = append(members, id)
 	}
@@ -185,13 +187,19 @@ func (s *source) seesPrimary(ctx context.Context, c *client) (bool, error) {
 
 // readIDs reads the ids of everybody and every group.
 func (s *source) readIDs(ctx context.Context, c *client) error {
-	s.ids = map[[16]byte]string{}
+	s.ids, s.alike = map[[16]byte]string{}, map[[16]byte]bool{}
 	m := s.server.mapping
-	err := s.eachPerson(ctx, c, s.server.people, func(e entry) {
-		if id, ok := m.id(e, fieldID); ok {
-			s.ids[hash(ldapdn.Key(e.DN))] = id
+	note := func(e entry, field string) {
+		key := hash(ldapdn.Key(e.DN))
+		id, ok := m.id(e, field)
+		if other, twice := s.ids[key]; twice && other != id || s.alike[key] {
+			s.alike[key] = true
+			delete(s.ids, key)
+		} else if ok {
+			s.ids[key] = id
 		}
-	})
+	}
+	err := s.eachPerson(ctx, c, s.server.people, func(e entry) { note(e, fieldID) })
 	if err != nil {
 		return err
 	}
@@ -199,9 +207,7 @@ func (s *source) readIDs(ctx context.Context, c *client) error {
 		q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: s.server.groups, attributes: m.fields[fieldGroupID], page: peoplePage}
 		err := c.pages(ctx, "reading the ids of groups", q, func(page []*goldap.Entry) error {
 			for _, e := range page {
-				if id, ok := m.id(entry{e}, fieldGroupID); ok {
-					s.ids[hash(ldapdn.Key(e.DN))] = id
-				}
+				note(entry{e}, fieldGroupID)
 			}
 			return nil
 		})
@@ -212,56 +218,74 @@ func (s *source) readIDs(ctx context.Context, c *client) error {
 	return nil
 }
 
-// member is one of a group, by its DN.
-type member struct {
-	name   string
-	id     string // empty: neither a person nor a group by the filters, or without a readable id
-	hidden bool   // it is not to be seen, and should be
-}
-
-// lookUp finds out who a member is whose id is not known. others counts those of the group
-// that are neither people nor groups.
-func (s *source) lookUp(ctx context.Context, c *client, m *member, others *int) error {
-	at, ok := ldapdn.Parse(m.name)
-	if !ok {
-		return nil
+// lookUp returns the id of a member, by the DN: "" for one who is neither a person nor a
+// group by the filters, or not to be seen.
+func (s *source) lookUp(ctx context.Context, c *client, name string) (id string, err error) {
+	at, ok := ldapdn.Parse(name)
+	if !ok || s.ids != nil && !s.alike[hash(at.Key())] { // it would be among them
+		return "", nil
 	}
-	inside := false
-	for _, kind := range []struct {
-		bases         []string
-		filter, field string
-	}{{s.server.peopleBases, s.server.people, fieldID}, {s.server.groupsBases, s.server.groups, fieldGroupID}} {
+	for _, kind := range s.kinds() {
 		if !below(kind.bases, at) {
 			continue
 		}
-		if inside = true; s.ids != nil { // it would be among them
-			continue
-		}
-		q := query{base: m.name, scope: goldap.ScopeBaseObject, filter: kind.filter, attributes: s.server.mapping.fields[kind.field]}
+		q := query{base: name, scope: goldap.ScopeBaseObject, filter: kind.filter, attributes: s.server.mapping.fields[kind.field]}
 		found, _, err := c.find(ctx, "looking up a member", q, 1)
 		if goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchObject) {
 			continue
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		if len(found) == 1 {
-			m.id, _ = s.server.mapping.id(found[0], kind.field)
-			return nil
+			id, _ = s.server.mapping.id(found[0], kind.field)
+			return id, nil
 		}
 	}
-	if !inside {
-		return nil
+	return "", nil
+}
+
+// kind is what members of groups are.
+type kind struct {
+	bases         []string
+	filter, field string
+}
+
+func (s *source) kinds() []kind {
+	return []kind{{s.server.peopleBases, s.server.people, fieldID}, {s.server.groupsBases, s.server.groups, fieldGroupID}}
+}
+
+// mayBe is for [provision.SyncGroup.MayBe] of a group with members who have no id: whoever
+// is found by their id, under another DN than theirs, is none of them.
+func (s *source) mayBe(unseen map[string]bool) func(context.Context, string) (bool, error) {
+	m, asked := s.server.mapping, 0
+	return func(ctx context.Context, id string) (may bool, err error) {
+		if asked++; asked > lookups {
+			return true, nil
+		}
+		may = true
+		err = s.server.use(ctx, true, func(c *client) error {
+			for _, kind := range s.kinds() {
+				attribute := m.fields[kind.field][0]
+				if m.ids[strings.ToLower(attribute)] != nil {
+					continue // it is written in bytes
+				}
+				for _, base := range kind.bases {
+					q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: allOf(kind.filter, equals(attribute, id)), attributes: []string{"1.1"}}
+					found, _, err := c.find(ctx, "looking for who left a group", q, 1)
+					if err != nil {
+						return err
+					}
+					if len(found) == 1 {
+						may = unseen[ldapdn.Key(found[0].DN)]
+						return nil
+					}
+				}
+			}
+			return nil
+		})
+		return may, err
 	}
-	// A computer, or a person whom the filter leaves out, is to be seen all the same. Who
-	// is not may be somebody for whom the rights are lost.
-	if *others++; *others > lookups {
-		m.hidden = true
-		return nil
-	}
-	_, seen, err := c.read(ctx, "looking up a member", m.name, "1.1")
-	m.hidden = !seen
-	return err
 }
 
 func below(bases []string, at ldapdn.DN) bool {
