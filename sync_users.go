@@ -385,6 +385,9 @@ func (s *syncing) retryUsers(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.exchange(ctx); err != nil {
+		return err
+	}
 	for _, w := range fresh {
 		s.planAgain(w)
 		if err := cmp.Or(s.flush(ctx), s.rename(ctx)); err != nil {
