@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,6 +42,37 @@ func TestLDAPOfConfiguration(t *testing.T) {
 	info, err := os.Stat(db + ".secret-key")
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file of the key: %v, %v", info, err)
+	}
+}
+
+// A key is replaced: the new one first, all is sealed anew, and the old one goes.
+func TestReseal(t *testing.T) {
+	dir := t.TempDir()
+	config, db, key := filepath.Join(dir, "config.json"), filepath.Join(dir, "test.db"), filepath.Join(dir, "key")
+	write := func(file, text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(config, `{"connections":[{"id":"ad","ldap":{"url":"ldaps://dc1.example:636","bindDN":"CN=a","bindPassword":"hunter2hunter2","baseDN":"DC=ad","interval":"off"}}]}`)
+	old, fresh := string(freshSecretKey()), string(freshSecretKey())
+	write(key, old)
+	start(t, "-db", db, "-config", config, "-secret-key", key).stop()
+	for _, step := range []struct {
+		keys string
+		want string // of the output, or of the error
+	}{
+		{fresh, "cannot be opened"},
+		{fresh + old, "1 secrets are sealed by the first key."},
+		{fresh, "1 secrets are sealed by the first key."},
+		{old, "cannot be opened"},
+	} {
+		write(key, step.keys)
+		var out bytes.Buffer
+		err := run(t.Context(), []string{"-db", db, "-secret-key", key, "-reseal"}, &out, io.Discard)
+		if got := out.String() + fmt.Sprint(err); !strings.Contains(got, step.want) {
+			t.Errorf("%s, want %s", got, step.want)
+		}
 	}
 }
 

@@ -62,6 +62,7 @@ type options struct {
 	demoLDAP      bool
 	allowPrivate  bool
 	secretKey     string
+	reseal        bool
 }
 
 // sqliteFile reports whether the store is a file of this machine.
@@ -89,6 +90,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.demoLDAP, "demo-ldap", false, "run a directory with three people, to sync from and to log in to the demo connection by a password; implies -allow-private; not with -config")
 	fs.BoolVar(&o.allowPrivate, "allow-private", false, "reach private addresses and this machine, too: to fetch metadata, and for directories")
 	fs.StringVar(&o.secretKey, "secret-key", "", "file with the keys that seal secrets, 32 bytes in base64 a line, of which the first seals; made beside the -db file when empty")
+	fs.BoolVar(&o.reseal, "reseal", false, "seal all secrets by the first key of -secret-key, and end; then the other keys can go")
 	if err := fs.Parse(args); err != nil {
 		return o, nearestFlag(fs, err)
 	}
@@ -172,7 +174,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Store: st, Logger: logger, SingleProcess: exclusive, Secrets: secrets,
 		Outbound: provision.Outbound{AllowPrivate: o.allowPrivate},
 	}
-	err = serve(ctx, o, config, engine, stdout)
+	if o.reseal {
+		err = reseal(ctx, engine, stdout)
+	} else {
+		err = serve(ctx, o, config, engine, stdout)
+	}
 	return errors.Join(err, st.Close())
 }
 

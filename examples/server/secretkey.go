@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -58,6 +60,19 @@ func loadSecretKeys(o options, logger *slog.Logger) (provision.Secrets, error) {
 		return nil, fmt.Errorf("flag -secret-key: %s: %w", file, err)
 	}
 	return keys, nil
+}
+
+// reseal seals all secrets by the first key.
+func reseal(ctx context.Context, engine *provision.Engine, stdout io.Writer) error {
+	if engine.Secrets == nil {
+		return errors.New("flag -reseal needs the keys: use flag -secret-key")
+	}
+	n, err := engine.ResealSecrets(ctx)
+	if err != nil {
+		return fmt.Errorf("%d secrets are sealed by the first key; then: %w", n, err)
+	}
+	_, err = fmt.Fprintf(stdout, "%d secrets are sealed by the first key.\n", n)
+	return err
 }
 
 func freshSecretKey() []byte {
