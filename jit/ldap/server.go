@@ -63,6 +63,7 @@ type Server struct {
 	mu    sync.Mutex
 	aside map[string]time.Time // until when, by address
 	idle  map[bool][]*client   // by whether the service account is bound
+	sweep *time.Timer          // closes what is idle; nil where nothing is
 	ended bool
 	blind time.Time // until when nobody looks whether members of groups are seen
 
@@ -90,6 +91,9 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
+	if s.sweep != nil {
+		s.sweep.Stop()
+	}
 	for _, list := range s.idle {
 		for _, c := range list {
 			c.close()
@@ -230,6 +234,37 @@ func (s *Server) give(c *client, err error) {
 	}
 	c.used = time.Now()
 	s.idle[c.service] = append(s.idle[c.service], c)
+	if s.sweep == nil {
+		s.sweep = time.AfterFunc(idleFor, func() { s.closeIdle(time.Now()) })
+	}
+}
+
+// closeIdle closes the connections that nobody has used for a while, and comes again while
+// there are others: servers have only so many, and a firewall forgets them.
+func (s *Server) closeIdle(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := 0
+	for kind, list := range s.idle {
+		kept := list[:0]
+		for _, c := range list {
+			if now.Sub(c.used) < idleFor {
+				kept = append(kept, c)
+			} else {
+				c.close()
+			}
+		}
+		clear(list[len(kept):])
+		s.idle[kind] = kept
+		left += len(kept)
+	}
+	if s.sweep != nil {
+		s.sweep.Stop()
+		s.sweep = nil
+	}
+	if left > 0 && !s.ended {
+		s.sweep = time.AfterFunc(idleFor, func() { s.closeIdle(time.Now()) })
+	}
 }
 
 // order returns the servers in the order in which to try them: those that are set aside

@@ -75,35 +75,35 @@ func (s *source) readGroups(ctx context.Context, c *client, fn func(provision.Sy
 	if err != nil {
 		return err
 	}
-	// Another connection looks up what belongs to the entries of a page: on this one the
-	// server keeps the page.
-	err = s.server.use(ctx, true, func(other *client) error {
-		for _, base := range s.server.groupsBases {
-			err := r.base(ctx, base, s.server.groups, s.server.mapping.groupAttributes, groupsPage, "groups", func(e entry) error {
+	for _, base := range s.server.groupsBases {
+		err := r.base(ctx, base, s.server.groups, s.server.mapping.groupAttributes, groupsPage, "groups", func(e entry) error {
+			var g group
+			var members []string
+			// Another connection looks up what belongs to an entry: on this one the server
+			// keeps the page. Where that one is lost, only the entry is begun again.
+			err := s.server.use(ctx, true, func(other *client) (err error) {
 				if err := other.rest(ctx, e); err != nil {
 					return err
 				}
-				g := s.server.mapping.group(e)
-				members, err := s.members(ctx, other, &g)
-				if err != nil {
-					return err
-				}
-				out := g.sync(members)
-				if len(g.unseen) > 0 {
-					out.MayBe = s.mayBe(g.unseen)
-				}
-				return fn(out)
+				g = s.server.mapping.group(e)
+				members, err = s.members(ctx, other, &g)
+				return err
 			})
 			if err != nil {
 				return err
 			}
+			out := g.sync(members)
+			if len(g.unseen) > 0 {
+				out.MayBe = s.mayBe(g.unseen)
+			}
+			return fn(out)
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err == nil {
-		r.end()
 	}
-	return err
+	r.end()
+	return nil
 }
 
 // members returns the members of a group as a sync names them: by the keys of people and
