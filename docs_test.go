@@ -22,7 +22,7 @@ var (
 
 	// What else is in backticks and has the form of a path below a folder of the
 	// tree, or of a file.
-	otherPath = regexp.MustCompile("`((?:docs|examples|internal|jit|policy|scim|store|testdata|\\.ci)/[\\w./*-]+|[\\w/-]+\\.(?:md|json|yml))`")
+	otherPath = regexp.MustCompile("`((?:docs|console|examples|internal|jit|policy|scim|store|testdata|\\.ci)/[\\w./*-]+|[\\w/-]+\\.(?:md|json|yml))`")
 )
 
 // A guide names no file that is not there.
@@ -54,22 +54,20 @@ func pathsIn(line string) []string {
 
 // codeSources are where the codes stand that people may meet, and how.
 var codeSources = map[string]*regexp.Regexp{
-	"policy/denial.go":            regexp.MustCompile(`Denial = "([a-z_]+)"`),
-	"policy/errors.go":            regexp.MustCompile(`= "(option_[a-z_]+)"`),
-	"errors.go":                   regexp.MustCompile(`= "(credential_[a-z_]+)"`),
-	"jit/denial.go":               regexp.MustCompile(`Code\w+ += "([a-z_]+)"`),
-	"jit/ldap/errors.go":          regexp.MustCompile(`Code = "([a-z_]+)"`),
-	"jit/ldap/check.go":           regexp.MustCompile(`Finding\w+ += "([a-z_]+)"`),
-	"jit/ldap/person.go":          regexp.MustCompile(`Problem\w+ += "([a-z_]+)"`),
-	"jit/saml/errors.go":          regexp.MustCompile(`Code = "([a-z_]+)"`),
-	"mode.go":                     regexp.MustCompile(`= "(mode_[a-z_]+)"`),
-	"sync_status.go":              regexp.MustCompile(`= "(sync_[a-z_]+)"`),
-	"credential_auth.go":          regexp.MustCompile(`UnauthenticatedError{.*"(\w+)", `),
-	"examples/server/config.go":   regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
-	"examples/server/saml.go":     regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
-	"examples/server/operator.go": regexp.MustCompile(`code: "([a-z_]+)"`),
-	"examples/server/sync.go":     regexp.MustCompile(`code: "([a-z_]+)"`),
-	"examples/server/http.go":     regexp.MustCompile(`"((?:request|operator)_[a-z_]+)"`),
+	"policy/denial.go":          regexp.MustCompile(`Denial = "([a-z_]+)"`),
+	"policy/errors.go":          regexp.MustCompile(`= "(option_[a-z_]+)"`),
+	"errors.go":                 regexp.MustCompile(`= "(credential_[a-z_]+)"`),
+	"jit/denial.go":             regexp.MustCompile(`Code\w+ += "([a-z_]+)"`),
+	"jit/ldap/errors.go":        regexp.MustCompile(`Code = "([a-z_]+)"`),
+	"jit/ldap/check.go":         regexp.MustCompile(`Finding\w+ += "([a-z_]+)"`),
+	"jit/ldap/person.go":        regexp.MustCompile(`Problem\w+ += "([a-z_]+)"`),
+	"jit/saml/errors.go":        regexp.MustCompile(`Code = "([a-z_]+)"`),
+	"mode.go":                   regexp.MustCompile(`= "(mode_[a-z_]+)"`),
+	"sync_status.go":            regexp.MustCompile(`= "(sync_[a-z_]+)"`),
+	"credential_auth.go":        regexp.MustCompile(`UnauthenticatedError{.*"(\w+)", `),
+	"examples/server/config.go": regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
+	"examples/server/saml.go":   regexp.MustCompile(`\[((?:config|setting)_[a-z_]+)\]`),
+	"console/problem.go":        regexp.MustCompile(`code\w+ += "([a-z_]+)"`),
 }
 
 // Each code that somebody may meet has a row in the guide for trouble, with a cause,
