@@ -77,6 +77,9 @@ func (c *call) mayChange(stored, next provision.Connection) error {
 	if c.viewer.Role != RoleCustomer {
 		return nil
 	}
+	if next.Mode == "" { // then it stays
+		next.Mode, next.Until = stored.Mode, stored.Until
+	}
 	for _, setting := range changed(stored, next) {
 		who := SettingFor(setting)
 		if who == ForCustomer || who == ForCustomerOutside && !c.api.Engine.Outbound.AllowPrivate {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/console"
@@ -222,6 +223,64 @@ func TestPendingCredential(t *testing.T) {
 		t.Errorf("the token counts beside the password: %s", listed)
 	}
 	f.expect("POST", "/connections/own/credentials/unknown/activate", "", 404, "request_not_found")
+}
+
+// A connection goes live by a plan that somebody has looked at, is paused until a time, and
+// somebody is put into a group. The request log is found by who it is about.
+func TestOperatorsDay(t *testing.T) {
+	f := empty(t, memory.New())
+	ctx := t.Context()
+	f.expect("POST", "/connections", `{"id":"new","scim":true,"mode":"shadow","policy":{"siteAdminGroups":"Admins"}}`, 201, `"mode":"shadow"`)
+	f.expect("POST", "/connections/new/sync", `{"userName":"ann@example.com"}`+"\n"+`{"displayName":"Admins","members":[{"value":"ann@example.com"}]}`, 200, `"created":1`)
+	f.expect("GET", "/connections/new/accounts", "", 200, "[]")
+	f.expect("POST", "/connections/new/mode", `{"mode":"live"}`, 409, "mode_needs_plan")
+	f.expect("POST", "/connections/new/plan", "", 202, `"id":"`)
+	if err := f.engine.RunOnce(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var plan provision.Plan
+	if err := json.Unmarshal([]byte(f.expect("GET", "/connections/new/plan", "", 200, `"ended"`)), &plan); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("GET", "/connections/new/plan/"+plan.ID+"/people", "", 200, `"outcome":"create"`)
+	f.expect("POST", "/connections/new/sync", `{"userName":"ann@example.com"}`+"\n"+`{"userName":"bob@example.com"}`, 200, `"created":1`)
+	f.expect("POST", "/connections/new/mode", `{"mode":"live","plan":"`+plan.ID+`"}`, 409, `"code":"plan_outdated"`)
+	f.expect("POST", "/connections/new/plan", "", 202, `"id":"`)
+	if err := f.engine.RunOnce(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(f.expect("GET", "/connections/new/plan", "", 200, `"ended"`)), &plan); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("POST", "/connections/new/mode", `{"mode":"live","plan":"`+plan.ID+`"}`, 200, `"version"`)
+	if err := f.engine.RunOnce(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("GET", "/connections/new/counts", "", 200, `"active":2`)
+	f.expect("POST", "/connections/new/mode", `{"mode":"shadow"}`, 409, "mode_was_live")
+	f.expect("POST", "/connections/new/mode", `{"mode":"paused"}`, 409, "mode_needs_until")
+	f.expect("POST", "/connections/new/mode", `{"mode":"paused","until":"`+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+`"}`, 200, `"mode":"paused"`)
+	f.expect("POST", "/connections/new/mode", `{"mode":"live"}`, 200, `"version"`)
+	list, err := f.engine.Directory("new").Accounts(ctx, provision.AccountQuery{})
+	if err != nil || len(list) != 2 {
+		t.Fatalf("accounts %v, %v", list, err)
+	}
+	f.expect("POST", "/connections/new/host-groups", `[{"id":"17","name":"Everyone"}]`, 200, "17")
+	member := "/connections/new/groups/17/accounts/" + list[0].ID
+	f.expect("PUT", member, "", 200, `"name":"Everyone"`)
+	f.expect("DELETE", member, "", 200, `"groups":[`)
+	f.expect("DELETE", member, "", 404, "17")
+	for _, status := range []int{201, 400} {
+		f.engine.Plumbing().NoteRequest("new", provision.Request{Time: time.Now(), Protocol: "scim", Method: "POST", Path: "/Users", Status: status, Code: "invalidValue"})
+	}
+	if err := f.engine.Plumbing().FlushRequests(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("GET", "/connections/new/requests?protocol=scim&outcome=refused", "", 200, `"outcome":"refused"`)
+	f.expect("GET", "/connections/new/requests?after=%21", "", 400, "request_parameter")
+	f.expect("GET", "/connections/new/activity", "", 200, `"change":{`)
+	f.expect("GET", "/connections/new/traffic", "", 200, `"refused":1`)
+	f.expect("GET", "/requests", "", 200, "[")
 }
 
 // What a file manages is shown, and neither its settings nor its credentials change.

@@ -15,6 +15,7 @@ type sample struct {
 	query, body string
 	match       bool // with the ETag of the connection
 	status      int  // 0: that of success
+	hostGroup   bool // of a group of the application
 	pending     bool // of a credential that waits
 	silent      bool // it changes nothing that anybody hears of
 }
@@ -38,6 +39,14 @@ var samples = map[string]sample{
 	"credentials.activate":  {pending: true},
 	"portal.create":         {body: `{"operations":["connection.read"]}`},
 	"portal.revoke":         {},
+	"mode.change":           {query: "", body: `{"mode":"live"}`, silent: true},
+	"plan.read":             {status: http.StatusNotFound},
+	"plan.make":             {status: http.StatusConflict},
+	"plan.people":           {status: http.StatusNotFound},
+	"links.choose":          {body: `{"choice":"new"}`, status: http.StatusNotFound},
+	"memberships.add":       {hostGroup: true},
+	"memberships.remove":    {status: http.StatusConflict},
+	"requests.read":         {status: http.StatusNotFound},
 	"accounts.unbind":       {silent: true},
 	"accounts.logged-in":    {silent: true},
 	"accounts.enable":       {silent: true},
@@ -48,7 +57,7 @@ func (f *fixture) of(o console.Operation, connection string) (request, int) {
 	f.t.Helper()
 	s := samples[o.Name]
 	expand := strings.NewReplacer("{connection}", connection, "{account}", f.account[connection],
-		"{group}", f.group[connection], "{credential}", f.credentialOf(s, connection), "{link}", f.link[connection]).Replace
+		"{group}", f.groupOf(s, connection), "{plan}", "none", "{user}", "nobody", "{request}", "none", "{credential}", f.credentialOf(s, connection), "{link}", f.link[connection]).Replace
 	q := request{method: o.Method, path: expand(o.Path), body: expand(s.body), header: map[string]string{}}
 	if s.query != "" {
 		q.path += "?" + expand(s.query)
@@ -67,6 +76,13 @@ func (f *fixture) of(o console.Operation, connection string) (request, int) {
 		}
 	}
 	return q, status
+}
+
+func (f *fixture) groupOf(s sample, connection string) string {
+	if s.hostGroup {
+		return "17"
+	}
+	return f.group[connection]
 }
 
 func (f *fixture) credentialOf(s sample, connection string) string {

@@ -31,6 +31,11 @@ type Problem struct {
 	// Field is the place in the body, or the parameter, that is wrong.
 	Field string `json:"field,omitempty"`
 
+	// Differences are what would happen otherwise than a plan says, of the code
+	// plan_outdated; More says that there are others.
+	Differences []provision.PlanDifference `json:"differences,omitempty"`
+	More        bool                       `json:"more,omitempty"`
+
 	// RetryAfter is when to try again, in the header of that name; 0 says nothing.
 	RetryAfter time.Duration `json:"-"`
 
@@ -74,6 +79,8 @@ const (
 	codeNoMatch  = "version_missing"
 	codeStale    = "version_stale"
 
+	codeOutdated = "plan_outdated"
+
 	codeLastAdmin = "last_site_admin"
 	codeReported  = "reported_by_provider"
 	codeGone      = "events_gone"
@@ -103,6 +110,7 @@ var sentinels = []struct {
 	detail string // empty: the text of the error
 }{
 	{provision.ErrNotFound, http.StatusNotFound, codeNotFound, "there is no such thing in this connection"},
+	{provision.ErrRequestID, http.StatusBadRequest, codeParameter, "the parameter after is of no page of this list"},
 	{provision.ErrVersion, http.StatusPreconditionFailed, codeStale, "somebody else has changed it in between: read it again"},
 	{provision.ErrReported, http.StatusConflict, codeReported, "the identity provider reports that the person is in this group: remove the person there"},
 	{provision.ErrSyncRunning, http.StatusConflict, codeSyncRunning, "another sync of this connection is running"},
@@ -143,6 +151,8 @@ func typedProblem(err error) *Problem {
 	}
 	var (
 		guard       *provision.GuardError
+		mode        *provision.ModeError
+		plan        *provision.PlanError
 		expired     *provision.CursorExpiredError
 		limit       *provision.LimitError
 		member      *provision.MemberError
@@ -155,6 +165,10 @@ func typedProblem(err error) *Problem {
 	switch {
 	case errors.As(err, &large):
 		return &Problem{Status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Detail: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
+	case errors.As(err, &mode):
+		return &Problem{Status: http.StatusConflict, Code: mode.Code, Detail: mode.Reason, Field: "mode"}
+	case errors.As(err, &plan):
+		return &Problem{Status: http.StatusConflict, Code: codeOutdated, Detail: "something else would happen now than the plan says: make another one", Differences: plan.Differences, More: plan.More}
 	case errors.As(err, &guard):
 		return &Problem{Status: http.StatusConflict, Code: codeLastAdmin, Detail: "this is the last site admin: make somebody else site admin first"}
 	case errors.As(err, &expired):

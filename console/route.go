@@ -84,7 +84,7 @@ const scope = "/connections/{connection}"
 // table returns all rows, in the order of the documentation.
 func table() []route {
 	rows := globalRoutes()
-	for _, some := range [][]route{settingRoutes(), credentialRoutes(), peopleRoutes(), decisionRoutes(), followRoutes(), portalRoutes()} {
+	for _, some := range [][]route{settingRoutes(), credentialRoutes(), peopleRoutes(), decisionRoutes(), modeRoutes(), followRoutes(), requestRoutes(), portalRoutes()} {
 		for _, r := range some {
 			r.path = scope + r.path
 			rows = append(rows, r)
@@ -122,6 +122,11 @@ func globalRoutes() []route {
 			method: "GET", path: "/refusals", name: "refusals.unknown", support: true, list: true,
 			summary: "Counts of refused requests that belong to no connection.",
 			query:   []parameter{sinceParameter}, answer: provision.Refusal{}, serveRow: listUnknownRefusals,
+		},
+		{
+			method: "GET", path: "/requests", name: "requests.unknown", support: true, list: true,
+			summary: "Samples of what strangers asked of no connection that exists, newest first.",
+			query:   requestParameters, answer: provision.Request{}, serveRow: listUnknownRequests,
 		},
 		{
 			method: "GET", path: "/clock", name: "clock.read", support: true,

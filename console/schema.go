@@ -122,8 +122,12 @@ func (s *schemas) fields(t reflect.Type, body bool, properties object, required 
 			continue
 		}
 		properties[key] = s.schema(f.Type, body)
-		if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {
-			*required = append(*required, key)
+		if strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero") {
+			continue
+		}
+		*required = append(*required, key)
+		if f.Type.Kind() == reflect.Pointer {
+			properties[key] = object{"anyOf": []object{s.schema(f.Type, body), {"type": "null"}}}
 		}
 	}
 }

@@ -122,15 +122,12 @@ func checkDirectory(engine *provision.Engine, servers *ldap.Servers) func(contex
 		if err != nil {
 			return nil, err
 		}
-		server, err := servers.Of(c)
+		report, err := servers.Check(ctx, c)
 		var wrong *ldap.Error
 		if errors.As(err, &wrong) && wrong.Code == ldap.CodeConnection {
 			return nil, &console.Problem{Status: http.StatusConflict, Code: string(wrong.Code), Detail: wrong.Reason}
 		}
-		if err != nil {
-			return nil, err
-		}
-		return server.Check(ctx)
+		return report, err
 	}
 }
 

@@ -93,7 +93,7 @@ func TestRoutesAreGuarded(t *testing.T) {
 			t.Errorf("%s of an unknown connection: %d, want 404", pattern, w.Code)
 		}
 		want := http.StatusBadRequest
-		if pattern == "GET /refusals" || pattern == "GET /connections" {
+		if pattern == "GET /refusals" || pattern == "GET /requests" || pattern == "GET /connections" {
 			want = http.StatusOK // those of no connection, and all
 		}
 		if w := m.do(method, path, operatorToken, ""); w.Code != want {
@@ -204,6 +204,7 @@ func foreignRows() []foreignRow {
 		{"POST", "/redrive", "&skip=true&account=<account>", "", 404, ""},
 		{"POST", "/redrive", "", "", 200, `{"accounts":0}`},
 		{"GET", "/refusals", "", "", 200, "[]"},
+		{"GET", "/requests", "", "", 200, "[]"},
 		{"POST", "/test-login", "", "", 409, "no SAML"},
 		{"GET", "/host-groups", "", "", 200, "[]"},
 		{"POST", "/host-groups", "", `[{"id":"<group>","name":"Mine"}]`, 200, "Mine"},
@@ -338,6 +339,10 @@ func (m *mounted) fillGate(token string) (account, group string) {
 	m.engine.Plumbing().CountRefusal("gate", "192.0.2.1", "zebra")
 	list, err := gate.Accounts(ctx, store.AccountQuery{Limit: 1})
 	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.engine.Plumbing().NoteRequest("gate", provision.Request{Protocol: "scim", Method: "POST", Path: "/Users", Status: 400, Code: "zebra"})
+	if err := m.engine.Plumbing().FlushRequests(ctx); err != nil {
 		m.t.Fatal(err)
 	}
 	m.park(list[0].ID)
