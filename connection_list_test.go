@@ -1,12 +1,46 @@
 package provision_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/store"
 )
+
+// An overview has what the calls by themselves have, and leaves out what is not there.
+func TestOverviews(t *testing.T) {
+	onOwnStores(t, func(t *testing.T, st store.Store) {
+		e := &provision.Engine{Store: st}
+		for _, id := range []string{"a", "b"} {
+			if _, err := e.Directory(id).SaveConnection(t.Context(), provision.Connection{ID: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := e.Directory("b").IssueToken(t.Context(), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := e.Overviews(t.Context(), "b", "none", "a")
+		if err != nil || len(list) != 2 || list[0].Connection.ID != "b" || list[1].Connection.ID != "a" {
+			t.Fatalf("overviews %+v, %v", list, err)
+		}
+		for _, o := range list {
+			d := e.Directory(o.Connection.ID)
+			c, errC := d.Connection(t.Context())
+			credentials, errS := d.Credentials(t.Context())
+			warnings, errW := d.Warnings(t.Context())
+			want := provision.Overview{Connection: c, Credentials: credentials, Warnings: warnings}
+			if diff := cmp.Diff(fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", o)); diff != "" || errors.Join(errC, errS, errW) != nil {
+				t.Errorf("%s (-want +got):\n%s", o.Connection.ID, diff)
+			}
+		}
+	})
+}
 
 // Connections are read page by page, in order, and one that is gone leaves no gap.
 func TestConnectionsAfter(t *testing.T) {

@@ -235,15 +235,21 @@ func (e *Engine) newCredential(connection string, secret Secret, expires time.Ti
 // Credentials returns the credentials of a connection, expired and pending ones included,
 // oldest first, or [ErrNotFound] for an unknown connection.
 func (d *Directory) Credentials(ctx context.Context) ([]Credential, error) {
-	var all []storedCredential
+	var out []Credential
 	err := d.view(ctx, func(r store.Reader) error {
 		err := d.exists(r)
 		if err != nil {
 			return err
 		}
-		all, err = records.Credential.List(r, "", 0)
+		out, err = d.credentialsIn(r)
 		return err
 	})
+	return out, err
+}
+
+// credentialsIn reads the credentials of the connection, oldest first.
+func (d *Directory) credentialsIn(r store.RecordReader) ([]Credential, error) {
+	all, err := records.Credential.List(r, "", 0)
 	if err != nil {
 		return nil, err
 	}

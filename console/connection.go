@@ -51,8 +51,7 @@ func listConnections(c *call) (any, error) {
 		if err != nil {
 			return nil, orMissing(err, "there is no connection %q", id)
 		}
-		row, err := c.overview(stored)
-		return []Overview{row}, err
+		return c.overviews(stored)
 	}
 	return list[Overview](func(ctx context.Context, after string, limit int) ([]Overview, string, error) {
 		found, err := c.connectionsWith(ctx, c.parameter("q"), after, limit+1)
@@ -64,13 +63,8 @@ func listConnections(c *call) (any, error) {
 			found = found[:limit]
 			next = found[limit-1].ID
 		}
-		rows := make([]Overview, len(found))
-		for i, stored := range found {
-			if rows[i], err = c.overview(stored); err != nil {
-				return nil, "", err
-			}
-		}
-		return rows, next, nil
+		rows, err := c.overviews(found...)
+		return rows, next, err
 	}), nil
 }
 
@@ -101,27 +95,30 @@ func (c *call) connectionsWith(ctx context.Context, text, after string, limit in
 	}
 }
 
-// overview is the row of a connection.
-func (c *call) overview(stored provision.Connection) (Overview, error) {
-	d := c.api.Engine.Directory(stored.ID)
-	v := Overview{Connection: stored, Version: stored.Version, Credentials: []provision.Credential{}, Warnings: []provision.Warning{}}
-	if v.SAML != nil {
-		v.SAML.Metadata = ""
+// overviews are the rows of connections.
+func (c *call) overviews(connections ...provision.Connection) ([]Overview, error) {
+	ids := make([]string, len(connections))
+	for i, stored := range connections {
+		ids[i] = stored.ID
 	}
-	credentials, err := d.Credentials(c.r.Context())
-	if err != nil {
-		return v, err
-	}
-	v.Credentials = append(v.Credentials, credentials...)
-	now := c.now()
-	for _, cred := range credentials {
-		if !cred.Expires.IsZero() && !now.Before(cred.Expires) {
-			v.Expired++
+	found, err := c.api.Engine.Overviews(c.r.Context(), ids...)
+	rows, now := make([]Overview, len(found)), c.now()
+	for i, o := range found {
+		v := Overview{
+			Connection: o.Connection, Version: o.Connection.Version,
+			Credentials: append([]provision.Credential{}, o.Credentials...), Warnings: append([]provision.Warning{}, o.Warnings...),
 		}
+		if v.SAML != nil {
+			v.SAML.Metadata = ""
+		}
+		for _, cred := range v.Credentials {
+			if !cred.Expires.IsZero() && !now.Before(cred.Expires) {
+				v.Expired++
+			}
+		}
+		rows[i] = v
 	}
-	warnings, err := d.Warnings(c.r.Context())
-	v.Warnings = append(v.Warnings, warnings...)
-	return v, err
+	return rows, err
 }
 
 // now is the time of the engine.
