@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/scimjit/provision"
 	"github.com/scimjit/provision/policy"
@@ -22,24 +23,30 @@ func explain(c *call) (any, error) {
 }
 
 func preview(c *call) (any, error) {
-	body, err := c.body()
+	config, err := c.previewed()
 	if err != nil {
-		return nil, err
-	}
-	config, err := policy.Parse(body)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := c.directory.Connection(c.r.Context())
-	if err != nil {
-		return nil, err
-	}
-	next := stored
-	next.Policy = config
-	if err := c.mayChange(stored, next); err != nil {
 		return nil, err
 	}
 	return anyRows(c.directory.Preview(c.r.Context(), config)), nil
+}
+
+// previewed reads the policy of a body, which the viewer might save.
+func (c *call) previewed() (policy.Config, error) {
+	body, err := c.body()
+	if err != nil {
+		return policy.Config{}, err
+	}
+	config, err := policy.Parse(body)
+	if err != nil {
+		return policy.Config{}, err
+	}
+	stored, err := c.directory.Connection(c.r.Context())
+	if err != nil {
+		return policy.Config{}, err
+	}
+	next := stored
+	next.Policy = config
+	return config, c.mayChange(stored, next)
 }
 
 func anyRows[T any](rows iter.Seq2[T, error]) iter.Seq2[any, error] {
@@ -79,28 +86,69 @@ type Accounts struct {
 	Accounts int `json:"accounts"`
 }
 
+// Held is an account that the mass guard holds, and what it would become.
+type Held struct {
+	*store.Account
+
+	Since    time.Time          `json:"since"`
+	Actor    provision.Actor    `json:"actor"` // by whose change
+	Resource *store.ResourceRef `json:"resource,omitempty"`
+
+	// Release is what the account would become by a release, as the policy decides now.
+	Release Released `json:"release"`
+}
+
+// Released is what becomes of an account that is held no more.
+type Released struct {
+	Status  policy.Status   `json:"status"`
+	Changes []store.Change  `json:"changes"`
+	Reasons []policy.Reason `json:"reasons"`
+}
+
 func listHeld(c *call) (any, error) {
-	return list[*store.Account](func(ctx context.Context, after string, limit int) (rows []*store.Account, next string, err error) {
-		q := store.AccountQuery{Statuses: []string{string(policy.StatusActive)}, After: after, Limit: pageMost} // whoever is held is active
+	return list[Held](func(ctx context.Context, after string, limit int) (rows []Held, next string, err error) {
 		for {
-			found, err := c.directory.Accounts(ctx, q)
-			if err != nil {
-				return nil, "", err
+			found, err := c.directory.Held(ctx, after, limit+1-len(rows)) // it may return fewer than it is asked for
+			if err != nil || len(found) == 0 {
+				return rows, "", err
 			}
-			for _, a := range found {
-				if a.Held && len(rows) == limit {
+			for _, h := range found {
+				if len(rows) == limit {
 					return rows, rows[limit-1].ID, nil
 				}
-				if a.Held {
-					rows = append(rows, a)
-				}
-				q.After = a.ID
-			}
-			if len(found) < q.Limit {
-				return rows, "", nil
+				rows = append(rows, Held{h.Account, h.Since, h.Actor, h.Resource, Released{h.Status, h.Changes, h.Reasons}})
+				after = h.Account.ID
 			}
 		}
 	}), nil
+}
+
+func previewTotals(c *call) (any, error) {
+	config, err := c.previewed()
+	if err != nil {
+		return nil, err
+	}
+	return c.directory.PreviewTotals(c.r.Context(), config)
+}
+
+func listJobs(c *call) (any, error) {
+	jobs, err := c.directory.Jobs(c.r.Context())
+	return append([]provision.JobStatus{}, jobs...), err
+}
+
+// Derivation says whose accounts are derived again: one account, or those of the people
+// below a group; of everybody where neither is named.
+type Derivation struct {
+	Account string `json:"account,omitempty"`
+	Group   string `json:"group,omitempty"`
+}
+
+func deriveAgain(c *call) (any, error) {
+	var body Derivation
+	if err := c.decode(&body); err != nil {
+		return nil, err
+	}
+	return nil, orMissing(c.directory.DeriveAgain(c.r.Context(), provision.Whose{Account: body.Account, Group: body.Group}), "there is no such account or group")
 }
 
 // heldBatch is how many held accounts are decided about in one transaction.
@@ -138,7 +186,7 @@ func (c *call) heldIDs() (ids []string, err error) {
 		return nil, err
 	}
 	for after := ""; ; {
-		rows, next, err := read.(list[*store.Account])(c.r.Context(), after, pageMost)
+		rows, next, err := read.(list[Held])(c.r.Context(), after, pageMost)
 		if err != nil {
 			return nil, err
 		}

@@ -33,6 +33,8 @@ var samples = map[string]sample{
 	"hostgroups.save":       {body: `[{"id":"18","name":"Mine"}]`},
 	"accounts.explain":      {query: "account={account}"},
 	"policy.preview":        {body: `{"requiredGroups":"Nobody"}`},
+	"policy.totals":         {body: `{"requiredGroups":"Nobody"}`},
+	"accounts.derive":       {body: `{"account":"{account}"}`},
 	"held.release":          {body: `["{account}"]`},
 	"held.keep":             {body: `{"all":true}`},
 	"sync.run":              {query: "force=true", body: `{"userName":"new@example.com"}`},

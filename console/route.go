@@ -258,8 +258,21 @@ func decisionRoutes() []route {
 			body:    policy.Config{}, answer: provision.AccountChange{}, serveRow: preview,
 		},
 		{
+			method: "POST", path: "/preview/totals", name: "policy.totals", support: true, customer: true,
+			summary: "What another policy comes to, as the guards would let it: accounts by status, and site admins, before and after.",
+			body:    policy.Config{}, answer: provision.PreviewTotals{}, serveRow: previewTotals,
+		},
+		{
+			method: "POST", path: "/derive", name: "accounts.derive",
+			summary: "Derive one account, those of a group, or all again, from what is stored.", body: Derivation{}, serveRow: deriveAgain,
+		},
+		{
+			method: "GET", path: "/jobs", name: "jobs.list", support: true, customer: true, list: true, whole: true,
+			summary: "The work that is under way, and how far it is.", answer: provision.JobStatus{}, serveRow: listJobs,
+		},
+		{
 			method: "GET", path: "/held", name: "held.list", support: true, list: true, alias: "/held",
-			summary: "The accounts that the mass guard holds, in order of id.", answer: store.Account{}, serveRow: listHeld,
+			summary: "The accounts that the mass guard holds, with what a release would do, in order of id.", answer: Held{}, serveRow: listHeld,
 		},
 		{
 			method: "POST", path: "/held/release", name: "held.release", alias: "/held/release",

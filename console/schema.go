@@ -114,7 +114,11 @@ func (s *schemas) fields(t reflect.Type, body bool, properties object, required 
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Anonymous {
-			defer s.fields(f.Type, body, properties, required)
+			embedded := f.Type
+			if embedded.Kind() == reflect.Pointer {
+				embedded = embedded.Elem()
+			}
+			defer s.fields(embedded, body, properties, required)
 			continue
 		}
 		key, options, tagged := strings.Cut(f.Tag.Get("json"), ",")
