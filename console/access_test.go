@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -86,6 +87,33 @@ func TestSettingFor(t *testing.T) {
 		key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 		if key != "-" && !strings.Contains(" "+known+" ", " "+key+" ") {
 			t.Errorf("setting %q: say in access.go who may change it, and here that it was thought of", key)
+		}
+	}
+}
+
+// Nothing of this is ever a customer's, whatever the table says: it decides about others than
+// their own people, or past what protects these.
+func TestNeverForCustomers(t *testing.T) {
+	for _, never := range []string{
+		"connections.", "connection.delete", "mode.", "plan.", "links.", "memberships.", "held.", "sync.run", "portal.", "parked.", "hostgroups.save",
+		"clock.", "accounts.disable", "accounts.enable", "accounts.delete", "accounts.edit", "accounts.derive", "accounts.unbind",
+	} {
+		found := false
+		for _, o := range console.Operations() {
+			if strings.HasPrefix(o.Name, never) {
+				found = true
+				if o.ForCustomer || o.ForEveryone {
+					t.Errorf("%s may be a customer's", o.Name)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("there is no operation %s", never)
+		}
+	}
+	for _, o := range console.Operations() { // support only reads
+		if o.ForSupport && o.Method != http.MethodGet && !strings.HasPrefix(o.Name, "policy.") {
+			t.Errorf("%s changes something, and support may", o.Name)
 		}
 	}
 }
