@@ -201,6 +201,10 @@ func TestGoLive(t *testing.T) {
 		if len(tn.accounts("eve@example.com")) > 0 {
 			t.Error("eve was left out and has an account")
 		}
+		var refused *provision.DeniedError
+		if _, err := tn.dir.Login(t.Context(), provision.Identity{UserName: "carl"}); !errors.As(err, &refused) || refused.Code != policy.DeniedConflict {
+			t.Errorf("carl logs in: %v", err)
+		}
 		// The accounts live on.
 		tn.set(ids["carl"], `{"userName":"carl","title":"x"}`)
 		tn.expectStatus("carl", policy.StatusStaged)
@@ -519,4 +523,81 @@ func TestDeletedShadowLeavesNothing(t *testing.T) {
 			t.Errorf("the host hears of %s", ev.Type)
 		}
 	}
+}
+
+// A choice counts for the person about whom it was made, and for an account that may still
+// be linked.
+func TestChoiceIsVoid(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		do   func(tn *tenant, user string, host hostAccounts)
+		want string
+	}{
+		{"as it was", func(*tenant, string, hostAccounts) {}, "link h1 "},
+		{"another title", func(tn *tenant, user string, _ hostAccounts) {
+			tn.set(user, `{"userName":"ann","externalId":"1","title":"x"}`)
+		}, "link h1 "},
+		{"another externalId", func(tn *tenant, user string, _ hostAccounts) { tn.set(user, `{"userName":"ann","externalId":"2"}`) }, "conflict  not_linked"},
+		{"an admin by now", func(_ *tenant, _ string, host hostAccounts) { host[0].Admin = true }, "conflict  choice_void"},
+		{"another connection by now", func(_ *tenant, _ string, host hostAccounts) { host[0].Connection = "other" }, "conflict  choice_void"},
+		{"gone by now", func(_ *tenant, _ string, host hostAccounts) { host[0].UserName = "x" }, "conflict  choice_void"},
+		{"another choice", func(tn *tenant, user string, _ hostAccounts) {
+			if err := tn.by().ChooseLink(tn.t.Context(), user, provision.ChooseNew, ""); err != nil {
+				tn.t.Fatal(err)
+			}
+		}, "create  "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			tn := newShadow(t, memory.New(), `{}`)
+			host := hostAccounts{{ID: "h1", UserName: "ann"}}
+			tn.engine.Linker = host
+			user := tn.user(`{"userName":"ann","externalId":"1"}`)
+			if err := tn.by().ChooseLink(t.Context(), user, provision.ChooseLink, "h1"); err != nil {
+				t.Fatal(err)
+			}
+			row.do(tn, user, host)
+			_, people := tn.plan()
+			ann := people["ann"]
+			if got := strings.Join([]string{string(ann.Outcome), ann.HostID, ann.Conflict}, " "); got != row.want {
+				t.Errorf("the plan says %q, want %q", got, row.want)
+			}
+		})
+	}
+	tn := newShadow(t, memory.New(), `{}`)
+	tn.engine.Linker = hostAccounts{{ID: "h1", UserName: "ann", Admin: true}, {ID: "h2", UserName: "bob", Connection: "other"}}
+	for user, hostID := range map[string]string{tn.user(`{"userName":"ann"}`): "h1", tn.user(`{"userName":"bob"}`): "h2", tn.user(`{"userName":"carl"}`): "h1"} {
+		var wrong *provision.ArgumentError
+		if err := tn.by().ChooseLink(t.Context(), user, provision.ChooseLink, hostID); !errors.As(err, &wrong) {
+			t.Errorf("%s may be chosen: %v", hostID, err)
+		}
+	}
+}
+
+// Facts that change while the plan is compared with them are seen: nothing goes live that
+// nobody has looked at.
+func TestFactsMoveDuringComparison(t *testing.T) {
+	tn := newShadow(t, memory.New(), `{}`)
+	ann := tn.user(`{"userName":"ann"}`)
+	p, _ := tn.plan()
+	moved := 0
+	tn.engine.Linker = answer(func() {
+		moved++
+		tn.set(ann, fmt.Sprintf(`{"userName":"ann","title":"%d"}`, moved))
+	})
+	_, err := tn.by().SetMode(t.Context(), provision.ModeChange{Mode: provision.ModeLive, Plan: p.ID})
+	var busy *provision.UnavailableError
+	if !errors.As(err, &busy) || moved < 3 {
+		t.Errorf("after %d changes: %v", moved, err)
+	}
+	if conn, err := tn.by().Connection(t.Context()); err != nil || conn.Mode != provision.ModeShadow {
+		t.Errorf("the mode is %q, %v", conn.Mode, err)
+	}
+}
+
+// answer is a Linker that does something and knows nobody.
+type answer func()
+
+func (a answer) LocalAccounts(context.Context, string, provision.LocalQuery) ([]provision.LocalAccount, error) {
+	a()
+	return nil, nil
 }

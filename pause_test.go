@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -315,4 +316,58 @@ func TestPauseKeepsGuardsAndJobs(t *testing.T) {
 			t.Errorf("the job was forgotten: %v", got)
 		}
 	})
+}
+
+// What rests on logins does not lapse in a pause, and is made up for when it is over.
+func TestPauseStopsLapse(t *testing.T) {
+	onOwnStores(t, func(t *testing.T, st store.Store) {
+		tn := newTenant(t, st, `{"provisionOnFirstLogin":true,"roles":[{"groups":"Board","role":"r"}],"roleEvidenceMaxAgeDays":2}`)
+		_, err := tn.dir.Login(t.Context(), provision.Identity{
+			UserName: "ann", Evidence: policy.EvidenceKnown, Groups: []provision.IdentityGroup{{Name: "Board", Value: "Board"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tn.pause()
+		tn.clock.add(5 * 24 * time.Hour)
+		tn.runOnce()
+		if got := tn.account("ann").Roles; !slices.Equal(got, []string{"r"}) {
+			t.Errorf("in the pause, ann has the roles %v", got)
+		}
+		tn.mode(provision.ModeChange{Mode: provision.ModeLive})
+		if got := tn.account("ann").Roles; len(got) > 0 {
+			t.Errorf("after the pause, ann has the roles %v", got)
+		}
+	})
+}
+
+// A directory is not read by the clock in a pause; in shadow it is.
+func TestModesOfDirectories(t *testing.T) {
+	for mode, want := range map[provision.Mode]bool{provision.ModeShadow: true, provision.ModePaused: false, provision.ModeLive: true} {
+		t.Run(string(mode), func(t *testing.T) {
+			tn := newShadow(t, memory.New(), `{}`)
+			read := false
+			tn.engine.SyncSource = func(context.Context, provision.Connection, string) (provision.SyncSource, error) {
+				read = true
+				return nil, errors.New("away")
+			}
+			if mode != provision.ModeShadow {
+				tn.goLive()
+			}
+			if mode == provision.ModePaused {
+				tn.pause()
+			}
+			_, err := tn.by().UpdateConnection(t.Context(), func(c *provision.Connection) error {
+				c.LDAP = &provision.LDAP{URLs: []string{"ldaps://dc.example"}, BaseDNs: []string{"DC=example"}}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = tn.engine.RunOnce(t.Context()) // the directory is away
+			if read != want {
+				t.Errorf("the directory is read: %t, want %t", read, want)
+			}
+		})
+	}
 }
