@@ -601,3 +601,18 @@ func (a answer) LocalAccounts(context.Context, string, provision.LocalQuery) ([]
 	a()
 	return nil, nil
 }
+
+// Whom a sync does not find any more in shadow is disabled when the connection goes live.
+func TestSyncInShadow(t *testing.T) {
+	tn := newShadow(t, memory.New(), `{}`)
+	src := listed{t: t, users: []string{`{"userName":"ann","externalId":"1"}`, `{"userName":"bob","externalId":"2"}`}}
+	for range 2 {
+		if _, err := tn.by().Sync(t.Context(), src, provision.SyncOptions{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		src.users = src.users[1:]
+	}
+	tn.goLive()
+	tn.expectStatus("ann", policy.StatusDisabled)
+	tn.expectStatus("bob", policy.StatusActive)
+}
