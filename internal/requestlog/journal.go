@@ -389,7 +389,7 @@ func (l *Log) FlushEntries(ctx context.Context, j *Journal) error {
 	nowhere := &batch{}
 	var failed []error
 	for id, b := range waiting {
-		err := error(store.ErrNotFound)
+		err := store.ErrNotFound
 		if exist == nil || exist[id] || b.known() {
 			err = l.store(ctx, id, b)
 		}
