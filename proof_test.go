@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -134,7 +135,7 @@ func TestProveAccount(t *testing.T) {
 			t.Fatalf("no reason: %+v", proof.Reasons)
 		}
 		e := proof.Evidence[i]
-		if e.GroupID != admins || e.Source != "scim" || e.Request == nil || e.Request.Method != "POST" || !strings.Contains(e.Remedy.Place, "group") {
+		if e.GroupID != admins || e.Source != "scim" || e.Request == nil || e.Request.Method != http.MethodPost || !strings.Contains(e.Remedy.Place, "group") {
 			t.Errorf("%+v, request %+v", e, e.Request)
 		}
 	})
