@@ -142,6 +142,12 @@ type Limits struct {
 	// process counts for itself. With [provision.Engine.SingleProcess] the store is
 	// never asked.
 	Rate float64
+
+	// ConnectionRate is how many requests per second all credentials of a connection may
+	// send together, with bursts as for Rate. 0 is no limit of its own: the two
+	// credentials of a connection send twice Rate at most. A host that sets Authenticate,
+	// or has tokens of OAuth, may have many for one connection.
+	ConnectionRate float64
 }
 
 func (l Limits) rate() float64 {

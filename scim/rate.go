@@ -8,7 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiters holds one bucket per credential that is in use.
+// limiters holds one bucket per credential and connection that is in use.
 type limiters struct {
 	mu sync.Mutex
 	m  map[client]*bucket
@@ -35,27 +35,55 @@ type bucket struct {
 	next time.Time // before it there is no use in asking for another; zero: there is
 }
 
-// allow takes one request from what a credential may send, or returns the error that
-// says when to come back.
+// everyCredential stands for all credentials of a connection. No credential has the name.
+const everyCredential = "\x00all"
+
+// allow takes one request from what a credential may send, and from what the connection
+// may, or returns the error that says when to come back.
 func (h *Handler) allow(ctx context.Context, p Principal) error {
-	perSecond, now := h.Limits.rate(), h.now()
-	if perSecond <= 0 {
+	now := h.now()
+	delay, giveBack := h.takeOne(ctx, client{p.Connection, p.Credential}, h.Limits.rate(), now)
+	if delay == 0 {
+		if delay, _ = h.takeOne(ctx, client{p.Connection, everyCredential}, h.Limits.ConnectionRate, now); delay > 0 {
+			giveBack() // nothing was served
+		}
+	}
+	if delay == 0 {
 		return nil
 	}
-	b := h.limiters.bucket(client{p.Connection, p.Credential}, perSecond, now)
+	return refuse(codeTooManyRequests, "too many requests, try again later").after(delay)
+}
+
+// takeOne takes one request, or returns after how long that is worth another try. What it
+// took can be given back. No limit is a rate of 0.
+func (h *Handler) takeOne(ctx context.Context, c client, perSecond float64, now time.Time) (delay time.Duration, giveBack func()) {
+	if perSecond <= 0 {
+		return 0, func() {}
+	}
+	b := h.limiters.bucket(c, perSecond, now)
 	r := b.alone.ReserveN(now, 1)
-	delay := r.DelayFrom(now)
+	delay = r.DelayFrom(now)
 	if delay == 0 {
 		delay = b.take(now, perSecond, func(chunk int) (int, error) {
 			// A client that goes away does not get more than others.
-			return h.Engine.Plumbing().TakeRequests(context.WithoutCancel(ctx), p.Connection, p.Credential, chunk, perSecond, burst(perSecond))
+			return h.Engine.Plumbing().TakeRequests(context.WithoutCancel(ctx), c.connection, c.credential, chunk, perSecond, burst(perSecond))
 		})
 	}
-	if delay == 0 {
-		return nil
+	if delay > 0 {
+		r.CancelAt(now)
+		return delay, func() {}
 	}
-	r.CancelAt(now)
-	return refuse(codeTooManyRequests, "too many requests, try again later").after(delay)
+	return 0, func() {
+		r.CancelAt(now)
+		b.putBack()
+	}
+}
+
+// putBack returns a request that was taken and not served.
+func (b *bucket) putBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left++
 }
 
 // take takes one request of those that this process has taken, or of the next chunk. It

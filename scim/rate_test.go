@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -134,6 +135,64 @@ func TestRateAlone(t *testing.T) {
 		list[0].engine.SingleProcess = true
 		if served := sendInTurn(list, 1000); served != 100 || st.updates.Load() != 0 {
 			t.Errorf("%d are served by a single process with %d questions, want 100 and none", served, st.updates.Load())
+		}
+	})
+}
+
+// byToken authenticates tokens that name a connection and a credential.
+func byToken(r *http.Request) (scim.Principal, error) {
+	connection, credential, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "/")
+	return scim.Principal{Connection: connection, Credential: credential}, nil
+}
+
+// sendAs sends requests in turn to all processes, with tokens in turn.
+func sendAs(list []*service, n int, tokens ...string) (served int) {
+	for i := range n {
+		if a := list[i%len(list)].do(http.MethodGet, "/Users?count=0", tokens[i%len(tokens)], ""); a.status != http.StatusTooManyRequests {
+			served++
+		}
+	}
+	return served
+}
+
+// All credentials of a connection may send no more than the connection may, in all
+// processes together.
+func TestConnectionRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list, _ := processes(t, 2, 20) // 100 at once
+		for _, s := range list {
+			h := s.handler.(*scim.Handler)
+			h.Limits.ConnectionRate, h.Authenticate = 10, byToken
+		}
+		if served := sendAs(list, 600, "acme/1", "acme/2", "acme/3"); served < 50 || served > 50+2*10 {
+			t.Errorf("of a burst by three credentials %d are served, want 50 to 70", served)
+		}
+		if served := sendAs(list, 40, "other/1"); served != 40 {
+			t.Errorf("of another connection %d are served, want 40", served)
+		}
+		time.Sleep(5 * time.Second) // the credential alone may send all of these
+		if served := sendAs(list, 100, "acme/1"); served < 50 || served > 50+2*10 {
+			t.Errorf("later %d are served, want 50 to 70", served)
+		}
+	})
+}
+
+// What the connection refuses is not taken from the credential.
+func TestConnectionRateGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list, _ := processes(t, 1, 5) // 25 at once
+		h := list[0].handler.(*scim.Handler)
+		h.Limits.ConnectionRate, h.Authenticate = 10, byToken
+		list[0].engine.SingleProcess = true
+		if served := sendAs(list, 50, "acme/1", "acme/2"); served != 50 {
+			t.Errorf("%d are served at first, want 50", served)
+		}
+		if served := sendAs(list, 25, "acme/3"); served != 0 {
+			t.Errorf("%d are served then, want none", served)
+		}
+		time.Sleep(2 * time.Second)
+		if served := sendAs(list, 25, "acme/3"); served != 20 {
+			t.Errorf("%d are served two seconds later, want the 20 of the connection", served)
 		}
 	})
 }
