@@ -48,7 +48,7 @@ func (s *Server) searchGroups(ctx context.Context, c *client, p *person) (groups
 	m := s.mapping
 	next := []string{s.memberFilter(p.entry.DN)}
 	for _, attribute := range m.memberNames {
-		next = append(next, equals(attribute, p.userName))
+		next = append(next, equals(attribute, p.accountName()))
 	}
 	primary := siblingSID(first(p.entry.values("objectSid")), string(first(p.entry.values("primaryGroupID"))))
 	if primary != "" && m.primary {

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -77,6 +78,9 @@ func (m *mapping) person(e entry, now time.Time) person {
 	}
 	return p
 }
+
+// accountName is how memberUid of a group names the person.
+func (p *person) accountName() string { return cmp.Or(p.entry.name([]string{accountName}), p.userName) }
 
 // user is a SCIM user (RFC 7643 section 4.1), in the order of the schema.
 type user struct {

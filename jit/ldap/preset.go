@@ -26,6 +26,10 @@ const (
 	fieldGroupName   = "groupName"
 )
 
+// accountName is the attribute that memberUid names people by (RFC 2307 section 5.3),
+// whatever their userName is.
+const accountName = "uid"
+
 const (
 	enterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
@@ -266,6 +270,9 @@ func (m *mapping) attributes() (person, group []string) {
 	add(&group, m.members...)
 	add(&group, m.memberNames...)
 	add(&group, "objectClass")
+	if len(m.memberNames) > 0 {
+		add(&person, accountName)
+	}
 	if m.primary {
 		add(&person, "objectSid", "primaryGroupID")
 		add(&group, "objectSid")

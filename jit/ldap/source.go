@@ -17,8 +17,9 @@ import (
 // with a mark those that have changed since the source that gave the mark was read. It is
 // read once, by one sync, and not safe for concurrent use.
 //
-// Entries come page by page. Nothing is kept of people but, where the preset has primary
-// groups, the keys of their members.
+// Entries come page by page. Nothing is kept of people but their keys: by the primary group
+// where the preset has these, and by the account name that memberUid has where that is not
+// their userName.
 //
 // Whoever is not in a whole source is absent only if it was read to its end without an
 // error. Such an end is what the server itself said; nothing else counts as one: no other
@@ -62,6 +63,7 @@ type source struct {
 	next   mark
 
 	primary map[string][]string // keys of people by the SID of their primary group
+	names   map[string]string   // keys of people by their account name, where that is not their userName
 	shared  map[[16]byte]bool   // ids that several people have
 	ids     map[[16]byte]string // of a source of changes: ids by the key of the DN
 	alike   map[[16]byte]bool   // DNs that several entries have by their keys, which are not in ids
@@ -82,7 +84,7 @@ func (s *source) Users(ctx context.Context) iter.Seq2[provision.SyncUser, error]
 			yield(provision.SyncUser{}, wrong(CodeIncomplete, "a source is read once"))
 			return
 		}
-		s.began, s.primary = true, map[string][]string{}
+		s.began, s.primary, s.names = true, map[string][]string{}, map[string]string{}
 		stopped := false
 		err := s.server.use(ctx, true, func(c *client) error {
 			r, err := s.reading(ctx, c, &s.next.People, sinceOf(s.since, true))
@@ -123,6 +125,11 @@ func (s *source) user(e entry) provision.SyncUser {
 		p.problem = ProblemSameID
 	}
 	u := p.sync()
+	if len(m.memberNames) > 0 {
+		if name := p.accountName(); name != p.userName {
+			s.names[name] = u.Key
+		}
+	}
 	if m.primary {
 		sid, rid := first(e.values("objectSid")), first(e.values("primaryGroupID"))
 		if group := siblingSID(sid, string(rid)); group != "" {

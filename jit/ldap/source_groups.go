@@ -118,19 +118,35 @@ func (s *source) members(ctx context.Context, c *client, g *group) ([]string, er
 		members = append(members, ldapdn.Key(dn))
 	}
 	members = append(members, s.primary[string(sid)]...)
-	return append(members, g.names...), nil
+	for _, name := range g.names {
+		members = append(members, cmp.Or(s.names[name], name))
+	}
+	return members, nil
 }
 
 // memberIDs returns the ids of the members of a group that has changed. Who has none, such
 // as a person of another domain, or one who is not to be seen, comes by the key of the DN.
 func (s *source) memberIDs(ctx context.Context, c *client, g *group, sid []byte) (members []string, err error) {
-	members = append([]string(nil), g.names...)
+	g.unseen = map[string]bool{}
+	for _, name := range g.names {
+		if s.namedByUserName() {
+			members = append(members, name)
+			continue
+		}
+		id, err := s.idNamed(ctx, c, name)
+		if err != nil {
+			return nil, err
+		}
+		if id == "" {
+			id = ldapdn.Key("\x00" + name) // it is counted, and nobody's
+		}
+		members = append(members, id)
+	}
 	if s.ids == nil && len(g.members) > lookups {
 		if err := s.readIDs(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	g.unseen = map[string]bool{}
 	for _, name := range g.members {
 		id, ok := s.ids[hash(ldapdn.Key(name))]
 		if !ok {
@@ -239,6 +255,28 @@ func (s *source) lookUp(ctx context.Context, c *client, name string) (id string,
 		}
 		if len(found) == 1 {
 			id, _ = s.server.mapping.id(found[0], kind.field)
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+// namedByUserName reports whether memberUid names people as their userName does.
+func (s *source) namedByUserName() bool {
+	names := s.server.mapping.fields[fieldUserName]
+	return len(names) == 1 && strings.EqualFold(names[0], accountName)
+}
+
+// idNamed returns the id of the person with an account name, or "".
+func (s *source) idNamed(ctx context.Context, c *client, name string) (id string, err error) {
+	for _, base := range s.server.peopleBases {
+		q := query{base: base, scope: goldap.ScopeWholeSubtree, filter: allOf(s.server.people, equals(accountName, name)), attributes: s.server.mapping.fields[fieldID]}
+		found, more, err := c.find(ctx, "looking up a member", q, 1)
+		if err != nil {
+			return "", err
+		}
+		if len(found) == 1 && !more {
+			id, _ = s.server.mapping.id(found[0], fieldID)
 			return id, nil
 		}
 	}
