@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/scimjit/provision/internal/records"
 	"github.com/scimjit/provision/store"
 )
 
@@ -12,11 +13,12 @@ type Overview struct {
 	Connection  Connection
 	Credentials []Credential // as of [Directory.Credentials]
 	Warnings    []Warning    // as of [Directory.Warnings]
+	Accounts    AccountCounts
 }
 
 // Overviews returns the overviews of connections, in the order of their ids here; those that
 // do not exist are left out. Each is as of one moment. It costs one snapshot of the store for
-// each, where the three things by themselves cost four.
+// each, where these things by themselves cost five.
 func (e *Engine) Overviews(ctx context.Context, ids ...string) ([]Overview, error) {
 	clock, err := e.clockWarnings(ctx)
 	if err != nil {
@@ -35,6 +37,11 @@ func (e *Engine) Overviews(ctx context.Context, ids ...string) ([]Overview, erro
 			if o.Credentials, err = d.credentialsIn(r); err != nil {
 				return err
 			}
+			counts, err := records.AccountCounts.Value(r, "")
+			if err != nil {
+				return err
+			}
+			o.Accounts = AccountCounts(counts)
 			o.Warnings, err = e.warnings(conn, r, clock)
 			return err
 		})

@@ -28,6 +28,9 @@ type Overview struct {
 	Credentials []provision.Credential `json:"credentials"`
 	Expired     int                    `json:"expiredCredentials"` // of them
 	Warnings    []provision.Warning    `json:"warnings"`
+
+	// Accounts is how many accounts there are, by status.
+	Accounts provision.AccountCounts `json:"accounts"`
 }
 
 // Refreshed says whether metadata that was fetched is news.
@@ -107,6 +110,7 @@ func (c *call) overviews(connections ...provision.Connection) ([]Overview, error
 		v := Overview{
 			Connection: o.Connection, Version: o.Connection.Version,
 			Credentials: append([]provision.Credential{}, o.Credentials...), Warnings: append([]provision.Warning{}, o.Warnings...),
+			Accounts: o.Accounts,
 		}
 		if v.SAML != nil {
 			v.SAML.Metadata = ""
