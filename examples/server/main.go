@@ -291,7 +291,8 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 	}
 	api := newAPI(engine, s.operatorToken)
 	api.Check = checkSettings(logins)
-	s.handler = withSAML(newHandler(api), logins, s.base, host)
+	s.handler = withConsole(newHandler(api), newConsole(api, s.operatorToken, s.base))
+	s.handler = withSAML(s.handler, logins, s.base, host)
 	passwords := newLDAP(api, s.base, logins.Login)
 	s.servers = passwords.Servers
 	s.handler = withLDAP(s.handler, passwords)
@@ -345,6 +346,7 @@ func (s *site) announce(w io.Writer) {
 	if s.announceToken {
 		fmt.Fprintf(&b, "Operator token: %s\n", s.operatorToken)
 	}
+	fmt.Fprintf(&b, "Console: %s/console/\n", s.base)
 	if s.demoToken != "" {
 		fmt.Fprintf(&b, "\nTry it in another terminal:\n  curl -H 'Authorization: Bearer %s' '%s/scim/v2/Users'\n", s.demoToken, s.base)
 	}
