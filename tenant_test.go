@@ -79,7 +79,7 @@ func (s *kinds) all(t *testing.T, connection string) map[string]any {
 }
 
 // foreign are the ids of things of connection acme.
-type foreign struct{ account, user, group, credential, token string }
+type foreign struct{ account, user, group, credential, token, link, request string }
 
 // gone says that an answer must be that there is no such thing.
 func gone(err error) error {
@@ -87,6 +87,14 @@ func gone(err error) error {
 		return nil
 	}
 	return errors.Join(errors.New("want ErrNotFound"), err)
+}
+
+// none says that a list must be empty.
+func none(n int, err error) error {
+	if n > 0 {
+		err = errors.Join(fmt.Errorf("there are %d", n), err)
+	}
+	return err
 }
 
 // own says that an answer must succeed and tell nothing of acme.
@@ -344,6 +352,40 @@ func tenantMethods(t *testing.T) map[string]func(context.Context, *provision.Dir
 			}
 			return nil
 		},
+		"Activity": func(c ctx, d dir, _ foreign) error {
+			a, err := d.Activity(c)
+			if a.Request != nil || a.Change != nil || a.Refusal != nil {
+				return errors.Join(fmt.Errorf("it was heard of: %+v", a), err)
+			}
+			return err
+		},
+		"Traffic": func(c ctx, d dir, _ foreign) error {
+			list, err := d.Traffic(c, time.Time{})
+			return none(len(list), err)
+		},
+		"Requests": func(c ctx, d dir, x foreign) error {
+			page, err := d.Requests(c, provision.RequestQuery{})
+			if err := none(len(page.Requests), err); err != nil {
+				return err
+			}
+			page, err = d.Requests(c, provision.RequestQuery{Account: x.account, Resource: x.user, UserName: "zebra@example.com"})
+			return none(len(page.Requests), err)
+		},
+		"Request":      func(c ctx, d dir, x foreign) error { _, err := d.Request(c, x.request); return gone(err) },
+		"ProveRequest": func(c ctx, d dir, x foreign) error { _, err := d.ProveRequest(c, x.request); return gone(err) },
+		"ProveAccount": func(c ctx, d dir, x foreign) error { _, err := d.ProveAccount(c, x.account); return gone(err) },
+		"PortalLinks": func(c ctx, d dir, _ foreign) error {
+			list, err := d.PortalLinks(c)
+			return none(len(list), err)
+		},
+		"RevokePortalLink": func(c ctx, d dir, x foreign) error { return gone(d.RevokePortalLink(c, x.link)) },
+		"CreatePortalLink": func(c ctx, d dir, _ foreign) error {
+			told, link, err := d.CreatePortalLink(c, provision.NewPortalLink{Operations: portalRights})
+			if err == nil && (link.ID == "" || !strings.HasPrefix(told.Code, d.ID()+"~")) {
+				err = fmt.Errorf("the code is %q", told.Code)
+			}
+			return err
+		},
 		"SyncStatus": func(c ctx, d dir, _ foreign) error {
 			s, err := d.SyncStatus(c)
 			if s.Running != nil || s.Last != nil && s.Last.Report.Users.Created != 1 {
@@ -397,6 +439,19 @@ func fillTenant(t *testing.T, tn *tenant) foreign {
 	tn.issue(time.Time{})
 	tn.rename(x.group, "zebra-group")
 	tn.setPolicy(`{"requiredGroups":"Staff","defaultGroups":["zebra-host","zebra-later"],"deleteAfterDays":1}`)
+	_, link := tn.portal(provision.NewPortalLink{Operations: portalRights})
+	x.link = link.ID
+	tn.engine.Plumbing().NoteRequest("acme", provision.Request{
+		Time: tn.clock.Now(), Protocol: "scim", Method: "PATCH", Outcome: provision.RequestRefused, Account: x.account, Resource: x.user, UserName: "zebra@example.com",
+	})
+	if err := tn.engine.Plumbing().FlushRequests(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page, err := tn.dir.Requests(t.Context(), provision.RequestQuery{Account: x.account})
+	if err != nil || len(page.Requests) == 0 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	x.request = page.Requests[0].ID
 	return x
 }
 
