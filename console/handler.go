@@ -33,7 +33,7 @@ type Handler struct {
 	API *API
 
 	// Prefix is where the handler is mounted, without a slash at its end. Empty means
-	// "/console".
+	// "/console", or "/portal" with Portal.
 	Prefix string
 
 	// Who says who a request is from, by a session of the host. An error sends the reader
@@ -44,6 +44,12 @@ type Handler struct {
 	// after twelve hours. It is not asked where Who is set. Wrong tokens are slowed down
 	// by address, as wrong credentials are.
 	SignIn func(r *http.Request, token string) (Viewer, bool)
+
+	// Portal makes the handler that of the administrators of customers: whoever brings the
+	// code of a portal link and its proof sees the pages of that connection, as far as the
+	// link lets them ([provision.Directory.CreatePortalLink]). The address of a link is
+	// Prefix, a slash and its code. Who and SignIn are not asked.
+	Portal bool
 
 	// Key signs sessions and forms, 32 bytes. Replicas need the same. Empty means one of
 	// this process, with which its sessions end. A change of Key ends all sessions.
@@ -120,6 +126,10 @@ func (h *Handler) prepare() {
 		"POST /" + assets + "/sign-out": h.signOut,
 	} {
 		h.mux.HandleFunc(pattern, handle)
+	}
+	if h.Portal {
+		h.mux.HandleFunc("GET /{code}", h.showLink)
+		h.mux.HandleFunc("POST /{code}", h.redeem)
 	}
 	h.mux.HandleFunc("GET /{connection}/people.csv", h.peopleCSV)
 	h.mux.HandleFunc("GET /{connection}/settings/matches", h.showMatches)
@@ -230,7 +240,12 @@ func (h *Handler) asset(contentType string, data []byte) http.HandlerFunc {
 	}
 }
 
-func (h *Handler) prefix() string { return cmp.Or(h.Prefix, "/console") }
+func (h *Handler) prefix() string {
+	if h.Portal {
+		return cmp.Or(h.Prefix, "/portal")
+	}
+	return cmp.Or(h.Prefix, "/console")
+}
 
 func (h *Handler) logger() *slog.Logger {
 	if h.Logger != nil {

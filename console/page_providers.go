@@ -107,7 +107,12 @@ type providerRow struct {
 	Warnings int
 }
 
-func (v *visit) providers() (any, error) { return v.providersPage() }
+func (v *visit) providers() (any, error) {
+	if v.viewer.Role == RoleCustomer {
+		return nil, &leadOn{v.home()}
+	}
+	return v.providersPage()
+}
 
 func (v *visit) providersPage() (*providersContent, error) {
 	query := v.asked("q")

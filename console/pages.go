@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,10 @@ type page struct {
 	pattern string // of a ServeMux, below the prefix
 	view    string // the name of its template
 	tab     string // its key among the tabs of a connection, which is a key of the words too
+
+	// needs are the operations that the page asks of the API: it is not there for a viewer
+	// who may not.
+	needs []string
 
 	show func(*visit) (any, error) // what the template shows
 
@@ -45,15 +50,15 @@ func init() { pages = pageTable() }
 func pageTable() []page {
 	return []page{
 		{pattern: "/{$}", view: "providers", show: (*visit).providers, actions: map[string]func(*visit) (done, error){"create": (*visit).createProvider}},
-		{pattern: "/{connection}/overview", view: "overview", tab: "overview", show: (*visit).overview},
-		{pattern: "/{connection}/set-up", view: "set-up", tab: "setUp", show: (*visit).setUp, actions: setUpActions},
-		{pattern: "/{connection}/settings", view: "settings", tab: "settings", show: (*visit).settings, actions: settingsActions},
-		{pattern: "/{connection}/people", view: "people", tab: "people", show: (*visit).people},
-		{pattern: "/{connection}/people/{account}", view: "person", show: (*visit).person, actions: personActions},
-		{pattern: "/{connection}/groups", view: "groups", tab: "groups", show: (*visit).groups},
-		{pattern: "/{connection}/activity", view: "activity", tab: "activity", show: (*visit).activity, actions: activityActions},
-		{pattern: "/{connection}/decisions", view: "decisions", tab: "decisions", show: (*visit).decisions, actions: decisionActions},
-		{pattern: "/{connection}/go-live", view: "go-live", tab: "goLive", show: (*visit).goLivePage, actions: goLiveActions},
+		{pattern: "/{connection}/overview", view: "overview", tab: "overview", needs: []string{"warnings.list", "accounts.count", "events.list"}, show: (*visit).overview},
+		{pattern: "/{connection}/set-up", view: "set-up", tab: "setUp", needs: []string{"credentials.list", "accounts.list", "groups.list"}, show: (*visit).setUp, actions: setUpActions},
+		{pattern: "/{connection}/settings", view: "settings", tab: "settings", needs: []string{"warnings.list", "groups.list"}, show: (*visit).settings, actions: settingsActions},
+		{pattern: "/{connection}/people", view: "people", tab: "people", needs: []string{"accounts.list"}, show: (*visit).people},
+		{pattern: "/{connection}/people/{account}", view: "person", needs: []string{"accounts.explain", "events.list"}, show: (*visit).person, actions: personActions},
+		{pattern: "/{connection}/groups", view: "groups", tab: "groups", needs: []string{"groups.list"}, show: (*visit).groups},
+		{pattern: "/{connection}/activity", view: "activity", tab: "activity", needs: []string{"activity.read", "requests.list", "traffic.list", "events.list"}, show: (*visit).activity, actions: activityActions},
+		{pattern: "/{connection}/decisions", view: "decisions", tab: "decisions", needs: []string{"held.list"}, show: (*visit).decisions, actions: decisionActions},
+		{pattern: "/{connection}/go-live", view: "go-live", tab: "goLive", needs: []string{"plan.read", "plan.people"}, show: (*visit).goLivePage, actions: goLiveActions},
 	}
 }
 
@@ -71,19 +76,21 @@ type visit struct {
 
 // view is what the frame of a page shows around its content.
 type view struct {
-	Title   string
-	Tab     string
-	Head    *connectionHead
-	Tabs    []tab
-	Form    string // the token of forms
-	Done    string // a key of the words
-	Next    string
-	Error   string
-	Code    string
-	Fields  map[string]string // what is wrong, by the name of a field
-	Viewer  *Viewer
-	SignOut bool
-	Content any
+	Title     string
+	Tab       string
+	Head      *connectionHead
+	Tabs      []tab
+	Form      string // the token of forms
+	Done      string // a key of the words
+	Next      string
+	Error     string
+	Code      string
+	Fields    map[string]string // what is wrong, by the name of a field
+	Viewer    *Viewer
+	Home      string // where the name of the application leads
+	SignOut   bool
+	Providers bool // the viewer sees more than one
+	Content   any
 }
 
 type tab struct {
@@ -100,15 +107,27 @@ type pageError struct {
 
 func (e *pageError) Error() string { return e.text }
 
+// leadOn says that another page is meant.
+type leadOn struct{ to string }
+
+func (e *leadOn) Error() string { return "console: the page is " + e.to }
+
 // page serves GET.
 func (h *Handler) page(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := h.visit(w, r)
+		if err == nil && !v.may(p.needs...) {
+			err = &pageError{http.StatusForbidden, "notFound", h.say("notFoundText")}
+		}
 		if err != nil {
 			h.refuse(w, r, err)
 			return
 		}
 		content, err := p.show(v)
+		if on := (*leadOn)(nil); errors.As(err, &on) {
+			http.Redirect(w, r, on.to, http.StatusSeeOther)
+			return
+		}
 		if err != nil {
 			h.showProblem(w, r, v, err)
 			return
@@ -164,8 +183,37 @@ func (h *Handler) visit(w http.ResponseWriter, r *http.Request) (*visit, error) 
 	return v, err
 }
 
+// may reports whether the viewer may do all of some operations of the API.
+func (v *visit) may(names ...string) bool {
+	rows := table()
+	for _, name := range names {
+		i := slices.IndexFunc(rows, func(r route) bool { return r.name == name })
+		if i < 0 || !v.viewer.may(&rows[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// home is the first page: that of all providers, or the first of the only one that the viewer
+// sees.
+func (v *visit) home() string {
+	if v.viewer.Role != RoleCustomer {
+		return v.h.prefix() + "/"
+	}
+	for _, p := range pages {
+		if p.tab != "" && v.may(p.needs...) {
+			return v.h.path(v.viewer.Connection) + p.pattern[strings.LastIndex(p.pattern, "/"):]
+		}
+	}
+	return v.h.path(v.viewer.Connection, "overview")
+}
+
 // refuse sends who is not signed in to do that, and everybody else away.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errNoSession) && h.Portal {
+		err = &pageError{http.StatusForbidden, "portal.over", h.say("portal.overText")}
+	}
 	if !errors.Is(err, errNoSession) {
 		h.showProblem(w, r, nil, err)
 		return
@@ -196,7 +244,7 @@ func (v *visit) write(status int, p page, content any) {
 func (v *visit) frame(title, current string, content any) *view {
 	out := &view{
 		Title: title, Tab: current, Head: v.head, Form: v.h.formToken(v.session), Done: v.r.URL.Query().Get("done"),
-		Fields: v.fields, Viewer: &v.viewer, SignOut: v.h.Who == nil, Content: content,
+		Fields: v.fields, Viewer: &v.viewer, SignOut: v.h.Who == nil, Home: v.home(), Providers: v.viewer.Role != RoleCustomer, Content: content,
 	}
 	if _, known := texts[out.Done]; !known {
 		out.Done = ""
@@ -205,7 +253,7 @@ func (v *visit) frame(title, current string, content any) *view {
 		return out
 	}
 	for _, p := range pages {
-		if p.tab == "" {
+		if p.tab == "" || !v.may(p.needs...) {
 			continue
 		}
 		path := p.pattern[strings.LastIndex(p.pattern, "/")+1:]
@@ -233,7 +281,7 @@ func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
 // showProblem is the page of an error.
 func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, v *visit, err error) {
 	status, title, text, code := h.describe(err)
-	out := &view{}
+	out := &view{Providers: !h.Portal}
 	if v != nil {
 		out = v.frame(title, "", nil)
 	}

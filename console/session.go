@@ -32,6 +32,7 @@ func SignInByToken(token string, viewer Viewer) func(*http.Request, string) (Vie
 // host's own has only the nonce, which binds forms to the browser that loaded them.
 type session struct {
 	Viewer  *Viewer   `json:"viewer,omitempty"`
+	Portal  string    `json:"portal,omitempty"` // the secret of a session that a portal link began
 	Nonce   string    `json:"nonce"`
 	Expires time.Time `json:"expires"`
 }
@@ -39,8 +40,8 @@ type session struct {
 var errNoSession = errors.New("console: nobody is signed in")
 
 func (h *Handler) prepareKey() error {
-	if h.Who == nil && h.SignIn == nil {
-		return errors.New("console: Handler needs Who or SignIn")
+	if h.Who == nil && h.SignIn == nil && !h.Portal {
+		return errors.New("console: Handler needs Who, SignIn or Portal")
 	}
 	if h.API == nil {
 		return errors.New("console: Handler needs API")
@@ -85,8 +86,8 @@ func (h *Handler) read(r *http.Request) (session, error) {
 
 // begin gives a reader a new session. What the browser had before counts no more, so
 // that nobody can hand a session to somebody else.
-func (h *Handler) begin(w http.ResponseWriter, viewer *Viewer) (session, error) {
-	s := session{Viewer: viewer, Nonce: rand.Text(), Expires: h.now().Add(sessionTime)}
+func (h *Handler) begin(w http.ResponseWriter, s session) (session, error) {
+	s.Nonce, s.Expires = rand.Text(), h.now().Add(sessionTime)
 	data, err := json.Marshal(s)
 	if err != nil {
 		return s, err
@@ -111,6 +112,13 @@ func (h *Handler) formToken(s session) string { return h.mac("form", s.Nonce) }
 // whom the host knows gets one of these with the first page.
 func (h *Handler) visitor(w http.ResponseWriter, r *http.Request) (Viewer, session, error) {
 	s, err := h.read(r)
+	if h.Portal {
+		if err != nil {
+			return Viewer{}, s, err
+		}
+		viewer, err := h.portalViewer(r, s)
+		return viewer, s, err
+	}
 	if h.Who == nil {
 		if err != nil || s.Viewer == nil {
 			return Viewer{}, s, errNoSession
@@ -122,13 +130,13 @@ func (h *Handler) visitor(w http.ResponseWriter, r *http.Request) (Viewer, sessi
 		return viewer, s, &pageError{http.StatusForbidden, "notFound", h.say("notFoundText")}
 	}
 	if err != nil {
-		s, err = h.begin(w, nil)
+		s, err = h.begin(w, session{})
 	}
 	return viewer, s, err
 }
 
 func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) {
-	if h.Who != nil {
+	if h.Who != nil || h.Portal {
 		h.notFound(w, r)
 		return
 	}
@@ -138,7 +146,7 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) {
 // signIn begins a session. The form needs no token of a session, as there is none yet: a
 // stranger who makes a browser send it must know the operator token.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
-	if h.Who != nil {
+	if h.Who != nil || h.Portal {
 		h.notFound(w, r)
 		return
 	}
@@ -155,7 +163,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusUnauthorized, h.say("tokenWrong"))
 		return
 	}
-	if _, err := h.begin(w, &viewer); err != nil {
+	if _, err := h.begin(w, session{Viewer: &viewer}); err != nil {
 		h.showProblem(w, r, nil, err)
 		return
 	}
@@ -178,5 +186,9 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.setCookie(w, "", -1)
+	if h.Portal {
+		h.showProblem(w, r, nil, &pageError{http.StatusOK, "signOut", h.say("signedOut")})
+		return
+	}
 	http.Redirect(w, r, h.prefix()+"/"+assets+"/sign-in?done=signedOut", http.StatusSeeOther)
 }

@@ -39,6 +39,16 @@ var texts = map[string]string{
 	"signInHelp":    "The server prints the token when it starts, unless it was given one.",
 	"signedOut":     "You are signed out.",
 
+	// The portal.
+	"portal":          "Set up your identity provider",
+	"portal.askMail":  "Enter the e-mail address that this link was sent to.",
+	"portal.askCode":  "Enter the code that you were told together with this link.",
+	"portal.code":     "Code",
+	"portal.open":     "Open",
+	"portal.wrong":    "That is not it. It can be tried %d times more.",
+	"portal.over":     "This link is over",
+	"portal.overText": "It was used, was revoked, or its time has passed. Ask whoever sent it for another one.",
+
 	// SSO providers.
 	"providersHelp":    "Each is the identity provider of one customer.",
 	"noProviders":      "There is no provider yet. Make the first one: its page then says what to enter at the identity provider.",

@@ -291,7 +291,7 @@ func (s *site) prepare(ctx context.Context, o options, config *config, engine *p
 	}
 	api := newAPI(engine, s.operatorToken)
 	api.Check = checkSettings(logins)
-	s.handler = withConsole(newHandler(api), newConsole(api, s.operatorToken, s.base))
+	s.handler = withConsole(newHandler(api), newConsole(api, s.operatorToken, s.base), newPortal(api, s.operatorToken, s.base))
 	s.handler = withSAML(s.handler, logins, s.base, host)
 	passwords := newLDAP(api, s.base, logins.Login)
 	s.servers = passwords.Servers
