@@ -77,7 +77,7 @@ func (c *Connection) check() error {
 
 // isConnectionID reports whether a text can be the id of a connection.
 func isConnectionID(id string) bool {
-	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
+	return id != "" && id != "." && id != ".." && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
 			return false

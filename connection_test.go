@@ -58,7 +58,7 @@ func TestWrongConnection(t *testing.T) {
 		if conn.Policy.Company != "Acme" || conn.Name != "" {
 			t.Errorf("the connection became %+v", conn)
 		}
-		for _, id := range []string{"", "a/b", "a b", "é", string(make([]byte, 65))} {
+		for _, id := range []string{"", ".", "..", "a/b", "a b", "é", string(make([]byte, 65))} {
 			if _, err := tn.engine.Directory(id).As(tester).UpdateConnection(t.Context(), with(provision.Connection{ID: id})); err == nil {
 				t.Errorf("a connection with id %q was saved", id)
 			}

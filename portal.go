@@ -211,7 +211,7 @@ func (e *Engine) portalEntry(r store.Reader, connection, secret string) (records
 
 // RedeemPortalLink uses a link up: of all who bring its code and the proof, one gets the
 // secret of a session, for twelve hours. A wrong proof is a [*ProofError]; after five the
-// link is dead. Otherwise the errors are those of [Engine.PortalLink]. The event portal.used
+// link is dead. An empty one is wrong, too, and counts for nothing: mail scanners submit forms. Otherwise the errors are those of [Engine.PortalLink]. The event portal.used
 // tells each use and each wrong proof.
 func (e *Engine) RedeemPortalLink(ctx context.Context, code, proof string) (session string, v PortalVisit, err error) {
 	e = e.present()
@@ -233,6 +233,10 @@ func (e *Engine) RedeemPortalLink(ctx context.Context, code, proof string) (sess
 		link := &entry.Value
 		c.actor.ID = link.ID
 		given := naming.Key(strings.TrimSpace(proof))
+		if given == "" { // whoever submits the form as it is has not guessed
+			wrong = &ProofError{Left: portalGuesses - link.Guesses}
+			return nil
+		}
 		if subtle.ConstantTimeCompare([]byte(onceRecord(given)), []byte(link.Proof)) != 1 {
 			wrong, err = c.wrongProof(&entry)
 			return err

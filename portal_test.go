@@ -133,6 +133,12 @@ func TestPortalGuesses(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, st store.Store) {
 		tn := newTenant(t, st, `{}`)
 		told, _ := tn.portal(provision.NewPortalLink{Recipient: "ada@customer.example", Operations: portalRights, Send: true})
+		for range 10 {
+			var empty *provision.ProofError
+			if _, _, err := tn.engine.RedeemPortalLink(t.Context(), told.Code, " "); !errors.As(err, &empty) || empty.Left != 5 {
+				t.Fatalf("an empty proof: %v", err)
+			}
+		}
 		for left := 4; left >= 0; left-- {
 			_, _, err := tn.engine.RedeemPortalLink(t.Context(), told.Code, "eve@customer.example")
 			var wrong *provision.ProofError
