@@ -79,6 +79,7 @@ func TestBadInput(t *testing.T) {
 		{"an unknown action", request{method: "POST", path: "/connections/own/accounts/" + f.account[own] + "/dissable"}, 404, "request_not_found", `did you mean \"disable\"`},
 		{"a group that the provider reports", request{method: "POST", path: "/connections/own/accounts/" + f.account[own] + "/remove-group?group=" + f.group[own]}, 409, "reported_by_provider", ""},
 		{"no group", request{method: "POST", path: "/connections/own/accounts/" + f.account[own] + "/remove-group"}, 400, "request_parameter", "group"},
+		{"a link that can show nothing", request{method: "POST", path: "/connections/own/portal", body: `{"operations":["accounts.list"]}`}, 400, "request_wrong", `"field":"operations"`},
 		{"nobody of whom to decide", request{method: "POST", path: "/connections/own/held/release", body: `[]`}, 400, "request_wrong", ""},
 		{"a held account of another connection", request{method: "POST", path: "/connections/own/held/release", body: `["` + f.account[foreign] + `"]`}, 404, "request_not_found", ""},
 		{"a consumer that is none", request{method: "GET", path: "/connections/own/parked?consumer=nobody"}, 404, "request_not_found", ""},

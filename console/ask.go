@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,16 +68,27 @@ func (a *answer) read(out any) error {
 	return json.Unmarshal(a.body.Bytes(), out)
 }
 
-func (v *visit) send(q question) (*answer, error) {
-	var body []byte
+func (v *visit) send(q question) (a *answer, err error) {
+	defer func() { // an answer that was begun cannot become a problem: the API cuts it off
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a value that is thrown, not an error that is returned
+			a, err = nil, &Problem{Status: http.StatusServiceUnavailable, Code: codeUnavailable, Detail: v.h.say("cut")}
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	if slices.ContainsFunc(q.path, func(segment string) bool { return segment == "" || segment == "." || segment == ".." }) {
+		return nil, missing("there is no such address")
+	}
+	var body bytes.Buffer
 	if q.body != nil {
-		var err error
-		if body, err = json.Marshal(q.body); err != nil {
+		enc := json.NewEncoder(&body)
+		enc.SetEscapeHTML(false) // XML would become six times as long
+		if err := enc.Encode(q.body); err != nil {
 			return nil, err
 		}
 	}
 	address := url.URL{Path: "/", RawQuery: q.query.Encode()}
-	r, err := http.NewRequestWithContext(v.r.Context(), q.method, address.JoinPath(escaped(q.path)...).String(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(v.r.Context(), q.method, address.JoinPath(escaped(q.path)...).String(), &body)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +99,7 @@ func (v *visit) send(q question) (*answer, error) {
 	if q.version != 0 {
 		r.Header.Set("If-Match", `"`+strconv.FormatInt(q.version, 10)+`"`)
 	}
-	a := &answer{header: http.Header{}}
+	a = &answer{header: http.Header{}}
 	v.h.API.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), viewerKey{}, v.viewer)))
 	if err := v.r.Context().Err(); err != nil {
 		return nil, err

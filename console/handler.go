@@ -117,6 +117,9 @@ const assets = "~"
 func (h *Handler) prepare() {
 	h.fault = errors.Join(h.prepareStyle(), h.prepareViews(), h.prepareKey())
 	h.guard = http.NewCrossOriginProtection()
+	if base, err := url.Parse(h.Base); err == nil && base.Host != "" { // a proxy may change the header Host
+		h.fault = errors.Join(h.fault, h.guard.AddTrustedOrigin(base.Scheme+"://"+base.Host))
+	}
 	h.mux = http.NewServeMux()
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"GET /" + assets + "/style.css": h.asset("text/css; charset=utf-8", h.style),

@@ -3,12 +3,15 @@ package console
 import (
 	"net/http"
 	"time"
+
+	"github.com/scimjit/provision"
 )
 
 type decisionsContent struct {
 	paging
 	Nothing   bool
 	Held      []previewRow
+	Count     int // all who are held, beside those of this page
 	Parked    []Parked
 	Clock     string
 	MayDecide bool
@@ -51,8 +54,13 @@ func (v *visit) decisionsPage() (*decisionsContent, error) {
 		content.Held = append(content.Held, row)
 	}
 	content.paging = v.pagesOf(next)
+	var counts provision.AccountCounts
+	if err := v.get(&counts, nil, v.of("counts")...); err != nil {
+		return nil, err
+	}
+	content.Count = counts.Held
 	if v.viewer.Role != RoleCustomer {
-		if err := v.get(&content.Parked, nil, v.of("parked")...); err != nil {
+		if err := v.parked(&content.Parked); err != nil {
 			return nil, err
 		}
 		var clock struct {
@@ -70,11 +78,34 @@ func (v *visit) decisionsPage() (*decisionsContent, error) {
 	return content, nil
 }
 
+// parked reads the deliveries that wait, of the consumer that the host has named. Without
+// one, or before it has delivered, there are none to show.
+func (v *visit) parked(list *[]Parked) error {
+	if v.h.API.Consumer == "" {
+		return nil
+	}
+	err := v.get(list, nil, v.of("parked")...)
+	if p, is := problemIn(err); is && p.Status == http.StatusNotFound {
+		return nil
+	}
+	return err
+}
+
 // decideHeld ends the hold of the people that a form names, or of all.
 func decideHeld(how string, all bool) func(*visit) (done, error) {
 	return func(v *visit) (done, error) {
 		var body any = map[string]bool{"all": true}
-		if !all {
+		if all {
+			var counts provision.AccountCounts
+			if err := v.get(&counts, nil, v.of("counts")...); err != nil {
+				return done{}, err
+			}
+			if itoa(counts.Held) != v.r.PostForm.Get("count") { // others than the reader has seen
+				v.fields = map[string]string{"account": v.h.say("heldMoved")}
+				content, err := v.decisionsPage()
+				return done{content: content, status: http.StatusConflict}, err
+			}
+		} else {
 			ids := v.r.PostForm["account"]
 			if len(ids) == 0 {
 				v.fields = map[string]string{"account": v.h.say("nobodyChosen")}

@@ -273,3 +273,83 @@ func (f *fixture) scim(connection, path, body string) string {
 	}
 	return made.ID
 }
+
+// The permissions that a host has beside the usual ones are fields, and stay.
+func TestPermissionsOfTheHost(t *testing.T) {
+	f := filled(t)
+	f.engine.Permissions = []string{"backup"}
+	yes := true
+	if _, err := f.engine.Directory(own).UpdateConnection(t.Context(), func(c *provision.Connection) error {
+		c.Policy.Permissions = policy.Permissions{"backup": &yes}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := newReader(t, f, nil).signIn()
+	if a := r.get("/console/own/settings"); strings.Count(a.body, `name="permissions.backup"`) != 1 {
+		t.Errorf("the form has %d fields of it", strings.Count(a.body, `name="permissions.backup"`))
+	}
+	form := settingsOf(r.stored(own))
+	form.Set("permissions.backup", "true")
+	form.Set("company", "Acme")
+	form.Set("action", "save")
+	if a := r.submit("/console/own/settings", form); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	p := r.stored(own).Policy
+	if p.Company != "Acme" || p.Permissions["backup"] == nil || !*p.Permissions["backup"] {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What an action has said is not said again of the next one, and no text of an address is.
+func TestSaidOnce(t *testing.T) {
+	r := newReader(t, filled(t), nil).signIn()
+	form := settingsOf(r.stored(own))
+	form.Set("company", "Acme")
+	form.Set("action", "save")
+	a := r.submit("/console/own/settings", form)
+	if !strings.Contains(a.body, "Saved.") {
+		t.Fatalf("%d at %s", a.status, a.path)
+	}
+	form.Set("timeZone", "nowhere")
+	if a := r.submit(a.path, form); strings.Contains(a.body, "Saved.") || a.status != http.StatusUnprocessableEntity {
+		t.Errorf("a wrong form: %d", a.status)
+	}
+	for _, page := range []string{"/console/own/overview?done=Send+the+token+elsewhere", "/console/~/sign-in?done=Send+the+token+elsewhere", "/console/own/overview?done=problem"} {
+		if a := r.get(page); strings.Contains(a.body, "elsewhere") || strings.Contains(a.body, `role="status"`) {
+			t.Errorf("%s says it", page)
+		}
+	}
+}
+
+// A host without a consumer decides about held people, too.
+func TestDecisionsWithoutConsumer(t *testing.T) {
+	for _, name := range []string{"", "never-seen"} {
+		f := filled(t)
+		f.api.Consumer = name
+		if a := newReader(t, f, nil).signIn().get("/console/own/decisions"); a.status != http.StatusOK || !strings.Contains(a.body, "zebra") {
+			t.Errorf("consumer %q: %d", name, a.status)
+		}
+	}
+}
+
+// Names that are no address of the API lead nowhere.
+func TestDots(t *testing.T) {
+	r := newReader(t, filled(t), nil).signIn()
+	before := r.f.state()
+	for _, id := range []string{"..", ".", ""} {
+		a := r.submit("/console/own/set-up", url.Values{"action": {"revoke"}, "credential": {id}})
+		if a.status != http.StatusNotFound {
+			t.Errorf("credential %q: %d", id, a.status)
+		}
+	}
+	for _, page := range []string{"/console/%2E/overview", "/console/%2E%2E/overview", "/console/own/people/%2E%2E"} {
+		if a := r.get(page); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", page, a.status)
+		}
+	}
+	if r.f.state() != before {
+		t.Error("something has changed")
+	}
+}

@@ -44,7 +44,7 @@ func (v *visit) goLiveContent() (*goLiveContent, error) {
 	now := v.h.now().UTC()
 	content := &goLiveContent{
 		Mode: v.head.Mode.String(), Until: v.head.Until, MayChange: v.viewer.Role == RoleOperator,
-		Soonest: now.AddDate(0, 0, 1).Format(time.DateOnly), Longest: now.Add(provision.MaxPause).Format(time.DateOnly),
+		Soonest: now.Format(time.DateOnly), Longest: now.Add(provision.MaxPause).AddDate(0, 0, -1).Format(time.DateOnly),
 	}
 	var plan provision.Plan
 	err := v.get(&plan, nil, v.of("plan")...)
@@ -116,6 +116,7 @@ func (v *visit) pause() (done, error) {
 		content, err := v.goLiveContent()
 		return done{content: content, status: http.StatusUnprocessableEntity}, err
 	}
+	until = until.AddDate(0, 0, 1) // to its end
 	return done{said: "mode.changed"}, v.changeMode(provision.ModeChange{Mode: provision.ModePaused, Until: until})
 }
 

@@ -63,7 +63,9 @@ func (v *visit) health(c *overviewContent, people, held int) {
 		c.To = &link{"settings", v.address("settings")}
 	case held > 0:
 		c.Health, c.Class = v.h.say("health.held", held), "bad"
-		c.To = &link{"decisions", v.address("decisions")}
+		if v.may("held.list") {
+			c.To = &link{"decisions", v.address("decisions")}
+		}
 	case people == 0:
 		c.Health, c.Class = v.h.say("health.empty"), "warn"
 		c.To = &link{"setUp", v.address("set-up")}

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/scimjit/provision"
 )
@@ -26,9 +27,30 @@ func (h *Handler) portalViewer(r *http.Request, s session) (Viewer, error) {
 	return Viewer{Actor: visit.Actor(), Role: RoleCustomer, Connection: visit.Connection, Operations: visit.Link.Operations}, nil
 }
 
+// endPortal ends a session that a portal link began, wherever its cookie is.
+func (h *Handler) endPortal(r *http.Request, s session) error {
+	visit, err := h.API.Engine.PortalSession(r.Context(), s.Portal)
+	if err == nil {
+		err = h.API.Engine.Directory(visit.Connection).As(visit.Actor()).RevokePortalLink(r.Context(), visit.Link.ID)
+	}
+	if errors.Is(err, provision.ErrNotFound) {
+		return nil // it is over
+	}
+	if err != nil {
+		return problem(err)
+	}
+	return nil
+}
+
 // showLink shows the form of a link, and uses nothing up: mail scanners look at links.
 func (h *Handler) showLink(w http.ResponseWriter, r *http.Request) {
 	visit, err := h.API.Engine.PortalLink(r.Context(), r.PathValue("code"))
+	if errors.Is(err, provision.ErrNotFound) {
+		if _, _, known := h.visitor(w, r); known == nil { // the holder opens it once more
+			http.Redirect(w, r, h.prefix()+"/", http.StatusSeeOther)
+			return
+		}
+	}
 	if err != nil {
 		h.refuseLink(w, r, err)
 		return
@@ -45,6 +67,10 @@ func (h *Handler) askProof(w http.ResponseWriter, status int, link provision.Por
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<14)
 	code := r.PathValue("code")
+	if strings.TrimSpace(r.PostFormValue("proof")) == "" { // a mail scanner submits forms as they are
+		h.showLink(w, r)
+		return
+	}
 	secret, _, err := h.API.Engine.RedeemPortalLink(r.Context(), code, r.PostFormValue("proof"))
 	var wrong *provision.ProofError
 	if errors.As(err, &wrong) && wrong.Left > 0 {

@@ -50,8 +50,13 @@ func TestPortal(t *testing.T) {
 			t.Fatalf("%d %s", a.status, a.body)
 		}
 	}
-	if a := r.do(http.MethodPost, page, url.Values{}, nil); a.status != http.StatusForbidden || !strings.Contains(a.body, "4 times") {
-		t.Errorf("an empty proof: %d", a.status)
+	for range 6 {
+		if a := r.do(http.MethodPost, page, url.Values{}, nil); a.status != http.StatusOK || strings.Contains(a.body, "zebra") {
+			t.Errorf("an empty proof: %d", a.status)
+		}
+	}
+	if a := r.do(http.MethodPost, page, url.Values{"proof": {"eve@customer.example"}}, nil); a.status != http.StatusForbidden || !strings.Contains(a.body, "4 times") {
+		t.Errorf("a wrong proof: %d", a.status)
 	}
 	a := r.do(http.MethodPost, page, url.Values{"proof": {"IT@customer.example "}}, nil)
 	if a.status != 200 || a.path != "/portal/own/set-up" {
@@ -85,6 +90,9 @@ func TestPortal(t *testing.T) {
 	}
 	if r.f.state() != before {
 		t.Error("something has changed")
+	}
+	if a := r.get(page); a.path != "/portal/own/set-up" {
+		t.Errorf("the holder opens the link once more: %d at %s", a.status, a.path)
 	}
 	other := portalReader(t, r.f)
 	if a := other.do(http.MethodPost, page, url.Values{"proof": {"it@customer.example"}}, nil); a.status != http.StatusNotFound {

@@ -161,6 +161,9 @@ func (v *visit) createProvider() (done, error) {
 	connection := provision.Connection{
 		ID: strings.TrimSpace(form.Get("id")), Name: strings.TrimSpace(form.Get("name")), Dialect: form.Get("dialect"), SCIM: true,
 	}
+	if connection.Dialect == "auto" {
+		connection.Dialect = ""
+	}
 	if form.Get("trial") == "true" {
 		connection.Mode = provision.ModeShadow
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,9 +24,10 @@ type settingsContent struct {
 	Disabled bool
 	ByFile   bool
 	ReadOnly bool
+	Operator bool // may change what no customer may
 	Stale    bool
-	Problem  string
-	Few      string // what to tick where few site admins would be left
+	Now      []string // what differs from it beside the options
+	Few      string   // what to tick where few site admins would be left
 	Sections []section
 	Preview  *previewContent
 }
@@ -111,7 +113,7 @@ func (v *visit) settingsPage(form settingsForm) (*settingsContent, error) {
 	c := form.connection
 	content := &settingsContent{
 		Version: form.version, Name: c.Name, Dialect: orID(c.Dialect, "auto"), Dialects: dialectNames(), SCIM: c.SCIM, Disabled: c.Disabled,
-		ByFile: v.head.ManagedBy != "", ReadOnly: v.viewer.Role == RoleSupport || v.head.ManagedBy != "",
+		ByFile: v.head.ManagedBy != "", ReadOnly: !v.may("connection.save", "policy.totals") || v.head.ManagedBy != "", Operator: v.viewer.Role == RoleOperator,
 	}
 	for _, o := range policy.Options() {
 		f := v.field(o, form, groups)
@@ -157,7 +159,7 @@ func (v *visit) field(o policy.Option, form settingsForm, groups groupNames) fie
 	case policy.KindPatterns:
 		f.Patterns, f.Matches = true, v.matches(text, groups)
 	case policy.KindPermissions:
-		f.Parts = v.permissionFields(o, text)
+		f.Parts = v.permissionFields(text)
 	case policy.KindRoles:
 		f.Roles = roleFields(text)
 	}
@@ -166,19 +168,11 @@ func (v *visit) field(o policy.Option, form settingsForm, groups groupNames) fie
 
 // permissionFields makes a field of each permission: those that are usual, and those that
 // are set.
-func (v *visit) permissionFields(o policy.Option, text string) []permissionField {
-	var usual, set policy.Permissions
-	_ = json.Unmarshal(o.Default, &usual)      // what is no JSON has no permissions to show:
-	_ = json.Unmarshal([]byte(text), &set)     // saving says what is wrong
-	names := []string{"webdav", "ftp", "sftp"} // the order of the form
-	for name := range set {
-		if _, there := usual[name]; !there {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names[3:])
+func (v *visit) permissionFields(text string) []permissionField {
+	var set policy.Permissions
+	_ = json.Unmarshal([]byte(text), &set) // what is no JSON has no permissions to show: saving says what is wrong
 	var out []permissionField
-	for _, name := range names {
+	for _, name := range append([]string{"webdav", "ftp", "sftp"}, v.permissionNames()...) {
 		p := permissionField{Name: "permissions." + name, Label: v.h.say("permission", permissionLabel(name))}
 		for _, value := range []string{"null", "true", "false"} {
 			p.Choices = append(p.Choices, choiceField{value, v.h.say("permission." + value), value == truthText(set[name])})
@@ -186,6 +180,18 @@ func (v *visit) permissionFields(o policy.Option, text string) []permissionField
 		out = append(out, p)
 	}
 	return out
+}
+
+// permissionNames are the permissions that the host has beside the usual ones, and those that
+// are set.
+func (v *visit) permissionNames() []string {
+	names := slices.Concat(v.h.API.Engine.Permissions, slices.Sorted(maps.Keys(v.head.Policy.Permissions)))
+	seen := map[string]bool{"webdav": true, "ftp": true, "sftp": true}
+	return slices.DeleteFunc(names, func(name string) bool {
+		known := seen[policy.Lower(name)]
+		seen[policy.Lower(name)] = true
+		return known
+	})
 }
 
 func permissionLabel(name string) string {
@@ -223,6 +229,9 @@ func (v *visit) form() settingsForm {
 	form := v.r.PostForm
 	c := v.head.Connection
 	c.Name, c.SCIM, c.Disabled = strings.TrimSpace(form.Get("name")), form.Get("scim") == "true", form.Get("disabled") == "true"
+	if v.viewer.Role != RoleOperator {
+		c.Disabled = v.head.Disabled
+	}
 	if c.Dialect = form.Get("dialect"); c.Dialect == "auto" {
 		c.Dialect = ""
 	}
@@ -295,7 +304,7 @@ func (v *visit) readSettings(form settingsForm) (c provision.Connection, ok bool
 	c = form.connection
 	config, err := policy.ParseTexts(form.value)
 	if err == nil {
-		_, err = config.Compile()
+		_, err = config.Compile(v.permissionNames()...)
 	}
 	if err != nil {
 		v.fields = optionFault(err)
@@ -366,7 +375,31 @@ func (v *visit) staleSettings(form settingsForm) (done, error) {
 		return done{}, err
 	}
 	content.Stale, content.Version = true, v.head.Version
+	content.Now = v.differences(form.connection)
 	return done{content: content, status: http.StatusConflict}, nil
+}
+
+// differences says what a connection has by now, beside its options, where a form has
+// something else.
+func (v *visit) differences(c provision.Connection) (list []string) {
+	say, now := v.h.say, v.head.Connection
+	add := func(key, was, is string) {
+		if was != is {
+			list = append(list, say(key)+": "+say("staleField", orID(is, say("none"))))
+		}
+	}
+	add("name", c.Name, now.Name)
+	add("dialect", orID(c.Dialect, "auto"), orID(now.Dialect, "auto"))
+	add("enableSCIM", say(yesNo(c.SCIM)), say(yesNo(now.SCIM)))
+	add("disabled", say(yesNo(c.Disabled)), say(yesNo(now.Disabled)))
+	return list
+}
+
+func yesNo(on bool) string {
+	if on {
+		return "yes"
+	}
+	return "no"
 }
 
 func dialectNames() []string {

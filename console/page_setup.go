@@ -70,8 +70,9 @@ func (v *visit) setUp() (any, error) { return v.setUpPage() }
 
 func (v *visit) setUpPage() (*setUpContent, error) {
 	content := &setUpContent{
-		MayChange: v.viewer.Role != RoleSupport && v.head.ManagedBy == "", TestLogin: v.viewer.Role != RoleSupport && v.head.SAML != nil && v.h.API.TestLogin != nil,
-		Guides: setup.Guides(), Values: v.values(),
+		MayChange: v.may("credentials.issue", "credentials.activate", "credentials.extend", "credentials.revoke") && v.head.ManagedBy == "",
+		TestLogin: v.may("login.test") && v.head.SAML != nil && v.h.API.TestLogin != nil,
+		Guides:    setup.Guides(), Values: v.values(),
 	}
 	var credentials []provision.Credential
 	if err := v.get(&credentials, nil, v.of("credentials")...); err != nil {

@@ -272,7 +272,10 @@ func TestForgedForms(t *testing.T) {
 	if a := r.do("POST", "/console/own/decisions", url.Values{"action": {"drop"}, "form": {mine}}, nil); a.status != http.StatusBadRequest {
 		t.Errorf("an action that there is not: %d", a.status)
 	}
-	if a := r.do("POST", "/console/own/decisions", url.Values{"action": {"releaseAll"}, "form": {mine}}, nil); a.status != http.StatusOK || r.f.state() == before {
+	if a := r.do("POST", "/console/own/decisions", url.Values{"action": {"releaseAll"}, "form": {mine}, "count": {"3"}}, nil); a.status != http.StatusConflict || r.f.state() != before {
+		t.Errorf("a number that nobody has seen: %d", a.status)
+	}
+	if a := r.do("POST", "/console/own/decisions", url.Values{"action": {"releaseAll"}, "form": {mine}, "count": {"12"}}, nil); a.status != http.StatusOK || r.f.state() == before {
 		t.Errorf("the right form: %d", a.status)
 	}
 }

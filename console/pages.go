@@ -183,6 +183,15 @@ func (h *Handler) visit(w http.ResponseWriter, r *http.Request) (*visit, error) 
 	return v, err
 }
 
+// saidBefore returns the key of the text that an action has left for the page that follows.
+func saidBefore(r *http.Request) string {
+	key := r.URL.Query().Get("done")
+	if !slices.Contains([]string{"saved", "done", "signedOut", "plan.asked", "plan.decided", "mode.changed"}, key) {
+		return ""
+	}
+	return key
+}
+
 // may reports whether the viewer may do all of some operations of the API.
 func (v *visit) may(names ...string) bool {
 	rows := table()
@@ -218,7 +227,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.showProblem(w, r, nil, err)
 		return
 	}
-	next := h.prefix() + r.URL.EscapedPath()
+	next := withQuery(h.prefix()+r.URL.EscapedPath(), r.URL.Query())
 	if r.Method != http.MethodGet {
 		next = ""
 	}
@@ -243,11 +252,11 @@ func (v *visit) write(status int, p page, content any) {
 
 func (v *visit) frame(title, current string, content any) *view {
 	out := &view{
-		Title: title, Tab: current, Head: v.head, Form: v.h.formToken(v.session), Done: v.r.URL.Query().Get("done"),
+		Title: title, Tab: current, Head: v.head, Form: v.h.formToken(v.session),
 		Fields: v.fields, Viewer: &v.viewer, SignOut: v.h.Who == nil, Home: v.home(), Providers: v.viewer.Role != RoleCustomer, Content: content,
 	}
-	if _, known := texts[out.Done]; !known {
-		out.Done = ""
+	if v.r.Method == http.MethodGet {
+		out.Done = saidBefore(v.r)
 	}
 	if v.head == nil {
 		return out
@@ -287,7 +296,7 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	out.Title, out.Error, out.Code, out.Done = title, text, code, ""
 	if status == http.StatusInternalServerError {
-		h.logger().ErrorContext(r.Context(), "console: "+r.Method+" "+r.URL.Path, "error", err)
+		h.logger().ErrorContext(r.Context(), "console: a request failed", "method", r.Method, "page", r.Pattern, "error", err)
 	}
 	h.write(w, status, "problem", out)
 }
@@ -304,7 +313,7 @@ func (h *Handler) functions() template.FuncMap {
 		"isoTime": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"status":  func(s policy.Status) string { return h.say("status." + string(s)) },
 		"effect":  func(e policy.Effect) string { return e.Text() },
-		"label":   optionLabel,
+		"label":   h.fieldLabel,
 		"value":   showValue,
 		"join":    strings.Join,
 		"actor":   showActor,
@@ -344,6 +353,14 @@ var optionLabels = func() map[string]string {
 	}
 	return out
 }()
+
+// fieldLabel is the label of a field of a form, or of an option.
+func (h *Handler) fieldLabel(key string) string {
+	if _, known := texts["field."+key]; known {
+		return h.say("field." + key)
+	}
+	return optionLabel(key)
+}
 
 // optionLabel is the label of an option, or the name of what else gave a reason.
 func optionLabel(key string) string {

@@ -31,6 +31,9 @@ func createPortal(c *call) (any, error) {
 			return nil, wrong(codeRole, fmt.Sprintf("operations[%d]", i), "operations: %q is nothing that a customer may be given%s", name, near(name, known))
 		}
 	}
+	if len(body.Operations) > 0 && !slices.Contains(body.Operations, "connection.read") {
+		return nil, wrong(codeWrong, "operations", "operations: connection.read is missing, without which no page can be shown")
+	}
 	secrets, link, err := c.directory.CreatePortalLink(c.r.Context(), body)
 	return IssuedLink{link, secrets}, err
 }

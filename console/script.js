@@ -23,7 +23,7 @@
     }
   }
   for (const all of document.querySelectorAll("input[data-all]")) {
-    all.closest("th").hidden = false;
+    all.hidden = false;
     all.addEventListener("change", () => {
       for (const one of all.form.querySelectorAll("input[name=" + all.dataset.all + "]")) one.checked = all.checked;
     });
@@ -37,7 +37,7 @@
       clearTimeout(timer);
       timer = setTimeout(async () => {
         const answer = await fetch(form.dataset.matches + "?" + new URLSearchParams({ text: e.target.value }), { headers: { Accept: "text/plain" } });
-        if (answer.ok) target.textContent = await answer.text();
+        if (answer.ok && !answer.redirected) target.textContent = await answer.text();
       }, 300);
     });
   }

@@ -33,6 +33,7 @@ func SignInByToken(token string, viewer Viewer) func(*http.Request, string) (Vie
 type session struct {
 	Viewer  *Viewer   `json:"viewer,omitempty"`
 	Portal  string    `json:"portal,omitempty"` // the secret of a session that a portal link began
+	For     string    `json:"for,omitempty"`    // the reader whom a session of the host is of
 	Nonce   string    `json:"nonce"`
 	Expires time.Time `json:"expires"`
 }
@@ -129,8 +130,9 @@ func (h *Handler) visitor(w http.ResponseWriter, r *http.Request) (Viewer, sessi
 	if denied != nil {
 		return viewer, s, &pageError{http.StatusForbidden, "notFound", h.say("notFoundText")}
 	}
-	if err != nil {
-		s, err = h.begin(w, session{})
+	reader := h.mac("reader", viewer.Actor.Kind+"\n"+viewer.Actor.ID)
+	if err != nil || s.For != reader {
+		s, err = h.begin(w, session{For: reader})
 	}
 	return viewer, s, err
 }
@@ -140,7 +142,7 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) {
 		h.notFound(w, r)
 		return
 	}
-	h.write(w, http.StatusOK, "sign-in", &view{Title: h.say("signIn"), Done: r.URL.Query().Get("done"), Next: r.URL.Query().Get("next")})
+	h.write(w, http.StatusOK, "sign-in", &view{Title: h.say("signIn"), Done: saidBefore(r), Next: r.URL.Query().Get("next")})
 }
 
 // signIn begins a session. The form needs no token of a session, as there is none yet: a
@@ -180,6 +182,7 @@ func (h *Handler) localTarget(next string) string {
 }
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<14)
 	s, err := h.read(r)
 	if err == nil && !hmac.Equal([]byte(r.PostFormValue("form")), []byte(h.formToken(s))) {
 		h.showProblem(w, r, nil, &pageError{http.StatusForbidden, "expired", h.say("expiredText")})
@@ -187,6 +190,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	}
 	h.setCookie(w, "", -1)
 	if h.Portal {
+		if err := h.endPortal(r, s); err != nil {
+			h.showProblem(w, r, nil, err)
+			return
+		}
 		h.showProblem(w, r, nil, &pageError{http.StatusOK, "signOut", h.say("signedOut")})
 		return
 	}

@@ -26,6 +26,7 @@ var texts = map[string]string{
 	"notFoundText": "There is no such page, or it is not for you.",
 	"expired":      "This form is out of date",
 	"expiredText":  "It was open for too long, or came from elsewhere. Nothing was changed. Go back, load the page again, and send it once more.",
+	"cut":          "The answer could not be read to its end. Try again.",
 	"busy":         "Not possible right now",
 	"internal":     "Something went wrong here. The log of the server says what.",
 	"since":        "since %s",
@@ -295,8 +296,9 @@ var texts = map[string]string{
 	"heldHelp":     "Too many people would have lost access at once, so they keep it until somebody decides. Release lets the change happen. Keep leaves them as they are until the identity provider says that they have access.",
 	"release":      "Release",
 	"keep":         "Keep",
-	"releaseAll":   "Release all",
-	"keepAll":      "Keep all",
+	"releaseAll":   "Release all %d",
+	"keepAll":      "Keep all %d",
+	"heldMoved":    "There are others now. Look at them, then decide again.",
 	"choose":       "Choose",
 	"nobodyChosen": "Choose somebody first.",
 	"parked":       "Deliveries that wait",
@@ -306,6 +308,14 @@ var texts = map[string]string{
 	"clock":        "The clock",
 	"clockHelp":    "The clock of the server has jumped, so nothing is deleted and no right lapses until somebody says that it is right. It is now %s.",
 	"clockConfirm": "The clock is right",
+
+	// Fields in the summary of what is wrong, by their names.
+	"field.id":      "Id",
+	"field.name":    "Name",
+	"field.sure":    "Delete",
+	"field.few":     "Site admins",
+	"field.account": "Held changes",
+	"field.until":   "Pause until",
 
 	// Go live / Pause.
 	"now.live":          "This provider is live",
