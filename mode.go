@@ -144,14 +144,14 @@ func (c *compiled) asLive() *compiled {
 func (d *Directory) SetMode(ctx context.Context, m ModeChange) (Connection, error) {
 	const tries = 3
 	for range tries {
-		facts := int64(-1)
+		var with *seen
 		if m.Plan != "" && m.Mode.stored() == "" {
 			var err error
-			if facts, err = d.comparePlan(ctx, m.Plan); err != nil {
+			if with, err = d.comparePlan(ctx, m.Plan); err != nil {
 				return Connection{}, err
 			}
 		}
-		conn, err := d.setMode(ctx, m, facts)
+		conn, err := d.setMode(ctx, m, with)
 		if !errors.Is(err, errFactsMoved) {
 			return conn, err
 		}
@@ -162,9 +162,9 @@ func (d *Directory) SetMode(ctx context.Context, m ModeChange) (Connection, erro
 // errFactsMoved ends a change of the mode by a plan that facts have overtaken.
 var errFactsMoved = errors.New("provision: facts change while the plan is compared with them")
 
-// setMode is the transaction of SetMode. facts is the count of changes with which the plan
-// was compared, -1 without a plan.
-func (d *Directory) setMode(ctx context.Context, m ModeChange, facts int64) (out Connection, err error) {
+// setMode is the transaction of SetMode. with is what the plan was compared with, nil without
+// a plan.
+func (d *Directory) setMode(ctx context.Context, m ModeChange, with *seen) (out Connection, err error) {
 	err = d.update(ctx, d.why(), func(c *change) error {
 		before := c.conn
 		if m.Version != 0 && m.Version != before.Version {
@@ -173,12 +173,8 @@ func (d *Directory) setMode(ctx context.Context, m ModeChange, facts int64) (out
 		if err := m.check(&before.Connection, c.now); err != nil {
 			return err
 		}
-		if facts >= 0 {
-			if now, err := records.FactsChanged.Value(c.tx, ""); err != nil {
-				return err
-			} else if now != facts {
-				return errFactsMoved
-			}
+		if err := c.stillPlanned(m.Plan, with); err != nil {
+			return err
 		}
 		if before.Mode == m.Mode.stored() && before.Until.Equal(m.until()) {
 			out = before.Clone()
@@ -197,6 +193,26 @@ func (d *Directory) setMode(ctx context.Context, m ModeChange, facts int64) (out
 		d.engine.credentials.forget(d.connection)
 	}
 	return out, err
+}
+
+// stillPlanned reports by an error whether facts or settings have moved since a plan was
+// compared with them, or another plan was asked for.
+func (c *change) stillPlanned(plan string, with *seen) error {
+	if with == nil || c.conn.Mode == "" {
+		return nil
+	}
+	facts, err := records.FactsChanged.Value(c.tx, "")
+	if err != nil {
+		return err
+	}
+	if facts != with.facts || c.conn.Version != with.version {
+		return errFactsMoved
+	}
+	state, err := records.Plan.Value(c.tx, "")
+	if err == nil && state.ID != plan {
+		err = c.conn.modeError("", modeNoSuchPlan, "the plan is not the last one of this connection: make another one")
+	}
+	return err
 }
 
 func (m *ModeChange) until() time.Time {

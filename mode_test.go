@@ -594,6 +594,51 @@ func TestFactsMoveDuringComparison(t *testing.T) {
 	}
 }
 
+// So are settings that change, and another plan that is asked for.
+func TestSettingsMoveDuringComparison(t *testing.T) {
+	for name, move := range map[string]func(tn *tenant){
+		"the policy lets nobody in": func(tn *tenant) { tn.setPolicy(`{"requiredGroups":"Nobody"}`) },
+		"another plan": func(tn *tenant) {
+			if _, err := tn.by().MakePlan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tn := newShadow(t, memory.New(), `{}`)
+			tn.user(`{"userName":"ann"}`)
+			p, _ := tn.plan()
+			moved := false
+			hooked := &beforeUpdate{Store: tn.engine.Store}
+			hooked.do = func() { moved = true; move(tn) }
+			tn.engine.Store = hooked
+			_, err := tn.by().SetMode(t.Context(), provision.ModeChange{Mode: provision.ModeLive, Plan: p.ID})
+			var plan *provision.PlanError
+			var mode *provision.ModeError
+			if !moved || !errors.As(err, &plan) && !errors.As(err, &mode) {
+				t.Errorf("%v", err)
+			}
+			if conn, err := tn.by().Connection(t.Context()); err != nil || conn.Mode != provision.ModeShadow {
+				t.Errorf("the mode is %q, %v", conn.Mode, err)
+			}
+		})
+	}
+}
+
+// beforeUpdate does something before the next update of a store.
+type beforeUpdate struct {
+	store.Store
+	do func()
+}
+
+func (b *beforeUpdate) Update(ctx context.Context, scope string, fn func(context.Context, store.Tx) error) error {
+	if do := b.do; do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Store.Update(ctx, scope, fn)
+}
+
 // answer is a Linker that does something and knows nobody.
 type answer func()
 

@@ -225,7 +225,8 @@ func (c *change) dropConnection() (revoked []string, err error) {
 
 // unlist removes a connection without settings from the list of connections, when every
 // consumer has seen all of its events: nobody would deliver those that wait to be tried
-// again. Its events still end: see pruneEnded.
+// again, and when the names of those who were deleted have left events and requests. Its
+// events still end: see pruneEnded.
 func (e *Engine) unlist(ctx context.Context, connection string) error {
 	var consumers []records.Entry[records.Listed]
 	err := e.store().View(ctx, store.Global, func(_ context.Context, r store.Reader) (err error) {
@@ -254,6 +255,15 @@ func (e *Engine) unlist(ctx context.Context, connection string) error {
 			if err != nil || len(waiting) > 0 {
 				return err
 			}
+		}
+		// What is erased ends while the connection is listed, as nobody looks at it after that.
+		events, err := records.Erasure.List(r, "", 1)
+		if err != nil || len(events) > 0 {
+			return err
+		}
+		requests, err := records.RequestErasure.List(r, "", 1)
+		if err != nil || len(requests) > 0 {
+			return err
 		}
 		over = true
 		return nil

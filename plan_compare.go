@@ -41,9 +41,15 @@ func (e *PlanError) Error() string {
 // maxDifferences is how many a PlanError has.
 const maxDifferences = 100
 
-// comparePlan looks whether a plan still says what would happen, and returns the count of
-// changed facts up to which it does.
-func (d *Directory) comparePlan(ctx context.Context, plan string) (facts int64, err error) {
+// seen is what a plan was compared with.
+type seen struct {
+	facts   int64 // the count of changes
+	version int64 // of the connection
+}
+
+// comparePlan looks whether a plan still says what would happen, and returns with what it
+// was compared.
+func (d *Directory) comparePlan(ctx context.Context, plan string) (with *seen, err error) {
 	var state records.PlanState
 	var conn *compiled
 	err = d.view(ctx, func(r store.Reader) error {
@@ -53,30 +59,31 @@ func (d *Directory) comparePlan(ctx context.Context, plan string) (facts int64, 
 		if state, err = records.Plan.Value(r, ""); err != nil {
 			return err
 		}
-		facts, err = records.FactsChanged.Value(r, "")
+		facts, err := records.FactsChanged.Value(r, "")
+		with = &seen{facts, conn.Version}
 		return err
 	})
 	switch {
 	case err != nil:
-		return 0, err
+		return nil, err
 	case conn.Mode == "":
-		return facts, nil // it has the mode already
+		return with, nil // it has the mode already
 	case state.ID != plan || state.Mode != string(conn.Mode):
-		return 0, conn.modeError("", modeNoSuchPlan, "the plan is not the last one of this connection: make another one")
+		return nil, conn.modeError("", modeNoSuchPlan, "the plan is not the last one of this connection: make another one")
 	case state.Ended.IsZero():
-		return 0, conn.modeError("", modePlanNotDone, "the plan is still being made")
-	case state.Facts == facts && state.Connection == conn.Version && d.engine.Linker == nil:
-		return facts, nil
+		return nil, conn.modeError("", modePlanNotDone, "the plan is still being made")
+	case state.Facts == with.facts && state.Connection == conn.Version && d.engine.Linker == nil:
+		return with, nil
 	}
 	c := planComparison{Directory: d, state: &state, claimed: map[string]string{}}
 	if err := c.run(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if len(c.err.Differences) > 0 || c.err.Groups != 0 {
 		c.err.Plan = plan
-		return 0, &c.err
+		return nil, &c.err
 	}
-	return facts, nil
+	return with, nil
 }
 
 // planComparison makes a plan once more, beside the one that is stored.

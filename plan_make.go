@@ -275,12 +275,12 @@ func (e *Engine) plan(ctx context.Context, connection string) (more bool, err er
 	if err != nil || !p.Stored() || !p.Value.Ended.IsZero() {
 		return false, err
 	}
-	if !p.Value.Cleared {
-		return true, e.clearPlan(ctx, connection, p)
-	}
 	conn, err := e.connection(ctx, connection)
 	if err != nil || string(conn.Mode) != p.Value.Mode { // it is of no use any more
 		return false, err
+	}
+	if !p.Value.Cleared {
+		return true, e.clearPlan(ctx, connection, p)
 	}
 	stored := func(r store.RecordReader, what string) (string, error) {
 		return records.PlanLink.Value(r, planKey(p.Value.ID, what))

@@ -60,12 +60,17 @@ func roundOf(first userWrite, waiting map[string]userWrite) (round []userWrite) 
 	return nil // it waits for a round, and is in none
 }
 
+// errRoundOver says that somebody of a round is not written any more: another source decides
+// about them since the sync looked.
+var errRoundOver = errors.New("provision: a user of the round is not written")
+
 // writeRound writes a round, or nothing where one of it still cannot be written.
 func (s *syncing) writeRound(ctx context.Context, round []userWrite) (ids []string, err error) {
 	ids = make([]string, len(round))
 	err = s.update(ctx, func(c syncChange) error {
-		for _, w := range round {
-			if err := c.hide(w.id); err != nil {
+		hidden := make([]int64, len(round))
+		for i, w := range round {
+			if hidden[i], err = c.hide(w.id); err != nil {
 				return err
 			}
 		}
@@ -76,25 +81,34 @@ func (s *syncing) writeRound(ctx context.Context, round []userWrite) (ids []stri
 			}
 			ids[i] = id
 		}
+		for i, id := range ids { // whoever was hidden and not written would be found by nothing
+			r, err := c.tx.Resource(TypeUser, id, 0)
+			if err != nil {
+				return err
+			}
+			if r.Version == hidden[i] {
+				return errRoundOver
+			}
+		}
 		return nil
 	})
 	var conflict *store.ConflictError
 	var refused *DeniedError
-	if errors.As(err, &conflict) || errors.As(err, &refused) || errors.Is(err, ErrNotFound) {
+	if errors.As(err, &conflict) || errors.As(err, &refused) || errors.Is(err, ErrNotFound) || errors.Is(err, errRoundOver) {
 		return nil, nil // it is reported as what it was
 	}
 	return ids, err
 }
 
 // hide takes a user who is written anew in the same transaction out of the indexes, so that
-// others can have what it had.
-func (c syncChange) hide(id string) error {
+// others can have what it had. It returns the version that the user then has.
+func (c syncChange) hide(id string) (version int64, err error) {
 	r, err := c.tx.Resource(TypeUser, id, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	hidden := *r
 	hidden.Version++
 	hidden.Keys = []store.Key{}
-	return c.putResource(&hidden)
+	return hidden.Version, c.putResource(&hidden)
 }
