@@ -284,6 +284,9 @@ func (e *Engine) awaited() bool {
 // only gain.
 func (w *worker) survey(stored []*Account) error {
 	w.job.Met += len(stored)
+	if w.job.Reviewed {
+		w.mass.most = -1 // whoever goes by the plan is neither held nor counted, as in the plan
+	}
 	guarded := w.engine.Limits.deprovision() >= 0 && !w.job.Force && !w.job.Reviewed
 	return w.each(stored, func(d account.Decision, before *Account) error {
 		if before.Status == policy.StatusActive {

@@ -260,8 +260,11 @@ func TestResumeAndTheMassGuard(t *testing.T) {
 	for _, reviewed := range []bool{false, true} {
 		t.Run(fmt.Sprint("reviewed ", reviewed), func(t *testing.T) {
 			onOwnStores(t, func(t *testing.T, st store.Store) {
-				tn := newTenant(t, st, `{"requiredGroups":"IT"}`)
-				it := tn.group("IT", tn.people(12)...)
+				tn := newTenant(t, st, `{"requiredGroups":"IT,Staff","siteAdminGroups":"Admins"}`)
+				people, boss := tn.people(12), tn.user(`{"userName":"boss"}`)
+				it := tn.group("IT", people...)
+				tn.group("Staff", boss)
+				tn.group("Admins", append(people, boss)...) // that many admins go, and one stays
 				tn.pause()
 				tn.remove("Group", it)
 				m := provision.ModeChange{Mode: provision.ModeLive}
@@ -277,7 +280,7 @@ func TestResumeAndTheMassGuard(t *testing.T) {
 				for _, a := range tn.accounts("") {
 					if a.Held {
 						held++
-					} else if a.Status != policy.StatusDisabled {
+					} else if a.Status != policy.StatusDisabled && a.UserName != "boss" {
 						t.Errorf("%s is %s", a.UserName, a.Status)
 					}
 				}
