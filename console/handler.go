@@ -116,6 +116,10 @@ const assets = "~"
 
 func (h *Handler) prepare() {
 	h.fault = errors.Join(h.prepareStyle(), h.prepareViews(), h.prepareKey())
+	if h.fault != nil {
+		return
+	}
+	h.API.once.Do(h.API.build) // the pages ask its table who may do what
 	h.guard = http.NewCrossOriginProtection()
 	if base, err := url.Parse(h.Base); err == nil && base.Host != "" { // a proxy may change the header Host
 		h.fault = errors.Join(h.fault, h.guard.AddTrustedOrigin(base.Scheme+"://"+base.Host))
@@ -136,7 +140,7 @@ func (h *Handler) prepare() {
 	}
 	h.mux.HandleFunc("GET /{connection}/people.csv", h.peopleCSV)
 	h.mux.HandleFunc("GET /{connection}/settings/matches", h.showMatches)
-	for _, p := range pages {
+	for _, p := range pageTable() {
 		h.mux.HandleFunc("GET "+p.pattern, h.page(p))
 		if p.actions != nil {
 			h.mux.HandleFunc("POST "+p.pattern, h.act(p))

@@ -42,11 +42,7 @@ type done struct {
 	status  int    // of content; 0 is 200
 }
 
-// pages is the table. The tabs of a connection stand in its order.
-var pages []page
-
-func init() { pages = pageTable() }
-
+// pageTable is the table. The tabs of a connection stand in its order.
 func pageTable() []page {
 	return []page{
 		{pattern: "/{$}", view: "providers", show: (*visit).providers, actions: map[string]func(*visit) (done, error){"create": (*visit).createProvider}},
@@ -194,7 +190,7 @@ func saidBefore(r *http.Request) string {
 
 // may reports whether the viewer may do all of some operations of the API.
 func (v *visit) may(names ...string) bool {
-	rows := table()
+	rows := v.h.API.rows
 	for _, name := range names {
 		i := slices.IndexFunc(rows, func(r route) bool { return r.name == name })
 		if i < 0 || !v.viewer.may(&rows[i]) {
@@ -210,7 +206,7 @@ func (v *visit) home() string {
 	if v.viewer.Role != RoleCustomer {
 		return v.h.prefix() + "/"
 	}
-	for _, p := range pages {
+	for _, p := range pageTable() {
 		if p.tab != "" && v.may(p.needs...) {
 			return v.h.path(v.viewer.Connection) + p.pattern[strings.LastIndex(p.pattern, "/"):]
 		}
@@ -261,7 +257,7 @@ func (v *visit) frame(title, current string, content any) *view {
 	if v.head == nil {
 		return out
 	}
-	for _, p := range pages {
+	for _, p := range pageTable() {
 		if p.tab == "" || !v.may(p.needs...) {
 			continue
 		}
